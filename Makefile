@@ -1,0 +1,72 @@
+# Two commands set everything up: `make course` and `make test`. Both can be repeated at any time.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS := 1
+export PYTHONPATH := exercises
+
+.PHONY: course test book serve release grade sample-class wheel student-zip lint clean help
+
+help:  ## show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+course: .venv/installed  ## set up, build the website, release the exercises, grade the sample class
+	@$(BIN)/python -m autograder release
+	@$(MAKE) --no-print-directory book
+	@$(MAKE) --no-print-directory grade
+	@echo
+	@echo "The course is ready."
+	@echo "  read    make serve                                         then open http://localhost:8000"
+	@echo "  learn   .venv/bin/jupyter lab exercises/03_forward.ipynb"
+	@echo "  grade   .venv/bin/python -m autograder --help              and autograder/README.md"
+	@echo "Next: open the website, do the first exercise, or run 'make test'."
+
+test: .venv/installed  ## run everything that must hold
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
+	@echo "All of it holds. Next: 'make course', or open a pull request (CONTRIBUTING.md)."
+
+book: .venv/installed  ## build the website strictly into _build/html
+	@$(BIN)/jupyter-book build . --toc book/_toc.yml --all -W -n --keep-going --quiet
+	@echo "website: _build/html/index.html"
+
+serve:  ## show the built website at http://localhost:8000
+	@test -d _build/html || { echo "there is no website yet: run 'make course' first"; exit 1; }
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+release: .venv/installed  ## write exercises/*.ipynb and fingerprints from solutions/*.py
+	@$(BIN)/python -m autograder release
+
+# The sample class holds a file that is no notebook: `grade` names it and ends with 1, which is what it should do.
+grade: .venv/installed  ## grade the sample class into the gradebook
+	@for name in 03_forward 04_backward; do \
+	  $(BIN)/python -m autograder collect $$name --from autograder/sample_class; \
+	  $(BIN)/python -m autograder grade $$name || test $$? -eq 1; \
+	  $(BIN)/python -m autograder feedback $$name; \
+	done
+
+sample-class: .venv/installed  ## write autograder/sample_class again from the solutions
+	@$(BIN)/python -m autograder.make_sample_class
+
+wheel: .venv/installed  ## build the wheel of bnlab into dist/
+	@$(BIN)/pip wheel -q --no-deps --wheel-dir dist .
+
+student-zip: .venv/installed  ## write dist/student.zip, what students get
+	@$(BIN)/python -m autograder.student_zip
+
+lint: .venv/installed  ## check the style of all Python files
+	@$(BIN)/ruff check .
+
+clean:  ## remove what was built (never the gradebook)
+	rm -rf _build build dist
+
+.venv/installed: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"this course needs Python 3.11 to 3.13 and found {v[0]}.{v[1]}; run make PYTHON=python3.12 course")'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python cannot make virtual environments here: apt-get install python3-venv"; exit 1; }
+	@command -v g++ >/dev/null || { echo "g++ is missing: apt-get install g++"; exit 1; }
+	@command -v bwrap >/dev/null || { echo "bubblewrap is missing: apt-get install bubblewrap"; exit 1; }
+	@echo "installing the packages of requirements.txt into .venv (a few minutes, once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@

@@ -1,0 +1,12 @@
+"""The grading package: nbgrader notebooks, with student code and tests in different processes."""
+
+import sys
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+# The student library is used as it is released, and the solutions beside it, whatever is installed.
+_REPOSITORY = Path(__file__).resolve().parent.parent
+for _folder in (str(_REPOSITORY), str(_REPOSITORY / "exercises")):
+    if _folder not in sys.path:
+        sys.path.insert(0, _folder)

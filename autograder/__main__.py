@@ -1,0 +1,145 @@
+"""`python -m autograder COMMAND`: what an instructor types. Exit code 0: done; 1: something failed; 2: wrong usage."""
+
+import argparse
+import sys
+
+from autograder import __version__, course
+
+EXAMPLES = """examples:
+  python -m autograder release                              write all exercise notebooks
+  python -m autograder release --check                      fail if one is stale or was edited
+  python -m autograder collect 03_forward --from class.zip  take what an LMS hands over
+  python -m autograder grade 03_forward                     grade, into nbgrader's gradebook
+  python -m autograder grade 03_forward --submissions FOLDER --json scores.json
+  python -m autograder feedback 03_forward                  HTML pages for the students
+  python -m autograder export 03_forward --format csv
+"""
+
+
+def parser():
+    """The command line."""
+    main = argparse.ArgumentParser(
+        prog="python -m autograder", description=__doc__.split(":")[0], epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    main.add_argument("--version", action="version", version=f"autograder {__version__}")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    release = commands.add_parser("release", help="write exercises/*.ipynb and fingerprints from solutions/*.py")
+    release.add_argument("names", nargs="*", metavar="NAME", help="notebooks, by default all")
+    release.add_argument("--check", action="store_true", help="write nothing; fail if anything is stale or edited by hand")
+
+    collect = commands.add_parser("collect", help="take submissions from a folder or archive")
+    collect.add_argument("name", metavar="NAME")
+    collect.add_argument("--from", dest="source", required=True, metavar="ZIP_OR_FOLDER")
+
+    grade = commands.add_parser("grade", help="grade submissions")
+    grade.add_argument("name", metavar="NAME")
+    grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
+    grade.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
+    grade.add_argument("--json", metavar="FILE", help="also write the records to FILE")
+    grade.add_argument("--submissions", metavar="FOLDER", help="grade FOLDER/STUDENT/NAME.ipynb and leave the gradebook alone")
+
+    feedback = commands.add_parser("feedback", help="write the feedback pages")
+    feedback.add_argument("name", metavar="NAME")
+
+    export = commands.add_parser("export", help="write the scores of a notebook")
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("--format", choices=["csv"], default="csv")
+    export.add_argument("--to", metavar="FILE", help="by default NAME.csv in the course folder")
+    return main
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def main(arguments=None):
+    """Run one command; returns the exit code."""
+    given = parser().parse_args(arguments)
+    try:
+        return globals()[f"run_{given.command}"](given)
+    except course.CourseError as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(f"autograder: cannot write {error.filename}: permission denied", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nautograder: interrupted; finished results are kept, run the same command to go on", file=sys.stderr)
+        return 130
+
+
+def run_release(given):
+    from autograder import release
+
+    names = [course.require_notebook(name) for name in given.names] or course.notebook_names()
+    if given.check:
+        found = release.stale(names)
+        for line in found:
+            print(f"stale: {line}")
+        print("run `make release`" if found else f"{len(names)} notebooks are up to date")
+        return 1 if found else 0
+    release.release(names, print)
+    return 0
+
+
+def run_collect(given):
+    from autograder import collect
+
+    name = course.require_notebook(given.name)
+    taken, problems = collect.collect(given.source, name)
+    for problem in problems:
+        print(f"left out: {problem}")
+    print(f"collected {len(taken)} new or changed submissions of {name}")
+    return 1 if problems else 0
+
+
+def run_grade(given):
+    from autograder import grade, table
+
+    name = course.require_notebook(given.name)
+    problems = []
+    if given.submissions:
+        submissions, problems = grade.in_folder(given.submissions, name, given.student)
+    else:
+        submissions = grade.submitted(name, given.student)
+    results = grade.execute_all(name, submissions, given.jobs, course.course_folder() / "results")
+    refused = {} if given.submissions else grade.commit(name, list(results))
+    if given.json:
+        grade.write_json(given.json, results)
+    table.show(name, results)
+    for problem in problems:
+        print(f"left out: {problem}")
+    ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused
+    for who, why in ungraded.items():
+        print(f"not graded: {who}: {why}")
+    return 1 if ungraded or problems else 0
+
+
+def run_feedback(given):
+    from autograder.gradebook import Course
+
+    name = course.require_notebook(given.name)
+    if not (course.course_folder() / "autograded").is_dir():
+        raise course.CourseError(f"nothing is graded yet; run `python -m autograder grade {name}`")
+    Course().call("generate_feedback", name, force=True)
+    pages = sorted((course.course_folder() / "feedback").glob(f"*/{name}/{name}.html"))
+    print(f"{len(pages)} feedback pages in {course.course_folder() / 'feedback'}")
+    return 0
+
+
+def run_export(given):
+    from autograder import export
+
+    name = course.require_notebook(given.name)
+    path, rows = export.export_csv(name, given.to)
+    print(f"{rows} scores in {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

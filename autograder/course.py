@@ -1,0 +1,71 @@
+"""Where things are, and the errors that people see.
+
+The folder of the running course (gradebook, submissions, results) is autograder/course, or $BN_COURSE.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+EXERCISES = REPOSITORY / "exercises"
+SOLUTIONS = REPOSITORY / "solutions"
+CONFIG = REPOSITORY / "autograder" / "nbgrader_config.py"
+
+
+class CourseError(Exception):
+    """Something a person can mend; the text is one line that says how."""
+
+
+def course_folder():
+    """nbgrader's root: source, release, submitted, autograded, feedback, gradebook.db, results."""
+    return Path(os.environ.get("BN_COURSE") or REPOSITORY / "autograder" / "course").resolve()
+
+
+def notebook_names():
+    """Names of the notebooks that have a source, in order: ["03_forward", ...]."""
+    return sorted(path.stem for path in SOLUTIONS.glob("[0-9][0-9]_*.py"))
+
+
+def require_notebook(name):
+    """The name, if there is such a notebook; a path or .ipynb ending is forgiven.
+
+    Raises
+    ------
+    CourseError
+    """
+    short = Path(name).name.removesuffix(".ipynb").removesuffix(".py")
+    if short not in notebook_names():
+        raise CourseError(f"there is no notebook {name!r}; the course has {', '.join(notebook_names())}")
+    return short
+
+
+def released(name):
+    """The notebook that students get.
+
+    Raises
+    ------
+    CourseError
+        Where it was not released yet.
+    """
+    path = EXERCISES / f"{name}.ipynb"
+    if not path.exists():
+        raise CourseError(f"exercises/{name}.ipynb does not exist yet; run `python -m autograder release {name}`")
+    return path
+
+
+def secret():
+    """The key from which the inputs of tests are drawn; made once for a course and readable by its owner only."""
+    folder = course_folder()
+    path = folder / "secret"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+        return path.read_bytes()
+    except OSError as error:
+        raise CourseError(f"cannot write to the course folder {folder}: {error.strerror}; set BN_COURSE to another") from None

@@ -1,0 +1,174 @@
+"""Phase 1 of grading: a submission in, a result out. Stateless, so it can run anywhere and in any order.
+
+A result is content-addressed: its name is the hash of the student's cells, the student and the grader's version. What
+exists already is not computed again.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import nbformat
+
+from autograder import __version__, course, submission
+from autograder.referee import Referee, Verdict
+from autograder.remote import Zygote
+from autograder.script import Script
+
+ISOLATION = "S0"  # a process of its own, no sandbox around it yet
+
+
+class Material:
+    """All that the referee of one notebook holds: tests, hidden solutions, mutants, release."""
+
+    def __init__(self, name):
+        from solutions import mutants
+
+        self.name = name
+        self.script = Script(course.SOLUTIONS / f"{name}.py")
+        self.references = self.script.references()
+        self.bank = mutants.bank
+        self.release = nbformat.read(course.released(name), as_version=4)
+        self.version = grader_version(name)
+
+
+@functools.cache
+def material(name):
+    """The material of a notebook, loaded once in a process."""
+    return Material(name)
+
+
+@functools.cache
+def grader_version(name):
+    """Hash of everything that a score depends on besides the submission."""
+    files = [course.SOLUTIONS / f"{name}.py", *sorted((course.SOLUTIONS / "mutants").rglob("*.py"))]
+    files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))
+    files += sorted((course.REPOSITORY / "autograder").glob("*.py"))
+    files += sorted((course.REPOSITORY / "autograder" / "sandbox").glob("*.py"))
+    digest = hashlib.sha256(__version__.encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def zygote():
+    """This process's zygote, started at the first submission."""
+    return Zygote()
+
+
+def result_key(name, student, rebuilt):
+    """The name of a result: sha256 of what it depends on."""
+    written = [[submission.grade_id(cell), cell.source] for cell in rebuilt.notebook.cells if submission.is_written(cell)]
+    text = json.dumps([name, student, grader_version(name), rebuilt.code(), written])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_submission(name, data):
+    """Rebuild a submission from its bytes.
+
+    Returns
+    -------
+    rebuilt : submission.Rebuilt
+        An untouched notebook where the bytes are no notebook.
+    problem : str
+        "" or why the file could not be read.
+    """
+    release = material(name).release
+    try:
+        return submission.rebuild(submission.read(data), release), ""
+    except submission.Unreadable as unreadable:
+        return submission.blank(release, str(unreadable)), str(unreadable)
+
+
+def execute(name, student, data, results=None):
+    """Grade one submission.
+
+    Parameters
+    ----------
+    name : str
+        The notebook, "03_forward".
+    student : str
+    data : bytes
+        The file that was handed in.
+    results : Path, optional
+        Folder of finished results; read before and written after.
+
+    Returns
+    -------
+    dict
+        {"key", "student", "assignment", "problem", "repairs", "isolation", "seconds", "verdicts": [...], "printed": {...}}
+    """
+    rebuilt, problem = read_submission(name, data)
+    return execute_rebuilt(name, student, rebuilt, problem, results)
+
+
+def execute_rebuilt(name, student, rebuilt, problem="", results=None):
+    """As `execute`, for a submission that is on the cells of the release already."""
+    key = result_key(name, student, rebuilt)
+    stored = load_result(results, key)
+    if stored is not None:
+        return {**stored, "repairs": rebuilt.repairs, "problem": problem}
+    hold = material(name)
+    started = time.monotonic()
+    if problem:
+        verdicts, printed = unreadable_verdicts(hold.script, problem), {}
+    else:
+        referee = Referee(hold.script, hold.references, hold.bank, zygote(), course.secret(), student)
+        verdicts, printed = referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
+    result = {
+        "key": key,
+        "student": student,
+        "assignment": name,
+        "version": hold.version,
+        "problem": problem,
+        "repairs": rebuilt.repairs,
+        "isolation": ISOLATION,
+        "seconds": round(time.monotonic() - started, 3),
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "printed": {cell: text for cell, text in printed.items() if text},
+    }
+    if not problem:
+        store_result(results, result)
+    return result
+
+
+def unreadable_verdicts(script, problem):
+    """0 points for every graded cell of a file that cannot be read, with the reason."""
+    message = f"could not be graded: {problem}."
+    cells = script.of_kind("test", "answer")
+    return [Verdict(cell.id, script.task_of(cell.id), float(cell.points), message=message) for cell in cells]
+
+
+def load_result(results, key):
+    """A stored result, or None; a damaged file counts as none."""
+    try:
+        return json.loads((Path(results) / f"{key}.json").read_text()) if results else None
+    except (OSError, ValueError):
+        return None
+
+
+def store_result(results, result):
+    """Write a result so that no reader ever sees half of it."""
+    if results is None:
+        return
+    folder = Path(results)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result['key']}.json"
+    temporary = folder / f".{result['key']}.{os.getpid()}"
+    temporary.write_text(json.dumps(result, indent=1))
+    os.replace(temporary, path)
+
+
+def records(result):
+    """The records of `grade --json`: one per graded cell."""
+    common = {"student": result["student"], "assignment": result["assignment"]}
+    keep = ("cell", "task", "score", "max_score", "verdict", "message", "seconds", "slips")
+    return [
+        {**common, **{key: verdict[key] for key in keep}, "isolation": result["isolation"], "repairs": result["repairs"]}
+        for verdict in result["verdicts"]
+    ]

@@ -1,0 +1,87 @@
+"""Write what right answers and known slips return on public cases: the numbers that `check` compares with at home.
+
+The layout is that of `bnlab.oracles.Fingerprints`. No implementation, right or wrong, ships with the course.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from bnlab.compare import difference
+from bnlab.oracles import FOLDER, Functions
+from bnlab.tasks import public_rng
+
+from solutions import mutants
+
+__all__ = ["FOLDER", "same", "write"]
+
+
+def write(task, references, folder=FOLDER):
+    """Write the fingerprints of one task; byte-identical when repeated.
+
+    A slip's leaf is stored where it differs from the right one. A case that a slip of rounding is known by
+    (`Case.suspect`) stores nothing of that slip, for its digits are not the same on two machines.
+
+    Parameters
+    ----------
+    task : bnlab.tasks.Task
+    references : dict
+        Namespace with the hidden solution under `task.answer`.
+    folder : str or Path
+
+    Returns
+    -------
+    Path
+        Of `folder/<task.id>.npz`.
+    """
+    bank = mutants.bank(task.id)
+    oracle = Functions(references[task.answer], bank)
+    arrays = {"messages": np.array(json.dumps(oracle.messages))}
+    for position, case in enumerate(task.cases):
+        truth = oracle.truth(task, case, case.inputs(public_rng(task.id, position)))
+        for leaf, value in truth.expected.items():
+            arrays[f"{case.name}|{leaf}"] = stored(value)
+        for name, leaves in truth.slips.items():
+            if name == case.suspect:
+                continue
+            for leaf, value in leaves.items():
+                if difference(leaf, value, truth.expected[leaf], case.tolerance):
+                    arrays[f"{case.name}|{name}|{leaf}"] = stored(value)
+    path = Path(folder) / f"{task.id}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **arrays)
+    return path
+
+
+def stored(value):
+    """A leaf as an array without objects.
+
+    Raises
+    ------
+    TypeError
+        For a leaf that is no array, number, bool or string.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufU":
+        raise TypeError(f"cannot store a leaf of type {type(value).__name__}")
+    return array
+
+
+def same(path, other):
+    """Whether two fingerprint files say the same: equal keys and texts, numbers equal but for rounding."""
+    path, other = Path(path), Path(other)
+    if not (path.exists() and other.exists()):
+        return False
+    with np.load(path, allow_pickle=False) as a, np.load(other, allow_pickle=False) as b:
+        return sorted(a.files) == sorted(b.files) and all(_alike(a[key], b[key]) for key in a.files)
+
+
+def _alike(a, b):
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype.kind != "f":
+        return bool((a == b).all())
+    tolerance = 1e-2 if a.dtype == np.float32 else 1e-6
+    return bool(
+        np.allclose(a, b, rtol=tolerance, atol=tolerance * np.nan_to_num(np.abs(a)).max(initial=0), equal_nan=True)
+    )

@@ -1,0 +1,144 @@
+"""Grade a class: execute every submission in parallel, then commit the results to nbgrader's gradebook one by one."""
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from autograder import collect, course, execute
+
+
+def submitted(name, students=()):
+    """The submissions in the course folder.
+
+    Returns
+    -------
+    dict
+        student -> bytes; None where the file is missing or no regular file.
+    """
+    folder = course.course_folder() / "submitted"
+    found = {}
+    for path in sorted(folder.glob(f"*/{name}")):
+        file = path / f"{name}.ipynb"
+        found[path.parent.name] = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+    return _only(found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`")
+
+
+def in_folder(folder, name, students=()):
+    """The submissions in any folder, as `collect` finds them, and what it leaves out."""
+    if not Path(folder).is_dir():
+        raise course.CourseError(f"there is no folder {folder}")
+    found, problems = collect.find(folder, name)
+    return _only(found, students, f"submission of {name} in {folder}"), problems
+
+
+def _only(found, students, what):
+    unknown = [student for student in students if student not in found]
+    if unknown:
+        raise course.CourseError(f"there is no submission of {unknown[0]!r}; there are {', '.join(found) or 'none'}")
+    if not found:
+        raise course.CourseError(f"there is no {what}")
+    return {student: data for student, data in found.items() if not students or student in students}
+
+
+def progress():
+    """A progress bar with the time left."""
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    return Progress(*columns, transient=True)
+
+
+def execute_all(name, submissions, jobs=None, results=None):
+    """Phase 1 for many submissions.
+
+    Parameters
+    ----------
+    submissions : dict
+        student -> bytes or None
+    jobs : int, optional
+        Number of processes; by default one a core.
+    results : Path, optional
+
+    Returns
+    -------
+    dict
+        student -> result of `execute.execute`
+    """
+    course.released(name)
+    course.secret()
+    jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
+    finished = {}
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool, progress() as bar:
+        line = bar.add_task(f"grading {name}", total=len(submissions))
+        waiting = {pool.submit(execute.execute, name, who, data or b"", results): who for who, data in submissions.items()}
+        try:
+            for future in concurrent.futures.as_completed(waiting):
+                who = waiting[future]
+                finished[who] = _outcome(name, who, future)
+                bar.advance(line)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {who: finished[who] for who in submissions}
+
+
+def _outcome(name, who, future):
+    """The result of a submission; where our own process failed, a result that says so and costs nobody else's grade."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        reason = "the grading process ended; run the command again"
+    except Exception as error:
+        reason = f"the grader failed with {type(error).__name__}: {error}"
+    script = execute.Script(course.SOLUTIONS / f"{name}.py")
+    verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
+    return {"key": "", "student": who, "assignment": name, "problem": reason, "repairs": [], "isolation": execute.ISOLATION,
+            "seconds": 0.0, "verdicts": verdicts, "printed": {}}
+
+
+def commit(name, students):
+    """Phase 2: the real `nbgrader autograde` for each student, which replays the stored results.
+
+    Returns
+    -------
+    dict
+        student -> error text, for those that nbgrader refused.
+    """
+    from autograder.gradebook import Course
+
+    nbgrader = Course()
+    if not (nbgrader.root / "source" / name / f"{name}.ipynb").exists():
+        from autograder.release import release_notebook
+
+        release_notebook(name, nbgrader)
+    failed = {}
+    with progress() as bar:
+        line = bar.add_task("writing the gradebook", total=len(students))
+        for student in students:
+            try:
+                nbgrader.call("autograde", name, student, force=True)
+            except course.CourseError as error:
+                failed[student] = str(error)
+            bar.advance(line)
+    return failed
+
+
+def write_json(path, results):
+    """Write the records of all results, whole or not at all.
+
+    Raises
+    ------
+    CourseError
+    """
+    rows = [record for result in results.values() for record in execute.records(result)]
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise course.CourseError(f"cannot write {path}: {error.strerror}") from None

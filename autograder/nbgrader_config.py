@@ -1,0 +1,39 @@
+"""Configuration of nbgrader for this course; used by `nbgrader` in this folder and by `python -m autograder`."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from nbgrader.converters import Autograde, GenerateAssignment  # noqa: E402
+from nbgrader.preprocessors import GetGrades  # noqa: E402
+
+from autograder import course, plugins  # noqa: E402
+
+
+def swap(names, **replacements):
+    """nbgrader's own list with some of its steps replaced by ours."""
+    return [replacements.get(step.__name__, step) for step in names]
+
+
+c = get_config()  # noqa: F821
+
+c.CourseDirectory.root = str(course.course_folder())
+c.CourseDirectory.course_id = "batch_normalization"
+if os.environ.get("BN_DATABASE"):
+    c.CourseDirectory.db_url = os.environ["BN_DATABASE"]
+
+c.GenerateAssignment.preprocessors = swap(
+    GenerateAssignment.preprocessors.default(), ClearSolutions=plugins.NamedStub
+)
+c.Autograde.exporter_class = plugins.RebuildingExporter
+c.Autograde.autograde_preprocessors = swap(
+    Autograde.autograde_preprocessors.default(),
+    Execute=plugins.RefereeExecute,
+    SaveAutoGrades=plugins.RefereeGrades,
+)
+c.OverwriteCells.add_missing_cells = True
+c.Execute.skip_cells_with_tag = "never"
+c.GenerateFeedback.preprocessors = [plugins.HideTests, GetGrades, "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor"]
+c.HTMLExporter.sanitize_html = True

@@ -1,0 +1,296 @@
+"""The referee: grades one submission. It holds the tests, the hidden solutions and the mutant bank.
+
+Student code never runs here. A test cell does, with the student's names bound to proxies whose calls go to a worker.
+Every verdict is 0 points until a test cell has run to its end.
+"""
+
+import ast
+import contextlib
+import hashlib
+import hmac
+import io
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from bnlab import checking
+from bnlab.answers import AnswerError
+from bnlab.compare import difference, flatten
+from bnlab.examiner import Report, examine_answer
+from bnlab.oracles import Functions
+
+from autograder import speed
+from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker
+
+SUBMISSION_SECONDS = 180.0  # after this, what is left of a submission times out
+
+
+@dataclass
+class Verdict:
+    """The result of one graded cell.
+
+    verdict : passed | failed | partial | timeout | crashed | missing | needs-gpu | needs-person | undecided
+    message : said to the student
+    seconds : wall time of the test cell
+    slips : names of the recognized slips
+    """
+
+    cell: str
+    task: str
+    max_score: float
+    score: float = 0.0
+    verdict: str = "missing"
+    message: str = "not answered."
+    seconds: float = 0.0
+    slips: list = field(default_factory=list)
+
+
+class Session:
+    """A student's notebook in a worker, restarted without the guilty cell when it dies.
+
+    cells : list of (id, source) in the order in which they run
+    """
+
+    def __init__(self, zygote, cells, seconds=CELL_SECONDS):
+        self.zygote, self.cells, self.seconds = zygote, cells, seconds
+        self.errors = {}  # cell id -> AnswerError of a cell that raised, hung or crashed
+        self.dead = set()  # cells that are not run again
+        self.printed = {}  # cell id -> what it printed the first time
+        self._worker = None
+
+    def worker(self):
+        """The running worker; while a test runs a dead one is not replaced."""
+        return self._worker
+
+    def ready(self):
+        """A live worker that has run all cells but the dead ones."""
+        while self._worker is None or not self._worker.alive:
+            self._worker = Worker(self.zygote)
+            for position, (name, source) in enumerate(self.cells):
+                if position not in self.dead and not self._run(position, name, source):
+                    break
+        return self._worker
+
+    def _run(self, position, name, source):
+        already = len(self._worker.text())
+        self._worker.allow(self.seconds, name)
+        try:
+            problem = self._worker.run_cell(name, source)
+        except AnswerError as error:
+            self.errors[name] = error
+            self.dead.add(position)
+            self.printed.setdefault(name, self._worker.text()[already:])
+            return False
+        if problem:
+            self.errors[name] = AnswerError("raised", problem)
+        self.printed.setdefault(name, self._worker.text()[already:])
+        return True
+
+    def close(self):
+        if self._worker is not None:
+            self._worker.close()
+
+
+class Referee:
+    """Grades one submission of one notebook.
+
+    Parameters
+    ----------
+    script : autograder.script.Script
+        Tests and hidden solutions.
+    references : dict
+        Namespace of the hidden solutions.
+    bank : callable
+        task id -> {slip: (function, message)}
+    zygote : autograder.remote.Zygote
+    seed : bytes
+        Secret key of the course; inputs of tests are drawn from it, the student and the cell.
+    student : str
+    """
+
+    def __init__(self, script, references, bank, zygote, seed, student):
+        self.script, self.references, self.bank = script, references, bank
+        self.zygote, self.seed, self.student = zygote, seed, student
+        self.names = answer_names(script)
+        self.session = self.twin = self.cell = self.verdict = None
+        self.setup = {"__name__": "referee"}  # names of the read-only cells, as a test cell sees them
+        with contextlib.redirect_stdout(io.StringIO()):
+            for readonly in script.of_kind("readonly"):
+                readonly.run(self.setup)
+
+    def grade(self, cells, answers):
+        """Run the student's cells, then every test cell.
+
+        Parameters
+        ----------
+        cells : list of (id, source)
+            All code cells but the tests, in order.
+        answers : dict
+            id of a written answer -> True where the student wrote something.
+
+        Returns
+        -------
+        list of Verdict, one per graded cell
+        dict of cell id -> printed text
+        """
+        self.session = Session(self.zygote, cells)
+        started = time.monotonic()
+        verdicts = []
+        try:
+            for cell in self.script.of_kind("test", "answer"):
+                verdict = Verdict(cell.id, self.script.task_of(cell.id), float(cell.points))
+                verdicts.append(verdict)
+                if cell.kind == "answer":
+                    if answers.get(cell.id):
+                        verdict.verdict, verdict.message = "needs-person", "written answer, graded by a person."
+                elif time.monotonic() - started > SUBMISSION_SECONDS:
+                    verdict.verdict = "timeout"
+                    verdict.message = f"the notebook used up its {SUBMISSION_SECONDS:.0f} s before this question."
+                else:
+                    self._judge(cell, verdict)
+        finally:
+            self.session.close()
+            if self.twin is not None:
+                self.twin.close()
+        return verdicts, self.session.printed
+
+    def _judge(self, cell, verdict):
+        self.cell, self.verdict = cell, verdict
+        started = time.monotonic()
+        token = checking.referee.set(self)
+        printed = io.StringIO()
+        try:
+            self.session.ready().allow(CELL_SECONDS, verdict.task)
+            with contextlib.redirect_stdout(printed), np.errstate(all="ignore"):
+                cell.run(self._namespace(cell), name=cell.id)
+        except checking.CheckFailed as failed:
+            report = failed.report
+            verdict.verdict, verdict.message, verdict.slips = report.verdict, str(report), list(report.slips)
+            verdict.score = round(report.fraction * verdict.max_score, 2)
+        except AnswerError as error:
+            verdict.verdict = "failed" if error.kind in ("raised", "changed") else error.kind
+            verdict.message = f"{verdict.task}: not yet right.\n  found    {error.text}"
+        except AssertionError as error:
+            verdict.verdict = "failed"
+            verdict.message = f"{verdict.task}: not yet right.\n  found    {assertion_text(error)}"
+        except Exception as error:  # our own test broke: a person looks, nobody else's grade suffers
+            verdict.verdict = "needs-person"
+            verdict.message = f"the test stopped with {type(error).__name__}: {error}. A person will look at it."[:500]
+        else:
+            if verdict.verdict == "missing":
+                verdict.verdict = "passed"
+            verdict.score, verdict.message = verdict.max_score, printed.getvalue().strip()
+        finally:
+            checking.referee.reset(token)
+            verdict.seconds = round(time.monotonic() - started, 3)
+        if verdict.score == 0.0:
+            self._blame_cell(verdict)
+
+    def _namespace(self, cell):
+        """What a test cell sees: the read-only cells' names, and proxies for the student's."""
+        namespace = dict(self.setup)
+        used = {node.id for node in ast.walk(ast.parse(cell.python)) if isinstance(node, ast.Name)}
+        namespace.update({name: RemoteAnswer(self.session.worker, name) for name in used & set(self.names)})
+        return namespace
+
+    def _blame_cell(self, verdict):
+        """Where the answer's own cell failed, say so: it explains a missing name better than the missing name."""
+        used = {name for name in self.names if name in self.cell.source}
+        for cell_id in dict.fromkeys([verdict.task, *(self.names[name] for name in sorted(used))]):
+            error = self.session.errors.get(cell_id)
+            if error is not None:
+                kind = {"raised": "failed"}.get(error.kind, error.kind)
+                verdict.verdict, verdict.message = kind, f"{verdict.task}: {error.text}"
+                return
+
+    # -- what test cells ask through bnlab.checking -----------------------------------------------------------------
+    def rng(self, *context):
+        """A generator that is the same for the same student, cell and context, and that nobody can guess."""
+        text = "\0".join([self.script.name, self.student, self.cell.id, *map(str, context)])
+        digest = hmac.new(self.seed, text.encode(), hashlib.sha256).digest()
+        return np.random.default_rng(int.from_bytes(digest, "big"))
+
+    def examine(self, task, answer, cases, kind):
+        """`check` (kind "public") and `examine` (kind "hidden"), with the hidden solution as the oracle."""
+        mutants = self.bank(task.id)
+        oracle = Functions(self.references[task.answer], mutants)
+        with contextlib.redirect_stdout(io.StringIO()):
+            report = examine_answer(task, answer, cases, oracle, lambda i: self.rng(kind, i))
+        return report
+
+    def race(self, task, answer, inputs, limit):
+        """Time the answer against the twin; every timed result is checked against the twin's."""
+        names = list(task.parameters) + list(task.options)
+        twin = self._start_twin()
+        worker = self.session.worker()
+        for racer in (worker, twin):
+            racer.allow(6 * CELL_SECONDS, task.id)
+        drawn, results = {}, {}
+
+        def runner(who):
+            def run(pair):
+                if pair not in drawn:
+                    drawn.clear()
+                    values = inputs(self.rng("race", pair))
+                    drawn[pair] = [values[name] for name in names if name in values]
+                result = speed.lap(who, task.answer, drawn[pair], {})
+                other = results.pop(pair, None)
+                if other is None:
+                    results[pair] = result.value
+                else:
+                    got, expected = (result.value, other) if who is worker else (other, result.value)
+                    self._same_result(task, got, expected)
+                return result
+
+            return run
+
+        verdict, pace = speed.race(runner(worker), runner(twin), limit, np.random.default_rng())
+        text = f"Your answer took {pace}; up to {limit:g} times is accepted."
+        report = Report(task.id, verdict, float(verdict != "failed"), cases=pace.pairs, problem=text, link=task.link)
+        if verdict == "undecided":
+            report.problem += " The measurement was too noisy to decide: full points, and your instructor is told."
+            self.verdict.verdict = "undecided"
+        if verdict == "failed":
+            report.tested = "speed"
+            report.likely = "Count the passes over the arrays: each temporary costs one read and one write."
+        return report
+
+    def _start_twin(self):
+        if self.twin is None or not self.twin.alive:
+            self.twin = Worker(self.zygote)
+            self.twin.allow(CELL_SECONDS, "the hidden solution")
+            for cell in self.script.of_kind("readonly", "solution"):
+                problem = self.twin.run_cell(cell.id, cell.python)
+                if problem:
+                    raise RuntimeError(problem)
+        return self.twin
+
+    def _same_result(self, task, got, expected):
+        expected, problem = flatten(expected, task.returns)
+        if problem:
+            raise RuntimeError(problem.text)
+        leaves, problem = flatten(got, task.returns, task.answer)
+        gaps = [difference(leaf, leaves[leaf], value) for leaf, value in expected.items()] if not problem else [problem]
+        gap = next((gap for gap in gaps if gap), None)
+        if gap:
+            raise checking.CheckFailed(
+                Report(task.id, "failed", 0.0, tested="a timed call", problem=gap.text, expected=gap.expected, got=gap.got)
+            )
+
+
+def answer_names(script):
+    """Names that the answer cells define -> id of the cell."""
+    names = {}
+    for cell in script.of_kind("solution"):
+        for node in ast.parse(cell.python).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names[node.name] = cell.id
+            elif isinstance(node, ast.Assign):
+                names.update({target.id: cell.id for target in node.targets if isinstance(target, ast.Name)})
+    return names
+
+
+def assertion_text(error):
+    """The message of an assertion of a test cell, never its source."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return "; ".join(lines)[:600] or "a property that every right answer has does not hold."

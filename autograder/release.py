@@ -1,0 +1,127 @@
+"""From `solutions/NN_topic.py` to `exercises/NN_topic.ipynb`, through the real nbgrader, byte-identical when repeated."""
+
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+from autograder import course, fingerprints
+from autograder.script import Script
+
+# The tags of a percent script as nbgrader's metadata: (grade, solution, locked).
+ROLES = {
+    "solution": (False, True, False),
+    "test": (True, False, True),
+    "answer": (True, True, False),
+    "readonly": (False, False, True),
+}
+
+
+def source_notebook(script):
+    """The instructor's notebook of a percent script: full solutions, hidden tests, nbgrader's metadata.
+
+    Returns
+    -------
+    NotebookNode
+        Cell ids are the grade ids; `metadata.id` repeats them, since Colab drops the former and keeps the latter.
+    """
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    for number, cell in enumerate(script.cells):
+        source = cell.source
+        if cell.kind == "solution":
+            source = f"# answer: {cell.id}\n{source}"
+        make = nbformat.v4.new_code_cell if cell.is_code else nbformat.v4.new_markdown_cell
+        name = cell.id or f"cell-{number:02d}"
+        made = make(source, id=name)
+        made.metadata["id"] = name
+        if cell.kind in ROLES:
+            grade, solution, locked = ROLES[cell.kind]
+            tag = dict(grade=grade, grade_id=cell.id, locked=locked, schema_version=3, solution=solution, task=False)
+            made.metadata["nbgrader"] = {**tag, "points": cell.points} if grade else tag
+        notebook.cells.append(made)
+    return notebook
+
+
+def write_source(script, root):
+    """Put the instructor's notebook where nbgrader looks for it."""
+    folder = Path(root) / "source" / script.name
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(source_notebook(script), folder / f"{script.name}.ipynb")
+
+
+def release_notebook(name, nbgrader):
+    """Run `nbgrader generate_assignment`; returns the text of the released notebook."""
+    script = Script(course.SOLUTIONS / f"{name}.py")
+    write_source(script, nbgrader.root)
+    nbgrader.call("generate_assignment", name, force=True)
+    return (nbgrader.root / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
+
+
+def release(names, report):
+    """Write notebooks and fingerprints.
+
+    Parameters
+    ----------
+    names : list of str
+    report : callable
+        Told one line for each notebook.
+    """
+    from autograder.gradebook import Course
+
+    nbgrader = Course()
+    for name in names:
+        text = release_notebook(name, nbgrader)
+        target = course.EXERCISES / f"{name}.ipynb"
+        changed = _write(target, text)
+        stored = [path for path in _fingerprints(name, fingerprints.FOLDER)]
+        report(f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {len(stored)} tasks")
+
+
+def stale(names):
+    """What differs from what `release` would write.
+
+    Returns
+    -------
+    list of str
+        One line for each stale or edited file.
+    """
+    from autograder.gradebook import Course
+
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        nbgrader = Course(Path(folder))
+        for name in names:
+            target = course.EXERCISES / f"{name}.ipynb"
+            text = release_notebook(name, nbgrader)
+            if not target.exists():
+                found.append(f"exercises/{name}.ipynb is missing")
+            elif target.read_text(encoding="utf-8") != text:
+                found.append(f"exercises/{name}.ipynb was edited by hand or is older than solutions/{name}.py")
+            for path in _fingerprints(name, Path(folder) / "fingerprints"):
+                if not fingerprints.same(path, fingerprints.FOLDER / path.name):
+                    found.append(f"exercises/bnlab/fingerprints/{path.name} is older than the solutions or mutants")
+    return found
+
+
+def _write(target, text):
+    """Write a file if its content changes; the old one stays whole until the new one is complete."""
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return False
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(target)
+    return True
+
+
+def _fingerprints(name, folder):
+    """Write the fingerprints of a notebook's tasks; the paths."""
+    from bnlab import tasks
+
+    script = Script(course.SOLUTIONS / f"{name}.py")
+    references = script.references()
+    known = tasks.all_tasks()
+    ids = dict.fromkeys(script.task_of(cell.id) for cell in script.of_kind("test"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return [fingerprints.write(known[task], references, folder) for task in ids if task in known]

@@ -1,0 +1,344 @@
+"""The referee's side of a worker: start it, talk to it within a deadline, and stand-ins for what lives in it.
+
+Everything that comes from a worker is a claim of the student's code. This module turns claims into plain values or
+into an AnswerError; no byte sequence of a worker may raise anything else, and none may make it wait past the deadline.
+"""
+
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bnlab.answers import AnswerError, changed_text, raised_text
+
+from autograder.sandbox import wire
+from autograder.sandbox.zygote import NUMBER
+
+SANDBOX = Path(__file__).parent / "sandbox"
+EXERCISES = Path(__file__).parent.parent / "exercises"
+CELL_SECONDS = 5.0  # CPU time of one cell of the notebook, or of all calls of one test cell
+PATIENCE = 4  # wall time allowed for each second of CPU time: a busy machine costs nobody a grade
+MAX_OUTPUT = 20_000  # bytes of printed output kept for one submission
+MAX_CALLBACKS = 200_000  # calls of the referee's functions in one call of the student's
+
+
+def cpu_clock(pid):
+    """CPU seconds that a process has used, all its threads together; wall time where the system cannot tell."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except (OSError, AttributeError, OverflowError):
+        return time.perf_counter()
+
+
+class Zygote:
+    """The process that forks workers; one for each process that grades."""
+
+    def __init__(self):
+        ours, theirs = socket.socketpair()
+        self.home = tempfile.TemporaryDirectory(prefix="bn-zygote-")
+        environment = {
+            "PATH": os.defpath,
+            "HOME": self.home.name,
+            "LANG": "C.UTF-8",
+            "MPLBACKEND": "Agg",
+            # glibc keeps freed memory: page faults would make two copies of one function differ in CPU time
+            "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+            "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+            **{name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")},
+        }
+        command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES)]
+        self.process = subprocess.Popen(
+            command, env=environment, pass_fds=[theirs.fileno()], cwd=self.home.name, stdin=subprocess.DEVNULL
+        )
+        theirs.close()
+        self.control = ours
+
+    def fork(self, link, output):
+        """Fork a worker on a socket and an output pipe; returns its pid."""
+        socket.send_fds(self.control, [b"F"], [link.fileno(), output])
+        return self._number()
+
+    def reap(self, pid):
+        """Kill a worker and return its wait status (-1 if it is not ours)."""
+        self.control.sendall(b"R" + NUMBER.pack(pid))
+        return self._number()
+
+    def _number(self):
+        data = b""
+        while len(data) < NUMBER.size:
+            try:
+                part = self.control.recv(NUMBER.size - len(data))
+            except OSError:
+                part = b""
+            if not part:
+                raise RuntimeError("the process that starts workers ended; run the command again")
+            data += part
+        return NUMBER.unpack(data)[0]
+
+    def close(self):
+        self.control.close()
+        self.process.wait(timeout=10)
+        self.home.cleanup()
+
+
+class Worker:
+    """One worker process.
+
+    Its methods raise AnswerError with kind "timeout" or "crashed" where it does not answer; after that it is dead.
+    """
+
+    def __init__(self, zygote):
+        self.zygote = zygote
+        self.link, theirs = socket.socketpair()
+        self.output, writing = os.pipe()
+        self.pid = zygote.fork(theirs, writing)
+        theirs.close()
+        os.close(writing)
+        self.link.setblocking(False)
+        os.set_blocking(self.output, False)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.link, selectors.EVENT_READ)
+        self.selector.register(self.output, selectors.EVENT_READ)
+        self.printed, self.cut = bytearray(), False
+        self.deadline = self.cpu_deadline = 0.0
+        self.where = "the set-up"
+        self.callbacks = []
+
+    # -- deadlines -------------------------------------------------------------------------------------------------
+    def allow(self, seconds, where):
+        """Give all that follows this many seconds of CPU time, and PATIENCE times as many of wall time.
+
+        where : str
+            Named in messages.
+        """
+        self.seconds, self.where = seconds, where
+        self.deadline = time.monotonic() + PATIENCE * seconds
+        self.cpu_deadline = cpu_clock(self.pid) + seconds
+
+    def _remaining(self):
+        left = min(self.deadline - time.monotonic(), self.cpu_deadline - cpu_clock(self.pid))
+        if left <= 0:
+            self._die(AnswerError("timeout", f"your code did not finish within {self.seconds:.0f} s in `{self.where}`."))
+        return left
+
+    def _die(self, error):
+        self.close()
+        raise error
+
+    def _crashed(self):
+        self._die(AnswerError("crashed", f"your code ended the Python process in `{self.where}`."))
+
+    def _broken(self, error):
+        self._die(AnswerError("crashed", f"your code broke the connection to the grader in `{self.where}` ({error})."))
+
+    @property
+    def alive(self):
+        return self.selector is not None
+
+    def close(self):
+        """Kill the worker and free what belongs to it; safe to repeat."""
+        if not self.alive:
+            return
+        self._drain()
+        self.zygote.reap(self.pid)
+        self._drain()
+        self.selector.close()
+        self.selector = None
+        self.link.close()
+        os.close(self.output)
+
+    # -- requests --------------------------------------------------------------------------------------------------
+    def request(self, header, values=None):
+        """Send one request and return (header, payload) of the reply, serving callbacks on the way.
+
+        values : dict, optional
+            Field of the header -> value to encode.
+        """
+        if not self.alive:
+            raise AnswerError("crashed", f"your code ended the Python process before `{self.where}`.")
+        self.callbacks = []
+        self._send(header, values)
+        calls = 0
+        while True:
+            reply, payload = self._receive()
+            if reply.get("op") != "callback":
+                return reply, payload
+            calls += 1
+            if calls > MAX_CALLBACKS:
+                self._die(AnswerError("timeout", f"your code called the given function too often in `{self.where}`."))
+            self._call_back(reply, payload)
+
+    def _call_back(self, reply, payload):
+        try:
+            args = wire.Decoder(payload).decode(reply.get("args"))
+            function = self.callbacks[reply["number"]]
+        except (wire.WireError, LookupError, TypeError) as error:
+            self._broken(error)
+        try:
+            value = function(*args)
+        except Exception as error:  # a student's argument of the wrong kind is told to the student
+            return self._send({"error": f"{type(error).__name__}: {error}"[:300]}, None)
+        self._send({}, {"value": value})
+
+    def _refer(self, value):
+        """How an object that cannot cross is named: one that the worker holds, or a function of the referee."""
+        if type(value) is RemoteObject:
+            return ["h", value._bn[1], value.type_name]
+        if not callable(value):
+            raise TypeError(f"a {type(value).__name__} cannot be sent to a worker")
+        self.callbacks.append(value)
+        return ["c", len(self.callbacks) - 1]
+
+    def _send(self, header, values):
+        encoder = wire.Encoder(self._refer)
+        header = {**header, **{name: encoder.encode(value) for name, value in (values or {}).items()}}
+        for part in wire.pack(header, encoder.arrays):
+            view = memoryview(part).cast("B") if len(part) else memoryview(b"")
+            while len(view):
+                try:
+                    view = view[self.link.send(view) :]
+                except BlockingIOError:
+                    self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE)
+                except OSError:
+                    self._crashed()
+
+    def _receive(self):
+        try:
+            header, payload = wire.read_prefix(self._exactly(wire.PREFIX.size))
+            return wire.read_header(self._exactly(header)), self._exactly(payload)
+        except wire.WireError as error:
+            self._broken(error)
+
+    def _exactly(self, count):
+        data = bytearray()
+        while len(data) < count:
+            self._remaining()
+            try:
+                part = self.link.recv(min(count - len(data), 1 << 20))
+            except BlockingIOError:
+                self._wait(selectors.EVENT_READ)
+                continue
+            except OSError:
+                self._crashed()
+            if not part:
+                self._crashed()
+            data += part
+        return bytes(data)
+
+    def _wait(self, events):
+        self.selector.modify(self.link, events)
+        self.selector.select(timeout=max(0.01, self._remaining()))
+        self._drain()
+
+    def _drain(self):
+        """Take printed output as it comes, keep the beginning."""
+        try:
+            while data := os.read(self.output, 1 << 16):
+                room = MAX_OUTPUT - len(self.printed)
+                self.printed += data[:room]
+                self.cut |= len(data) > room
+            if self.alive and self.output in self.selector.get_map():
+                self.selector.unregister(self.output)  # closed by the worker
+        except (BlockingIOError, OSError):
+            pass
+
+    def text(self):
+        """What the worker printed so far, cut."""
+        self._drain_if_alive()
+        return self.printed.decode("utf-8", "replace") + ("\n[output cut]" if self.cut else "")
+
+    def _drain_if_alive(self):
+        if self.alive:
+            self._drain()
+
+    # -- what the referee asks -------------------------------------------------------------------------------------
+    def run_cell(self, name, source):
+        """Run a cell; returns None or a sentence on what it raised."""
+        reply, _ = self.request({"op": "cell", "name": name, "source": source})
+        return error_text(f"the cell `{name}`", reply["error"]) if "error" in reply else None
+
+    def value(self, name, header, values=None):
+        """A request whose reply holds a value; errors of the student's code become AnswerError."""
+        reply, payload = self.request(header, values)
+        if "error" in reply:
+            kind = "missing" if type(reply["error"]) is dict and reply["error"].get("missing") is True else "raised"
+            raise AnswerError(kind, error_text(name, reply["error"]))
+        try:
+            decoder = wire.Decoder(payload, handle=lambda number, kind: RemoteObject(self, number, kind, name))
+            value = decoder.decode(reply["value"]) if "value" in reply else None
+        except wire.WireError as error:
+            self._broken(error)
+        changed = reply.get("changed")
+        if type(changed) is list and changed:
+            raise AnswerError("changed", changed_text(name, [str(item)[:60] for item in changed[:4]]))
+        return value
+
+
+class RemoteAnswer:
+    """A student's function or class in a worker; the counterpart of bnlab.answers.LocalAnswer.
+
+    worker : callable
+        -> Worker; asked anew for each use, since a worker may have died in between.
+    """
+
+    def __init__(self, worker, name):
+        self.worker = worker
+        self.name = self.__name__ = name
+        self._inspected = None
+
+    def _inspect(self):
+        if self._inspected is None:
+            reply, _ = self.worker().request({"op": "inspect", "name": self.name})
+            kind, parameters = reply.get("kind"), reply.get("parameters")
+            names = type(parameters) is list and [str(item)[:60] for item in parameters[:50]]
+            self._inspected = (str(kind)[:60], names if type(parameters) is list else None)
+        return self._inspected
+
+    def kind(self):
+        return self._inspect()[0]
+
+    def parameters(self):
+        return self._inspect()[1]
+
+    def __call__(self, *args, **kwargs):
+        return self.worker().value(self.name, {"op": "call", "name": self.name}, {"args": list(args), "kwargs": kwargs})
+
+
+class RemoteObject:
+    """An object that stayed in the worker: attributes are read and set there, calls happen there."""
+
+    def __init__(self, worker, number, type_name, owner):
+        object.__setattr__(self, "_bn", (worker, number, owner))
+        object.__setattr__(self, "type_name", type_name)
+
+    def __getattr__(self, attribute):
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        worker, number, owner = self._bn
+        return worker.value(owner, {"op": "get", "handle": number, "attribute": attribute})
+
+    def __setattr__(self, attribute, value):
+        worker, number, owner = self._bn
+        worker.value(owner, {"op": "set", "handle": number, "attribute": attribute}, {"value": value})
+
+    def __call__(self, *args, **kwargs):
+        worker, number, owner = self._bn
+        return worker.value(owner, {"op": "call", "handle": number}, {"args": list(args), "kwargs": kwargs})
+
+    def __repr__(self):
+        return f"<{self.type_name} of the student>"
+
+
+def error_text(name, error):
+    """A worker's account of an exception as one sentence; only short strings are taken from it."""
+    if type(error) is not dict:
+        return f"{name} raised an error."
+    kind, message, source = (str(error.get(field, ""))[:500] for field in ("type", "message", "source"))
+    if error.get("missing") is True:
+        return f"{name} is not written yet ({message})."
+    line = error.get("line") if type(error.get("line")) is int else ""
+    return raised_text(name, kind, message, line, source)

@@ -1,0 +1,203 @@
+"""The worker: runs one student's cells and calls the student's functions when asked.
+
+It may know: the student's code, and the arguments of each call. It must never see: tests, expected values, solutions.
+It is killed at its deadline from outside; nothing it says is trusted.
+
+Requests (frames of wire.py, field "op"): cell, inspect, call, get, set, drop; stage, run, fetch for timed calls.
+"""
+
+import ast
+import builtins
+import inspect
+import linecache
+import sys
+import traceback
+import types
+
+import numpy as np
+import wire
+from bnlab.answers import changed_arguments, copy_arguments
+
+MAX_MESSAGE = 500  # characters of a student's exception that go back
+
+
+class Link:
+    """Frames over a socket."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def send(self, header, arrays=()):
+        for part in wire.pack(header, list(arrays)):
+            self.connection.sendall(part)
+
+    def receive(self):
+        prefix = self._exactly(wire.PREFIX.size)
+        header, payload = wire.read_prefix(prefix)
+        return wire.read_header(self._exactly(header)), self._exactly(payload)
+
+    def _exactly(self, count):
+        data = bytearray(count)
+        view, done = memoryview(data), 0
+        while done < count:
+            received = self.connection.recv_into(view[done:])
+            if not received:
+                raise SystemExit  # the referee is gone
+            done += received
+        return bytes(data)
+
+
+class Worker:
+    """The student's namespace and the objects that the referee holds handles of."""
+
+    def __init__(self, link):
+        self.link = link
+        self.module = types.ModuleType("__main__")
+        self.module.__dict__.update(__builtins__=builtins, get_ipython=Shell, display=print)
+        sys.modules["__main__"] = self.module
+        self.objects = {}
+        self.staged = self.result = None
+
+    # -- values ----------------------------------------------------------------------------------------------------
+    def keep(self, value):
+        number = len(self.objects) + 1
+        self.objects[number] = value
+        return ["h", number, type(value).__name__[:100]]
+
+    def encode(self, value):
+        encoder = wire.Encoder(self.keep)
+        return encoder.encode(value), encoder.arrays
+
+    def decoder(self, payload):
+        return wire.Decoder(payload, handle=lambda number, name: self.objects[number], callback=self.callback)
+
+    def callback(self, number):
+        """A stand-in for a function of the referee: each call crosses the wire and waits for the answer."""
+
+        def f(*args):
+            value, arrays = self.encode(list(args))
+            self.link.send({"op": "callback", "number": number, "args": value}, arrays)
+            header, payload = self.link.receive()
+            if "error" in header:
+                raise ValueError(header["error"])
+            return self.decoder(payload).decode(header["value"])
+
+        return f
+
+    # -- requests --------------------------------------------------------------------------------------------------
+    def op_cell(self, header, payload):
+        name = f"<cell {header['name']}>"
+        source = plain_python(header["source"])
+        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        exec(compile(ast.parse(source, name), name, "exec"), self.module.__dict__)
+        return {}, []
+
+    def op_inspect(self, header, payload):
+        found = self.module.__dict__.get(header["name"], Worker)
+        if found is Worker:
+            return {"kind": "missing", "parameters": None}, []
+        kind = "class" if inspect.isclass(found) else "function" if callable(found) else type(found).__name__
+        try:
+            parameters = list(inspect.signature(found).parameters)
+        except (TypeError, ValueError):
+            parameters = None
+        return {"kind": kind, "parameters": parameters}, []
+
+    def target(self, header):
+        return self.objects[header["handle"]] if "handle" in header else self.module.__dict__[header["name"]]
+
+    def arguments(self, header, payload):
+        decoder = self.decoder(payload)
+        return decoder.decode(header["args"]), decoder.decode(header["kwargs"])
+
+    def op_call(self, header, payload):
+        function = self.target(header)
+        args, kwargs = self.arguments(header, payload)
+        before = copy_arguments(args), copy_arguments(kwargs)
+        value = function(*args, **kwargs)
+        changed = changed_arguments(function, before, (args, kwargs))
+        encoded, arrays = self.encode(value)
+        return {"value": encoded, "changed": changed}, arrays
+
+    def op_get(self, header, payload):
+        encoded, arrays = self.encode(getattr(self.target(header), header["attribute"]))
+        return {"value": encoded}, arrays
+
+    def op_set(self, header, payload):
+        setattr(self.target(header), header["attribute"], self.decoder(payload).decode(header["value"]))
+        return {}, []
+
+    def op_stage(self, header, payload):
+        """Receive the arguments of a timed call; the clock is not running yet."""
+        self.staged, self.result = (self.target(header), *self.arguments(header, payload)), None
+        return {}, []
+
+    def op_run(self, header, payload):
+        """The timed part: the call and nothing else."""
+        function, args, kwargs = self.staged
+        self.result = function(*args, **kwargs)
+        return {}, []
+
+    def op_fetch(self, header, payload):
+        """Send what the timed call returned."""
+        encoded, arrays = self.encode(self.result)
+        self.staged = self.result = None
+        return {"value": encoded}, arrays
+
+    def answer(self, header, payload):
+        """Serve one request; whatever a student's code raises becomes the answer."""
+        try:
+            return getattr(self, f"op_{header['op']}")(header, payload)
+        except BaseException as error:  # SystemExit and KeyboardInterrupt of student code end the call, not the worker
+            return {"error": self.describe(error)}, []
+
+    def describe(self, error):
+        """Type, message and the deepest of the student's own lines."""
+        line, source = "", ""
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename.startswith("<cell "):
+                line, source = frame.lineno, linecache.getline(frame.filename, frame.lineno).strip()
+        if isinstance(error, SyntaxError) and error.lineno:
+            line, source = error.lineno, (error.text or "").strip()
+        try:
+            message = str(error)
+        except Exception:
+            message = "(its message cannot be shown)"
+        shown = [type(error).__name__, message, source]
+        name, message, source = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
+        missing = isinstance(error, NotImplementedError)
+        return {"type": name, "message": message, "line": line, "source": source, "missing": missing}
+
+
+def plain_python(source):
+    """The cell with IPython's magics, shell commands and help requests replaced by `pass`, line numbers kept."""
+    try:
+        ast.parse(source)
+        return source
+    except (SyntaxError, ValueError):
+        lines = source.split("\n")
+    for i, line in enumerate(lines):
+        text = line.strip()
+        if text.startswith(("%", "!", "?")) or text.endswith("?"):
+            lines[i] = line[: len(line) - len(line.lstrip())] + "pass"
+    return "\n".join(lines)
+
+
+class Shell:
+    """What `get_ipython()` gives in a graded run: magics and shell commands do nothing."""
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+
+def serve(connection):
+    """Answer requests until the referee closes the socket."""
+    link = Link(connection)
+    worker = Worker(link)
+    np.seterr(all="warn")
+    while True:
+        header, payload = link.receive()
+        reply, arrays = worker.answer(header, payload)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        link.send(reply, arrays)

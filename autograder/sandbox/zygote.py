@@ -1,0 +1,103 @@
+"""The zygote: a process with the libraries loaded and no secrets, which forks workers.
+
+It may know: Python, NumPy, the student library bnlab. It must never see: tests, solutions, mutants, the gradebook.
+A worker forked from it starts in milliseconds and finds nothing of these in its memory.
+
+It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER`), so that the repository is not on its import path.
+Over the socket come single bytes: b"F" with two file descriptors forks a worker on them (answer: its pid); b"R" + pid
+kills and reaps one (answer: its wait status). Reaping is asked for, so that a pid is never reused under the referee.
+"""
+
+import os
+import signal
+import socket
+import struct
+import sys
+import tempfile
+
+NUMBER = struct.Struct(">q")
+
+
+def preload():
+    """Import what workers need; heavy libraries that only some notebooks use stay out."""
+    import numpy  # noqa: F401
+    import numpy.random  # noqa: F401
+    import numpy.testing  # noqa: F401
+    import worker  # noqa: F401
+
+    import bnlab  # noqa: F401
+
+
+def serve(control):
+    """Fork and reap until the other end closes."""
+    scratch = {}
+    while True:
+        try:
+            request, descriptors, _, _ = socket.recv_fds(control, 1 + NUMBER.size, 2)
+        except OSError:
+            break
+        if not request:
+            break
+        if request[:1] == b"F":
+            home = tempfile.mkdtemp(prefix="bn-worker-")
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                become_worker(*descriptors, home)
+            scratch[pid] = home
+            for descriptor in descriptors:
+                os.close(descriptor)
+            control.sendall(NUMBER.pack(pid))
+        else:
+            (pid,) = NUMBER.unpack(request[1:])
+            control.sendall(NUMBER.pack(reap(pid, scratch)))
+    for pid in list(scratch):
+        reap(pid, scratch)
+
+
+def reap(pid, scratch):
+    """Kill a worker with everything it started in its session, and clean its folder."""
+    import shutil
+
+    if pid not in scratch:
+        return -1
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+    _, status = os.waitpid(pid, 0)
+    shutil.rmtree(scratch.pop(pid), ignore_errors=True)
+    return status
+
+
+def become_worker(link, output, home):
+    """In the child: own session, throw-away home and folder, output to the pipe, then the worker's loop."""
+    import worker
+
+    try:
+        os.setsid()
+        os.chdir(home)
+        os.environ.update(HOME=home, TMPDIR=home)
+        tempfile.tempdir = home
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(null)
+        os.close(output)
+        sys.stdin = open(0, closefd=False)
+        sys.stdout = open(1, "w", buffering=1, closefd=False, errors="replace")
+        sys.stderr = open(2, "w", buffering=1, closefd=False, errors="replace")
+        worker.serve(socket.socket(fileno=link))
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:0] = [sys.argv[2], here]
+    preload()
+    sys.path.remove(here)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,117 @@
+"""Read `solutions/NN_topic.py`, the percent script that is the only source of an exercise.
+
+The one reader of percent scripts: the release step, the referee and the tests all see cells through `Script`.
+"""
+
+import contextlib
+import io
+import linecache
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+from jupytext.magics import comment_magic
+
+KINDS = ("solution", "test", "answer", "readonly")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a script.
+
+    kind : "solution" | "test" | "answer" | "readonly" | "markdown" | "code"
+        The first four are tags in the cell's first line; the last two are the types of cells without a tag.
+    id : str
+        The value of the tag, which is the grade_id of the cell; "" without a tag.
+    points : int or float
+        0 where the tag names none.
+    source : str
+        As in the notebook: magics are live (`%pip ...`), Markdown has no leading `#`.
+    """
+
+    kind: str
+    id: str
+    points: float
+    source: str
+
+    @property
+    def is_code(self):
+        return self.kind not in ("markdown", "answer")
+
+    @property
+    def python(self):
+        """The source with magics commented out, so that plain Python runs it."""
+        return "\n".join(comment_magic(self.source.split("\n")))
+
+    def run(self, namespace, name=None):
+        """Execute the cell in `namespace`; tracebacks show its lines.
+
+        Examples
+        --------
+        >>> space = {}
+        >>> Cell("code", "", 0, "x = 1 + 1").run(space)
+        >>> space["x"]
+        2
+        """
+        name = f"<{name or self.id or 'cell'}>"
+        linecache.cache[name] = (len(self.python), None, self.python.splitlines(keepends=True), name)
+        exec(compile(self.python, name, "exec"), namespace)
+
+
+class Script:
+    """The cells of a percent script.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    ValueError
+        Where a tag has no id, an id occurs twice, or a graded cell has no points.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.name = self.path.stem
+        self.cells = [_cell(cell) for cell in jupytext.read(self.path, fmt="py:percent").cells]
+        self._check()
+
+    def _check(self):
+        seen = set()
+        for cell in self.cells:
+            if cell.kind not in KINDS:
+                continue
+            if not cell.id or cell.id in seen:
+                raise ValueError(f"{self.path.name}: the id {cell.id!r} of a {cell.kind} cell is empty or used twice")
+            if cell.kind in ("test", "answer") and not cell.points:
+                raise ValueError(f"{self.path.name}: {cell.id} has no points; write points=5 in its tag")
+            seen.add(cell.id)
+
+    def of_kind(self, *kinds):
+        """The cells of these kinds, in order."""
+        return [cell for cell in self.cells if cell.kind in kinds]
+
+    def cell(self, cell_id):
+        """The cell with that id; KeyError where there is none."""
+        for cell in self.cells:
+            if cell.id == cell_id:
+                return cell
+        raise KeyError(f"{self.path.name} has no cell {cell_id!r}")
+
+    def task_of(self, test_cell_id):
+        """The task of a graded cell: "forward-train" for "forward-train-test"; written answers name themselves."""
+        return self.cell(test_cell_id).id.removesuffix("-test")
+
+    def references(self):
+        """Run the read-only and the answer cells and return their namespace: the reference solutions by name."""
+        namespace = {"__name__": self.name}
+        with contextlib.redirect_stdout(io.StringIO()):
+            for cell in self.of_kind("readonly", "solution"):
+                cell.run(namespace)
+        return namespace
+
+
+def _cell(cell):
+    kind = next((kind for kind in KINDS if kind in cell.metadata), cell.cell_type)
+    return Cell(kind, str(cell.metadata.get(kind, "")), cell.metadata.get("points", 0), cell.source)

@@ -1,0 +1,34 @@
+"""Write dist/student.zip: the folder exercises/ as a student gets it, byte-identical when repeated."""
+
+import zipfile
+
+from autograder import course
+
+SKIP = ("__pycache__", ".ipynb_checkpoints")
+
+
+def write(target):
+    """Write the archive.
+
+    Parameters
+    ----------
+    target : Path
+
+    Returns
+    -------
+    int
+        Number of files in it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    paths = [path for path in sorted(course.EXERCISES.rglob("*")) if path.is_file()]
+    paths = [path for path in paths if not any(part in SKIP or part.startswith(".") for part in path.parts[-3:])]
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in paths:
+            name = f"exercises/{path.relative_to(course.EXERCISES).as_posix()}"
+            archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return len(paths)
+
+
+if __name__ == "__main__":
+    zip_path = course.REPOSITORY / "dist" / "student.zip"
+    print(f"{write(zip_path)} files in {zip_path.relative_to(course.REPOSITORY)}")

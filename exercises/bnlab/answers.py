@@ -1,0 +1,168 @@
+"""A student's answer as the examiner sees it: something to call, and the ways in which a call can fail.
+
+The same examiner judges a function of this process (`LocalAnswer`, at home) and a function that lives in another
+process (the autograder's proxy); both raise the errors below and nothing else.
+"""
+
+import contextlib
+import inspect
+import linecache
+import os
+import traceback
+
+import numpy as np
+
+
+class AnswerError(Exception):
+    """A call of an answer that gave no result.
+
+    kind : "missing" | "raised" | "changed" | "timeout" | "crashed"
+    """
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+
+
+class LocalAnswer:
+    """A function or class defined in this process.
+
+    Arguments are copied before each call, so a function that writes into them is found out and harms nothing.
+    """
+
+    def __init__(self, function, name=None):
+        self.function = function
+        self.name = name or getattr(function, "__name__", "your answer")
+
+    def parameters(self):
+        """Names of the parameters, or None where Python cannot tell (builtins)."""
+        try:
+            return list(inspect.signature(self.function).parameters)
+        except (TypeError, ValueError):
+            return None
+
+    def kind(self):
+        """What the name stands for: "function", "class", or the type's name for anything else."""
+        if inspect.isclass(self.function):
+            return "class"
+        return "function" if callable(self.function) else type(self.function).__name__
+
+    def __call__(self, *args, **kwargs):
+        args, kwargs = copy_arguments(args), copy_arguments(kwargs)
+        before_args, before_kwargs = copy_arguments(args), copy_arguments(kwargs)
+        with student_errors(self.name):
+            value = self.function(*args, **kwargs)
+        changed = changed_arguments(self.function, (before_args, before_kwargs), (args, kwargs))
+        if changed:
+            raise AnswerError("changed", changed_text(self.name, changed))
+        return LocalObject(value, self.name) if self.kind() == "class" else value
+
+
+class LocalObject:
+    """An instance of a student's class: attributes are read and set on it, errors are told as for functions."""
+
+    def __init__(self, instance, name):
+        object.__setattr__(self, "_instance", instance)
+        object.__setattr__(self, "_name", name)
+
+    def __getattr__(self, attribute):
+        with student_errors(self._name):
+            return getattr(self._instance, attribute)
+
+    def __setattr__(self, attribute, value):
+        with student_errors(self._name):
+            setattr(self._instance, attribute, value)
+
+    def __call__(self, *args, **kwargs):
+        with student_errors(self._name):
+            return self._instance(*copy_arguments(args), **copy_arguments(kwargs))
+
+
+@contextlib.contextmanager
+def student_errors(name):
+    """Turn whatever a student's code raises into an AnswerError that points at the student's own line."""
+    try:
+        yield
+    except AnswerError:
+        raise
+    except NotImplementedError as error:
+        raise AnswerError("missing", f"{name} is not written yet ({error}).") from None
+    except Exception as error:
+        raise AnswerError("raised", raised_text(name, type(error).__name__, str(error), *own_line(error))) from None
+
+
+def own_line(error):
+    """(line number, source) of the deepest frame that belongs to the student, ("", "") where there is none."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        library = "site-packages" in frame.filename or frame.filename.startswith((here, "<frozen"))
+        if not library and "/lib/python3" not in frame.filename:
+            return frame.lineno, (linecache.getline(frame.filename, frame.lineno) or frame.line or "").strip()
+    return "", ""
+
+
+def raised_text(name, error_type, message, line="", source=""):
+    """One sentence on an exception: what, in which function, at which of the student's lines."""
+    where = f" in line {line}" + (f": {source}" if source else "") if line else ""
+    return f"{name} raised {error_type}: {message}" + (f" ({where.strip()})" if where else "")
+
+
+def changed_text(name, changed):
+    """One sentence on arguments that a function wrote into."""
+    return (
+        f"{name} changed its argument {', '.join(changed)} in place; return new arrays and leave the arguments alone"
+        " (write `x = x - mu`, not `x -= mu`)."
+    )
+
+
+def copy_arguments(value):
+    """A deep copy of the arrays in nested tuples, lists and dicts, memory layout kept; the rest as it is."""
+    if isinstance(value, np.ndarray):
+        return copy_array(value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(copy_arguments(item) for item in value)
+    if isinstance(value, dict):
+        return {key: copy_arguments(item) for key, item in value.items()}
+    return value
+
+
+def copy_array(array):
+    """Copy an array and keep its layout: C, Fortran, or every second row of a larger buffer (neither)."""
+    if array.flags.c_contiguous or array.flags.f_contiguous:
+        return array.copy(order="K")
+    return strided(array)
+
+
+def strided(array):
+    """The same values in memory that is neither C- nor Fortran-contiguous: every second row of a larger buffer."""
+    buffer = np.full((2 * array.shape[0],) + array.shape[1:], np.nan if array.dtype.kind == "f" else 0, array.dtype)
+    buffer[::2] = array
+    return buffer[::2]
+
+
+def changed_arguments(function, before, after):
+    """Names of the arguments whose values differ before and after a call.
+
+    before, after : (args, kwargs)
+    """
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        names = []
+    named_before, named_after = dict(before[1]), dict(after[1])
+    for position, (old, new) in enumerate(zip(before[0], after[0])):
+        name = names[position] if position < len(names) else f"number {position + 1}"
+        named_before[name], named_after[name] = old, new
+    return [name for name, old in named_before.items() if not same(old, named_after[name])]
+
+
+def same(a, b):
+    """Exact equality of nested values; NaN equals NaN."""
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return a is b or a == b

@@ -1,0 +1,119 @@
+"""What the student types: `check("forward-train", batchnorm_train)` and `hint("forward-train")`."""
+
+import contextvars
+
+from bnlab.answers import LocalAnswer
+from bnlab.examiner import examine_answer
+from bnlab.oracles import Fingerprints, Functions
+from bnlab.tasks import Case, find, public_rng
+from bnlab.timing import passes
+
+# The autograder's referee sets its own examiner here; at home there is none.
+referee = contextvars.ContextVar("referee", default=None)
+
+
+class CheckFailed(AssertionError):
+    """An answer did not pass; carries the Report. Jupyter shows the report alone, without a traceback."""
+
+    def __init__(self, report):
+        super().__init__(str(report))
+        self.report = report
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
+def check(task_id, answer):
+    """Check an answer on the task's public cases.
+
+    Prints one line where it is right; otherwise raises CheckFailed, which says what was tested, what was expected,
+    what came, and the likely slip.
+
+    Parameters
+    ----------
+    task_id : str
+        As in the comment `# answer: ...` at the top of the answer's cell.
+    answer : function or class
+        The name that you defined, without parentheses.
+
+    Raises
+    ------
+    CheckFailed
+    KeyError
+        For an unknown task.
+    """
+    task = find(task_id)
+    return _conclude(_examine(task, answer, task.cases, "public"))
+
+
+def examine(task_id, answer, cases):
+    """Check an answer on further cases; used by the course's hidden tests.
+
+    Without a referee there is no hidden solution: the answer itself, in float64, is the reference, so that only
+    dtypes, layouts, purity and finiteness are tested.
+
+    Parameters
+    ----------
+    task_id : str
+    answer : function or class
+    cases : dict
+        Name of the case -> function from a generator to the inputs, or a list of `bnlab.tasks.Case`.
+    """
+    if isinstance(cases, dict):
+        cases = [Case(name, inputs) for name, inputs in cases.items()]
+    return _conclude(_examine(find(task_id), answer, tuple(cases), "hidden"))
+
+
+def race(task_id, answer, inputs, limit):
+    """Time an answer against the hidden solution; used by the course's hidden tests.
+
+    Without a referee there is nothing to race against: the answer's time is printed in passes over its largest array.
+
+    Parameters
+    ----------
+    task_id : str
+    answer : function
+    inputs : callable
+        Generator -> dict of the named arguments.
+    limit : float
+        Largest accepted ratio of CPU times.
+    """
+    task = find(task_id)
+    if referee.get() is not None:
+        return _conclude(referee.get().race(task, answer, inputs, limit))
+    values = inputs(public_rng(task.id, 0))
+    arguments = [values[name] for name in (*task.parameters, *task.options) if name in values]
+    print(f"{task.answer}: about {passes(answer, *arguments):.0f} passes over its largest array.")
+
+
+def hint(task_id, step=None):
+    """Show the next hint of a task: three steps, the last one points to the equation. `step` asks for one of them."""
+    task = find(task_id)
+    if step is None:
+        step = _shown.get(task_id, 0) + 1
+    step = min(max(int(step), 1), len(task.hints))
+    _shown[task_id] = step
+    last = " (the last one)" if step == len(task.hints) else ""
+    print(f"Hint {step} of {len(task.hints)}{last}: {task.hints[step - 1]}")
+    if step == len(task.hints):
+        print(f"Read on: {task.link}")
+
+
+_shown = {}
+
+
+def _examine(task, answer, cases, kind):
+    if referee.get() is not None:
+        return referee.get().examine(task, answer, cases, kind)
+    if kind == "public":
+        oracle = Fingerprints(task.id)
+    else:
+        oracle = Functions(answer)
+    name = getattr(answer, "__name__", task.answer)
+    return examine_answer(task, LocalAnswer(answer, name), cases, oracle, lambda i: public_rng(task.id, i))
+
+
+def _conclude(report):
+    if not report.passed:
+        raise CheckFailed(report)
+    print(report)

@@ -1,0 +1,204 @@
+"""Compare what a function returned with what it should have returned, value by named value.
+
+A result is flattened into named leaves by a template ("y", or ("y", ("x_hat", "inv_std", "gamma")), or a dict), and
+each leaf is tested in a fixed order: type, shape, dtype, finite, values. The first difference is told with two numbers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FLOAT64, FLOAT32 = (1e-7, 1e-9), (1e-4, 1e-5)  # (relative, absolute as a fraction of the largest expected entry)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one leaf of a result differs from what was expected.
+
+    kind : "structure" | "type" | "shape" | "dtype" | "finite" | "value"
+    where : name of the leaf, with the worst index for values: "dx[0, 2]"
+    """
+
+    leaf: str
+    kind: str
+    where: str
+    expected: str
+    got: str
+    text: str
+
+
+def leaves_of(template):
+    """Names of the leaves of a template, in order."""
+    if isinstance(template, str):
+        return [template]
+    items = template.values() if isinstance(template, dict) else template
+    return [name for item in items for name in leaves_of(item)]
+
+
+def flatten(value, template, name="the result"):
+    """Spread a result over the names of a template.
+
+    Returns
+    -------
+    leaves : dict
+        Name of the leaf -> value.
+    problem : Difference or None
+        Set where the result does not have the template's structure.
+    """
+    if isinstance(template, str):
+        return {template: value}, None
+    wanted = describe_template(template)
+    if value is None:
+        return {}, structure(wanted, "None", f"{name} is None; expected {wanted}. Is a `return` missing?")
+    if isinstance(template, dict):
+        if type(value) is not dict:
+            return {}, structure(wanted, describe(value), f"{name} is {describe(value)}; expected {wanted}.")
+        missing = [key for key in template if key not in value]
+        if missing:
+            return {}, structure(wanted, f"keys {sorted(map(str, value))}", f"{name} lacks the key {missing[0]!r}.")
+        pairs = [(value[key], part, key) for key, part in template.items()]
+    else:
+        if type(value) not in (tuple, list) or len(value) != len(template):
+            return {}, structure(wanted, describe(value), f"{name} is {describe(value)}; expected {wanted}.")
+        pairs = [(item, part, part if isinstance(part, str) else "cache") for item, part in zip(value, template)]
+    leaves = {}
+    for item, part, part_name in pairs:
+        inner, problem = flatten(item, part, part_name)
+        if problem:
+            return {}, problem
+        leaves.update(inner)
+    return leaves, None
+
+
+def structure(expected, got, text):
+    return Difference("", "structure", "the result", expected, got, text)
+
+
+def describe_template(template):
+    """The words for a template: "the tuple (y, (x_hat, inv_std, gamma))"."""
+    if isinstance(template, dict):
+        return "a dict with the keys " + ", ".join(template)
+
+    def inner(part):
+        return part if isinstance(part, str) else "(" + ", ".join(inner(item) for item in part) + ")"
+
+    return f"the tuple {inner(template)}"
+
+
+def describe(value):
+    """A few words on any value: "an array of shape (4, 3), float64", "a list of 2", "None"."""
+    if value is None:
+        return "None"
+    if type(value) is np.ndarray:
+        return f"an array of shape {value.shape}, {value.dtype}"
+    if isinstance(value, np.generic):
+        return f"a single {value.dtype} number"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    kind = type(value).__name__ if not hasattr(value, "type_name") else value.type_name
+    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def difference(leaf, got, expected, tolerance=None):
+    """The first difference between a leaf and its expected value, or None.
+
+    Parameters
+    ----------
+    leaf : str
+    got : anything
+    expected : ndarray, number, bool, str, int or None
+    tolerance : float, optional
+        Both the relative error and the absolute one (as a fraction of the largest expected entry); the default
+        follows the dtype of `expected`: 1e-7 and 1e-9 in float64, 1e-4 and 1e-5 in float32.
+    """
+    if isinstance(expected, np.ndarray) and expected.ndim:
+        return array_difference(leaf, got, expected, tolerance)
+    if isinstance(expected, (float, np.floating)) or (isinstance(expected, np.ndarray) and expected.dtype.kind == "f"):
+        return number_difference(leaf, got, expected, tolerance)
+    if type(got) in (bool, np.bool_, int, str, type(None)) and got == expected:
+        return None
+    return Difference(leaf, "value", leaf, repr(expected), brief(got), f"{leaf} is {brief(got)}; expected {expected!r}.")
+
+
+def array_difference(leaf, got, expected, tolerance):
+    wanted = f"an array of shape {expected.shape}, {expected.dtype}"
+    if type(got) is not np.ndarray:
+        cure = " Is a `return` missing?" if got is None else ""
+        text = f"{leaf} is {describe(got)}; expected a NumPy array of shape {expected.shape}.{cure}"
+        return Difference(leaf, "type", leaf, wanted, describe(got), text)
+    if got.shape != expected.shape:
+        cure = ""
+        if got.size == expected.size and got.ndim > expected.ndim:
+            cure = " (drop the axis of length 1: no `keepdims=True` in what you return)"
+        text = f"{leaf} has shape {got.shape}; expected {expected.shape}{cure}."
+        return Difference(leaf, "shape", leaf, str(expected.shape), str(got.shape), text)
+    if got.dtype != expected.dtype:
+        text = f"{leaf} is {got.dtype}; expected {expected.dtype}, the dtype of the input."
+        return Difference(leaf, "dtype", leaf, str(expected.dtype), str(got.dtype), text)
+    if expected.dtype.kind == "f" and not np.isfinite(got).all():
+        index = first_true(~np.isfinite(got) & np.isfinite(expected))
+        if index is not None:
+            where = at(leaf, index)
+            text = f"{where} is {got[index]}; every entry must be finite."
+            return Difference(leaf, "finite", where, number(expected[index]), number(got[index]), text)
+    wrong = ~close(got, expected, tolerance)
+    if not wrong.any():
+        return None
+    with np.errstate(invalid="ignore"):
+        gap = np.where(wrong, np.abs(np.asarray(got, np.float64) - expected), -1.0)
+    index = np.unravel_index(int(np.argmax(np.nan_to_num(gap, nan=np.inf))), gap.shape)
+    where = at(leaf, index)
+    text = f"{where}: expected {number(expected[index])}, got {number(got[index])}."
+    return Difference(leaf, "value", where, number(expected[index]), number(got[index]), text)
+
+
+def number_difference(leaf, got, expected, tolerance):
+    allowed = isinstance(got, (float, int, np.floating, np.integer)) and not isinstance(got, bool)
+    if not allowed and not (type(got) is np.ndarray and got.ndim == 0):
+        return Difference(leaf, "type", leaf, number(expected), brief(got), f"{leaf} is {describe(got)}; expected a number.")
+    if close(np.asarray(got, np.float64), np.asarray(expected, np.float64), tolerance).all():
+        return None
+    text = f"{leaf}: expected {number(expected)}, got {number(got)}."
+    return Difference(leaf, "value", leaf, number(expected), number(got), text)
+
+
+def close(a, b, tolerance=None):
+    """Elementwise |a - b| <= rtol |b| + atol max|b|, tolerances by the dtype of b; True where both are NaN."""
+    b = np.asarray(b)
+    relative, absolute = (tolerance, tolerance) if tolerance else FLOAT32 if b.dtype == np.float32 else FLOAT64
+    a64, b64 = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    finite = np.abs(b64[np.isfinite(b64)])
+    scale = float(finite.max()) if finite.size else 1.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = np.abs(a64 - b64) <= relative * np.abs(b64) + absolute * scale + 1e-13
+    return near | (np.isnan(a64) & np.isnan(b64)) | ((a64 == b64) & np.isinf(b64))
+
+
+def constant_ratio(got, expected):
+    """got / expected where that is one number for all entries that are not tiny, else None."""
+    if not isinstance(expected, np.ndarray) or type(got) is not np.ndarray or got.shape != expected.shape:
+        return None
+    large = np.abs(expected) > 1e-3 * np.abs(expected).max(initial=0.0)
+    if large.sum() < 2 or not np.isfinite(got).all():
+        return None
+    ratios = np.asarray(got, np.float64)[large] / expected[large]
+    ratio = float(np.median(ratios))
+    return ratio if np.allclose(ratios, ratio, rtol=1e-4, atol=0) else None
+
+
+def first_true(mask):
+    hits = np.argwhere(mask)
+    return tuple(hits[0]) if len(hits) else None
+
+
+def at(leaf, index):
+    return f"{leaf}[{', '.join(str(int(i)) for i in index)}]" if index else leaf
+
+
+def number(value):
+    return f"{float(value):.6g}"
+
+
+def brief(value):
+    """repr cut to 60 characters for plain values, a description for the rest."""
+    return repr(value)[:60] if isinstance(value, (bool, int, float, str, np.generic)) else describe(value)

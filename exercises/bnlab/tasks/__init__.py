@@ -1,0 +1,114 @@
+"""The graded tasks: what each asks for, its public cases and its hints.
+
+One module a notebook; `find(task_id)` looks a task up. Hidden cases live with the solutions, not here.
+"""
+
+import importlib
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+MODULES = ("forward", "backward")
+BOOK = "https://bn-course.github.io/bn-course/book"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question to a function.
+
+    name : str
+        Said to the student: "a batch of 5 samples with 3 features, eps = 0.5".
+    inputs : callable
+        rng -> dict of the named arguments.
+    tolerance : float, optional
+        In place of the default of `bnlab.compare.difference`.
+    suspect : str, optional
+        The slip to name where this is the only kind of case that fails and no slip matches to the digit
+        (rounding errors are not reproducible).
+    """
+
+    name: str
+    inputs: Callable
+    tolerance: float | None = None
+    suspect: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One graded task.
+
+    id : str
+        kebab-case, the grade_id of its answer cell.
+    answer : str
+        Name of the function or class that the student defines.
+    parameters, options : tuple of str
+        Required parameters (passed by position) and those with a default (passed by keyword).
+    returns : str, tuple or dict
+        Template of the result, see `bnlab.compare.flatten`.
+    cases : tuple of Case
+        The public ones.
+    hints : tuple of str
+        A ladder of three, the last a pointer to an equation of the book.
+    page : str
+        Page of the book, with anchor: "06_transform.html#algorithm".
+    observe : callable, optional
+        (answer, inputs) -> result; by default the answer is called on the inputs.
+    remarks : tuple of callables, optional
+        (inputs, expected, got) -> sentence or None, both dicts of leaves: what an identity tells about a wrong answer
+        that no known slip explains.
+    partial : bool
+        Each leaf of the result earns its share of the points.
+    """
+
+    id: str
+    answer: str
+    parameters: tuple
+    returns: object
+    cases: tuple
+    hints: tuple
+    page: str
+    options: tuple = ()
+    observe: Callable = None
+    remarks: tuple = field(default=())
+    partial: bool = False
+
+    def __post_init__(self):
+        if self.observe is None:
+            object.__setattr__(self, "observe", self.call)
+
+    def call(self, answer, inputs):
+        """answer(required by position, optional by keyword)."""
+        options = {name: inputs[name] for name in self.options if name in inputs}
+        return answer(*(inputs[name] for name in self.parameters), **options)
+
+    @property
+    def link(self):
+        """Where to read on."""
+        return f"{BOOK}/{self.page}"
+
+
+def all_tasks():
+    """Every task of the course, in the order of the notebooks."""
+    modules = [importlib.import_module(f"bnlab.tasks.{name}") for name in MODULES]
+    return {task.id: task for module in modules for task in module.TASKS}
+
+
+def find(task_id):
+    """The task of that id.
+
+    Raises
+    ------
+    KeyError
+        With the ids that exist.
+    """
+    tasks = all_tasks()
+    if task_id not in tasks:
+        raise KeyError(f"there is no task {task_id!r}; the tasks are {', '.join(tasks)}")
+    return tasks[task_id]
+
+
+def public_rng(task_id, position):
+    """The generator of a public case: the same numbers on every machine."""
+    return np.random.default_rng([zlib.crc32(task_id.encode()), position])

@@ -1,0 +1,48 @@
+"""Known slips: complete wrong implementations, each named by its slip and with the words that explain it.
+
+The examiner compares a wrong answer with them; where one gives the same numbers, its words are what the student reads.
+"""
+
+import importlib
+import pkgutil
+
+_BANK = {}
+_SAME = {"backward-speed": "backward"}  # the same function, judged a second time
+
+
+def mutant(task_id, says):
+    """Register a function or class as a known slip of a task.
+
+    Parameters
+    ----------
+    task_id : str
+    says : str
+        One or two sentences to the student: what the slip is, what is right, and why.
+
+    Raises
+    ------
+    ValueError
+        Where the task has a slip of that name already.
+    """
+
+    def register(function):
+        slips = _BANK.setdefault(task_id, {})
+        if function.__name__ in slips:
+            raise ValueError(f"{task_id} has two slips named {function.__name__}")
+        slips[function.__name__] = (function, says)
+        return function
+
+    return register
+
+
+def bank(task_id):
+    """The known slips of a task.
+
+    Returns
+    -------
+    dict
+        Name of the slip -> (wrong implementation, message); empty for a task without any.
+    """
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(_BANK.get(_SAME.get(task_id, task_id), {}))

@@ -1,0 +1,56 @@
+"""Fixtures shared by the tests: the repository, a throw-away course, a built website."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository():
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Run a command of this environment; stdout, stderr and the exit code."""
+
+    def run(*command, cwd=REPOSITORY, env=None, timeout=300):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "exercises", **(env or {})}
+        environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
+        return subprocess.run(
+            [str(part) for part in command], cwd=cwd, env=environment, timeout=timeout, capture_output=True, text=True
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def autograder(run):
+    """`python -m autograder ...` on a course folder."""
+
+    def autograder(*arguments, course, **options):
+        return run(sys.executable, "-m", "autograder", *arguments, env={"BN_COURSE": str(course)}, **options)
+
+    return autograder
+
+
+@pytest.fixture(scope="session")
+def website(run, tmp_path_factory):
+    """The website, built strictly as `make book` does; once for all test processes."""
+    from filelock import FileLock
+
+    folder = REPOSITORY / "_build" / "html"
+    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    with FileLock(shared / "website.lock"):
+        done = shared / "website.done"
+        if not done.exists():
+            built = run("make", "book", timeout=900)
+            done.write_text(f"{built.returncode}\n{built.stdout}{built.stderr}")
+    code, _, log = done.read_text().partition("\n")
+    assert code == "0", log[-4000:]
+    return folder

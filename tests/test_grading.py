@@ -1,0 +1,210 @@
+"""A class is graded as declared; `python -m autograder grade` and plain nbgrader give the same scores."""
+
+import csv
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from autograder import course
+
+SAMPLE = course.REPOSITORY / "autograder" / "sample_class"
+EXPECTED = json.loads((SAMPLE / "expected.json").read_text())
+pytestmark = pytest.mark.xdist_group("grading")
+
+
+@pytest.fixture(scope="module")
+def graded(autograder, tmp_path_factory):
+    """The sample class in a gradebook of its own: (course folder, records of each notebook)."""
+    folder = tmp_path_factory.mktemp("course")
+    records = {}
+    for name in EXPECTED:
+        done = autograder("collect", name, "--from", SAMPLE, course=folder)
+        assert done.returncode == 0, done.stderr
+        target = folder / f"{name}.json"
+        done = autograder("grade", name, "--json", target, course=folder)
+        unreadable = [student for student in EXPECTED[name] if student == "not-a-notebook"]
+        assert done.returncode == (1 if unreadable else 0), done.stdout + done.stderr
+        for student in unreadable:
+            assert f"not graded: {student}" in done.stdout
+        records[name] = json.loads(target.read_text())
+    return folder, records
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_submission_gets_its_declared_scores(graded, name):
+    _, records = graded
+    got = {}
+    for row in records[name]:
+        got.setdefault(row["student"], {})[row["task"]] = {key: row[key] for key in ("score", "max_score", "verdict")}
+    assert got == EXPECTED[name]
+
+
+def test_the_class_is_large_enough():
+    assert sum(len(students) for students in EXPECTED.values()) >= 12
+
+
+def test_records_have_their_fields(graded):
+    for rows in graded[1].values():
+        for row in rows:
+            assert set(row) == {"student", "assignment", "cell", "task", "score", "max_score", "verdict", "message",
+                                "seconds", "slips", "isolation", "repairs"}
+
+
+def message(graded, name, student, task):
+    return next(row["message"] for row in graded[1][name] if (row["student"], row["task"]) == (student, task))
+
+
+def test_messages_name_the_slip_and_what_happened(graded):
+    assert "N - 1" in message(graded, "03_forward", "slip-unbiased", "forward-train")
+    assert "expected" in message(graded, "03_forward", "slip-unbiased", "forward-train")
+    assert "ended the Python process in `forward-eval`" in message(graded, "03_forward", "ends-the-process", "forward-eval")
+    assert "did not finish within" in message(graded, "03_forward", "endless-loop", "forward-eval")
+    assert "not a notebook" in message(graded, "03_forward", "not-a-notebook", "forward-train")
+    assert "times the hidden solution's time" in message(graded, "04_backward", "slow", "backward-speed")
+
+
+def test_repairs_are_told(graded):
+    told = {row["student"]: " ".join(row["repairs"]) for row in graded[1]["03_forward"]}
+    assert "`forward-train-test` was there 2 times" in told["duplicated-test"]
+    assert "lost their metadata" in told["lost-metadata"]
+    assert told["perfect"] == ""
+
+
+def scores_in(folder, name, run):
+    code = (
+        "import json, sys; from autograder.gradebook import Course\n"
+        "with Course().gradebook() as book:\n"
+        "    print(json.dumps({s.student.id: {g.name: [g.auto_score, g.needs_manual_grade] for n in s.notebooks for g in n.grades}"
+        " for s in book.assignment_submissions(sys.argv[1])}))"
+    )
+    done = run(sys.executable, "-c", code, name, env={"BN_COURSE": str(folder)})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_plain_nbgrader_gives_the_same_scores(graded, run, name):
+    folder, records = graded
+    wanted = {}
+    for row in records[name]:
+        waiting = row["verdict"] == "needs-person"
+        wanted.setdefault(row["student"], {})[row["cell"]] = [None if waiting else row["score"], waiting]
+    assert scores_in(folder, name, run) == wanted
+    for result in (folder / "results").glob("*.json"):
+        result.unlink()  # plain nbgrader computes everything itself
+    (folder / "gradebook.db").rename(folder / "gradebook.db.before")
+    environment = {"BN_COURSE": str(folder)}
+    done = run("nbgrader", "generate_assignment", name, "--force", cwd=course.CONFIG.parent, env=environment)
+    assert done.returncode == 0, done.stderr
+    done = run("nbgrader", "autograde", name, "--force", cwd=course.CONFIG.parent, env=environment)
+    assert done.returncode == 0, done.stderr
+    try:
+        assert scores_in(folder, name, run) == wanted
+    finally:
+        (folder / "gradebook.db.before").replace(folder / "gradebook.db")
+
+
+def test_feedback_and_export(graded, autograder):
+    folder, _ = graded
+    done = autograder("feedback", "03_forward", course=folder)
+    assert done.returncode == 0, done.stderr
+    page = (folder / "feedback" / "slip-unbiased" / "03_forward" / "03_forward.html").read_text()
+    assert "N - 1" in page
+    pages = [path.read_text() for path in (folder / "feedback").rglob("03_forward.html")]
+    assert len(pages) == len(EXPECTED["03_forward"])
+    for page in pages:
+        assert "HIDDEN TESTS" not in page and "examine(" not in re.sub("<[^>]+>", "", page)
+    done = autograder("export", "03_forward", "--format", "csv", course=folder)
+    assert done.returncode == 0, done.stderr
+    with open(folder / "03_forward.csv", newline="") as file:
+        rows = {row["student"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert rows == {who: pytest.approx(sum(task["score"] for task in tasks.values())) for who, tasks in EXPECTED["03_forward"].items()}
+    done_by_nbgrader = folder / "grades.csv"
+    assert not done_by_nbgrader.exists()
+
+
+def test_nbgrader_exports_too(graded, run):
+    folder, _ = graded
+    done = run("nbgrader", "export", "--to", folder / "all.csv", cwd=course.CONFIG.parent, env={"BN_COURSE": str(folder)})
+    assert done.returncode == 0, done.stderr
+    assert "slip-unbiased" in (folder / "all.csv").read_text()
+
+
+def test_a_second_run_computes_nothing_again(graded, autograder):
+    folder, records = graded
+    target = folder / "again.json"
+    started = time.monotonic()
+    autograder("grade", "03_forward", "--submissions", SAMPLE, "--json", target, course=folder)
+    before = {(row["student"], row["task"]): row["seconds"] for row in records["03_forward"]}
+    after = {(row["student"], row["task"]): row["seconds"] for row in json.loads(target.read_text())}
+    assert after.keys() == before.keys()
+    assert time.monotonic() - started < 60
+
+
+def test_resubmitting_without_tests_keeps_no_stale_grade(graded, autograder, tmp_path):
+    """A perfect notebook, then an empty one with the tests deleted: the second one's score counts."""
+    folder, _ = graded
+    notebook = json.loads((SAMPLE / "empty" / "03_forward.ipynb").read_text())
+    notebook["cells"] = [cell for cell in notebook["cells"] if not cell["metadata"].get("nbgrader", {}).get("grade")]
+    target = tmp_path / "perfect" / "03_forward.ipynb"
+    target.parent.mkdir()
+    target.write_text(json.dumps(notebook))
+    autograder("collect", "03_forward", "--from", tmp_path, course=folder)
+    done = autograder("grade", "03_forward", "--student", "perfect", "--json", tmp_path / "s.json", course=folder)
+    assert done.returncode == 0, done.stderr
+    assert sum(row["score"] for row in json.loads((tmp_path / "s.json").read_text())) == 0
+    assert list((folder / "replaced").rglob("03_forward.ipynb")), "the first submission is kept"
+    autograder("collect", "03_forward", "--from", SAMPLE, course=folder)
+    autograder("grade", "03_forward", "--student", "perfect", course=folder)
+
+
+def test_formgrader_shows_the_class(graded, tmp_path):
+    """The real Jupyter server with nbgrader's formgrader on the graded course."""
+    folder, _ = graded
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "jupyter_server_config.json").write_text(
+        json.dumps({"ServerApp": {"jpserver_extensions": {"nbgrader.server_extensions.formgrader": True}}})
+    )
+    environment = {**os.environ, "BN_COURSE": str(folder), "JUPYTER_CONFIG_DIR": str(config), "HOME": str(tmp_path)}
+    environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
+    command = [sys.executable, "-m", "jupyter", "server", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
+               "--IdentityProvider.token=secret", f"--ServerApp.root_dir={course.CONFIG.parent}"]
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen(command, cwd=course.CONFIG.parent, env=environment, stdout=log, stderr=log)
+    try:
+        base = f"http://127.0.0.1:{port}"
+
+        def get(path):
+            request = urllib.request.Request(base + path, headers={"Authorization": "token secret"})
+            return urllib.request.urlopen(request, timeout=20).read().decode()
+
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                get("/api")
+                break
+            except OSError:
+                assert time.monotonic() < deadline and server.poll() is None, (tmp_path / "log").read_text()[-2000:]
+                time.sleep(0.3)
+        assert "Formgrader" in get("/formgrader") or "formgrader" in get("/formgrader")
+        submissions = json.loads(get("/formgrader/api/submitted_notebooks/04_backward/04_backward"))
+        assert len(submissions) == len(EXPECTED["04_backward"])
+        by_student = {item["student"]: item for item in submissions}
+        assert by_student["perfect"]["needs_manual_grade"] is True
+        page = get(f"/formgrader/submissions/{by_student['slip-stop-gradient']['id']}")
+        assert "derive-dx" in page
+    finally:
+        server.terminate()
+        server.wait(timeout=20)

@@ -1,0 +1,79 @@
+"""The notebooks run from top to bottom in a fresh kernel; the solutions are their own acceptance test."""
+
+import re
+import sys
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from autograder import course
+from autograder.make_sample_class import solved
+from autograder.script import Script
+
+NAMES = course.notebook_names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_script_runs(run, name):
+    done = run(sys.executable, f"solutions/{name}.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("correct") >= len(Script(course.SOLUTIONS / f"{name}.py").of_kind("test"))
+
+
+def executed(notebook):
+    resources = {"metadata": {"path": str(course.EXERCISES)}}
+    return NotebookClient(notebook, timeout=120, allow_errors=True, resources=resources).execute()
+
+
+def errors(notebook):
+    return {cell.id: output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_untouched_notebook_stops_only_at_unanswered_tasks(name):
+    notebook = executed(nbformat.read(course.released(name), as_version=4))
+    for cell, error in errors(notebook).items():
+        unanswered = error.ename == "NotImplementedError" or "not answered yet" in error.evalue
+        assert unanswered, f"{cell}: {error.ename}: {error.evalue}"
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error" and output.ename == "CheckFailed":
+                assert len(output.traceback) == 1, "a check shows its report, not a traceback"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_solved_notebook_runs_without_an_error(name):
+    notebook = nbformat.read(course.released(name), as_version=4)
+    answers = {cell.id: solved(cell.source) for cell in Script(course.SOLUTIONS / f"{name}.py").of_kind("solution")}
+    for cell in notebook.cells:
+        cell.source = answers.get(cell.id, cell.source)
+    notebook = executed(notebook)
+    assert errors(notebook) == {}
+    text = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert len(re.findall(r"correct \(\d+ cases\)", text)) >= len(Script(course.SOLUTIONS / f"{name}.py").of_kind("test"))
+
+
+def test_check_shows_two_numbers_and_hint_three_steps(capsys):
+    from bnlab import check, hint
+    from bnlab.checking import CheckFailed
+    from solutions import mutants
+
+    wrong = mutants.bank("forward-train")["unbiased_variance"][0]
+    wrong.__name__ = "batchnorm_train"
+    with pytest.raises(CheckFailed) as failed:
+        check("forward-train", wrong)
+    text = str(failed.value)
+    assert re.search(r"expected -?[\d.e-]+, got -?[\d.e-]+", text) and "https://" in text
+    assert failed.value._render_traceback_() == [text]
+    for _ in range(4):
+        hint("forward-train")
+    shown = capsys.readouterr().out
+    assert "Hint 1 of 3" in shown and "Hint 3 of 3 (the last one)" in shown
+
+
+def test_unknown_tasks_are_named():
+    from bnlab import check
+
+    with pytest.raises(KeyError, match="the tasks are .*forward-train"):
+        check("forward-trian", len)
