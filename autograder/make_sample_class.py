@@ -51,15 +51,14 @@ def written_by(function, name):
         definition = defined[waiting.pop()]
         if definition not in needed:
             needed.insert(0, definition)
+            if not isinstance(definition, ast.Assign):
+                definition.decorator_list = []
             used = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
             waiting += [other for other in defined if other in used]
     answer = defined[function.__name__]
     needed = [node for node in needed if node is not answer] + [answer]
     for node in needed:
-        if isinstance(node, ast.Assign):
-            continue
-        node.decorator_list = []
-        if ast.get_docstring(node):
+        if not isinstance(node, ast.Assign) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     for node in ast.walk(answer):
         if isinstance(node, ast.Name) and node.id == function.__name__:

@@ -25,7 +25,7 @@ except ModuleNotFoundError:
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     import bnlab
 import numpy as np
-from bnlab import check
+from bnlab import check, hint  # noqa: F401
 
 print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 

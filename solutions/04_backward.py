@@ -28,7 +28,7 @@ except ModuleNotFoundError:
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     import bnlab
 import numpy as np
-from bnlab import check
+from bnlab import check, hint  # noqa: F401
 
 print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 
@@ -256,10 +256,8 @@ for n, constant in ((8, False), (8, True), (2, False)):
 # Write the whole backward pass in closed form, from the cache alone.
 # It is the same gradient with fewer passes over the data.
 #
-# $$dx_n = \gamma s \left( dy_n - \tfrac{1}{N} \textstyle\sum_k dy_k
-# \;-\; \hat{x}_n \tfrac{1}{N} \sum_k dy_k \hat{x}_k \right), \qquad s = (\sigma^2 + \epsilon)^{-1/2},$$
-#
-# where $s$ is `inv_std` in the code.
+# $$dx_n = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \left( dy_n - \tfrac{1}{N} \textstyle\sum_k dy_k
+# \;-\; \hat{x}_n \tfrac{1}{N} \sum_k dy_k \hat{x}_k \right).$$
 #
 # | name | shape |
 # |---|---|
@@ -356,7 +354,8 @@ for eps in (4, 0.1, 1e-5):
 # <details><summary>Answer</summary>
 #
 # The bracket is $\hat{x} - 0 - \hat{x} \cdot \text{mean}(\hat{x}^2)$, and the mean square of $\hat{x}$ is
-# $\sigma^2/(\sigma^2 + \epsilon)$, a little less than 1. So $dx = \gamma s \hat{x}\,\epsilon/(\sigma^2 + \epsilon)$:
+# $\sigma^2/(\sigma^2 + \epsilon)$, a little less than 1.
+# So $dx = \gamma \hat{x}\,\epsilon/(\sigma^2 + \epsilon)^{3/2}$:
 # stretching the batch changes `y` only through eps.
 #
 # </details>
@@ -492,16 +491,16 @@ assert agreement, f"dx and central differences: {agreement}"
 # Write formulas between dollar signs, one rule per line. Half a page is enough.
 #
 # ### BEGIN SOLUTION
-# Write $s = (\sigma^2 + \epsilon)^{-1/2}$, so that $\hat{x}_n = (x_n - \mu) s$, and $d\hat{x}_n = \gamma\, dy_n$.
+# Write $s = \sqrt{\sigma^2 + \epsilon}$, so that $\hat{x}_n = (x_n - \mu)/s$, and $d\hat{x}_n = \gamma\, dy_n$.
 #
-# Each $\hat{x}_n$ contains $\sigma^2$, and $\partial s / \partial \sigma^2 = -\tfrac{1}{2} s^3$. The uses add up:
+# Each $\hat{x}_n$ contains $\sigma^2$, and $\partial (1/s) / \partial \sigma^2 = -1/(2 s^3)$. The uses add up:
 #
-# $$d\sigma^2 = -\tfrac{1}{2} s^3 \sum_k d\hat{x}_k (x_k - \mu) = -\tfrac{1}{2} s^2 \sum_k d\hat{x}_k \hat{x}_k.$$
+# $$d\sigma^2 = -\frac{1}{2 s^3} \sum_k d\hat{x}_k (x_k - \mu) = -\frac{1}{2 s^2} \sum_k d\hat{x}_k \hat{x}_k.$$
 #
-# $\mu$ is used by every $\hat{x}_k$, with $\partial \hat{x}_k / \partial \mu = -s$, and by $\sigma^2$:
+# $\mu$ is used by every $\hat{x}_k$, with $\partial \hat{x}_k / \partial \mu = -1/s$, and by $\sigma^2$:
 #
-# $$d\mu = -s \sum_k d\hat{x}_k + d\sigma^2 \cdot \tfrac{1}{N} \sum_k \left(-2 (x_k - \mu)\right)
-# = -s \sum_k d\hat{x}_k.$$
+# $$d\mu = -\frac{1}{s} \sum_k d\hat{x}_k + d\sigma^2 \cdot \tfrac{1}{N} \sum_k \left(-2 (x_k - \mu)\right)
+# = -\frac{1}{s} \sum_k d\hat{x}_k.$$
 #
 # The second term is 0 because the distances from the mean sum to 0.
 #
@@ -509,13 +508,13 @@ assert agreement, f"dx and central differences: {agreement}"
 # by $\sigma^2$ with $\partial \sigma^2 / \partial x_n = \tfrac{2}{N} (x_n - \mu)$ at fixed $\mu$, and by $\mu$
 # with $\partial \mu / \partial x_n = \tfrac{1}{N}$:
 #
-# $$dx_n = s\, d\hat{x}_n + \tfrac{2}{N} (x_n - \mu)\, d\sigma^2 + \tfrac{1}{N} d\mu.$$
+# $$dx_n = \frac{1}{s}\, d\hat{x}_n + \tfrac{2}{N} (x_n - \mu)\, d\sigma^2 + \tfrac{1}{N} d\mu.$$
 #
-# Insert both, with $(x_n - \mu) s^2 = s \hat{x}_n$, and the 2 meets the $\tfrac{1}{2}$:
+# Insert both, with $(x_n - \mu)/s^2 = \hat{x}_n/s$, and the 2 meets the $\tfrac{1}{2}$:
 #
-# $$dx_n = s \left( d\hat{x}_n - \hat{x}_n \tfrac{1}{N} \sum_k d\hat{x}_k \hat{x}_k -
+# $$dx_n = \frac{1}{s} \left( d\hat{x}_n - \hat{x}_n \tfrac{1}{N} \sum_k d\hat{x}_k \hat{x}_k -
 # \tfrac{1}{N} \sum_k d\hat{x}_k \right)
-# = \gamma s \left( dy_n - \tfrac{1}{N} \sum_k dy_k - \hat{x}_n \tfrac{1}{N} \sum_k dy_k \hat{x}_k \right).$$
+# = \frac{\gamma}{s} \left( dy_n - \tfrac{1}{N} \sum_k dy_k - \hat{x}_n \tfrac{1}{N} \sum_k dy_k \hat{x}_k \right).$$
 #
 # Geometrically, the bracket takes away from the vector $dy$ its part along $(1, \dots, 1)$
 # and, but for $\epsilon$, its part along $\hat{x}$:
@@ -524,7 +523,7 @@ assert agreement, f"dx and central differences: {agreement}"
 # (for N = 2 that is every $dy$).
 #
 # === BEGIN MARK SCHEME ===
-# - 1 point: $d\hat{x} = \gamma\, dy$, and $s$ (or its equivalent) differentiated rightly with respect to $\sigma^2$.
+# - 1 point: $d\hat{x} = \gamma\, dy$, and $1/s$ (or its equivalent) differentiated rightly with respect to $\sigma^2$.
 # - 1 point: $d\sigma^2$ as a sum over the batch.
 # - 2 points: $d\mu$ with both of its paths (1), and why the one through $\sigma^2$ is 0 (1).
 # - 2 points: $dx$ as the sum of three paths (1), put together to the closed form without a gap (1).

@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -57,33 +60,34 @@ def test_help(autograder, tmp_path, command):
     assert done.returncode == 0 and "usage:" in done.stdout
 
 
-def as_ordinary_user(*command, env):
-    """Root may write anywhere: run as nobody."""
-    if os.geteuid() != 0:
-        return command, env
-    return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command), env
+@pytest.fixture
+def open_folder():
+    """A folder that an ordinary user can reach; pytest's own are its owner's alone."""
+    folder = Path(tempfile.mkdtemp(prefix="bn-test-"))
+    folder.chmod(0o755)
+    yield folder
+    subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+    shutil.rmtree(folder)
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="needs setpriv to give up root's rights")
-def test_a_read_only_course_folder(run, tmp_path):
-    """Runs on copies that an ordinary user may read."""
-    tmp_path.chmod(0o755)
-    locked = tmp_path / "course"
-    locked.mkdir(mode=0o555)
-    code = "import sys; sys.path[:0] = [sys.argv[1]]; from autograder.__main__ import main; sys.exit(main(sys.argv[2:]))"
-    copy = tmp_path / "repository"
-    ignore = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__", "course")
+@pytest.mark.parametrize("command", ["grade", "collect", "release"])
+def test_a_read_only_course(run, open_folder, command):
+    """Root may write anywhere, so the command runs as nobody, on a copy that everybody may read and nobody write."""
+    copy = open_folder / "repository"
+    ignore = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__", "course", "book")
     shutil.copytree(course.REPOSITORY, copy, ignore=ignore)
-    for path in copy.rglob("*"):
+    for path in [*copy.rglob("*"), copy]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    probe, _ = as_ordinary_user(sys.executable, "-c", "import numpy, nbgrader", env={})
-    if run(*probe, cwd=tmp_path).returncode:
-        pytest.skip("this Python is not readable by ordinary users")
-    for arguments in (["grade", NAME, "--submissions", str(copy / "autograder" / "sample_class")], ["collect", NAME, "--from", str(copy / "autograder" / "sample_class")], ["release"]):
-        command, _ = as_ordinary_user(sys.executable, "-c", code, str(copy), *arguments, env={})
-        done = run(*command, cwd=tmp_path, env={"BN_COURSE": str(locked), "PYTHONPATH": "", "HOME": str(tmp_path)})
-        assert done.returncode == 1, done.stdout
-        assert "cannot write" in lines(done)[-1] and lines(done)[-1].startswith("autograder: ")
+    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    if run(*drop, sys.executable, "-c", "import nbgrader", cwd=open_folder).returncode:
+        pytest.skip("this Python cannot be read by ordinary users")
+    sample = ["--submissions" if command == "grade" else "--from", copy / "autograder" / "sample_class"]
+    arguments = [command] + ([NAME, *sample] if command != "release" else [])
+    environment = {"BN_COURSE": str(copy / "new_course"), "HOME": str(open_folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = run(*drop, sys.executable, "-m", "autograder", *arguments, cwd=copy, env=environment)
+    assert done.returncode == 1, done.stdout
+    (line,) = lines(done)
+    assert line.startswith("autograder: cannot write")
 
 
 def test_a_read_only_json_target_keeps_what_was_there(autograder, tmp_path):

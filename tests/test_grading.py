@@ -180,7 +180,7 @@ def test_formgrader_shows_the_class(graded, tmp_path):
     environment = {**os.environ, "BN_COURSE": str(folder), "JUPYTER_CONFIG_DIR": str(config), "HOME": str(tmp_path)}
     environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
     command = [sys.executable, "-m", "jupyter", "server", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
-               "--IdentityProvider.token=secret", f"--ServerApp.root_dir={course.CONFIG.parent}"]
+               "--IdentityProvider.token=secret", f"--ServerApp.root_dir={folder}"]
     with open(tmp_path / "log", "w") as log:
         server = subprocess.Popen(command, cwd=course.CONFIG.parent, env=environment, stdout=log, stderr=log)
     try:

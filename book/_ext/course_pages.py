@@ -5,7 +5,7 @@
 - A cell output's plain text becomes the alternative text of its image.
 - Equations, figures and tables of ``NN_topic`` are numbered NN.1, NN.2, ...
 - Every page gets a description for search engines: its first paragraph.
-- Faults of the theme that a screen reader meets are mended.
+- Entries of the bibliography are items of a list, as a screen reader expects.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 
 from docutils import nodes
 from sphinx.util import logging
+from sphinx.writers.html5 import HTML5Translator
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +77,22 @@ def describe(app, pagename, templatename, context, doctree) -> None:
             return
 
 
+def visit_citation(self, node) -> None:
+    """Open a bibliography entry as a list item: its own role is outdated and not allowed in a list."""
+    HTML5Translator.visit_citation(self, node)
+    self.body[-1] = self.body[-1].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def depart_citation(self, node) -> None:
+    """Close a bibliography entry."""
+    HTML5Translator.depart_citation(self, node)
+
+
 def setup(app):
     """Register with Sphinx."""
     app.connect("html-page-context", retarget_colab, priority=900)
     app.connect("html-page-context", describe, priority=900)
+    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.connect("doctree-read", image_alt)
     app.connect("env-check-consistency", number_by_chapter)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -34,7 +34,7 @@ MEANING = {
 def use_course_style() -> None:
     """Set matplotlib's defaults to the course's style.
 
-    Text is 11 pt on a figure 6.4 inches wide, so that it can still be read on a
+    Text is 11 pt on a figure 6 inches wide, so that it can still be read on a
     phone. The background is opaque white, so that dark mode stays readable.
 
     Examples
@@ -49,7 +49,7 @@ def use_course_style() -> None:
 
     matplotlib.rcParams.update(
         {
-            "figure.figsize": (6.4, 3.6),
+            "figure.figsize": (6.0, 3.5),
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
             "font.family": "sans-serif",

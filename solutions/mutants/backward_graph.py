@@ -123,7 +123,7 @@ def dmu_without_x_hat(dy, x, gamma, eps=1e-5):
 @mutant(
     TASK,
     says="In dmu the path through var came out different from 0. It is dvar times the mean of -2 (x - mu), and the "
-    "distances from mu sum to 0; did you forget to subtract mu?",
+    "distances from mu sum to 0. Look whether you subtracted mu.",
 )
 def dmu_var_path_wrong(dy, x, gamma, eps=1e-5):
     return walk(

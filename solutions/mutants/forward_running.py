@@ -159,8 +159,7 @@ def single_sample_gives_nan(running_mean, running_var, x, momentum=0.1):
 
 @mutant(
     TASK,
-    says="For a single sample N - 1 is 0, and your division failed. Look at N first and raise a ValueError that says"
-    " what is wrong.",
+    says="For a single sample N - 1 is 0, and your division failed. Look at N first and raise a ValueError.",
 )
 def single_sample_divides_by_zero(running_mean, running_var, x, momentum=0.1):
     factor = len(x) / (len(x) - 1)

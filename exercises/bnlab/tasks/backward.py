@@ -130,9 +130,9 @@ NUMERIC = Task(
     hints=(
         "Nudge one entry of a copy of x up by h, then down by h, and see how the one number sum(dy * f(x)) answers.",
         "Visit every index of x, put the entry back (or start from a new copy), and divide by the whole distance, 2h.",
-        "Chapter 7, section `Numerical gradients`: the equation of the central difference.",
+        "Chapter 7, section `A gradient check that fails`; the formula itself is the equation above this task.",
     ),
-    page="07_backward_graph.html#numerical-gradient",
+    page="07_backward_graph.html#a-gradient-check-that-fails",
 )
 
 GRAPH = Task(
@@ -150,9 +150,9 @@ GRAPH = Task(
         "Walk from y back to x. At each node: the gradient that arrives times the local derivative, summed over all "
         "the entries that the node feeds.",
         "x feeds three nodes: x_hat, var and mu. dx is the sum of what comes back from the three.",
-        "Chapter 7, section `Node by node`: one equation for each key of the dict.",
+        "Chapter 7, section `One rule per node`: one equation for each key of the dict.",
     ),
-    page="07_backward_graph.html#node-by-node",
+    page="07_backward_graph.html#one-rule-per-node",
     remarks=(missing_path,),
 )
 
@@ -168,9 +168,9 @@ BACKWARD = Task(
     hints=(
         "dgamma and dbeta are sums over the batch, and the two averages that dx needs are these sums divided by N.",
         "dx is dy less its mean, less x_hat times the mean of dy * x_hat; then one factor for each feature.",
-        "Chapter 8, section `One line`: the closed form.",
+        "Chapter 8, section `Six equations become one`: the last of its equations.",
     ),
-    page="08_backward_one_line.html#one-line",
+    page="08_backward_one_line.html#six-equations-become-one",
     remarks=(missing_path,),
 )
 
@@ -183,9 +183,9 @@ SPEED = Task(
     hints=(
         "Count the passes over (N, C) arrays: each `*`, `+` or `sum` over one of them reads it all from memory.",
         "Numbers of shape (C,) cost nothing: multiply and divide those first, and the large arrays last and seldom.",
-        "Chapter 8, section `Counting passes`: how few the closed form needs.",
+        "Chapter 8, section `What it costs`: arrays read and written by the graph and by the closed form.",
     ),
-    page="08_backward_one_line.html#counting-passes",
+    page="08_backward_one_line.html#what-it-costs",
 )
 
 EVAL = Task(
@@ -201,9 +201,9 @@ EVAL = Task(
     hints=(
         "Which of the numbers in the formula depend on x? In evaluation the statistics do not.",
         "For each feature y is a straight line in x, so dx is dy times its steepness; dgamma and dbeta stay sums.",
-        "Chapter 8, section `Backward in evaluation`.",
+        "Chapter 7, section `A gradient check that fails`: the Jacobian when the statistics are constants.",
     ),
-    page="08_backward_one_line.html#evaluation",
+    page="07_backward_graph.html#a-gradient-check-that-fails",
 )
 
 TASKS = [NUMERIC, GRAPH, BACKWARD, SPEED, EVAL]

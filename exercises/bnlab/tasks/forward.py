@@ -164,9 +164,9 @@ STATISTICS = Task(
     hints=(
         "Each feature has statistics of its own: which axis of an (N, C) array has to disappear?",
         "The variance is the mean of the squared distances from mu, so subtract mu before you square.",
-        "Chapter 6, section `Batch statistics`: the first two lines of the algorithm.",
+        "Chapter 6, section `The transform in four lines`: its first two equations.",
     ),
-    page="06_transform.html#batch-statistics",
+    page="06_transform.html#the-transform-in-four-lines",
 )
 
 TRAIN = Task(
@@ -183,9 +183,9 @@ TRAIN = Task(
     hints=(
         "Three steps: centre the batch, divide by its width, then let gamma and beta move it where training wants it.",
         "eps is added to the variance, and the root is taken of the sum; gamma and beta act on x_hat.",
-        "Chapter 6, section `The transform`: the algorithm in four lines; line three holds x_hat, line four y.",
+        "Chapter 6, section `The transform in four lines`: the third equation is x_hat, the fourth is y.",
     ),
-    page="06_transform.html#transform",
+    page="06_transform.html#the-transform-in-four-lines",
     remarks=(scale_is_right,),
 )
 
@@ -205,9 +205,9 @@ RUNNING = Task(
     hints=(
         "Both numbers are weighted averages of the old value and of what this batch says; the weights sum to 1.",
         "momentum is the weight of the new batch, and the variance that goes in is the unbiased one.",
-        "Chapter 6, section `Running statistics`: the update rule and the factor m/(m-1).",
+        "Chapter 6: the first equation of `Training and inference`, and of `The divisor is N, and it matters twice`.",
     ),
-    page="06_transform.html#running-statistics",
+    page="06_transform.html#training-and-inference",
 )
 
 EVAL = Task(
@@ -223,9 +223,9 @@ EVAL = Task(
     hints=(
         "The formula is that of training; only the mean and the variance come from elsewhere.",
         "No statistic of x appears: what happens to one row must not depend on the other rows.",
-        "Chapter 6, section `Evaluation`: the transform as a fixed straight line for each feature.",
+        "Chapter 6, section `Training and inference`: its second equation.",
     ),
-    page="06_transform.html#evaluation",
+    page="06_transform.html#training-and-inference",
     remarks=(straight_line,),
 )
 
@@ -247,9 +247,9 @@ LAYER = Task(
     hints=(
         "The object remembers four arrays of C numbers and one switch; the call reads the switch first.",
         "In training use the batch's own statistics and update the running ones; in evaluation only read the latter.",
-        "Chapter 6, section `A layer with a memory`: which line of the algorithm runs in which mode.",
+        "Chapter 6, section `Training and inference`: the update and the evaluation, one equation each.",
     ),
-    page="06_transform.html#layer",
+    page="06_transform.html#training-and-inference",
 )
 
 TASKS = [STATISTICS, TRAIN, RUNNING, EVAL, LAYER]

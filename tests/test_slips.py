@@ -1,0 +1,404 @@
+"""Every known slip is refused and called by its name; right answers in any style pass."""
+
+import contextlib
+import io
+import re
+
+import numpy as np
+import pytest
+from bnlab import check, checking, tasks
+from bnlab.answers import LocalAnswer
+from bnlab.checking import CheckFailed
+from bnlab.examiner import examine_answer
+from bnlab.oracles import Functions
+
+from autograder import course, fingerprints
+from autograder.script import Script
+from solutions.mutants import bank, forward_layer
+from solutions.styles import styles
+
+SCRIPTS = [Script(course.SOLUTIONS / f"{name}.py") for name in ("03_forward", "04_backward")]
+with contextlib.redirect_stdout(io.StringIO()):
+    REFERENCES = {script.name: script.references() for script in SCRIPTS}
+CELLS = {script.task_of(cell.id): (script, cell) for script in SCRIPTS for cell in script.of_kind("test")}
+SLIPS = [(task, name) for task in CELLS for name in bank(task)]
+RIGHT = [(task, name) for task in CELLS for name in ("reference", *styles(task))]
+
+# The 24 wrong implementations of the trial that showed what common checks cannot see, by the task that must name them.
+TRIAL = {
+    "batch-statistics": ["wrong_axis", "unbiased_variance", "one_pass_variance"],
+    "forward-train": [
+        "wrong_axis", "unbiased_variance", "one_pass_variance", "eps_outside_sqrt", "eps_missing", "sqrt_missing",
+    ],
+    "forward-running": ["biased_variance_stored", "momentum_flipped", "never_updated", "overwritten"],
+    "forward-eval": ["batch_statistics_used", "eps_outside_sqrt", "gamma_and_beta_forgotten"],
+    "forward-layer": ["eval_updates_running"],
+    "backward": [
+        "gamma_missing", "dgamma_averaged", "dbeta_averaged", "mean_and_variance_paths_missing", "mean_path_missing",
+        "variance_path_missing", "n_minus_one", "one_over_n_missing",
+    ],
+    "backward-graph": ["eps_subtracted", "dgamma_uses_x"],
+}  # fmt: skip
+
+
+class Judge:
+    """Stands where the autograder's referee stands: hidden solutions as the oracle, inputs from a seed."""
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    def examine(self, task, answer, cases, kind):
+        def rng(position):
+            return np.random.default_rng([self.seed, position, kind == "hidden"])
+
+        oracle = Functions(reference(task.id))
+        return examine_answer(task, LocalAnswer(answer, task.answer), cases, oracle, rng)
+
+    def race(self, task, answer, inputs, limit):
+        return self.examine(task, answer, [tasks.Case("the racing track", inputs)], "race")
+
+
+def reference(task_id):
+    script, _ = CELLS[task_id]
+    return REFERENCES[script.name][tasks.find(task_id).answer]
+
+
+def implementation(task_id, name):
+    return reference(task_id) if name == "reference" else styles(task_id)[name]
+
+
+def report_at_home(task_id, answer):
+    """The report of `check` with the shipped fingerprints."""
+    if not (fingerprints.FOLDER / f"{task_id}.npz").exists():
+        pytest.skip("no fingerprints yet: python -m autograder release")
+    with pytest.raises(CheckFailed) as failed, np.errstate(all="ignore"):
+        check(task_id, answer)
+    return failed.value.report
+
+
+def report_of_referee(task_id, answer, seed=None):
+    """The report on the public cases against the hidden solution and the whole bank."""
+    task = tasks.find(task_id)
+    oracle = Functions(reference(task_id), bank(task_id))
+    rng = (lambda i: tasks.public_rng(task_id, i)) if seed is None else (lambda i: np.random.default_rng([seed, i]))
+    with np.errstate(all="ignore"):
+        return examine_answer(task, LocalAnswer(answer, task.answer), task.cases, oracle, rng)
+
+
+def grade(task_id, answer, seed):
+    """Run the task's whole test cell, hidden tests included; raises AssertionError where it fails."""
+    script, cell = CELLS[task_id]
+    token = checking.referee.set(Judge(seed))
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+            cell.run(REFERENCES[script.name] | {tasks.find(task_id).answer: answer})
+    finally:
+        checking.referee.reset(token)
+
+
+@pytest.mark.parametrize(("task_id", "name"), SLIPS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_slip_is_named_at_home(task_id, name):
+    slip, message = bank(task_id)[name]
+    report = report_at_home(task_id, slip)
+    assert report.slips[:1] == [name]
+    assert message in str(report)
+    assert report.link.startswith("https://") and report.link in str(report)
+
+
+@pytest.mark.parametrize(("task_id", "name"), SLIPS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_slip_is_named_by_the_referee(task_id, name):
+    slip, message = bank(task_id)[name]
+    for seed in (None, 1, 2):
+        report = report_of_referee(task_id, slip, seed)
+        assert not report.passed and report.fraction < 1
+        assert report.slips[:1] == [name]
+        assert report.likely.startswith(message)
+        assert report.tested and report.problem
+
+
+@pytest.mark.parametrize(("task_id", "name"), SLIPS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_slip_fails_its_test_cell(task_id, name):
+    with pytest.raises(CheckFailed):
+        grade(task_id, bank(task_id)[name][0], seed=3)
+
+
+@pytest.mark.parametrize("task_id", CELLS)
+def test_messages_are_kind_and_differ(task_id):
+    messages = [message for _, message in bank(task_id).values()]
+    assert len(messages) >= 8 and len(set(messages)) == len(messages)
+    for message in messages:
+        assert message.endswith(".") and 20 < len(message) < 260
+        assert not re.search(r"\b(wrong|stupid|obviously|simply|just)\b", message, re.IGNORECASE)
+
+
+def test_the_trial_is_covered():
+    wanted = [(task, name) for task, names in TRIAL.items() for name in names]
+    assert set(wanted) <= set(SLIPS)
+    assert len({name for _, name in wanted}) >= 23  # three of the trial's appear under two tasks
+
+
+@pytest.mark.parametrize(("task_id", "name"), RIGHT)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_right_answers_pass_public_and_hidden_tests(task_id, name):
+    for seed in range(8):
+        grade(task_id, implementation(task_id, name), seed)
+
+
+@pytest.mark.parametrize(("task_id", "name"), RIGHT)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_right_answers_pass_at_home(task_id, name, capsys):
+    if not (fingerprints.FOLDER / f"{task_id}.npz").exists():
+        pytest.skip("no fingerprints yet: python -m autograder release")
+    check(task_id, implementation(task_id, name))
+    assert "correct" in capsys.readouterr().out
+
+
+def test_four_styles_a_task():
+    assert all(len(styles(task)) >= 4 for task in CELLS)
+
+
+def test_fingerprints_are_repeatable_and_hold_no_code(tmp_path):
+    for task_id, (script, _) in CELLS.items():
+        first, second = (
+            fingerprints.write(tasks.find(task_id), REFERENCES[script.name], tmp_path / which) for which in "ab"
+        )
+        assert first.read_bytes() == second.read_bytes() and fingerprints.same(first, second)
+        with np.load(first, allow_pickle=False) as stored:
+            assert all(stored[key].dtype.kind in "biufU" for key in stored.files)
+    assert not fingerprints.same(first, tmp_path / "a" / "forward-train.npz")
+
+
+# -- two slips at once ------------------------------------------------------------------------------------------------
+def eps_and_gamma(x, gamma, beta, eps=1e-5):
+    inv_std = 1 / x.std(axis=0)
+    x_hat = (x - x.mean(axis=0)) * inv_std
+    return x_hat + beta, (x_hat, inv_std, gamma)
+
+
+def unbiased_and_beta(x, gamma, beta, eps=1e-5):
+    inv_std = 1 / np.sqrt(x.var(axis=0, ddof=1) + eps)
+    x_hat = (x - x.mean(axis=0)) * inv_std
+    return gamma * x_hat, (x_hat, inv_std, gamma)
+
+
+def outside_and_std(x, gamma, beta, eps=1e-5):
+    std = x.std(axis=0) + eps
+    x_hat = (x - x.mean(axis=0)) / std
+    return gamma * x_hat + beta, (x_hat, std, gamma)
+
+
+def flipped_and_biased(running_mean, running_var, x, momentum=0.1):
+    if len(x) < 2:
+        raise ValueError("too few samples")
+    mean = momentum * running_mean + (1 - momentum) * x.mean(axis=0)
+    return mean, momentum * running_var + (1 - momentum) * x.var(axis=0)
+
+
+def ignored_and_single(running_mean, running_var, x, momentum=0.1):
+    var = 0.9 * running_var + 0.1 * x.var(axis=0, ddof=1)
+    return 0.9 * running_mean + 0.1 * x.mean(axis=0), var
+
+
+class FlippedAndBatchInEvaluation(forward_layer.momentum_flipped):
+    evaluate = forward_layer.eval_uses_batch.evaluate
+
+
+class BiasedAndOutside(forward_layer.biased_variance_stored):
+    normalize = forward_layer.eps_outside_sqrt.normalize
+
+
+def by_leaf(task_id, *chosen):
+    """An answer that takes its i-th result from the i-th of the named slips; "reference" is right."""
+    functions = [reference(task_id) if name == "reference" else bank(task_id)[name][0] for name in chosen]
+
+    def answer(*args, **kwargs):
+        results = [function(*args, **kwargs) for function in functions]
+        if isinstance(results[0], dict):
+            return {key: results[position][key] for position, key in enumerate(results[0])}
+        return tuple(result[position] for position, result in enumerate(results))
+
+    answer.__wrapped__ = functions[0]  # for inspect.signature
+    return answer
+
+
+REF = "reference"
+PAIRS = [
+    ("batch-statistics", ("sum_for_mean", "unbiased_variance"), None),
+    ("batch-statistics", ("features_for_samples", "standard_deviation"), None),
+    ("forward-train", ("eps_missing", "gamma_forgotten"), eps_and_gamma),
+    ("forward-train", ("unbiased_variance", "beta_forgotten"), unbiased_and_beta),
+    ("forward-train", ("eps_outside_sqrt", "std_in_cache"), outside_and_std),
+    ("forward-running", ("momentum_flipped", "biased_variance_stored"), flipped_and_biased),
+    ("forward-running", ("momentum_ignored", "single_sample_gives_nan"), ignored_and_single),
+    ("forward-running", ("overwritten", "standard_deviation_stored"), None),
+    ("forward-layer", ("momentum_flipped", "eval_uses_batch"), FlippedAndBatchInEvaluation),
+    ("forward-layer", ("biased_variance_stored", "eps_outside_sqrt"), BiasedAndOutside),
+    ("backward-graph", ("gamma_missing", REF, "dmu_sign_flipped", REF, REF, REF), None),
+    ("backward-graph", (REF, "dvar_sign_flipped", REF, REF, "dgamma_averaged", REF), None),
+    ("backward", ("gamma_missing", REF, "dbeta_averaged"), None),
+    ("backward", ("mean_path_missing", "dgamma_times_gamma", REF), None),
+    ("backward", ("n_minus_one", "dgamma_and_dbeta_averaged", "dgamma_and_dbeta_averaged"), None),
+    ("backward-eval", ("training_backward", "dgamma_averaged", REF), None),
+    ("backward-eval", ("gamma_missing", "dgamma_uses_x", "dbeta_averaged"), None),
+]
+
+
+@pytest.mark.parametrize(("task_id", "names", "answer"), PAIRS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_two_slips_at_once(task_id, names, answer):
+    answer = answer or by_leaf(task_id, *names)
+    for report in (report_of_referee(task_id, answer), report_at_home(task_id, answer)):
+        assert not report.passed
+        assert set(report.slips) & set(names), report.slips
+        assert set(report.slips[:2]) <= set(names), report.slips
+
+
+def test_an_unknown_slip_gets_a_remark():
+    def offset(x, gamma, beta, running_mean, running_var, eps=1e-5):
+        return gamma * (x - running_mean) / np.sqrt(running_var + eps) + beta + 1
+
+    def tripled(dy, cache):
+        dx, dgamma, dbeta = reference("backward")(dy, cache)
+        return 3 * dx, dgamma, dbeta
+
+    def half_corrected(dy, cache):
+        dx, dgamma, dbeta = reference("backward")(dy, cache)
+        return dx + 0.3 * cache[0], dgamma, dbeta
+
+    def cache_order(x, gamma, beta, eps=1e-5):
+        y, (x_hat, inv_std, _) = reference("forward-train")(x, gamma, beta, eps)
+        return y, (x_hat, inv_std * 2, gamma)
+
+    assert "offset" in report_of_referee("forward-eval", offset).likely
+    assert "3 times" in report_of_referee("backward", tripled).likely
+    assert "path through var" in report_of_referee("backward", half_corrected).likely
+    assert "cache" in report_of_referee("forward-train", cache_order).likely
+
+
+# -- answers of the wrong kind ----------------------------------------------------------------------------------------
+def keeps_the_axis(x):
+    return x.mean(axis=0, keepdims=True), x.var(axis=0)
+
+
+def promotes(x):
+    return x.mean(axis=0).astype(np.float32), x.var(axis=0)
+
+
+def gives_lists(x):
+    return x.mean(axis=0).tolist(), x.var(axis=0).tolist()
+
+
+def gives_none(x):
+    x.mean(axis=0)
+
+
+def prints(x):
+    print(x.mean(axis=0), x.var(axis=0))
+
+
+def gives_one(x):
+    return x.mean(axis=0)
+
+
+def gives_nan(x):
+    return x.mean(axis=0), x.var(axis=0) * np.nan
+
+
+def centres_in_place(x):
+    mu = x.mean(axis=0)
+    x -= mu
+    return mu, (x**2).mean(axis=0)
+
+
+def unwritten(x):
+    raise NotImplementedError("batch-statistics")
+
+
+def divides(x):
+    return x.mean(axis=0), 1 // 0
+
+
+def takes_an_axis(x, axis):
+    return x.mean(axis=axis), x.var(axis=axis)
+
+
+def renamed(batch):
+    return batch.mean(axis=0), batch.var(axis=0)
+
+
+KINDS = [
+    (keeps_the_axis, "failed", ["mu has shape (1, 3)", "expected (3,)", "keepdims"]),
+    (promotes, "failed", ["mu is float32", "float64"]),
+    (gives_lists, "failed", ["mu is a list", "NumPy array"]),
+    (gives_none, "failed", ["None", "return"]),
+    (prints, "failed", ["None", "return"]),
+    (gives_one, "failed", ["array of shape (3,)", "the tuple (mu, var)"]),
+    (gives_nan, "failed", ["var[0] is nan", "finite"]),
+    (centres_in_place, "failed", ["changed its argument x in place"]),
+    (unwritten, "missing", ["not written yet"]),
+    (divides, "failed", ["ZeroDivisionError", "1 // 0"]),
+    (takes_an_axis, "failed", ["TypeError", "missing 1 required positional argument: 'axis'"]),
+    (renamed, "failed", ["takes (batch)", "expected (x)"]),
+    (3.14, "failed", ["batch_statistics is a float", "expected a function"]),
+]
+
+
+@pytest.mark.parametrize(("answer", "verdict", "words"), KINDS)
+def test_an_answer_of_the_wrong_kind(answer, verdict, words):
+    report = report_of_referee("batch-statistics", answer)
+    assert report.verdict == verdict and report.fraction == 0
+    for word in words:
+        assert word in str(report)
+
+
+def test_a_float32_batch_answered_in_float64():
+    def widens(x, gamma, beta, running_mean, running_var, eps=1e-5):
+        return reference("forward-eval")(x.astype(np.float64), gamma, beta, running_mean, running_var, eps)
+
+    with pytest.raises(CheckFailed, match="y is float64; expected float32, the dtype of the input"):
+        grade("forward-eval", widens, seed=1)
+
+
+def test_dgamma_with_an_extra_axis():
+    def answer(dy, cache):
+        dx, dgamma, dbeta = reference("backward")(dy, cache)
+        return dx, dgamma[None, :], dbeta[None, :]
+
+    assert "dgamma has shape (1, 3); expected (3,)" in report_of_referee("backward", answer).problem
+
+
+def test_each_node_earns_its_share():
+    report = report_of_referee("backward-graph", bank("backward-graph")["dgamma_averaged"][0])
+    assert report.verdict == "partial" and report.fraction == pytest.approx(5 / 6)
+
+    def without_dmu(dy, x, gamma, eps=1e-5):
+        nodes = reference("backward-graph")(dy, x, gamma, eps)
+        del nodes["dmu"]
+        return nodes
+
+    assert "lacks the key 'dmu'" in report_of_referee("backward-graph", without_dmu).problem
+
+
+def test_a_layer_that_lacks_an_attribute():
+    class NoMemory:
+        def __init__(self, num_features, eps=1e-5, momentum=0.1):
+            self.training, self.gamma, self.beta = True, np.ones(num_features), np.zeros(num_features)
+
+    report = report_of_referee("forward-layer", NoMemory)
+    assert not report.passed and "running_mean" in report.problem
+
+
+def test_a_numerical_gradient_that_changes_x():
+    def answer(f, x, dy, h=1e-5):
+        dx = np.zeros(x.shape)
+        for index in np.ndindex(x.shape):
+            x[index] += h
+            plus = np.sum(dy * f(x))
+            x[index] -= 2 * h
+            dx[index] = (plus - np.sum(dy * f(x))) / (2 * h)
+        return dx
+
+    assert "changed its argument x in place" in report_of_referee("numerical-gradient", answer).problem
