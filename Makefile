@@ -28,7 +28,8 @@ test: .venv/installed  ## run everything that must hold
 	@echo "All of it holds. Next: 'make course', or open a pull request (CONTRIBUTING.md)."
 
 book: .venv/installed  ## build the website strictly into _build/html
-	@$(BIN)/jupyter-book build . --toc book/_toc.yml --all -W -n --keep-going --quiet
+	@$(BIN)/jupyter-book build . --toc book/_toc.yml --all -W -n --keep-going --quiet \
+	  2> >(grep -v IPKernelApp >&2)
 	@echo "website: _build/html/index.html"
 
 serve:  ## show the built website at http://localhost:8000
