@@ -19,7 +19,9 @@ EXAMPLES = """examples:
 def parser():
     """The command line."""
     main = argparse.ArgumentParser(
-        prog="python -m autograder", description=__doc__.split(":")[0], epilog=EXAMPLES,
+        prog="python -m autograder",
+        description=__doc__.split(":")[0],
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main.add_argument("--version", action="version", version=f"autograder {__version__}")
@@ -27,7 +29,9 @@ def parser():
 
     release = commands.add_parser("release", help="write exercises/*.ipynb and fingerprints from solutions/*.py")
     release.add_argument("names", nargs="*", metavar="NAME", help="notebooks, by default all")
-    release.add_argument("--check", action="store_true", help="write nothing; fail if anything is stale or edited by hand")
+    release.add_argument(
+        "--check", action="store_true", help="write nothing; fail if anything is stale or edited by hand"
+    )
 
     collect = commands.add_parser("collect", help="take submissions from a folder or archive")
     collect.add_argument("name", metavar="NAME")
@@ -38,7 +42,9 @@ def parser():
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
     grade.add_argument("--json", metavar="FILE", help="also write the records to FILE")
-    grade.add_argument("--submissions", metavar="FOLDER", help="grade FOLDER/STUDENT/NAME.ipynb and leave the gradebook alone")
+    grade.add_argument(
+        "--submissions", metavar="FOLDER", help="grade FOLDER/STUDENT/NAME.ipynb and leave the gradebook alone"
+    )
 
     feedback = commands.add_parser("feedback", help="write the feedback pages")
     feedback.add_argument("name", metavar="NAME")

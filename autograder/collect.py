@@ -121,9 +121,11 @@ def collect(source, name):
     """
     submissions, problems = find(source, name)
     if not submissions:
-        raise course.CourseError(f"{source} holds no submission of {name}; expected STUDENT/{name}.ipynb" +
-                                 (f" ({problems[0]})" if problems else ""))
-    now = datetime.datetime.now(datetime.timezone.utc)
+        raise course.CourseError(
+            f"{source} holds no submission of {name}; expected STUDENT/{name}.ipynb"
+            + (f" ({problems[0]})" if problems else "")
+        )
+    now = datetime.datetime.now(datetime.UTC)
     taken = []
     for student, data in submissions.items():
         target = course.course_folder() / "submitted" / student / name / f"{name}.ipynb"

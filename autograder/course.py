@@ -68,4 +68,6 @@ def secret():
             file.write(secrets.token_hex(32).encode())
         return path.read_bytes()
     except OSError as error:
-        raise CourseError(f"cannot write to the course folder {folder}: {error.strerror}; set BN_COURSE to another") from None
+        raise CourseError(
+            f"cannot write to the course folder {folder}: {error.strerror}; set BN_COURSE to another"
+        ) from None

@@ -63,7 +63,9 @@ def zygote():
 
 def result_key(name, student, rebuilt):
     """The name of a result: sha256 of what it depends on."""
-    written = [[submission.grade_id(cell), cell.source] for cell in rebuilt.notebook.cells if submission.is_written(cell)]
+    written = [
+        [submission.grade_id(cell), cell.source] for cell in rebuilt.notebook.cells if submission.is_written(cell)
+    ]
     text = json.dumps([name, student, grader_version(name), rebuilt.code(), written])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -101,7 +103,7 @@ def execute(name, student, data, results=None):
     Returns
     -------
     dict
-        {"key", "student", "assignment", "problem", "repairs", "isolation", "seconds", "verdicts": [...], "printed": {...}}
+        What the records have in common, and "key", "problem", "verdicts" (a list), "printed" (cell -> text).
     """
     rebuilt, problem = read_submission(name, data)
     return execute_rebuilt(name, student, rebuilt, problem, results)
@@ -169,6 +171,11 @@ def records(result):
     common = {"student": result["student"], "assignment": result["assignment"]}
     keep = ("cell", "task", "score", "max_score", "verdict", "message", "seconds", "slips")
     return [
-        {**common, **{key: verdict[key] for key in keep}, "isolation": result["isolation"], "repairs": result["repairs"]}
+        {
+            **common,
+            **{key: verdict[key] for key in keep},
+            "isolation": result["isolation"],
+            "repairs": result["repairs"],
+        }
         for verdict in result["verdicts"]
     ]

@@ -25,7 +25,9 @@ def submitted(name, students=()):
     for path in sorted(folder.glob(f"*/{name}")):
         file = path / f"{name}.ipynb"
         found[path.parent.name] = file.read_bytes() if file.is_file() and not file.is_symlink() else None
-    return _only(found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`")
+    return _only(
+        found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
+    )
 
 
 def in_folder(folder, name, students=()):
@@ -74,7 +76,9 @@ def execute_all(name, submissions, jobs=None, results=None):
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool, progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
-        waiting = {pool.submit(execute.execute, name, who, data or b"", results): who for who, data in submissions.items()}
+        waiting = {
+            pool.submit(execute.execute, name, who, data or b"", results): who for who, data in submissions.items()
+        }
         try:
             for future in concurrent.futures.as_completed(waiting):
                 who = waiting[future]
@@ -96,8 +100,17 @@ def _outcome(name, who, future):
         reason = f"the grader failed with {type(error).__name__}: {error}"
     script = execute.Script(course.SOLUTIONS / f"{name}.py")
     verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
-    return {"key": "", "student": who, "assignment": name, "problem": reason, "repairs": [], "isolation": execute.ISOLATION,
-            "seconds": 0.0, "verdicts": verdicts, "printed": {}}
+    return {
+        "key": "",
+        "student": who,
+        "assignment": name,
+        "problem": reason,
+        "repairs": [],
+        "isolation": execute.ISOLATION,
+        "seconds": 0.0,
+        "verdicts": verdicts,
+        "printed": {},
+    }
 
 
 def commit(name, students):

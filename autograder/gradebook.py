@@ -56,7 +56,9 @@ class Course:
         if not answer["success"]:
             log = answer.get("error") or answer.get("log") or ""
             lines = [line for line in log.strip().splitlines() if line.strip()]
-            reason = next((line for line in reversed(lines) if "ERROR" in line or "Error" in line), lines[-1] if lines else "")
+            reason = next(
+                (line for line in reversed(lines) if "ERROR" in line or "Error" in line), lines[-1] if lines else ""
+            )
             raise course.CourseError(f"nbgrader {verb} {' '.join(map(str, args))}: {reason.strip()}")
 
     def gradebook(self):

@@ -42,7 +42,7 @@ class Submission:
 
 
 def written_by(function, name):
-    """The source of a style or mutant as a student's answer: under the name asked for, with the helpers that it uses."""
+    """A style or mutant as a student's source: under the name asked for, with the helpers that it uses."""
     module = ast.parse(inspect.getsource(inspect.getmodule(function)))
     defined = {node.name: node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     defined |= {node.targets[0].id: node for node in module.body if isinstance(node, ast.Assign)}
@@ -70,6 +70,7 @@ def written_by(function, name):
 def slip(task, name):
     """A known slip as an answer: {task: source}."""
     from bnlab import tasks
+
     from solutions import mutants
 
     return {task: written_by(mutants.bank(task)[name][0], tasks.find(task).answer)}
@@ -78,6 +79,7 @@ def slip(task, name):
 def style(chosen):
     """Right answers in other styles than the hidden solution: {task: name of the style} -> {task: source}."""
     from bnlab import tasks
+
     from solutions import styles
 
     return {task: written_by(styles.styles(task)[name], tasks.find(task).answer) for task, name in chosen.items()}
@@ -92,7 +94,7 @@ EINSUM = {
 }
 OTHERS = {
     "batch-statistics": "welford",
-    "forward-train": "cached_sigma",
+    "forward-train": "welford_train",
     "forward-running": "interpolated",
     "forward-eval": "straight_line",
     "forward-layer": "WithProperties",
@@ -106,10 +108,7 @@ EINSUM_BACKWARD = {
 
 
 LOOP = "def batchnorm_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):\n    while True:\n        x = x + 0\n"
-EXIT = (
-    "import os\n\n\ndef batchnorm_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):\n"
-    "    os._exit(0)\n"
-)
+EXIT = "import os\n\n\ndef batchnorm_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):\n    os._exit(0)\n"
 NOISY = "import numpy as np\n\nnp.log(np.zeros(1))  # a RuntimeWarning on stderr\n"
 
 
@@ -154,7 +153,9 @@ def sample():
         Submission("other-style", forward, answers=style(EINSUM)),
         Submission("third-style", forward, answers=style(OTHERS)),
         Submission("empty", forward, {task: untouched for task in every_forward}, dict.fromkeys(every_forward)),
-        Submission("half-done", forward, {task: untouched for task in every_forward[2:]}, dict.fromkeys(every_forward[2:])),
+        Submission(
+            "half-done", forward, {task: untouched for task in every_forward[2:]}, dict.fromkeys(every_forward[2:])
+        ),
         Submission("slip-unbiased", forward, {"forward-train": zero}, slip("forward-train", "unbiased_variance")),
         Submission("slip-momentum", forward, {"forward-running": zero}, slip("forward-running", "momentum_flipped")),
         Submission("slip-batch-stats", forward, {"forward-eval": zero}, slip("forward-eval", "batch_statistics_used")),
@@ -167,15 +168,23 @@ def sample():
         Submission("perfect", backward, written),
         Submission("other-style", backward, written, style(EINSUM_BACKWARD)),
         Submission("empty", backward, {task: untouched for task in graded_backward}, dict.fromkeys(every_backward)),
-        Submission("slip-stop-gradient", backward, {"backward": zero, "backward-speed": zero, "derive-dx": untouched},
-                   slip("backward", "mean_and_variance_paths_missing") | no_text),
-        Submission("slip-one-node", backward, {"backward-graph": (5 / 6, "partial")} | written,
-                   slip("backward-graph", "dgamma_averaged")),
+        Submission(
+            "slip-stop-gradient",
+            backward,
+            {"backward": zero, "backward-speed": zero, "derive-dx": untouched},
+            slip("backward", "mean_and_variance_paths_missing") | no_text,
+        ),
+        Submission(
+            "slip-one-node",
+            backward,
+            {"backward-graph": (5 / 6, "partial")} | written,
+            slip("backward-graph", "dgamma_averaged"),
+        ),
         Submission("slow", backward, {"backward-speed": zero} | written, {"backward": SLOW}),
     ]
 
 
-SLOW = '''
+SLOW = """
 import numpy as np
 
 
@@ -189,7 +198,7 @@ def batchnorm_backward(dy, cache):
         centred = dx_hat - dx_hat.mean() - x_hat[:, j] * (dx_hat * x_hat[:, j]).mean()
         dx[:, j] = inv_std[j] * centred
     return dx, dgamma, dbeta
-'''.lstrip()
+""".lstrip()
 
 
 def build(made, script, release):

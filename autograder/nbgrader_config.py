@@ -24,9 +24,7 @@ c.CourseDirectory.course_id = "batch_normalization"
 if os.environ.get("BN_DATABASE"):
     c.CourseDirectory.db_url = os.environ["BN_DATABASE"]
 
-c.GenerateAssignment.preprocessors = swap(
-    GenerateAssignment.preprocessors.default(), ClearSolutions=plugins.NamedStub
-)
+c.GenerateAssignment.preprocessors = swap(GenerateAssignment.preprocessors.default(), ClearSolutions=plugins.NamedStub)
 c.Autograde.exporter_class = plugins.RebuildingExporter
 c.Autograde.autograde_preprocessors = swap(
     Autograde.autograde_preprocessors.default(),

@@ -91,5 +91,3 @@ class HideTests(NbGraderPreprocessor):
         if cell.cell_type == "code":
             cell.source = HIDDEN.sub("", cell.source).strip("\n")
         return cell, resources
-
-

@@ -274,7 +274,9 @@ class Referee:
         gap = next((gap for gap in gaps if gap), None)
         if gap:
             raise checking.CheckFailed(
-                Report(task.id, "failed", 0.0, tested="a timed call", problem=gap.text, expected=gap.expected, got=gap.got)
+                Report(
+                    task.id, "failed", 0.0, tested="a timed call", problem=gap.text, expected=gap.expected, got=gap.got
+                )
             )
 
 

@@ -1,4 +1,4 @@
-"""From `solutions/NN_topic.py` to `exercises/NN_topic.ipynb`, through the real nbgrader, byte-identical when repeated."""
+"""From `solutions/NN_topic.py` to `exercises/NN_topic.ipynb`, by the real nbgrader, byte-identical when repeated."""
 
 import tempfile
 from pathlib import Path
@@ -76,7 +76,9 @@ def release(names, report):
         target = course.EXERCISES / f"{name}.ipynb"
         changed = _write(target, text)
         stored = [path for path in _fingerprints(name, fingerprints.FOLDER)]
-        report(f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {len(stored)} tasks")
+        report(
+            f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {len(stored)} tasks"
+        )
 
 
 def stale(names):

@@ -122,7 +122,9 @@ class Worker:
     def _remaining(self):
         left = min(self.deadline - time.monotonic(), self.cpu_deadline - cpu_clock(self.pid))
         if left <= 0:
-            self._die(AnswerError("timeout", f"your code did not finish within {self.seconds:.0f} s in `{self.where}`."))
+            self._die(
+                AnswerError("timeout", f"your code did not finish within {self.seconds:.0f} s in `{self.where}`.")
+            )
         return left
 
     def _die(self, error):

@@ -33,12 +33,20 @@ class Rebuilt:
 
     def code(self):
         """(id, source) of all code cells but the tests, in the order in which they run."""
-        return [(name_of(cell), cell.source) for cell in self.notebook.cells if cell.cell_type == "code" and not is_test(cell)]
+        return [
+            (name_of(cell), cell.source)
+            for cell in self.notebook.cells
+            if cell.cell_type == "code" and not is_test(cell)
+        ]
 
     def answers(self, release):
         """id of each written answer -> True where it differs from the release."""
         blank = {grade_id(cell): cell.source.strip() for cell in release.cells if is_written(cell)}
-        return {grade_id(cell): cell.source.strip() != blank[grade_id(cell)] for cell in self.notebook.cells if is_written(cell)}
+        return {
+            grade_id(cell): cell.source.strip() != blank[grade_id(cell)]
+            for cell in self.notebook.cells
+            if is_written(cell)
+        }
 
 
 def grade_id(cell):
@@ -126,7 +134,11 @@ def _plain_cell(cell):
     kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown", "raw") else "code"
     metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
     source = str(source).replace("\r\n", "\n").replace("\r", "\n")
-    make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell, "raw": nbformat.v4.new_raw_cell}
+    make = {
+        "code": nbformat.v4.new_code_cell,
+        "markdown": nbformat.v4.new_markdown_cell,
+        "raw": nbformat.v4.new_raw_cell,
+    }
     plain = make[kind](source=source, metadata=copy.deepcopy(metadata))
     plain["written_id"] = str(cell.get("id") or metadata.get("id") or "")
     return plain
@@ -170,7 +182,9 @@ def rebuild(notebook, release):
     first_seen = list(dict.fromkeys(order))
     if first_seen != [grade_id(cell) for cell in tagged if grade_id(cell) in first_seen]:
         repairs.append("cells had been moved; they were put back in order")
-    lost = [name for name, found in chosen.items() if name in known and not any(grade_id(cell) == name for cell in found)]
+    lost = [
+        name for name, found in chosen.items() if name in known and not any(grade_id(cell) == name for cell in found)
+    ]
     if lost:
         repairs.append(f"{len(lost)} cells had lost their metadata and were recognized by their content")
     result = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(release.metadata))
@@ -272,5 +286,9 @@ def _filled(cell, found, repairs):
 
 def _clean(cell):
     """An extra cell of the student without metadata that means something to the grader."""
-    make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell, "raw": nbformat.v4.new_raw_cell}
+    make = {
+        "code": nbformat.v4.new_code_cell,
+        "markdown": nbformat.v4.new_markdown_cell,
+        "raw": nbformat.v4.new_raw_cell,
+    }
     return make[cell.cell_type](source=cell.source)

@@ -4,8 +4,15 @@ from rich.console import Console
 from rich.table import Table
 
 MARKS = {
-    "passed": "green", "partial": "yellow", "undecided": "yellow", "needs-person": "cyan", "needs-gpu": "cyan",
-    "failed": "red", "missing": "bright_black", "timeout": "magenta", "crashed": "magenta",
+    "passed": "green",
+    "partial": "yellow",
+    "undecided": "yellow",
+    "needs-person": "cyan",
+    "needs-gpu": "cyan",
+    "failed": "red",
+    "missing": "bright_black",
+    "timeout": "magenta",
+    "crashed": "magenta",
 }
 
 

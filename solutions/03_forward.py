@@ -530,7 +530,7 @@ examine(
     BatchNorm,
     [
         Case("5 batches of 16 samples with 7 features", layer_inputs(16, 7, eps=1e-5, momentum=0.1, steps=5)),
-        Case("3 batches of 4 samples with 3 features, eps = 0.5, momentum = 0.7", layer_inputs(4, 3)),
+        Case("3 batches of 4 samples with 5 features, eps = 0.5, momentum = 0.7", layer_inputs(4, 5)),
         Case("a batch of 2 samples, eps = 0.5", layer_inputs(2, 3, steps=1)),
         Case("batches in Fortran order", layer_inputs(9, 4, layout="F")),
         Case("2 batches around 1,000,000", layer_inputs(10, 4, steps=2, mean=1e6), 1e-6, ONE_PASS),

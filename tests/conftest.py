@@ -45,7 +45,9 @@ def website(run, tmp_path_factory):
     from filelock import FileLock
 
     folder = REPOSITORY / "_build" / "html"
-    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    shared = (
+        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    )
     with FileLock(shared / "website.lock"):
         done = shared / "website.done"
         if not done.exists():

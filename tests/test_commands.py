@@ -47,7 +47,18 @@ def test_one_clear_line(autograder, tmp_path, arguments):
     assert line.startswith("autograder: ") and len(line) > 30
 
 
-@pytest.mark.parametrize("arguments", [[], ["unknown"], ["grade"], ["grade", NAME, "--jobs", "0"], ["collect", NAME], ["export", NAME, "--format", "pdf"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["unknown"],
+        ["grade"],
+        ["grade", NAME, "--jobs", "0"],
+        ["collect", NAME],
+        ["export", NAME, "--format", "pdf"],
+    ],
+    ids=str,
+)
 def test_wrong_usage(autograder, tmp_path, arguments):
     done = autograder(*arguments, course=tmp_path)
     assert done.returncode == 2
@@ -94,7 +105,17 @@ def test_a_read_only_json_target_keeps_what_was_there(autograder, tmp_path):
     target = tmp_path / "folder"
     target.mkdir()
     (target / "keep").write_text("x")
-    done = autograder("grade", NAME, "--submissions", "autograder/sample_class", "--student", "empty", "--json", target, course=tmp_path / "course")
+    done = autograder(
+        "grade",
+        NAME,
+        "--submissions",
+        "autograder/sample_class",
+        "--student",
+        "empty",
+        "--json",
+        target,
+        course=tmp_path / "course",
+    )
     assert done.returncode == 1 and "cannot write" in lines(done)[-1]
     assert (target / "keep").read_text() == "x"
 

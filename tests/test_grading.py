@@ -54,8 +54,20 @@ def test_the_class_is_large_enough():
 def test_records_have_their_fields(graded):
     for rows in graded[1].values():
         for row in rows:
-            assert set(row) == {"student", "assignment", "cell", "task", "score", "max_score", "verdict", "message",
-                                "seconds", "slips", "isolation", "repairs"}
+            assert set(row) == {
+                "student",
+                "assignment",
+                "cell",
+                "task",
+                "score",
+                "max_score",
+                "verdict",
+                "message",
+                "seconds",
+                "slips",
+                "isolation",
+                "repairs",
+            }
 
 
 def message(graded, name, student, task):
@@ -65,7 +77,9 @@ def message(graded, name, student, task):
 def test_messages_name_the_slip_and_what_happened(graded):
     assert "N - 1" in message(graded, "03_forward", "slip-unbiased", "forward-train")
     assert "expected" in message(graded, "03_forward", "slip-unbiased", "forward-train")
-    assert "ended the Python process in `forward-eval`" in message(graded, "03_forward", "ends-the-process", "forward-eval")
+    assert "ended the Python process in `forward-eval`" in message(
+        graded, "03_forward", "ends-the-process", "forward-eval"
+    )
     assert "did not finish within" in message(graded, "03_forward", "endless-loop", "forward-eval")
     assert "not a notebook" in message(graded, "03_forward", "not-a-notebook", "forward-train")
     assert "times the hidden solution's time" in message(graded, "04_backward", "slow", "backward-speed")
@@ -82,8 +96,10 @@ def scores_in(folder, name, run):
     code = (
         "import json, sys; from autograder.gradebook import Course\n"
         "with Course().gradebook() as book:\n"
-        "    print(json.dumps({s.student.id: {g.name: [g.auto_score, g.needs_manual_grade] for n in s.notebooks for g in n.grades}"
-        " for s in book.assignment_submissions(sys.argv[1])}))"
+        "    grades = {s.student.id: [g for n in s.notebooks for g in n.grades]"
+        " for s in book.assignment_submissions(sys.argv[1])}\n"
+        "    show = lambda grades: {g.name: [g.auto_score, g.needs_manual_grade] for g in grades}\n"
+        "    print(json.dumps({student: show(all) for student, all in grades.items()}))"
     )
     done = run(sys.executable, "-c", code, name, env={"BN_COURSE": str(folder)})
     assert done.returncode == 0, done.stderr
@@ -126,14 +142,19 @@ def test_feedback_and_export(graded, autograder):
     assert done.returncode == 0, done.stderr
     with open(folder / "03_forward.csv", newline="") as file:
         rows = {row["student"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert rows == {who: pytest.approx(sum(task["score"] for task in tasks.values())) for who, tasks in EXPECTED["03_forward"].items()}
+    assert rows == {
+        who: pytest.approx(sum(task["score"] for task in tasks.values()))
+        for who, tasks in EXPECTED["03_forward"].items()
+    }
     done_by_nbgrader = folder / "grades.csv"
     assert not done_by_nbgrader.exists()
 
 
 def test_nbgrader_exports_too(graded, run):
     folder, _ = graded
-    done = run("nbgrader", "export", "--to", folder / "all.csv", cwd=course.CONFIG.parent, env={"BN_COURSE": str(folder)})
+    done = run(
+        "nbgrader", "export", "--to", folder / "all.csv", cwd=course.CONFIG.parent, env={"BN_COURSE": str(folder)}
+    )
     assert done.returncode == 0, done.stderr
     assert "slip-unbiased" in (folder / "all.csv").read_text()
 
@@ -179,8 +200,18 @@ def test_formgrader_shows_the_class(graded, tmp_path):
     )
     environment = {**os.environ, "BN_COURSE": str(folder), "JUPYTER_CONFIG_DIR": str(config), "HOME": str(tmp_path)}
     environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
-    command = [sys.executable, "-m", "jupyter", "server", "--no-browser", "--allow-root", f"--port={port}", "--ip=127.0.0.1",
-               "--IdentityProvider.token=secret", f"--ServerApp.root_dir={folder}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "server",
+        "--no-browser",
+        "--allow-root",
+        f"--port={port}",
+        "--ip=127.0.0.1",
+        "--IdentityProvider.token=secret",
+        f"--ServerApp.root_dir={folder}",
+    ]
     with open(tmp_path / "log", "w") as log:
         server = subprocess.Popen(command, cwd=course.CONFIG.parent, env=environment, stdout=log, stderr=log)
     try:

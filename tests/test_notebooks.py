@@ -27,7 +27,12 @@ def executed(notebook):
 
 
 def errors(notebook):
-    return {cell.id: output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"}
+    return {
+        cell.id: output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,18 +56,22 @@ def test_a_solved_notebook_runs_without_an_error(name):
     notebook = executed(notebook)
     assert errors(notebook) == {}
     text = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
-    assert len(re.findall(r"correct \(\d+ cases\)", text)) >= len(Script(course.SOLUTIONS / f"{name}.py").of_kind("test"))
+    assert len(re.findall(r"correct \(\d+ cases\)", text)) >= len(
+        Script(course.SOLUTIONS / f"{name}.py").of_kind("test")
+    )
 
 
 def test_check_shows_two_numbers_and_hint_three_steps(capsys):
     from bnlab import check, hint
     from bnlab.checking import CheckFailed
+
     from solutions import mutants
 
-    wrong = mutants.bank("forward-train")["unbiased_variance"][0]
-    wrong.__name__ = "batchnorm_train"
+    def batchnorm_train(x, gamma, beta, eps=1e-5):
+        return mutants.bank("forward-train")["unbiased_variance"][0](x, gamma, beta, eps)
+
     with pytest.raises(CheckFailed) as failed:
-        check("forward-train", wrong)
+        check("forward-train", batchnorm_train)
     text = str(failed.value)
     assert re.search(r"expected -?[\d.e-]+, got -?[\d.e-]+", text) and "https://" in text
     assert failed.value._render_traceback_() == [text]

@@ -71,8 +71,11 @@ def test_exercises_use_plain_markdown_and_no_widgets(name):
 def test_the_sample_class_is_up_to_date():
     from autograder import make_sample_class
 
-    stored = {path.relative_to(make_sample_class.FOLDER).as_posix(): path.read_bytes()
-              for path in make_sample_class.FOLDER.rglob("*") if path.is_file()}
+    stored = {
+        path.relative_to(make_sample_class.FOLDER).as_posix(): path.read_bytes()
+        for path in make_sample_class.FOLDER.rglob("*")
+        if path.is_file()
+    }
     wanted = make_sample_class.files()
     assert stored.keys() == wanted.keys()
     assert [name for name in wanted if stored[name] != wanted[name]] == [], "run `make sample-class`"

@@ -26,19 +26,27 @@ def send(value):
 
 
 arrays = hnp.arrays(
-    st.sampled_from([np.float64, np.float32, np.int64, np.bool_]), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
+    st.sampled_from([np.float64, np.float32, np.int64, np.bool_]),
+    hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5),
 )
 plain = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=30)
 values = st.recursive(
     plain | arrays,
-    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
 def equal(a, b):
     if isinstance(a, np.ndarray):
-        return type(b) is np.ndarray and a.dtype == b.dtype and a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        return (
+            type(b) is np.ndarray
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        )
     if isinstance(a, (list, tuple)):
         return type(a) is type(b) and len(a) == len(b) and all(map(equal, a, b))
     if isinstance(a, dict):
@@ -74,9 +82,16 @@ json_like = st.recursive(
 )
 tagged = st.recursive(
     json_like,
-    lambda inner: st.tuples(st.sampled_from("nbifstldaghc"), inner).map(list)
-    | st.tuples(st.sampled_from("adg"), inner, inner, inner).map(list)
-    | st.tuples(st.just("a"), st.sampled_from(wire.DTYPES), st.lists(st.integers(-3, 2**62), max_size=4), st.sampled_from(wire.LAYOUTS)).map(list),
+    lambda inner: (
+        st.tuples(st.sampled_from("nbifstldaghc"), inner).map(list)
+        | st.tuples(st.sampled_from("adg"), inner, inner, inner).map(list)
+        | st.tuples(
+            st.just("a"),
+            st.sampled_from(wire.DTYPES),
+            st.lists(st.integers(-3, 2**62), max_size=4),
+            st.sampled_from(wire.LAYOUTS),
+        ).map(list)
+    ),
     max_leaves=12,
 )
 
@@ -94,7 +109,10 @@ def test_a_forged_value_is_refused_or_plain(node, payload):
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_forged_headers_are_refused(data):
-    for read in (lambda: wire.read_prefix(data.ljust(wire.PREFIX.size, b"\0")[: wire.PREFIX.size]), lambda: wire.read_header(data)):
+    for read in (
+        lambda: wire.read_prefix(data.ljust(wire.PREFIX.size, b"\0")[: wire.PREFIX.size]),
+        lambda: wire.read_header(data),
+    ):
         try:
             read()
         except wire.WireError:
@@ -102,7 +120,12 @@ def test_forged_headers_are_refused(data):
 
 
 def test_a_bomb_takes_no_memory():
-    for node in [["a", "float64", [2**30, 2**30], "C"], ["a", "float64", [0, 2**62], "F"], ["i", "f" * 5000], ["g", "float64", "00"]]:
+    for node in [
+        ["a", "float64", [2**30, 2**30], "C"],
+        ["a", "float64", [0, 2**62], "F"],
+        ["i", "f" * 5000],
+        ["g", "float64", "00"],
+    ]:
         with pytest.raises(wire.WireError):
             wire.Decoder(b"").decode(node)
     deep = ["l", []]

@@ -29,7 +29,20 @@ MAX_PAYLOAD = 512 << 20  # bytes
 MAX_DEPTH = 12
 MAX_ITEMS = 100_000
 MAX_TEXT = 20_000  # characters of one string
-DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+DTYPES = (
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+)
 LAYOUTS = ("C", "F", "strided")
 
 

@@ -20,12 +20,11 @@ NUMBER = struct.Struct(">q")
 
 def preload():
     """Import what workers need; heavy libraries that only some notebooks use stay out."""
+    import bnlab  # noqa: F401
     import numpy  # noqa: F401
     import numpy.random  # noqa: F401
     import numpy.testing  # noqa: F401
     import worker  # noqa: F401
-
-    import bnlab  # noqa: F401
 
 
 def serve(control):

@@ -44,15 +44,18 @@ def image_alt(app, doctree) -> None:
         if bundle.get("nb_element") != "mime_bundle":
             continue
         parts = {part.get("mime_type", ""): part for part in bundle.children}
-        images = [i for kind, part in parts.items() if kind.startswith("image/")
-                  for i in part.findall(nodes.image)]
+        images = [i for kind, part in parts.items() if kind.startswith("image/") for i in part.findall(nodes.image)]
         words = parts["text/plain"].astext().strip() if "text/plain" in parts else ""
         for image in images:
             if image.get("alt"):
                 continue
             if not words or words.startswith("<"):
-                logger.warning("figure without alternative text: use bnlab.style.show(fig, alt=...)",
-                               location=bundle, type="course", subtype="alt")
+                logger.warning(
+                    "figure without alternative text: use bnlab.style.show(fig, alt=...)",
+                    location=bundle,
+                    type="course",
+                    subtype="alt",
+                )
             image["alt"] = words
 
 
@@ -73,7 +76,8 @@ def describe(app, pagename, templatename, context, doctree) -> None:
             if len(words) > 158:
                 words = words[:157].rsplit(" ", 1)[0] + "…"
             context["metatags"] = (context.get("metatags") or "") + (
-                f'<meta name="description" content="{html.escape(words)}">\n')
+                f'<meta name="description" content="{html.escape(words)}">\n'
+            )
             return
 
 

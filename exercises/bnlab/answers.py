@@ -49,13 +49,7 @@ class LocalAnswer:
         return "function" if callable(self.function) else type(self.function).__name__
 
     def __call__(self, *args, **kwargs):
-        args, kwargs = copy_arguments(args), copy_arguments(kwargs)
-        before_args, before_kwargs = copy_arguments(args), copy_arguments(kwargs)
-        with student_errors(self.name):
-            value = self.function(*args, **kwargs)
-        changed = changed_arguments(self.function, (before_args, before_kwargs), (args, kwargs))
-        if changed:
-            raise AnswerError("changed", changed_text(self.name, changed))
+        value = call_on_copies(self.function, self.name, args, kwargs)
         return LocalObject(value, self.name) if self.kind() == "class" else value
 
 
@@ -75,8 +69,19 @@ class LocalObject:
             setattr(self._instance, attribute, value)
 
     def __call__(self, *args, **kwargs):
-        with student_errors(self._name):
-            return self._instance(*copy_arguments(args), **copy_arguments(kwargs))
+        return call_on_copies(self._instance, self._name, args, kwargs)
+
+
+def call_on_copies(function, name, args, kwargs):
+    """Call a student's function on copies of the arguments; an argument that it changes is an AnswerError."""
+    args, kwargs = copy_arguments(args), copy_arguments(kwargs)
+    before = copy_arguments(args), copy_arguments(kwargs)
+    with student_errors(name):
+        value = function(*args, **kwargs)
+    changed = changed_arguments(function, before, (args, kwargs))
+    if changed:
+        raise AnswerError("changed", changed_text(name, changed))
+    return value
 
 
 @contextlib.contextmanager

@@ -95,8 +95,12 @@ def describe(value):
         return f"a single {value.dtype} number"
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
-    kind = type(value).__name__ if not hasattr(value, "type_name") else value.type_name
-    return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
+    return with_article(getattr(value, "type_name", type(value).__name__))
+
+
+def with_article(noun):
+    """The noun with "a" or "an" before it."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def difference(leaf, got, expected, tolerance=None):
@@ -117,7 +121,9 @@ def difference(leaf, got, expected, tolerance=None):
         return number_difference(leaf, got, expected, tolerance)
     if type(got) in (bool, np.bool_, int, str, type(None)) and got == expected:
         return None
-    return Difference(leaf, "value", leaf, repr(expected), brief(got), f"{leaf} is {brief(got)}; expected {expected!r}.")
+    return Difference(
+        leaf, "value", leaf, repr(expected), brief(got), f"{leaf} is {brief(got)}; expected {expected!r}."
+    )
 
 
 def array_difference(leaf, got, expected, tolerance):
@@ -155,7 +161,9 @@ def array_difference(leaf, got, expected, tolerance):
 def number_difference(leaf, got, expected, tolerance):
     allowed = isinstance(got, (float, int, np.floating, np.integer)) and not isinstance(got, bool)
     if not allowed and not (type(got) is np.ndarray and got.ndim == 0):
-        return Difference(leaf, "type", leaf, number(expected), brief(got), f"{leaf} is {describe(got)}; expected a number.")
+        return Difference(
+            leaf, "type", leaf, number(expected), brief(got), f"{leaf} is {describe(got)}; expected a number."
+        )
     if close(np.asarray(got, np.float64), np.asarray(expected, np.float64), tolerance).all():
         return None
     text = f"{leaf}: expected {number(expected)}, got {number(got)}."

@@ -7,9 +7,7 @@ import numpy as np
 N_TRAIN, N_TEST = 1347, 450
 
 
-def load_digits(
-    seed: int = 0, dtype: type = np.float64
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def load_digits(seed: int = 0, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Load the 8x8 digits, shuffled by `seed` and split once. Nothing is downloaded.
 
     Parameters

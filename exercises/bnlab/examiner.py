@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bnlab.answers import AnswerError
-from bnlab.compare import close, constant_ratio, difference, flatten, leaves_of
+from bnlab.compare import close, constant_ratio, difference, flatten, leaves_of, with_article
 
 
 @dataclass
@@ -118,7 +118,8 @@ def signature_problem(task, answer):
     """A sentence on a name or signature that differs from what the task asks for, or None."""
     kind = answer.kind()
     if kind not in ("function", "class"):
-        return f"{answer.name} is {'not defined' if kind == 'missing' else f'a {kind}'}; expected a function {task.answer}."
+        found = "not defined" if kind == "missing" else with_article(kind)
+        return f"{answer.name} is {found}; expected a function {task.answer}."
     names = answer.parameters()
     wanted = list(task.parameters) + list(task.options)
     if names is not None and names[: len(wanted)] != wanted:
@@ -176,7 +177,7 @@ def _explained(name, observations, unexplained):
 def _alike(a, b, tolerance):
     """Whether two leaves are the same value, shapes included; ten times the tolerance of a pass."""
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        if np.shape(a) != np.shape(b) or getattr(a, "dtype", float) == object:
+        if np.shape(a) != np.shape(b):
             return False
         wide = tolerance or (1e-3 if getattr(b, "dtype", None) == np.float32 else 1e-6)
         try:
@@ -210,7 +211,13 @@ def _name_number(ratio, inputs):
     if x is None or x.ndim < 2:
         return ""
     count = x.size // x.shape[1]
-    known = {"m": count, "1/m": 1 / count, "m/(m-1)": count / max(count - 1, 1), "(m-1)/m": (count - 1) / count, "-1": -1}
+    known = {
+        "m": count,
+        "1/m": 1 / count,
+        "m/(m-1)": count / max(count - 1, 1),
+        "(m-1)/m": (count - 1) / count,
+        "-1": -1,
+    }
     name = next((name for name, value in known.items() if np.isclose(ratio, value, rtol=1e-4)), None)
     return f", and {name} = {ratio:.6g} for m = {count} samples" if name else ""
 
@@ -218,7 +225,9 @@ def _name_number(ratio, inputs):
 def _share(report, observations, task, cases):
     """Partial credit: the share of the result's leaves that are right in every case."""
     names = leaves_of(task.returns)
-    right = [name for name in names if len(observations) == cases and not any(name in seen.wrong for seen in observations)]
+    right = [
+        name for name in names if len(observations) == cases and not any(name in seen.wrong for seen in observations)
+    ]
     if right:
         report.verdict, report.fraction = "partial", len(right) / len(names)
         wrong = [name for name in names if name not in right]

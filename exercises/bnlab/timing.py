@@ -22,7 +22,9 @@ def passes(function, *args, repeats=15):
     -------
     float
     """
-    arrays = [item for arg in args for item in (arg if isinstance(arg, tuple) else (arg,)) if isinstance(item, np.ndarray)]
+    arrays = [
+        item for arg in args for item in (arg if isinstance(arg, tuple) else (arg,)) if isinstance(item, np.ndarray)
+    ]
     largest = max(arrays, key=lambda array: array.nbytes)
     out = np.empty_like(largest)
     function(*args)

@@ -66,6 +66,19 @@ def einsum_train(x, gamma, beta, eps=1e-5):
 
 
 @style("forward-train")
+def welford_train(x, gamma, beta, eps=1e-5):
+    """Mean and sum of squares updated sample by sample."""
+    mean, m2 = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for count, row in enumerate(x.astype(np.float64), start=1):
+        delta = row - mean
+        mean += delta / count
+        m2 += delta * (row - mean)
+    inv_std = 1.0 / np.sqrt(m2 / len(x) + eps)
+    x_hat = ((x - mean) * inv_std).astype(x.dtype)
+    return x_hat * gamma + beta, (x_hat, inv_std.astype(x.dtype), gamma)
+
+
+@style("forward-train")
 def cached_sigma(x, gamma, beta, eps=1e-5):
     mu, var = x.mean(0), x.var(0)
     sigma = np.sqrt(var + eps)
