@@ -1,16 +1,18 @@
 """The graded tasks: what each asks for, its public cases and its hints.
 
-One module a notebook; `find(task_id)` looks a task up. Hidden cases live with the solutions, not here.
+One module a notebook, with its name in NOTEBOOK and its tasks in TASKS; `find(task_id)` looks a task up.
+Hidden cases live with the solutions, not here.
 """
 
+import functools
 import importlib
+import pkgutil
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-MODULES = ("forward", "backward")
 BOOK = "https://bn-course.github.io/bn-course/book"
 
 
@@ -89,10 +91,11 @@ class Task:
         return f"{BOOK}/{self.page}"
 
 
+@functools.cache
 def all_tasks():
-    """Every task of the course, in the order of the notebooks."""
-    modules = [importlib.import_module(f"bnlab.tasks.{name}") for name in MODULES]
-    return {task.id: task for module in modules for task in module.TASKS}
+    """Every task of the course, in the order of the notebooks: id -> Task."""
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    return {task.id: task for module in sorted(modules, key=lambda one: one.NOTEBOOK) for task in module.TASKS}
 
 
 def find(task_id):

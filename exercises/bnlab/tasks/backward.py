@@ -5,6 +5,9 @@ import numpy as np
 from bnlab.answers import strided
 from bnlab.sampling import affine, batch
 from bnlab.tasks import Case, Task
+
+NOTEBOOK = "04_backward"
+
 from bnlab.tasks.forward import population
 
 

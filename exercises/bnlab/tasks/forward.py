@@ -6,6 +6,8 @@ from bnlab.answers import AnswerError, copy_arguments
 from bnlab.sampling import affine, batch
 from bnlab.tasks import Case, Task
 
+NOTEBOOK = "03_forward"
+
 ONE_PASS = "one_pass_variance"  # its rounding errors differ from machine to machine
 
 
