@@ -6,9 +6,9 @@ from bnlab.answers import strided
 from bnlab.sampling import affine, batch
 from bnlab.tasks import Case, Task
 
-NOTEBOOK = "04_backward"
-
 from bnlab.tasks.forward import population
+
+NOTEBOOK = "04_backward"
 
 
 def function_inputs(f, shape, *, h=None, layout="C", dy_shape=None):
