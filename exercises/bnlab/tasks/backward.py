@@ -5,7 +5,6 @@ import numpy as np
 from bnlab.answers import strided
 from bnlab.sampling import affine, batch
 from bnlab.tasks import Case, Task
-
 from bnlab.tasks.forward import population
 
 NOTEBOOK = "04_backward"
