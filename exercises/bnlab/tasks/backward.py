@@ -132,9 +132,9 @@ NUMERIC = Task(
     hints=(
         "Nudge one entry of a copy of x up by h, then down by h, and see how the one number sum(dy * f(x)) answers.",
         "Visit every index of x, put the entry back (or start from a new copy), and divide by the whole distance, 2h.",
-        "Chapter 7, section `A gradient check that fails`; the formula itself is the equation above this task.",
+        "Chapter 7, section `How to measure a derivative`: its equation is the function that you write.",
     ),
-    page="07_backward_graph.html#a-gradient-check-that-fails",
+    page="07_backward_graph.html#how-to-measure-a-derivative",
 )
 
 GRAPH = Task(
@@ -203,9 +203,9 @@ EVAL = Task(
     hints=(
         "Which of the numbers in the formula depend on x? In evaluation the statistics do not.",
         "For each feature y is a straight line in x, so dx is dy times its steepness; dgamma and dbeta stay sums.",
-        "Chapter 7, section `A gradient check that fails`: the Jacobian when the statistics are constants.",
+        "Chapter 8, section `In evaluation the samples part`: one equation for each gradient.",
     ),
-    page="07_backward_graph.html#a-gradient-check-that-fails",
+    page="08_backward_one_line.html#in-evaluation-the-samples-part",
 )
 
 TASKS = [NUMERIC, GRAPH, BACKWARD, SPEED, EVAL]

@@ -1,0 +1,153 @@
+"""The website: strict build, links, launch buttons, alt texts, words."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bnlab import tasks
+
+from autograder import course
+
+BOOK = course.REPOSITORY / "book"
+PAGES = sorted(path for path in BOOK.glob("*.md"))
+CONFIG = yaml.safe_load((course.REPOSITORY / "_config.yml").read_text())
+pytestmark = pytest.mark.xdist_group("website")
+
+
+class Page(HTMLParser):
+    """Links, ids, images and headings of an HTML page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.ids, self.images, self.headings = [], set(), [], []
+        self.in_article = False
+        self.path = path
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if given.get("id"):
+            self.ids.add(given["id"])
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if tag == "img":
+            self.images.append(given)
+        self.in_article |= tag == "article"
+        if self.in_article and re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+
+@pytest.fixture(scope="module")
+def pages(website):
+    return {path: Page(path) for path in [*website.glob("book/*.html"), *website.glob("exercises/*.html")]}
+
+
+def test_all_pages_are_there(website, pages):
+    built = {path.relative_to(website).as_posix() for path in pages}
+    assert {f"book/{path.stem}.html" for path in PAGES} <= built
+    assert {f"exercises/{name}.html" for name in course.notebook_names()} <= built
+    assert (website / "index.html").exists()
+
+
+def test_links_inside_the_site_hold(website, pages):
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not target.exists():
+                broken.append(f"{path.name}: {link}")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
+                broken.append(f"{path.name}: {link}")
+    assert broken == []
+
+
+def test_each_task_points_to_a_place_in_the_book(website, pages):
+    by_name = {path.name: page for path, page in pages.items()}
+    for task in tasks.all_tasks().values():
+        name, _, anchor = task.page.partition("#")
+        if (BOOK / f"{name.removesuffix('.html')}.md").exists():
+            assert anchor in by_name[name].ids, f"{task.id}: {task.page}"
+
+
+def test_launch_buttons_open_files_of_the_repository(website, pages):
+    start = f"https://colab.research.google.com/github/{CONFIG['repository']['url'].split('github.com/')[1]}/blob/"
+    start += CONFIG["repository"]["branch"] + "/"
+    tracked = subprocess.run(["git", "ls-files"], cwd=course.REPOSITORY, capture_output=True, text=True).stdout.split(
+        "\n"
+    )
+    for path, page in pages.items():
+        buttons = {link for link in page.links if "colab" in link}
+        for link in buttons:
+            assert link.startswith(start), link
+            file = link.removeprefix(start)
+            assert (course.REPOSITORY / file).exists() and file.endswith(".ipynb")
+            assert file in tracked or not any(tracked)
+        if path.parent.name == "exercises":
+            assert buttons == {f"{start}exercises/{path.stem}.ipynb"}
+        if re.match(r"\d\d_", path.name) and path.parent.name == "book":
+            assert len(buttons) == 1, path.name
+
+
+def test_every_figure_says_what_it_shows(pages):
+    count = 0
+    for path, page in pages.items():
+        for image in page.images:
+            if "_images/" not in image.get("src", ""):
+                continue  # logos of the theme
+            count += 1
+            assert len(image.get("alt") or "") > 30, f"{path.name}: {image.get('src')}"
+    assert count > 5
+
+
+def test_headings_are_in_order(pages):
+    for path, page in pages.items():
+        steps = [later - earlier for earlier, later in zip(page.headings, page.headings[1:])]
+        assert max(steps, default=0) <= 1, path.name
+        assert page.headings.count(1) == 1, path.name
+
+
+def prose(path):
+    """The text of a page without code, front matter and mathematics."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"```\{code-cell\}.*?```", "", text, flags=re.DOTALL)
+    return re.sub(r"\$\$.*?\$\$|\$[^$\n]*\$|`[^`\n]*`", "", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_words(path):
+    found = re.findall(r"\b(simply|obviously|clearly|trivially|of course|just)\b", prose(path), flags=re.IGNORECASE)
+    assert found == []
+    assert "because it reduces internal covariate shift" not in prose(path).lower()
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if re.match(r"\d\d_", path.name)], ids=lambda path: path.stem)
+def test_a_chapter_has_its_parts(path):
+    text = path.read_text(encoding="utf-8")
+    for part in ("Predict", "## Exercise", "Claims ledger", "minutes", "{cite:", "class: pitfall"):
+        assert part in text, part
+
+
+def test_a_failing_cell_fails_the_build(run, tmp_path):
+    for name in ("_ext", "_static", "references.bib"):
+        source = BOOK / name
+        target = tmp_path / "book" / name
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    shutil.copytree(course.EXERCISES / "bnlab", tmp_path / "exercises" / "bnlab")
+    shutil.copy(course.REPOSITORY / "_config.yml", tmp_path)
+    (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: book/page\n")
+    front_matter = PAGES[1].read_text(encoding="utf-8").split("---")[1].replace("colab: ", "about: ")
+    head = f"---{front_matter}---\n\n# A page\n\nA sentence.\n\n"
+    page = tmp_path / "book" / "page.md"
+    build = ["jupyter-book", "build", ".", "--toc", "book/_toc.yml", "--all", "-W", "-n", "--keep-going"]
+    for cell, fails in (("1 + 1", False), ("1 / 0", True)):
+        page.write_text(f"{head}```{{code-cell}} ipython3\n{cell}\n```\n")
+        done = run(*build, cwd=tmp_path)
+        assert (done.returncode != 0) == fails, done.stdout[-2000:] + done.stderr[-2000:]
