@@ -8,6 +8,7 @@ from autograder import __version__, course
 EXAMPLES = """examples:
   python -m autograder release                              write all exercise notebooks
   python -m autograder release --check                      fail if one is stale or was edited
+  python -m autograder certify --quick                      is the grader fit for a release?
   python -m autograder collect 03_forward --from class.zip  take what an LMS hands over
   python -m autograder grade 03_forward                     grade, into nbgrader's gradebook
   python -m autograder grade 03_forward --submissions FOLDER --json scores.json
@@ -32,6 +33,10 @@ def parser():
     release.add_argument(
         "--check", action="store_true", help="write nothing; fail if anything is stale or edited by hand"
     )
+
+    certify = commands.add_parser("certify", help="show that the grader accepts right answers and names wrong ones")
+    certify.add_argument("names", nargs="*", metavar="NAME", help="notebooks, by default all")
+    certify.add_argument("--quick", action="store_true", help="few seeds and races instead of 50 and 200")
 
     collect = commands.add_parser("collect", help="take submissions from a folder or archive")
     collect.add_argument("name", metavar="NAME")
@@ -91,6 +96,21 @@ def run_release(given):
         return 1 if found else 0
     release.release(names, print)
     return 0
+
+
+def run_certify(given):
+    from autograder import certify, grade, table
+
+    names = [course.require_notebook(name) for name in given.names] or course.notebook_names()
+    amounts = certify.QUICK if given.quick else certify.FULL
+    rows = []
+    with grade.progress() as bar:
+        total = sum(len(certify.execute.material(name).script.of_kind("test")) for name in names)
+        line = bar.add_task("certifying", total=total)
+        for name in names:
+            rows += certify.certify(name, amounts, lambda: bar.advance(line))
+    table.certificate(rows)
+    return 1 if any(row.problems for row in rows) else 0
 
 
 def run_collect(given):

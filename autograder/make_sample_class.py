@@ -8,6 +8,7 @@ import ast
 import copy
 import inspect
 import json
+import re
 from dataclasses import dataclass, field
 
 import nbformat
@@ -64,7 +65,10 @@ def written_by(function, name):
         if isinstance(node, ast.Name) and node.id == function.__name__:
             node.id = name
     answer.name = name
-    return "import numpy as np\n\n\n" + "\n\n\n".join(ast.unparse(node) for node in needed)
+    imports = [ast.unparse(node) for node in module.body if isinstance(node, ast.Import)]
+    used = "\n\n\n".join(ast.unparse(node) for node in needed)
+    lines = [line for line in imports if re.search(rf"\b{re.split(' ', line)[-1]}\.", used)]
+    return "\n".join(lines) + "\n\n\n" + used
 
 
 def slip(task, name):

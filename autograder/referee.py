@@ -133,10 +133,9 @@ class Referee:
         list of Verdict, one per graded cell
         dict of cell id -> printed text
         """
-        self.session = Session(self.zygote, cells)
         started = time.monotonic()
         verdicts = []
-        try:
+        with self.seated(cells):
             for cell in self.script.of_kind("test", "answer"):
                 verdict = Verdict(cell.id, self.script.task_of(cell.id), float(cell.points))
                 verdicts.append(verdict)
@@ -147,14 +146,22 @@ class Referee:
                     verdict.verdict = "timeout"
                     verdict.message = f"the notebook used up its {SUBMISSION_SECONDS:.0f} s before this question."
                 else:
-                    self._judge(cell, verdict)
+                    self.judge(cell, verdict)
+            return verdicts, self.session.printed
+
+    @contextlib.contextmanager
+    def seated(self, cells):
+        """A session with these cells, closed at the end whatever happens."""
+        self.session = Session(self.zygote, cells)
+        try:
+            yield self
         finally:
             self.session.close()
             if self.twin is not None:
                 self.twin.close()
-        return verdicts, self.session.printed
 
-    def _judge(self, cell, verdict):
+    def judge(self, cell, verdict):
+        """Run one test cell and write what it finds into the verdict."""
         self.cell, self.verdict = cell, verdict
         started = time.monotonic()
         token = checking.referee.set(self)

@@ -37,15 +37,42 @@ def show(name, results):
         total = sum(verdict["score"] for verdict in result["verdicts"])
         most = sum(verdict["max_score"] for verdict in result["verdicts"])
         table.add_row(student, *cells, f"{total:g} / {most:g}")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+    console = wide_console()
     console.print(table)
     for student, result in results.items():
         for repair in result["repairs"]:
             console.print(f"  {student}: {repair}", markup=False)
 
 
+def wide_console():
+    """The terminal, or 160 columns where the output goes elsewhere."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
 def _mark(verdict):
     slip = f"\n{verdict['slips'][0]}" if verdict["slips"] else ""
     return f"[{MARKS[verdict['verdict']]}]{verdict['verdict']}[/]{slip}"
+
+
+def certificate(rows):
+    """Print what `certify` found, and every problem.
+
+    Parameters
+    ----------
+    rows : list of autograder.certify.Row
+    """
+    table = Table(title="certificate", title_style="bold")
+    columns = ["task", "solution passes", "slips named", "styles accepted", "untouched", "false fails under load"]
+    for column in columns:
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for row in rows:
+        mark = "[red]" if row.problems else ""
+        cells = (row.seeds, row.slips, row.styles, row.untouched, row.false_fails)
+        table.add_row(f"{mark}{row.notebook} {row.task}", *cells)
+    console = wide_console()
+    console.print(table)
+    problems = [f"{row.notebook} {row.task}: {problem}" for row in rows for problem in row.problems]
+    for problem in problems:
+        console.print(f"  {problem}", markup=False)
+    console.print("This grader is not fit for a release." if problems else "The certificate holds.")

@@ -1,0 +1,174 @@
+"""The certificate: does the grader accept what is right, refuse what is wrong, and name why?
+
+For each task: the solution passes over many seeds, other right styles pass, every known slip fails with its own name,
+the untouched answer gets 0, and a timed task fails no right answer while all cores are busy. All of it goes through
+the real referee and real workers.
+"""
+
+import contextlib
+import multiprocessing
+import os
+from dataclasses import dataclass, field
+
+from autograder import course, execute
+from autograder.make_sample_class import solved, written_by
+from autograder.referee import Referee, Verdict
+
+FULL = {"seeds": 50, "races": 200}
+QUICK = {"seeds": 3, "races": 5}
+
+
+@dataclass
+class Row:
+    """What was found for one task; `problems` is empty where the certificate holds."""
+
+    notebook: str
+    task: str
+    seeds: str = ""
+    slips: str = ""
+    styles: str = ""
+    untouched: str = ""
+    false_fails: str = ""
+    problems: list = field(default_factory=list)
+
+
+class Bench:
+    """Judges implementations of one notebook's tasks."""
+
+    def __init__(self, name):
+        from solutions import styles
+
+        self.hold = execute.material(name)
+        self.script = self.hold.script
+        self.styles = styles.styles
+        self.tests = self.script.of_kind("test")
+        self.setup = [(cell.id, cell.source) for cell in self.script.of_kind("readonly")]
+        self.referee = Referee(
+            self.script, self.hold.references, self.hold.bank, self.zygote(), course.secret(), "certificate"
+        )
+
+    def zygote(self):
+        """Where workers come from."""
+        return execute.zygote()
+
+    def answer_cell(self, cell):
+        """The answer cell whose names a test cell uses."""
+        names = [owner for name, owner in self.referee.names.items() if name in cell.source]
+        task = self.script.task_of(cell.id)
+        return task if task in names else names[-1]
+
+    def cells(self, sources):
+        """Set-up and the given answers, in the notebook's order; the other tasks are answered by the solution."""
+        chosen = []
+        for cell in self.script.of_kind("solution"):
+            chosen.append((cell.id, sources.get(cell.id, solved(cell.source))))
+        return self.setup + chosen
+
+    def verdicts(self, cell, sources, students):
+        """The verdicts of one test cell for one set of answers and several seeds."""
+        found = []
+        with self.referee.seated(self.cells(sources)):
+            for student in students:
+                self.referee.student = student
+                verdict = Verdict(cell.id, self.script.task_of(cell.id), float(cell.points))
+                self.referee.judge(cell, verdict)
+                found.append(verdict)
+        self.referee.twin = None
+        return found
+
+
+def certify(name, amounts, advance=lambda: None):
+    """The rows of one notebook.
+
+    Parameters
+    ----------
+    name : str
+    amounts : dict
+        "seeds" for solutions, "races" for timed tasks.
+    advance : callable
+        Called after each task.
+
+    Returns
+    -------
+    list of Row
+    """
+    bench = Bench(name)
+    rows = []
+    for cell in bench.tests:
+        row = Row(name, bench.script.task_of(cell.id))
+        owner = bench.answer_cell(cell)
+        _right(bench, cell, owner, row, amounts)
+        _wrong(bench, cell, owner, row)
+        rows.append(row)
+        advance()
+    return rows
+
+
+def _right(bench, cell, owner, row, amounts):
+    """Solution over seeds, other styles, and for timed tasks the false fails under load."""
+    timed = "race(" in cell.source
+    seeds = [f"seed {number}" for number in range(min(amounts["seeds"], 5) if timed else amounts["seeds"])]
+    passed = [verdict.verdict in ("passed", "undecided") for verdict in bench.verdicts(cell, {}, seeds)]
+    row.seeds = f"{sum(passed)}/{len(passed)}"
+    if not all(passed):
+        row.problems.append(f"the solution fails for {row.seeds} seeds")
+    from bnlab import tasks
+
+    found = bench.styles(row.task)
+    accepted = 0
+    for style, function in found.items():
+        source = written_by(function, tasks.find(row.task).answer)
+        (verdict,) = bench.verdicts(cell, {owner: source}, ["style"])
+        accepted += verdict.score == verdict.max_score
+        if verdict.score != verdict.max_score:
+            row.problems.append(f"the right style {style} gets {verdict.verdict}: {verdict.message}")
+    row.styles = f"{accepted}/{len(found)}"
+    if len(found) < 3:
+        row.problems.append("fewer than three other right styles")
+    if timed:
+        with busy_cores():
+            verdicts = bench.verdicts(cell, {}, [f"race {number}" for number in range(amounts["races"])])
+        fails = sum(verdict.verdict not in ("passed", "undecided") for verdict in verdicts)
+        row.false_fails = f"{fails}/{len(verdicts)}"
+        if fails:
+            row.problems.append(f"{row.false_fails} right answers failed the race under load")
+
+
+def _wrong(bench, cell, owner, row):
+    """Every known slip, and the untouched answer."""
+    from bnlab import tasks
+
+    release = {entry.get("id"): entry.source for entry in bench.hold.release.cells}
+    (verdict,) = bench.verdicts(cell, {owner: release[owner]}, ["untouched"])
+    row.untouched = f"{verdict.score:g}"
+    if verdict.score or verdict.verdict != "missing":
+        row.problems.append(f"the untouched answer gets {verdict.score:g} points as {verdict.verdict}")
+    named = 0
+    bank = bench.hold.bank(row.task)
+    for name, (function, _) in bank.items():
+        source = written_by(function, tasks.find(row.task).answer)
+        (verdict,) = bench.verdicts(cell, {owner: source}, ["slip"])
+        right = verdict.score < verdict.max_score and verdict.slips[:1] == [name]
+        named += right
+        if not right:
+            row.problems.append(f"the slip {name} gets {verdict.verdict} and is called {verdict.slips[:1]}")
+    row.slips = f"{named}/{len(bank)}"
+
+
+@contextlib.contextmanager
+def busy_cores():
+    """All cores at work while something is measured."""
+    burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(os.cpu_count() or 1)]
+    for burner in burners:
+        burner.start()
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.join()
+
+
+def _burn():
+    while True:
+        sum(range(10_000))
