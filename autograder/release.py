@@ -1,5 +1,6 @@
 """From `solutions/NN_topic.py` to `exercises/NN_topic.ipynb`, by the real nbgrader, byte-identical when repeated."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def release(names, report):
     from autograder.gradebook import Course
 
     nbgrader = Course()
+    _write(course.EXERCISES / "bnlab" / "points.json", points())
     for name in names:
         text = release_notebook(name, nbgrader)
         target = course.EXERCISES / f"{name}.ipynb"
@@ -92,6 +94,9 @@ def stale(names):
     from autograder.gradebook import Course
 
     found = []
+    stored = course.EXERCISES / "bnlab" / "points.json"
+    if not stored.exists() or stored.read_text(encoding="utf-8") != points():
+        found.append("exercises/bnlab/points.json is older than the points in solutions/")
     with tempfile.TemporaryDirectory() as folder:
         nbgrader = Course(Path(folder))
         for name in names:
@@ -105,6 +110,16 @@ def stale(names):
                 if not fingerprints.same(path, fingerprints.FOLDER / path.name):
                     found.append(f"exercises/bnlab/fingerprints/{path.name} is older than the solutions or mutants")
     return found
+
+
+def points():
+    """The text of bnlab/points.json: notebook -> task -> points, for the table that students see."""
+    scripts = [Script(course.SOLUTIONS / f"{name}.py") for name in course.notebook_names()]
+    found = {
+        script.name: {script.task_of(cell.id): cell.points for cell in script.of_kind("test", "answer")}
+        for script in scripts
+    }
+    return json.dumps(found, indent=1) + "\n"
 
 
 def _write(target, text):

@@ -571,3 +571,13 @@ for step in range(61):
 #
 # You have the forward pass.
 # Next: [04 Backward](https://bn-course.github.io/bn-course/exercises/04_backward.html), the gradient.
+
+# %% [markdown]
+# ## How far you are
+#
+# This cell checks every task on its public cases. Hidden tests add other sizes and edge cases, but no new demands.
+
+# %%
+from bnlab import progress
+
+progress("03_forward", globals())

@@ -532,3 +532,13 @@ assert agreement, f"dx and central differences: {agreement}"
 # - A total derivative without the graph, or matrix calculus, earns the same points where the same facts appear.
 # === END MARK SCHEME ===
 # ### END SOLUTION
+
+# %% [markdown]
+# ## How far you are
+#
+# This cell checks every task on its public cases. Hidden tests add other sizes and edge cases, but no new demands.
+
+# %%
+from bnlab import progress
+
+progress("04_backward", globals())

@@ -77,7 +77,7 @@ def become_worker(link, output, home):
     try:
         os.setsid()
         os.chdir(home)
-        os.environ.update(HOME=home, TMPDIR=home)
+        os.environ.update(HOME=home, TMPDIR=home, BN_GRADING="1")
         tempfile.tempdir = home
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)

@@ -5,7 +5,8 @@ Importing bnlab needs NumPy only; torch, CuPy, matplotlib and scikit-learn are i
 
 from bnlab.checking import check, examine, hint, race
 from bnlab.gradient import check_gradient
+from bnlab.overview import progress
 from bnlab.timing import passes
 
 __version__ = "0.1.0"
-__all__ = ["check", "check_gradient", "examine", "hint", "passes", "race"]
+__all__ = ["check", "check_gradient", "examine", "hint", "passes", "progress", "race"]

@@ -1,0 +1,171 @@
+"""`python -m bnlab check FILE` before handing in, `python -m bnlab submit FILE` for the file to hand in.
+
+Exit code 0: all is well; 1: something is wrong with the file or an answer; 2: wrong usage.
+"""
+
+import argparse
+import datetime
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bnlab import __version__
+from bnlab.overview import points_of, states, table
+
+SECONDS = 300  # for a whole notebook
+GOOD, BAD = 10, 11  # what the checking process ends with, unless a student's cell ends it
+EXAMPLES = "example:  python -m bnlab check exercises/03_forward.ipynb"
+
+
+def read(path):
+    """The notebook in a file.
+
+    Raises
+    ------
+    SystemExit
+        With one line that says what is wrong.
+    """
+    try:
+        notebook = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        if not isinstance(notebook["cells"], list):
+            raise TypeError
+        points_of(Path(path).stem)
+    except FileNotFoundError:
+        raise SystemExit(f"bnlab: there is no file {path}") from None
+    except OSError as error:
+        raise SystemExit(f"bnlab: cannot read {path}: {error.strerror}") from None
+    except KeyError as error:
+        if error.args[0] == "cells":
+            raise SystemExit(f"bnlab: {path} is not a notebook") from None
+        raise SystemExit(f"bnlab: {path}: {error.args[0]}; keep the name of the file") from None
+    except (ValueError, TypeError):
+        raise SystemExit(f"bnlab: {path} is not a notebook") from None
+    return notebook
+
+
+def text_of(cell):
+    """The source of a cell as one string."""
+    source = cell.get("source", "")
+    return source if isinstance(source, str) else "".join(source)
+
+
+def structure(notebook, name):
+    """Sentences on answer cells that are missing or there twice."""
+    marks = [
+        line for cell in notebook["cells"] for line in text_of(cell).split("\n")[:3] if line.startswith("# answer:")
+    ]
+    ids = [mark.removeprefix("# answer:").strip() for mark in marks]
+    tasks = {cell.get("metadata", {}).get("nbgrader", {}).get("grade_id") for cell in notebook["cells"]}
+    found = [
+        f"the answer cell `{task}` is there {ids.count(task)} times"
+        for task in dict.fromkeys(ids)
+        if ids.count(task) > 1
+    ]
+    for task in points_of(name):
+        if f"{task}-test" not in tasks and task not in tasks and task not in ids:
+            found.append(f"the cells of `{task}` are missing or lost their metadata (the grader will look for them)")
+    return found
+
+
+def run(notebook, name):
+    """Run the code cells in order and check the answers; the states of all tasks, and what cells raised."""
+    namespace = {"__name__": "__main__"}
+    raised = []
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell.get("cell_type") != "code":
+            continue
+        source = plain_python(text_of(cell))
+        try:
+            exec(compile(source, f"<cell {number}>", "exec"), namespace)
+        except NotImplementedError:
+            pass
+        except Exception as error:
+            if type(error).__name__ != "CheckFailed":
+                raised.append(f"cell {number} raised {type(error).__name__}: {error}")
+    return states(name, namespace), raised
+
+
+def plain_python(source):
+    """The cell without magics and shell commands."""
+    lines = [
+        line if line.lstrip()[:1] not in ("%", "!") else line[: len(line) - len(line.lstrip())] + "pass"
+        for line in source.split("\n")
+    ]
+    return "\n".join(lines)
+
+
+def check(path):
+    """Check a notebook in a process of its own, so that an endless loop ends; the exit code."""
+    read(path)
+    try:
+        code = subprocess.run([sys.executable, "-m", "bnlab", "_check", str(path)], timeout=SECONDS).returncode
+    except subprocess.TimeoutExpired:
+        print(f"bnlab: {path} did not finish within {SECONDS} s; look for an endless loop", file=sys.stderr)
+        return 1
+    if code not in (GOOD, BAD):
+        print(f"bnlab: a cell of {path} ended the Python process", file=sys.stderr)
+    return 0 if code == GOOD else 1
+
+
+def check_here(path):
+    """The work of `check`."""
+    import contextlib
+    import io
+
+    name = Path(path).stem
+    notebook = read(path)
+    problems = structure(notebook, name)
+    with contextlib.redirect_stdout(io.StringIO()):
+        found, raised = run(notebook, name)
+    print(table(found))
+    for problem in problems + raised:
+        print(f"  {problem}")
+    good = all(state in ("passed", "undecided", "person") for state, _ in found.values())
+    print(
+        "Ready: `python -m bnlab submit` writes the file to hand in."
+        if good and not problems
+        else "Not everything is right yet."
+    )
+    return GOOD if good and not problems else BAD
+
+
+def submit(path):
+    """Write hand_in/NAME.ipynb without outputs, and a receipt; the exit code."""
+    notebook = read(path)
+    for cell in notebook["cells"]:
+        if cell.get("cell_type") == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    data = (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+    folder = Path(path).resolve().parent / "hand_in"
+    target, receipt = folder / Path(path).name, folder / f"{Path(path).stem}.receipt.txt"
+    digest = hashlib.sha256(data).hexdigest()
+    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        folder.mkdir(exist_ok=True)
+        target.write_bytes(data)
+        receipt.write_text(
+            f"file    {target.name}\nsha256  {digest}\nwritten {when}\nbnlab   {__version__}\n", encoding="utf-8"
+        )
+    except OSError as error:
+        print(f"bnlab: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...)")
+    return 0
+
+
+def main(arguments=None):
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bnlab", description="Check and hand in a notebook.", epilog=EXAMPLES
+    )
+    parser.add_argument("--version", action="version", version=f"bnlab {__version__}")
+    parser.add_argument("command", choices=["check", "submit", "_check"], metavar="{check,submit}")
+    parser.add_argument("file", metavar="FILE", help="the notebook, exercises/NN_topic.ipynb")
+    given = parser.parse_args(arguments)
+    return {"check": check, "submit": submit, "_check": check_here}[given.command](given.file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

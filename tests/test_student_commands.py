@@ -1,0 +1,84 @@
+"""`python -m bnlab check` and `submit`, as a student types them."""
+
+import hashlib
+import json
+import shutil
+import sys
+
+import nbformat
+import pytest
+
+from autograder import course
+from autograder.make_sample_class import FOLDER
+
+NAME = "03_forward.ipynb"
+
+
+@pytest.fixture
+def bnlab(run, tmp_path):
+    """Run `python -m bnlab` in a folder of the student's own."""
+    return lambda *arguments: run(
+        sys.executable, "-m", "bnlab", *arguments, cwd=tmp_path, env={"PYTHONPATH": str(course.EXERCISES)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("student", "code", "words"),
+    [
+        ("perfect", 0, "50  of 50"),
+        ("other-style", 0, "Ready"),
+        ("slip-momentum", 1, "not yet right"),
+        ("empty", 1, "not answered"),
+        ("lost-metadata", 0, "50  of 50"),
+        ("not-a-notebook", 1, "is not a notebook"),
+        ("ends-the-process", 1, ""),
+    ],
+)
+def test_check(bnlab, tmp_path, student, code, words):
+    shutil.copy(FOLDER / student / NAME, tmp_path / NAME)
+    done = bnlab("check", NAME)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert words in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_check_names_a_pasted_answer(bnlab, tmp_path):
+    notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
+    twin = nbformat.from_dict(next(cell for cell in notebook.cells if cell.id == "forward-train"))
+    notebook.cells.append(nbformat.v4.new_code_cell(twin.source))
+    nbformat.write(notebook, tmp_path / NAME)
+    done = bnlab("check", NAME)
+    assert done.returncode == 1 and "`forward-train` is there 2 times" in done.stdout
+
+
+def test_submit_writes_the_file_and_its_receipt(bnlab, tmp_path):
+    notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
+    notebook.cells[1].outputs = (
+        [nbformat.v4.new_output("stream", text="much")] if notebook.cells[1].cell_type == "code" else []
+    )
+    (tmp_path / NAME).write_text(json.dumps(notebook))
+    done = bnlab("submit", NAME)
+    assert done.returncode == 0, done.stderr
+    handed_in = tmp_path / "hand_in" / NAME
+    assert (
+        hashlib.sha256(handed_in.read_bytes()).hexdigest()
+        in (tmp_path / "hand_in" / "03_forward.receipt.txt").read_text()
+    )
+    assert [
+        cell.get("outputs", []) for cell in nbformat.read(handed_in, as_version=4).cells if cell.cell_type == "code"
+    ][0] == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "nothing.ipynb"], ["submit", "nothing.ipynb"], ["check", "."], ["check", "x.ipynb"]]
+)
+def test_clear_lines(bnlab, tmp_path, arguments):
+    (tmp_path / "x.ipynb").write_text('{"cells": []}')
+    done = bnlab(*arguments)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("bnlab: ")
+
+
+def test_usage(bnlab):
+    assert bnlab().returncode == 2
+    assert bnlab("--help").returncode == 0 and "bnlab 0" in bnlab("--version").stdout
