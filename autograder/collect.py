@@ -1,7 +1,8 @@
 """Take submissions from a folder or an archive into nbgrader's `submitted` folder.
 
-Layouts: STUDENT/NAME.ipynb, STUDENT/NAME/NAME.ipynb, STUDENT.ipynb; in a folder or a .zip. Only regular files are
-taken, with limits on size and compression, and the time of collection is the time of submission.
+Layouts, in a folder or a .zip: STUDENT/NAME.ipynb, STUDENT/NAME/NAME.ipynb, STUDENT.ipynb, Moodle's
+STUDENT_123_assignsubmission_file/NAME.ipynb and Canvas's STUDENT_12_34_NAME.ipynb; also "NAME (1).ipynb". Only regular
+files are taken, with limits on size and compression, and the time of collection is the time of submission.
 """
 
 import datetime
@@ -9,7 +10,7 @@ import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from autograder import course
+from autograder import course, submission
 
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
@@ -63,7 +64,7 @@ def _from_folder(folder):
 
 def _from_archive(archive):
     for item in archive.infolist():
-        parts = PurePosixPath(item.filename)
+        parts = PurePosixPath(_name_of(item))
         if parts.suffix != ".ipynb" or item.is_dir() or "__MACOSX" in parts.parts:
             continue
         if parts.is_absolute() or ".." in parts.parts:
@@ -76,38 +77,86 @@ def _from_archive(archive):
             yield parts, lambda item=item: _unpack(archive, item), ""
 
 
+def _name_of(item):
+    """The name of a member: archives without the UTF-8 flag often hold UTF-8 all the same."""
+    if item.flag_bits & 0x800:
+        return item.filename
+    try:
+        return item.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return item.filename
+
+
 def _unpack(archive, item):
     with archive.open(item) as file:
         return file.read(item.file_size)
 
 
 def _choose(found, name):
-    submissions, problems = {}, []
+    """One file a student; each notebook that is not taken is named, so that nobody is dropped in silence."""
+    candidates, problems = {}, []
     for parts, read, problem in found:
-        student = _student_of(parts, name)
-        if student is None:
-            continue
+        student, fits = _student_of(parts, name)
         if problem:
             problems.append(f"{parts}: {problem}; left out")
+        elif student is None:
+            if fits is not None:
+                problems.append(f"{parts}: {fits}; left out")
         elif not STUDENT.fullmatch(student):
-            problems.append(f"{parts}: {student!r} is no student id (letters, digits, . _ @ - and spaces); left out")
-        elif student in submissions:
-            problems.append(f"{parts}: a second file of {student}; the first one was taken")
+            strange = sorted({mark for mark in student if not re.fullmatch(r"[\w .@-]", mark)})
+            problems.append(
+                f"{parts}: a student id has letters, digits, spaces and . _ @ -, not {' '.join(strange)}; left out"
+            )
         else:
-            submissions[student] = read()
+            candidates.setdefault(student, []).append((fits, parts, read))
+    submissions = {}
+    for student, files in candidates.items():
+        files.sort(key=lambda file: file[0])
+        for _, parts, _ in files[1:]:
+            problems.append(f"{parts}: a second file of {student}; {files[0][1]} was taken")
+        data = files[0][2]()
+        if len(files[0][1].parts) == 1 and not _is_this_notebook(data, name):
+            problems.append(f"{files[0][1]}: holds none of the cells of {name}; left out")
+            continue
+        submissions[student] = data
     return submissions, problems
 
 
 def _student_of(parts, name):
-    """The student that a path belongs to, None for other files."""
-    folders, file = parts.parts[:-1], parts.name
-    if file == f"{name}.ipynb" and folders and folders[-1] == name:
+    """(student, how well the file's name fits: 0 best), or (None, why a notebook was not taken), or (None, None)."""
+    folders, stem = parts.parts[:-1], parts.name.removesuffix(".ipynb")
+    copies = re.fullmatch(rf"{re.escape(name)}(?: ?\((\d+)\)|-(\d+)|_(\d+))?", stem)
+    if folders and folders[-1] == name:
         folders = folders[:-1]
-    elif file != f"{name}.ipynb":
-        if folders or file.removesuffix(".ipynb") in course.notebook_names():
-            return None
-        return file.removesuffix(".ipynb")
-    return folders[-1] if folders else None
+    if folders:
+        if copies is None:
+            other = any(stem.startswith(known) for known in course.notebook_names())
+            return None, None if other and not stem.startswith(name) else f"is not named {name}.ipynb"
+        moodle = re.fullmatch(r"(.+)_\d+_assignsubmission_file_?", folders[-1])
+        return (moodle.group(1) if moodle else folders[-1]), int(next(filter(None, copies.groups()), 0))
+    if copies is not None:
+        return None, "lies beside the students' folders, not in one"
+    if stem in course.notebook_names():
+        return None, None
+    canvas = re.fullmatch(rf"(.+?)(?:_LATE)?_\d+_\d+_{re.escape(name)}(?:-(\d+))?", stem)
+    if canvas:
+        return canvas.group(1), -int(canvas.group(2) or 0)  # Canvas numbers later versions upwards
+    if any(f"_{known}" in stem for known in course.notebook_names()):
+        return None, None  # another notebook
+    return stem, 0
+
+
+def _is_this_notebook(data, name):
+    """Whether a file holds any of a notebook's answer cells; one that cannot be read is left to the grader."""
+    try:
+        cells = submission.read(data).cells
+    except submission.Unreadable:
+        return True
+    text = "\n".join(cell.source for cell in cells)
+    release = submission.read(course.released(name).read_bytes())
+    tags = [cell.metadata["nbgrader"] for cell in release.cells if submission.grade_id(cell)]
+    ids = {tag["grade_id"] for tag in tags if tag["grade"] or tag["solution"]}
+    return any(submission.grade_id(cell) in ids for cell in cells) or any(f"answer: {one}" in text for one in ids)
 
 
 def collect(source, name):

@@ -1,0 +1,94 @@
+"""Submissions are found where learning platforms put them, and nobody is dropped in silence."""
+
+import zipfile
+
+import pytest
+
+from autograder import collect, course
+
+NAME = "03_forward"
+NOTEBOOK = course.released(NAME).read_bytes()
+OTHER = course.released("04_backward").read_bytes()
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Put notebooks into a folder: path -> bytes."""
+
+    def put(files):
+        for path, data in files.items():
+            target = tmp_path / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return tmp_path
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        (f"ann/{NAME}.ipynb", "ann"),
+        (f"ann/{NAME}/{NAME}.ipynb", "ann"),
+        ("ann.ipynb", "ann"),
+        (f"ann/{NAME} (1).ipynb", "ann"),
+        (f"ann/{NAME}-2.ipynb", "ann"),
+        (f"Ann Lee_123456_assignsubmission_file/{NAME}.ipynb", "Ann Lee"),
+        (f"Ann Lee_123456_assignsubmission_file_/{NAME}.ipynb", "Ann Lee"),
+        (f"leeann_1234_5678_{NAME}.ipynb", "leeann"),
+        (f"leeann_LATE_1234_5678_{NAME}-1.ipynb", "leeann"),
+        (f"class/week 3/jörg/{NAME}.ipynb", "jörg"),
+    ],
+)
+def test_layouts(place, path, student):
+    found, problems = collect.find(place({path: NOTEBOOK}), NAME)
+    assert list(found) == [student] and problems == []
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({f"a/{NAME}.ipynb": NOTEBOOK, "b/solution.ipynb": NOTEBOOK}, "b/solution.ipynb: is not named"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, f"a/{NAME} (1).ipynb": b"{}"}, "a second file of a"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, "b.ipynb": OTHER}, "b.ipynb: holds none of the cells"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, f"{NAME}.ipynb": NOTEBOOK}, "lies beside"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, f"b;c/{NAME}.ipynb": NOTEBOOK}, "not ;"),
+    ],
+)
+def test_what_is_left_out_is_named(place, files, words):
+    found, problems = collect.find(place(files), NAME)
+    assert list(found) == ["a"] and found["a"] == NOTEBOOK
+    assert any(words in problem for problem in problems), problems
+
+
+def test_other_notebooks_of_the_course_are_no_problem(place):
+    files = {f"a/{NAME}.ipynb": NOTEBOOK, "a/04_backward.ipynb": OTHER, "x_1_2_04_backward.ipynb": OTHER}
+    found, problems = collect.find(place(files), NAME)
+    assert list(found) == ["a"] and problems == []
+
+
+def test_canvas_keeps_the_latest_version(place):
+    files = {f"ann_1_2_{NAME}.ipynb": b"{}", f"ann_1_3_{NAME}-1.ipynb": NOTEBOOK}
+    found, _ = collect.find(place(files), NAME)
+    assert found == {"ann": NOTEBOOK}
+
+
+def test_archives(tmp_path):
+    path = tmp_path / "class.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"ann/{NAME}.ipynb", NOTEBOOK)
+        archive.writestr(f"../evil/{NAME}.ipynb", NOTEBOOK)
+        archive.writestr(f"bomb/{NAME}.ipynb", b"0" * (60 << 20))
+        link = zipfile.ZipInfo(f"link/{NAME}.ipynb")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    found, problems = collect.find(path, NAME)
+    assert "ann" in found and len(problems) == 3, problems
+    text = " ".join(problems)
+    assert "points out of the archive" in text and "no regular file" in text and "would unpack to 60 MB" in text
+
+
+def test_names_in_old_archives():
+    member = zipfile.ZipInfo("x")
+    member.filename, member.flag_bits = "jörg/x".encode().decode("cp437"), 0
+    assert collect._name_of(member) == "jörg/x"
