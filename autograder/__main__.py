@@ -134,13 +134,17 @@ def run_grade(given):
     else:
         submissions = grade.submitted(name, given.student)
     results = grade.execute_all(name, submissions, given.jobs, course.course_folder() / "results")
-    refused = {} if given.submissions else grade.commit(name, list(results))
+    refused = {} if given.submissions else grade.commit(name, results)
     if given.json:
         grade.write_json(given.json, results)
-    table.show(name, results)
+    table.show(name, results, {} if given.submissions else grade.hand_scores(name))
     for problem in problems:
         print(f"left out: {problem}")
     ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused
+    for who, result in results.items():
+        for verdict in result["verdicts"]:
+            if verdict["broken"]:
+                ungraded[f"{who}, {verdict['task']}"] = verdict["message"]
     for who, why in ungraded.items():
         print(f"not graded: {who}: {why}")
     return 1 if ungraded or problems else 0

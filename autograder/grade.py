@@ -113,8 +113,16 @@ def _outcome(name, who, future):
     }
 
 
-def commit(name, students):
+def commit(name, results):
     """Phase 2: the real `nbgrader autograde` for each student, which replays the stored results.
+
+    A student whose result is in the gradebook already is left alone, so that points given by hand stay as they are.
+
+    Parameters
+    ----------
+    name : str
+    results : dict
+        student -> result of `execute.execute`
 
     Returns
     -------
@@ -128,16 +136,50 @@ def commit(name, students):
         from autograder.release import release_notebook
 
         release_notebook(name, nbgrader)
+    record = nbgrader.root / "committed" / f"{name}.json"
+    committed = json.loads(record.read_text()) if record.exists() else {}
+    with nbgrader.gradebook() as book:
+        known = {one.student.id for one in book.assignment_submissions(name)}
     failed = {}
     with progress() as bar:
-        line = bar.add_task("writing the gradebook", total=len(students))
-        for student in students:
-            try:
-                nbgrader.call("autograde", name, student, force=True)
-            except course.CourseError as error:
-                failed[student] = str(error)
+        line = bar.add_task("writing the gradebook", total=len(results))
+        for student, result in results.items():
+            current = committed.get(student) == result["key"] and student in known and not result["problem"]
+            if not current:
+                try:
+                    nbgrader.call("autograde", name, student, force=True)
+                    committed[student] = result["key"]
+                    record.parent.mkdir(exist_ok=True)
+                    replace_text(record, json.dumps(committed, indent=1))
+                except course.CourseError as error:
+                    failed[student] = str(error)
             bar.advance(line)
     return failed
+
+
+def hand_scores(name):
+    """Points given by hand: (student, cell) -> score, for cells that a person has graded."""
+    from autograder.gradebook import Course
+
+    with Course().gradebook() as book:
+        grades = [
+            (one.student.id, grade)
+            for one in book.assignment_submissions(name)
+            for notebook in one.notebooks
+            for grade in notebook.grades
+        ]
+        return {
+            (student, grade.name): grade.score
+            for student, grade in grades
+            if grade.manual_score is not None and not grade.needs_manual_grade
+        }
+
+
+def replace_text(path, text):
+    """Write a file so that no reader ever sees half of it."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def write_json(path, results):
@@ -149,9 +191,7 @@ def write_json(path, results):
     """
     rows = [record for result in results.values() for record in execute.records(result)]
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.new")
     try:
-        temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        replace_text(path, json.dumps(rows, indent=1) + "\n")
     except OSError as error:
         raise course.CourseError(f"cannot write {path}: {error.strerror}") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor  # noqa: E402
 from nbgrader.converters import Autograde, GenerateAssignment  # noqa: E402
 from nbgrader.preprocessors import GetGrades  # noqa: E402
 
@@ -33,5 +34,5 @@ c.Autograde.autograde_preprocessors = swap(
 )
 c.OverwriteCells.add_missing_cells = True
 c.Execute.skip_cells_with_tag = "never"
-c.GenerateFeedback.preprocessors = [plugins.HideTests, GetGrades, "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor"]
+c.GenerateFeedback.preprocessors = [plugins.HideTests, GetGrades, CSSHTMLHeaderPreprocessor, plugins.FeedbackStyle]
 c.HTMLExporter.sanitize_html = True

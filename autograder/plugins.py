@@ -91,3 +91,12 @@ class HideTests(NbGraderPreprocessor):
         if cell.cell_type == "code":
             cell.source = HIDDEN.sub("", cell.source).strip("\n")
         return cell, resources
+
+
+class FeedbackStyle(NbGraderPreprocessor):
+    """Feedback that fits a phone: long lines of a report wrap instead of being cut."""
+
+    def preprocess(self, nb, resources):
+        style = "pre{white-space:pre-wrap!important;overflow-wrap:anywhere}summary{display:list-item;cursor:pointer}"
+        resources.setdefault("inlining", {}).setdefault("css", []).append(style)
+        return nb, resources

@@ -16,29 +16,39 @@ MARKS = {
 }
 
 
-def show(name, results):
-    """Print scores and verdicts, and what was repaired.
+def show(name, results, by_hand=None):
+    """Print scores and verdicts, what waits for a person, and what was repaired.
 
     Parameters
     ----------
     name : str
     results : dict
         student -> result of `execute.execute`
+    by_hand : dict, optional
+        (student, cell) -> points that a person has given.
     """
+    by_hand = by_hand or {}
     tasks = list(dict.fromkeys(verdict["task"] for result in results.values() for verdict in result["verdicts"]))
     table = Table(title=name, title_style="bold")
     table.add_column("student", no_wrap=True)
     for task in tasks:
         table.add_column(task, justify="center")
     table.add_column("score", justify="right", no_wrap=True)
+    waiting = []
     for student, result in results.items():
-        by_task = {verdict["task"]: verdict for verdict in result["verdicts"]}
-        cells = [_mark(by_task[task]) for task in tasks]
-        total = sum(verdict["score"] for verdict in result["verdicts"])
+        cells, total = {}, 0.0
+        for verdict in result["verdicts"]:
+            points = by_hand.get((student, verdict["cell"]))
+            cells[verdict["task"]] = _mark(verdict) if points is None else f"{points:g} by hand"
+            total += verdict["score"] if points is None else points
+            if verdict["verdict"] == "needs-person" and points is None:
+                waiting.append(f"{student} {verdict['task']}")
         most = sum(verdict["max_score"] for verdict in result["verdicts"])
-        table.add_row(student, *cells, f"{total:g} / {most:g}")
+        table.add_row(student, *(cells[task] for task in tasks), f"{total:g} / {most:g}")
     console = wide_console()
     console.print(table)
+    if waiting:
+        console.print(f"  to be graded by a person: {', '.join(waiting)}", markup=False)
     for student, result in results.items():
         for repair in result["repairs"]:
             console.print(f"  {student}: {repair}", markup=False)

@@ -239,3 +239,22 @@ def test_formgrader_shows_the_class(graded, tmp_path):
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+def test_points_given_by_hand_stay(graded, autograder, run):
+    """A person grades a written answer; grading again changes nothing, the table and the export show the points."""
+    folder, _ = graded
+    code = (
+        "from autograder.gradebook import Course\n"
+        "with Course().gradebook() as book:\n"
+        "    grade = book.find_grade('derive-dx', '04_backward', '04_backward', 'perfect')\n"
+        "    grade.manual_score, grade.needs_manual_grade = 6.0, False\n"
+        "    book.db.commit()\n"
+    )
+    assert run(sys.executable, "-c", code, env={"BN_COURSE": str(folder)}).returncode == 0
+    done = autograder("grade", "04_backward", course=folder)
+    assert done.returncode == 0 and "6 by hand" in done.stdout and "48 / 50" in done.stdout
+    autograder("export", "04_backward", "--to", folder / "hand.csv", course=folder)
+    with open(folder / "hand.csv", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["student"] == "perfect")
+    assert (float(row["score"]), row["needs_manual_grade"]) == (48.0, "False")
