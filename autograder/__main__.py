@@ -45,6 +45,7 @@ def parser():
     grade = commands.add_parser("grade", help="grade submissions")
     grade.add_argument("name", metavar="NAME")
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
+    grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
     grade.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
     grade.add_argument("--json", metavar="FILE", help="also write the records to FILE")
     grade.add_argument(
@@ -62,10 +63,9 @@ def parser():
 
 
 def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a number, at least 1")
+    return int(text)
 
 
 def main(arguments=None):
@@ -76,8 +76,8 @@ def main(arguments=None):
     except course.CourseError as error:
         print(f"autograder: {error}", file=sys.stderr)
         return 1
-    except PermissionError as error:
-        print(f"autograder: cannot write {error.filename}: permission denied", file=sys.stderr)
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
+        print(f"autograder: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nautograder: interrupted; finished results are kept, run the same command to go on", file=sys.stderr)
@@ -129,15 +129,18 @@ def run_grade(given):
 
     name = course.require_notebook(given.name)
     problems = []
-    if given.submissions:
+    if given.submissions is not None:
         submissions, problems = grade.in_folder(given.submissions, name, given.student)
     else:
         submissions = grade.submitted(name, given.student)
-    results = grade.execute_all(name, submissions, given.jobs, course.course_folder() / "results")
-    refused = {} if given.submissions else grade.commit(name, results)
+    if given.json:
+        grade.write_json(given.json, {}, keep=True)
+    folder = course.course_folder() / "results"
+    results = grade.execute_all(name, submissions, given.jobs, folder, again=given.again or bool(given.student))
+    refused = {} if given.submissions is not None else grade.commit(name, results)
     if given.json:
         grade.write_json(given.json, results)
-    table.show(name, results, {} if given.submissions else grade.hand_scores(name))
+    table.show(name, results, {} if given.submissions is not None else grade.hand_scores(name))
     for problem in problems:
         print(f"left out: {problem}")
     ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused
@@ -154,7 +157,7 @@ def run_feedback(given):
     from autograder.gradebook import Course
 
     name = course.require_notebook(given.name)
-    if not (course.course_folder() / "autograded").is_dir():
+    if not list((course.course_folder() / "autograded").glob(f"*/{name}")):
         raise course.CourseError(f"nothing is graded yet; run `python -m autograder grade {name}`")
     Course().call("generate_feedback", name, force=True)
     pages = sorted((course.course_folder() / "feedback").glob(f"*/{name}/{name}.html"))

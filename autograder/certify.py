@@ -49,7 +49,7 @@ class Bench:
 
     def zygote(self):
         """Where workers come from."""
-        return execute.zygote()
+        return execute.zygote(self.hold.libraries)
 
     def answer_cell(self, cell):
         """The answer cell whose names a test cell uses."""

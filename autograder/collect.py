@@ -7,14 +7,16 @@ files are taken, with limits on size and compression, and the time of collection
 
 import datetime
 import re
+import unicodedata
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from autograder import course, submission
 
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
-STUDENT = re.compile(r"[^\W_](?:[\w .@-]{0,98}\w)?", re.UNICODE)
+MARKS = " .,_@'+()-"  # allowed in a student id beside letters and digits of any script
 
 
 def find(source, name):
@@ -50,7 +52,7 @@ def find(source, name):
 
 def _from_folder(folder):
     for path in sorted(folder.rglob("*")):
-        if path.suffix == ".ipynb" and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+        if path.suffix.lower() == ".ipynb" and not any(part.startswith(".") for part in path.relative_to(folder).parts):
             parts = PurePosixPath(path.relative_to(folder).as_posix())
             if any(parent.is_symlink() for parent in [path, *path.parents][: len(parts.parts)]):
                 yield parts, None, "is a link"
@@ -65,7 +67,7 @@ def _from_folder(folder):
 def _from_archive(archive):
     for item in archive.infolist():
         parts = PurePosixPath(_name_of(item))
-        if parts.suffix != ".ipynb" or item.is_dir() or "__MACOSX" in parts.parts:
+        if parts.suffix.lower() != ".ipynb" or item.is_dir() or "__MACOSX" in parts.parts:
             continue
         if parts.is_absolute() or ".." in parts.parts:
             yield parts, None, "points out of the archive"
@@ -102,11 +104,8 @@ def _choose(found, name):
         elif student is None:
             if fits is not None:
                 problems.append(f"{parts}: {fits}; left out")
-        elif not STUDENT.fullmatch(student):
-            strange = sorted({mark for mark in student if not re.fullmatch(r"[\w .@-]", mark)})
-            problems.append(
-                f"{parts}: a student id has letters, digits, spaces and . _ @ -, not {' '.join(strange)}; left out"
-            )
+        elif strange := _strange(student):
+            problems.append(f"{parts}: a student id has letters, digits and {MARKS.strip()}, not {strange}; left out")
         else:
             candidates.setdefault(student, []).append((fits, parts, read))
     submissions = {}
@@ -114,7 +113,11 @@ def _choose(found, name):
         files.sort(key=lambda file: file[0])
         for _, parts, _ in files[1:]:
             problems.append(f"{parts}: a second file of {student}; {files[0][1]} was taken")
-        data = files[0][2]()
+        try:
+            data = files[0][2]()
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
+            problems.append(f"{files[0][1]}: cannot be unpacked ({error}); left out")
+            continue
         if len(files[0][1].parts) == 1 and not _is_this_notebook(data, name):
             problems.append(f"{files[0][1]}: holds none of the cells of {name}; left out")
             continue
@@ -122,10 +125,20 @@ def _choose(found, name):
     return submissions, problems
 
 
+def _strange(student):
+    """What may not stand in a student id, "" for a good one."""
+    bad = {mark for mark in student if mark not in MARKS and unicodedata.category(mark)[0] not in "LMN"}
+    if bad or not student[:1].isalnum() or len(student) > 100:
+        return (
+            " ".join(sorted(map(repr, bad))) or f"{student[:1]!r} at its start" if len(student) <= 100 else "that many"
+        )
+    return ""
+
+
 def _student_of(parts, name):
     """(student, how well the file's name fits: 0 best), or (None, why a notebook was not taken), or (None, None)."""
-    folders, stem = parts.parts[:-1], parts.name.removesuffix(".ipynb")
-    copies = re.fullmatch(rf"{re.escape(name)}(?: ?\((\d+)\)|-(\d+)|_(\d+))?", stem)
+    folders, stem = [unicodedata.normalize("NFC", part) for part in parts.parts[:-1]], parts.stem
+    copies = re.fullmatch(rf"{re.escape(name)}(?: ?\((\d+)\)|-(\d+)|_(\d+)|-Copy(\d+))?", stem, re.IGNORECASE)
     if folders and folders[-1] == name:
         folders = folders[:-1]
     if folders:
@@ -143,7 +156,7 @@ def _student_of(parts, name):
         return canvas.group(1), -int(canvas.group(2) or 0)  # Canvas numbers later versions upwards
     if any(f"_{known}" in stem for known in course.notebook_names()):
         return None, None  # another notebook
-    return stem, 0
+    return unicodedata.normalize("NFC", stem), 0
 
 
 def _is_this_notebook(data, name):

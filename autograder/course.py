@@ -3,6 +3,7 @@
 The folder of the running course (gradebook, submissions, results) is autograder/course, or $BN_COURSE.
 """
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -60,12 +61,14 @@ def secret():
     path = folder / "secret"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(32).encode())
+        if not path.exists():
+            temporary = folder / f".secret.{os.getpid()}"
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_hex(32).encode())
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)  # whoever is first makes it, whole or not at all
+            temporary.unlink()
         return path.read_bytes()
     except OSError as error:
         raise CourseError(

@@ -16,7 +16,7 @@ import nbformat
 
 from autograder import __version__, course, submission
 from autograder.referee import Referee, Verdict
-from autograder.remote import Zygote
+from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
 
 ISOLATION = "S0"  # a process of its own, no sandbox around it yet
@@ -26,12 +26,15 @@ class Material:
     """All that the referee of one notebook holds: tests, hidden solutions, mutants, release."""
 
     def __init__(self, name):
+        from bnlab import tasks
+
         from solutions import mutants
 
         self.name = name
         self.script = Script(course.SOLUTIONS / f"{name}.py")
         self.references = self.script.references()
         self.bank = mutants.bank
+        self.libraries = tasks.libraries(name)
         self.release = nbformat.read(course.released(name), as_version=4)
         self.version = grader_version(name)
 
@@ -56,9 +59,9 @@ def grader_version(name):
 
 
 @functools.cache
-def zygote():
-    """This process's zygote, started at the first submission."""
-    return Zygote()
+def zygote(libraries=()):
+    """This process's zygote with these libraries loaded, started at the first submission that needs it."""
+    return Zygote(libraries)
 
 
 def result_key(name, student, rebuilt):
@@ -87,7 +90,7 @@ def read_submission(name, data):
         return submission.blank(release, str(unreadable)), str(unreadable)
 
 
-def execute(name, student, data, results=None):
+def execute(name, student, data, results=None, again=False):
     """Grade one submission.
 
     Parameters
@@ -99,6 +102,8 @@ def execute(name, student, data, results=None):
         The file that was handed in.
     results : Path, optional
         Folder of finished results; read before and written after.
+    again : bool
+        Do not read it before.
 
     Returns
     -------
@@ -106,13 +111,15 @@ def execute(name, student, data, results=None):
         What the records have in common, and "key", "problem", "verdicts" (a list), "printed" (cell -> text).
     """
     rebuilt, problem = read_submission(name, data)
-    return execute_rebuilt(name, student, rebuilt, problem, results)
+    stored = load_result(results, result_key(name, student, rebuilt))
+    broken = stored is not None and any(verdict["broken"] for verdict in stored["verdicts"])
+    return execute_rebuilt(name, student, rebuilt, problem, results, again or broken)
 
 
-def execute_rebuilt(name, student, rebuilt, problem="", results=None):
+def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=False):
     """As `execute`, for a submission that is on the cells of the release already."""
     key = result_key(name, student, rebuilt)
-    stored = load_result(results, key)
+    stored = None if again else load_result(results, key)
     if stored is not None:
         return {**stored, "repairs": rebuilt.repairs, "problem": problem}
     hold = material(name)
@@ -120,8 +127,11 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None):
     if problem:
         verdicts, printed = unreadable_verdicts(hold.script, problem), {}
     else:
-        referee = Referee(hold.script, hold.references, hold.bank, zygote(), course.secret(), student)
-        verdicts, printed = referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
+        try:
+            verdicts, printed = judge(hold, student, rebuilt)
+        except ZygoteEnded:
+            zygote.cache_clear()  # killed from outside, for want of memory perhaps: once more with a new one
+            verdicts, printed = judge(hold, student, rebuilt)
     result = {
         "key": key,
         "student": student,
@@ -139,6 +149,12 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None):
     return result
 
 
+def judge(hold, student, rebuilt):
+    """The verdicts of a submission and what its cells printed."""
+    referee = Referee(hold.script, hold.references, hold.bank, zygote(hold.libraries), course.secret(), student)
+    return referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
+
+
 def unreadable_verdicts(script, problem):
     """0 points for every graded cell of a file that cannot be read, with the reason."""
     message = f"could not be graded: {problem}."
@@ -148,9 +164,12 @@ def unreadable_verdicts(script, problem):
 
 def load_result(results, key):
     """A stored result, or None; a damaged file counts as none."""
+    if results is None:
+        return None
     try:
-        return json.loads((Path(results) / f"{key}.json").read_text()) if results else None
-    except (OSError, ValueError):
+        stored = json.loads((Path(results) / f"{key}.json").read_text())
+        return stored if stored["key"] == key and stored["verdicts"] and stored["isolation"] else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

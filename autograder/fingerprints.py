@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from bnlab.compare import difference
+from bnlab.compare import as_array, difference
 from bnlab.oracles import FOLDER, Functions
 from bnlab.tasks import public_rng
 
@@ -37,16 +37,25 @@ def write(task, references, folder=FOLDER):
     bank = mutants.bank(task.id)
     oracle = Functions(references[task.answer], bank)
     arrays = {"messages": np.array(json.dumps(oracle.messages))}
+    kinds = {}
+
+    def put(key, value):
+        kind = "none" if value is None else "tensor" if as_array(value) is not value else ""
+        arrays[key] = np.zeros(0) if value is None else stored(as_array(value))
+        kinds.update({key: kind} if kind else {})
+
     for position, case in enumerate(task.cases):
         truth = oracle.truth(task, case, case.inputs(public_rng(task.id, position)))
         for leaf, value in truth.expected.items():
-            arrays[f"{case.name}|{leaf}"] = stored(value)
+            put(f"{case.name}|{leaf}", value)
         for name, leaves in truth.slips.items():
             if name == case.suspect:
                 continue
             for leaf, value in leaves.items():
                 if difference(leaf, value, truth.expected[leaf], case.tolerance):
-                    arrays[f"{case.name}|{name}|{leaf}"] = stored(value)
+                    put(f"{case.name}|{name}|{leaf}", value)
+    if kinds:
+        arrays["kinds"] = np.array(json.dumps(kinds))
     path = Path(folder) / f"{task.id}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays)

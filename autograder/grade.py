@@ -4,9 +4,12 @@ import concurrent.futures
 import json
 import multiprocessing
 import os
+import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from autograder import collect, course, execute
@@ -53,7 +56,7 @@ def progress():
     return Progress(*columns, transient=True)
 
 
-def execute_all(name, submissions, jobs=None, results=None):
+def execute_all(name, submissions, jobs=None, results=None, again=False):
     """Phase 1 for many submissions.
 
     Parameters
@@ -63,6 +66,8 @@ def execute_all(name, submissions, jobs=None, results=None):
     jobs : int, optional
         Number of processes; by default one a core.
     results : Path, optional
+    again : bool
+        Grade anew what has a result already.
 
     Returns
     -------
@@ -74,10 +79,14 @@ def execute_all(name, submissions, jobs=None, results=None):
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
     finished = {}
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool, progress() as bar:
+    pool = concurrent.futures.ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=end_with, initargs=(os.getpid(),)
+    )
+    with pool, progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
         waiting = {
-            pool.submit(execute.execute, name, who, data or b"", results): who for who, data in submissions.items()
+            pool.submit(execute.execute, name, who, data or b"", results, again): who
+            for who, data in submissions.items()
         }
         try:
             for future in concurrent.futures.as_completed(waiting):
@@ -88,6 +97,17 @@ def execute_all(name, submissions, jobs=None, results=None):
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return {who: finished[who] for who in submissions}
+
+
+def end_with(parent):
+    """In a grading process: end when the command ends, however it ends."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _outcome(name, who, future):
@@ -132,7 +152,7 @@ def commit(name, results):
     from autograder.gradebook import Course
 
     nbgrader = Course()
-    if not (nbgrader.root / "source" / name / f"{name}.ipynb").exists():
+    if stale_source(name, nbgrader.root):
         from autograder.release import release_notebook
 
         release_notebook(name, nbgrader)
@@ -155,6 +175,17 @@ def commit(name, results):
                     failed[student] = str(error)
             bar.advance(line)
     return failed
+
+
+def stale_source(name, root):
+    """Whether nbgrader's source of a notebook is missing or older than the solution script: points may differ."""
+    from autograder.release import source_notebook
+
+    path = root / "source" / name / f"{name}.ipynb"
+    if not path.exists():
+        return True
+    script = execute.Script(course.SOLUTIONS / f"{name}.py")
+    return path.read_text(encoding="utf-8").strip() != nbformat.writes(source_notebook(script)).strip()
 
 
 def hand_scores(name):
@@ -182,8 +213,16 @@ def replace_text(path, text):
     temporary.replace(path)
 
 
-def write_json(path, results):
+def write_json(path, results, keep=False):
     """Write the records of all results, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+    results : dict
+        student -> result
+    keep : bool
+        Only find out, before long work, whether the file can be written; what is in it stays.
 
     Raises
     ------
@@ -192,6 +231,10 @@ def write_json(path, results):
     rows = [record for result in results.values() for record in execute.records(result)]
     path = Path(path)
     try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        if keep:
+            return path.with_name(f".{path.name}.new").touch()
         replace_text(path, json.dumps(rows, indent=1) + "\n")
     except OSError as error:
         raise course.CourseError(f"cannot write {path}: {error.strerror}") from None

@@ -35,10 +35,18 @@ def cpu_clock(pid):
         return time.perf_counter()
 
 
-class Zygote:
-    """The process that forks workers; one for each process that grades."""
+class ZygoteEnded(Exception):
+    """The process that forks workers is gone; no student's fault."""
 
-    def __init__(self):
+
+class Zygote:
+    """The process that forks workers; one for each process that grades and each set of libraries.
+
+    libraries : tuple of str
+        Modules that are loaded before the first fork, beyond NumPy: ("torch",).
+    """
+
+    def __init__(self, libraries=()):
         ours, theirs = socket.socketpair()
         self.home = tempfile.TemporaryDirectory(prefix="bn-zygote-")
         environment = {
@@ -52,6 +60,7 @@ class Zygote:
             **{name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")},
         }
         command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES)]
+        command += libraries
         self.process = subprocess.Popen(
             command, env=environment, pass_fds=[theirs.fileno()], cwd=self.home.name, stdin=subprocess.DEVNULL
         )
@@ -60,13 +69,19 @@ class Zygote:
 
     def fork(self, link, output):
         """Fork a worker on a socket and an output pipe; returns its pid."""
-        socket.send_fds(self.control, [b"F"], [link.fileno(), output])
+        try:
+            socket.send_fds(self.control, [b"F"], [link.fileno(), output])
+        except OSError:
+            raise ZygoteEnded from None
         return self._number()
 
     def reap(self, pid):
         """Kill a worker and return its wait status (-1 if it is not ours)."""
-        self.control.sendall(b"R" + NUMBER.pack(pid))
-        return self._number()
+        try:
+            self.control.sendall(b"R" + NUMBER.pack(pid))
+            return self._number()
+        except (OSError, ZygoteEnded):
+            return -1  # its workers are gone with it
 
     def _number(self):
         data = b""
@@ -76,7 +91,7 @@ class Zygote:
             except OSError:
                 part = b""
             if not part:
-                raise RuntimeError("the process that starts workers ended; run the command again")
+                raise ZygoteEnded("the process that starts workers ended; run the command again")
             data += part
         return NUMBER.unpack(data)[0]
 
@@ -177,20 +192,24 @@ class Worker:
 
     def _call_back(self, reply, payload):
         try:
-            args = wire.Decoder(payload).decode(reply.get("args"))
             function = self.callbacks[reply["number"]]
-        except (wire.WireError, LookupError, TypeError) as error:
+        except (LookupError, TypeError) as error:
             self._broken(error)
         try:
+            args = wire.Decoder(payload, handle=refuse_handle).decode(reply.get("args"))
             value = function(*args)
-        except Exception as error:  # a student's argument of the wrong kind is told to the student
-            return self._send({"error": f"{type(error).__name__}: {error}"[:300]}, None)
-        self._send({"view": view_of(value, args)}, {"value": value})
+            header = {"view": view_of(value, args)}
+            wire.Encoder(self._refer).encode(value)
+        except Exception as error:  # an argument of the wrong kind is told to the student
+            header, value = {"error": f"{type(error).__name__}: {error}"[:300]}, None
+        self._send(header, None if "error" in header else {"value": value})
 
     def _refer(self, value):
         """How an object that cannot cross is named: one that the worker holds, or a function of the referee."""
         if type(value) is RemoteObject:
             return ["h", value._bn[1], value.type_name]
+        if type(value) is np.random.Generator:
+            return wire.generator(value)
         if not callable(value):
             raise TypeError(f"a {type(value).__name__} cannot be sent to a worker")
         self.callbacks.append(value)
@@ -268,8 +287,7 @@ class Worker:
         """A request whose reply holds a value; errors of the student's code become AnswerError."""
         reply, payload = self.request(header, values)
         if "error" in reply:
-            kind = "missing" if type(reply["error"]) is dict and reply["error"].get("missing") is True else "raised"
-            raise AnswerError(kind, error_text(name, reply["error"]))
+            raise AnswerError(error_kind(reply["error"]), error_text(name, reply["error"]))
         try:
             decoder = wire.Decoder(payload, handle=lambda number, kind: RemoteObject(self, number, kind, name))
             value = decoder.decode(reply["value"]) if "value" in reply else None
@@ -279,6 +297,11 @@ class Worker:
         if type(changed) is list and changed:
             raise AnswerError("changed", changed_text(name, [str(item)[:60] for item in changed[:4]]))
         return value
+
+
+def refuse_handle(number, kind):
+    """A function of the referee takes plain values; what a worker cannot send is named to the student."""
+    raise wire.WireError(f"the given function was called with {kind}; pass a float64 array")
 
 
 def view_of(value, args):
@@ -322,6 +345,15 @@ class RemoteAnswer:
     def __call__(self, *args, **kwargs):
         return self.worker().value(self.name, {"op": "call", "name": self.name}, {"args": list(args), "kwargs": kwargs})
 
+    def drive(self, driver, inputs):
+        """Run a driver of bnlab beside the answer, in the worker; what it returns is a claim like any other."""
+        where = {"op": "drive", "name": self.name, "module": driver.__module__, "driver": driver.__name__}
+        return self.worker().value(self.name, where, {"inputs": inputs})
+
+    def library(self, module, name):
+        """A function or class of bnlab in the worker: `library("network", "ReLU")`."""
+        return self.worker().value(f"bnlab.{module}", {"op": "library", "module": module, "name": name})
+
 
 class RemoteObject:
     """An object that stayed in the worker: attributes are read and set there, calls happen there."""
@@ -346,6 +378,14 @@ class RemoteObject:
 
     def __repr__(self):
         return f"<{self.type_name} of the student>"
+
+
+def error_kind(error):
+    """The kind of AnswerError for a worker's account of an exception."""
+    if type(error) is dict and error.get("missing") is True:
+        return "missing"
+    claimed = error.get("kind") if type(error) is dict else None
+    return claimed if claimed in ("timeout", "needs-person") else "raised"
 
 
 def error_text(name, error):

@@ -40,13 +40,19 @@ class Rebuilt:
         ]
 
     def answers(self, release):
-        """id of each written answer -> True where it differs from the release."""
+        """id of each written answer -> True where it differs from the release, or text of the student's follows it."""
         blank = {grade_id(cell): cell.source.strip() for cell in release.cells if is_written(cell)}
-        return {
-            grade_id(cell): cell.source.strip() != blank[grade_id(cell)]
-            for cell in self.notebook.cells
-            if is_written(cell)
-        }
+        known = {cell.source.strip() for cell in release.cells}
+        found, current = {}, None
+        for cell in self.notebook.cells:
+            if is_written(cell):
+                current = grade_id(cell)
+                found[current] = cell.source.strip() != blank[current]
+            elif cell.cell_type != "markdown" or grade_id(cell):
+                current = None
+            elif current and cell.source.strip() not in known:
+                found[current] = True
+        return found
 
 
 def grade_id(cell):
@@ -113,7 +119,9 @@ def _json(data):
         if encoding == "utf-16" and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
             continue
         try:
-            return json.loads(data.decode(encoding))
+            text = data.decode(encoding).rstrip("\0 \r\n\t")
+            content, _ = json.JSONDecoder().raw_decode(text.lstrip())
+            return content  # what follows a whole notebook is no part of it
         except UnicodeDecodeError:
             continue
         except RecursionError:
@@ -130,16 +138,19 @@ def _plain_cell(cell):
     """A cell with the fields that matter, whatever its writer left out."""
     source = cell.get("source", cell.get("input", ""))
     if isinstance(source, list):
-        source = "".join(str(line) for line in source)
+        lines = [str(line) for line in source]
+        source = ("" if any(line.endswith("\n") for line in lines) else "\n").join(lines)
     kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown", "raw") else "code"
     metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-    source = str(source).replace("\r\n", "\n").replace("\r", "\n")
+    source = str(source).replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
     make = {
         "code": nbformat.v4.new_code_cell,
         "markdown": nbformat.v4.new_markdown_cell,
         "raw": nbformat.v4.new_raw_cell,
     }
     plain = make[kind](source=source, metadata=copy.deepcopy(metadata))
+    if kind == "markdown" and isinstance(cell.get("attachments"), dict):
+        plain["attachments"] = copy.deepcopy(cell["attachments"])  # pictures of a written answer
     plain["written_id"] = str(cell.get("id") or metadata.get("id") or "")
     return plain
 
@@ -161,7 +172,6 @@ def rebuild(notebook, release):
     repairs = []
     tagged = [cell for cell in release.cells if grade_id(cell)]
     owner = _match(notebook.cells, tagged)
-    known = {grade_id(cell) for cell in tagged}
     chosen, followers = {}, {None: []}
     last = None
     for position, cell in enumerate(notebook.cells):
@@ -173,18 +183,14 @@ def rebuild(notebook, release):
             chosen.setdefault(name, []).append(cell)
             last = name
     cells = [_clean(cell) for cell in followers[None]]
-    order = [owner[position] for position in sorted(owner)]
     for cell in tagged:
         name = grade_id(cell)
-        found = chosen.get(name, [])
-        cells.append(_filled(cell, found, repairs))
+        cells.extend(_filled(cell, chosen.get(name, []), notebook.cells, repairs))
         cells.extend(_clean(extra) for extra in followers.get(name, []))
-    first_seen = list(dict.fromkeys(order))
+    first_seen = list(dict.fromkeys(owner[position] for position in sorted(owner)))
     if first_seen != [grade_id(cell) for cell in tagged if grade_id(cell) in first_seen]:
         repairs.append("cells had been moved; they were put back in order")
-    lost = [
-        name for name, found in chosen.items() if name in known and not any(grade_id(cell) == name for cell in found)
-    ]
+    lost = [name for name, found in chosen.items() if not any(grade_id(cell) == name for cell in found)]
     if lost:
         repairs.append(f"{len(lost)} cells had lost their metadata and were recognized by their content")
     result = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(release.metadata))
@@ -202,13 +208,18 @@ def blank(release, reason):
 
 
 def _match(cells, tagged):
-    """Position of a submitted cell -> grade_id of the release that it belongs to."""
+    """Position of a submitted cell -> grade_id of the release that it belongs to.
+
+    A marker that names another answer than the cell's metadata wins: the student sees the marker.
+    """
     by_id = {grade_id(cell): cell for cell in tagged}
+    marked = _marker([cell for cell in tagged if cell.cell_type == "code" and not is_test(cell)])
     owner = {}
     for position, cell in enumerate(cells):
         name = grade_id(cell) or (cell["written_id"] if cell["written_id"] in by_id else "")
         if name in by_id:
-            owner[position] = name
+            code_answer = by_id[name].cell_type == "code" and not is_test(by_id[name])
+            owner[position] = (marked(cell) or name) if code_answer else name
     for recognize in (_marker, _same_text, _defined_name, _prompt):
         missing = [cell for cell in tagged if grade_id(cell) not in owner.values()]
         hits = recognize(missing)
@@ -254,34 +265,82 @@ def _prompt(missing):
 
 
 def _definitions(source):
-    """Names of the functions and classes that a cell defines at its top level, even if it does not parse."""
+    """Names that a cell defines at its top level (functions, classes, assignments), even if it does not parse."""
     try:
-        body = ast.parse(source).body
-        return [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+        names = []
+        for node in ast.parse(source).body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                names.append(node.name)
+            elif isinstance(node, ast.Assign):
+                names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+        return names
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE)
+        found = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=[^=]", source, re.MULTILINE)
+        return [function or variable for function, variable in found]
 
 
-def _filled(cell, found, repairs):
-    """A cell of the release with the student's answer in it; locked cells as released."""
+def _filled(cell, found, submitted, repairs):
+    """The cells that stand for one cell of the release: locked ones as released, answers with the student's text.
+
+    Parameters
+    ----------
+    cell : NotebookNode
+        Of the release.
+    found : list
+        Submitted cells that belong to it.
+    submitted : list
+        All submitted cells, where an answer may have slipped into another one.
+    repairs : list of str
+        Added to.
+    """
     name, cell = grade_id(cell), copy.deepcopy(cell)
-    locked = not cell.metadata.nbgrader.get("solution")
-    if len(found) > 1:
-        repairs.append(f"`{name}` was there {len(found)} times" + ("" if locked else "; the last answer was taken"))
-    if locked:
+    released = cell.source.strip()
+    if not cell.metadata.nbgrader.get("solution"):
+        if len(found) > 1:
+            repairs.append(f"`{name}` was there {len(found)} times")
         if not found:
             repairs.append(f"`{name}` was missing and was put back")
-        elif any(other.source.strip() != cell.source.strip() for other in found):
+        elif any(other.source.strip() != released for other in found):
             repairs.append(f"`{name}` had been edited and was restored")
-        return cell
-    if not found:
-        repairs.append(f"the answer cell `{name}` was missing")
-        return cell
-    written = [other for other in found if other.source.strip() != cell.source.strip()] or found
-    if cell.cell_type != written[-1].cell_type:
+        return [cell]
+    written = [other for other in found if other.source.strip() != released] or found
+    if len(found) > 1:
+        repairs.append(f"`{name}` was there {len(found)} times; all that was written in it was kept")
+    if any(other.cell_type != cell.cell_type for other in written):
         repairs.append(f"`{name}` had become a {written[-1].cell_type} cell; it was turned back")
-    cell.source = written[-1].source
-    return cell
+    if cell.cell_type == "markdown":
+        if written:
+            cell.source = "\n\n".join(dict.fromkeys(other.source for other in written))
+            attached = [other.attachments for other in written if other.get("attachments")]
+            if attached:
+                cell["attachments"] = {key: value for one in attached for key, value in one.items()}
+        else:
+            repairs.append(f"the answer cell `{name}` was missing")
+        return [cell]
+    wanted = set(_definitions(cell.source))
+    defining = [other for other in written if wanted & set(_definitions(other.source))]
+    untouched = all(other.source.strip() == released for other in written)
+    if untouched or not defining:
+        for other in submitted:
+            strange = other not in found and other.cell_type == "code" and other.source.strip() != released
+            if strange and wanted & set(_definitions(other.source)):
+                repairs.append(f"the answer of `{name}` stood in another cell")
+                cell.source = other.source if untouched else f"{written[-1].source}\n{other.source}"
+                return [cell]
+    if not written:
+        repairs.append(f"the answer cell `{name}` was missing")
+        return [cell]
+    main = (defining or written)[-1]
+    cell.source = _unfenced(main.source)
+    others = [other for other in written if other is not main and other.source != main.source]
+    before = [_clean(other) for other in others if written.index(other) < written.index(main)]
+    return [*before, cell, *(_clean(other) for other in others if written.index(other) > written.index(main))]
+
+
+def _unfenced(source):
+    """An answer without the Markdown fence that some editors put around it."""
+    fenced = re.fullmatch(r"\s*```(?:python)?\n(.*?)\n```\s*", source, re.DOTALL)
+    return fenced.group(1) if fenced else source
 
 
 def _clean(cell):
@@ -291,4 +350,7 @@ def _clean(cell):
         "markdown": nbformat.v4.new_markdown_cell,
         "raw": nbformat.v4.new_raw_cell,
     }
-    return make[cell.cell_type](source=cell.source)
+    clean = make[cell.cell_type](source=cell.source)
+    if cell.get("attachments"):
+        clean["attachments"] = cell.attachments
+    return clean

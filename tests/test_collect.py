@@ -38,6 +38,8 @@ def place(tmp_path):
         (f"leeann_1234_5678_{NAME}.ipynb", "leeann"),
         (f"leeann_LATE_1234_5678_{NAME}-1.ipynb", "leeann"),
         (f"class/week 3/jörg/{NAME}.ipynb", "jörg"),
+        (f"Jose\u0301/{NAME}.ipynb", "Jos\u00e9"),
+        (f"O'Brien, Jane (2)/{NAME}-Copy1.IPYNB", "O'Brien, Jane (2)"),
     ],
 )
 def test_layouts(place, path, student):
@@ -52,7 +54,7 @@ def test_layouts(place, path, student):
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"a/{NAME} (1).ipynb": b"{}"}, "a second file of a"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, "b.ipynb": OTHER}, "b.ipynb: holds none of the cells"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"{NAME}.ipynb": NOTEBOOK}, "lies beside"),
-        ({f"a/{NAME}.ipynb": NOTEBOOK, f"b;c/{NAME}.ipynb": NOTEBOOK}, "not ;"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, f"b;c/{NAME}.ipynb": NOTEBOOK}, "not ';'"),
     ],
 )
 def test_what_is_left_out_is_named(place, files, words):

@@ -28,15 +28,16 @@ def test_an_edited_and_a_stale_notebook_are_named(tmp_path, monkeypatch):
     shutil.copytree(course.EXERCISES, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(course, "EXERCISES", copy)
     monkeypatch.setattr(fingerprints, "FOLDER", copy / "bnlab" / "fingerprints")
-    assert release.stale(NAMES[:1]) == []
-    edited = copy / f"{NAMES[0]}.ipynb"
+    name = "03_forward"
+    assert release.stale([name]) == []
+    edited = copy / f"{name}.ipynb"
     edited.write_text(edited.read_text().replace("NotImplementedError", "ValueError", 1))
     stored = copy / "bnlab" / "fingerprints" / "forward-train.npz"
     shutil.copy(copy / "bnlab" / "fingerprints" / "forward-eval.npz", stored)
-    found = "\n".join(release.stale(NAMES[:1]))
-    assert f"exercises/{NAMES[0]}.ipynb was edited by hand" in found and "forward-train.npz" in found
+    found = "\n".join(release.stale([name]))
+    assert f"exercises/{name}.ipynb was edited by hand" in found and "forward-train.npz" in found
     edited.unlink()
-    assert f"exercises/{NAMES[0]}.ipynb is missing" in release.stale(NAMES[:1])
+    assert f"exercises/{name}.ipynb is missing" in release.stale([name])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -54,6 +54,9 @@ class Judge:
         oracle = Functions(reference(task.id))
         return examine_answer(task, LocalAnswer(answer, task.answer), cases, oracle, rng)
 
+    def reference(self, task):
+        return reference(task.id)
+
     def race(self, task, answer, inputs, limit):
         return self.examine(task, answer, [tasks.Case("the racing track", inputs)], "race")
 
@@ -402,3 +405,51 @@ def test_a_numerical_gradient_that_changes_x():
         return dx
 
     assert "changed its argument x in place" in report_of_referee("numerical-gradient", answer).problem
+
+
+def test_a_tuple_where_an_array_belongs():
+    def batchnorm_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):
+        y = reference("forward-eval")(x, gamma, beta, running_mean, running_var, eps)
+        return y, (y, gamma)
+
+    report = report_at_home("forward-eval", batchnorm_eval)
+    assert report.verdict == "failed" and "Return that one array, not a tuple" in report.problem
+
+
+def test_lists_inside_a_result_are_refused_kindly():
+    def batchnorm_train(x, gamma, beta, eps=1e-5):
+        y, (x_hat, inv_std, gamma) = reference("forward-train")(x, gamma, beta, eps)
+        return y.tolist(), (x_hat, (inv_std, gamma), gamma)
+
+    assert "expected a NumPy array" in report_at_home("forward-train", batchnorm_train).problem
+
+
+def test_a_wrong_dtype_accuses_of_no_slip():
+    def batch_statistics(x):
+        mu, var = reference("batch-statistics")(x.astype(np.float64))
+        return mu, var
+
+    judge = Judge(0)
+    case = tasks.Case("float32", lambda rng: {"x": rng.normal(1e4, 1, (9, 4)).astype("f4")}, 1e-2, "one_pass_variance")
+    report = judge.examine(tasks.find("batch-statistics"), batch_statistics, [case], "hidden")
+    assert report.slips == [] and "astype" in report.likely
+
+
+def test_an_unwritten_helper_is_named():
+    class BatchNorm:
+        def __init__(self, num_features, eps=1e-5, momentum=0.1):
+            raise NotImplementedError("forward-train")
+
+    report = report_at_home("forward-layer", BatchNorm)
+    assert report.verdict == "missing" and "BatchNorm calls batchnorm_train, which is not written yet" in report.problem
+
+
+def test_an_object_instead_of_its_class_and_swapped_arguments():
+    class BatchNorm:
+        def __call__(self, x):
+            return x
+
+    with pytest.raises(CheckFailed, match="without parentheses"):
+        check("forward-layer", BatchNorm())
+    with pytest.raises(TypeError, match='check."forward-layer", BatchNorm'):
+        check(BatchNorm, "forward-layer")

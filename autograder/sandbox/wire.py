@@ -10,15 +10,21 @@ The header is JSON; the arrays' bytes follow one another in the payload. A value
     ["s", "text"]              str                  ["g", dtype, "hex"]          NumPy scalar
     ["h", number, type name]   handle: an object that stays where it is
     ["c", number]              callback: a function of the referee
+    ["T", dtype, shape, layout, requires_grad]      torch tensor, its bytes in the payload
+    ["r", state, inc, has, u]  numpy.random.Generator over PCG64, from the referee to a worker only
 
 No pickle, no eval, exact types only: whatever else a worker holds crosses as a handle. `decode` trusts nothing: every
 length, shape, dtype and depth is checked before memory is taken, and any violation raises WireError.
+
+torch is never imported here: who has a tensor to send has loaded it, and a process that was not given torch decodes a
+tensor as a `ForeignTensor`. Tensors cross as NumPy arrays, without their graph; only the exact type torch.Tensor does.
 
 This module is imported on both sides and knows neither tests nor solutions.
 """
 
 import json
 import struct
+import sys
 
 import numpy as np
 
@@ -43,11 +49,34 @@ DTYPES = (
     "uint64",
     "bool",
 )
+TENSOR_DTYPES = tuple(name for name in DTYPES if name not in ("uint16", "uint32", "uint64"))
 LAYOUTS = ("C", "F", "strided")
+TAGS = "n b i f s t l d a g h c r T".split()
 
 
 class WireError(Exception):
     """Bytes that are no valid frame."""
+
+
+class ForeignTensor:
+    """Stands for a tensor in a process without torch; good for an error message only."""
+
+    type_name = "torch tensor"
+
+
+def array_of(value):
+    """The memory of a torch tensor as an array, or None for anything that does not cross as one.
+
+    Dense tensors of the CPU whose dtype NumPy has; subclasses such as Parameter stay where they are.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or type(value) is not getattr(torch, "Tensor", None):
+        return None
+    try:
+        array = value.detach().resolve_neg().numpy()
+    except (RuntimeError, TypeError, AttributeError):
+        return None  # sparse, on a device, bfloat16, ...
+    return array if type(array) is np.ndarray and array.dtype.name in TENSOR_DTYPES else None
 
 
 def pack(header, arrays):
@@ -107,14 +136,35 @@ class Encoder:
         if kind is dict and len(value) <= MAX_ITEMS and all(type(key) is str and len(key) <= MAX_TEXT for key in value):
             return ["d", [[key, self.encode(item, depth + 1)] for key, item in value.items()]]
         if kind is np.ndarray and value.dtype.name in DTYPES and value.dtype.isnative:
-            layout = "C" if value.flags.c_contiguous else "F" if value.flags.f_contiguous else "strided"
-            if value.ndim == 0:
-                layout = "C"
-            self.arrays.append(value.T if layout == "F" else value)
-            return ["a", value.dtype.name, list(value.shape), layout]
+            return ["a", *self._array(value)]
+        array = array_of(value)
+        if array is not None:
+            return ["T", *self._array(array), bool(value.requires_grad)]
         if isinstance(value, np.generic) and value.dtype.name in DTYPES:
             return ["g", value.dtype.name, value.tobytes().hex()]
         return self.other(value)
+
+    def _array(self, array):
+        layout = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else "strided"
+        if array.ndim == 0:
+            layout = "C"
+        self.arrays.append(array.T if layout == "F" else array)
+        return array.dtype.name, list(array.shape), layout
+
+
+def generator(rng):
+    """The value of a generator: a worker draws from a copy, the referee's own stays where it is.
+
+    Raises
+    ------
+    TypeError
+        For another bit generator than that of `numpy.random.default_rng`.
+    """
+    state = rng.bit_generator.state
+    if state["bit_generator"] != "PCG64":
+        raise TypeError(f"a generator over {state['bit_generator']} cannot be sent to a worker")
+    numbers = (state["state"]["state"], state["state"]["inc"], state["has_uint32"], state["uinteger"])
+    return ["r", *(format(number, "x") for number in numbers)]
 
 
 class Decoder:
@@ -134,16 +184,13 @@ class Decoder:
             raise WireError("a value nested too deeply or with too many parts")
         try:
             tag, *rest = node
-            if type(tag) is not str:
-                raise ValueError
-            return getattr(self, f"_{tag}", self._unknown)(rest, depth)
+            if tag not in TAGS:
+                raise WireError("an unknown tag")
+            return getattr(self, f"_{tag}")(rest, depth)
         except WireError:
             raise
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError, RecursionError):
             raise WireError("a malformed value") from None
-
-    def _unknown(self, rest, depth):
-        raise WireError("an unknown tag")
 
     def _n(self, rest, depth):
         return None
@@ -206,6 +253,20 @@ class Decoder:
             return buffer[::2]
         return array
 
+    def _T(self, rest, depth):
+        dtype, shape, layout, requires_grad = rest
+        if dtype not in TENSOR_DTYPES or type(requires_grad) is not bool:
+            raise ValueError
+        if requires_grad and not dtype.startswith("float"):
+            raise ValueError
+        array, torch = self._a([dtype, shape, layout], depth), sys.modules.get("torch")
+        if torch is None:
+            return ForeignTensor()
+        try:
+            return torch.from_numpy(array).requires_grad_(requires_grad)
+        except RuntimeError:
+            raise ValueError from None
+
     def _g(self, rest, depth):
         dtype, text = rest
         if dtype not in DTYPES or len(text) != 2 * np.dtype(dtype).itemsize:
@@ -223,6 +284,15 @@ class Decoder:
         if self.callback is None or type(number) is not int:
             raise ValueError
         return self.callback(number)
+
+    def _r(self, rest, depth):
+        if self.callback is None:  # only a worker is sent generators
+            raise ValueError
+        state, inc, has, uinteger = (int(text, 16) for text in rest)
+        made = np.random.PCG64(0)
+        words = {"state": state, "inc": inc}
+        made.state = {"bit_generator": "PCG64", "state": words, "has_uint32": has, "uinteger": uinteger}
+        return np.random.Generator(made)
 
     def _take(self, length):
         if self.position + length > len(self.payload):

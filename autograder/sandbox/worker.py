@@ -3,11 +3,13 @@
 It may know: the student's code, and the arguments of each call. It must never see: tests, expected values, solutions.
 It is killed at its deadline from outside; nothing it says is trusted.
 
-Requests (frames of wire.py, field "op"): cell, inspect, call, get, set, drop; stage, run, fetch for timed calls.
+Requests (frames of wire.py, field "op"): cell, inspect, library, drive, call, get, set, drop; stage, run, fetch
+for timed calls.
 """
 
 import ast
 import builtins
+import importlib
 import inspect
 import linecache
 import sys
@@ -16,7 +18,7 @@ import types
 
 import numpy as np
 import wire
-from bnlab.answers import changed_arguments, copy_arguments
+from bnlab.answers import ChangedArguments, changed_arguments, copy_arguments
 
 MAX_MESSAGE = 500  # characters of a student's exception that go back
 
@@ -62,7 +64,10 @@ class Worker:
     def keep(self, value):
         number = len(self.objects) + 1
         self.objects[number] = value
-        return ["h", number, type(value).__name__[:100]]
+        kind = type(value).__name__
+        if isinstance(value, np.ndarray):
+            kind += f" of {value.dtype}"
+        return ["h", number, kind[:100]]
 
     def encode(self, value):
         encoder = wire.Encoder(self.keep)
@@ -122,6 +127,21 @@ class Worker:
         encoded, arrays = self.encode(value)
         return {"value": encoded, "changed": changed}, arrays
 
+    def op_drive(self, header, payload):
+        """A driver of bnlab: it uses the student's answer here, where objects such as gradients' graphs live."""
+        driver = getattr(importlib.import_module(header["module"]), header["driver"])
+        try:
+            value = driver(self.target(header), self.decoder(payload).decode(header["inputs"]))
+        except ChangedArguments as changed:
+            return {"changed": changed.names}, []
+        encoded, arrays = self.encode(value)
+        return {"value": encoded}, arrays
+
+    def op_library(self, header, payload):
+        """Something of bnlab, fresh from its module whatever the student's names stand for."""
+        module = importlib.import_module(f"bnlab.{header['module']}")
+        return {"value": self.keep(getattr(module, header["name"]))}, []
+
     def op_get(self, header, payload):
         encoded, arrays = self.encode(getattr(self.target(header), header["attribute"]))
         return {"value": encoded}, arrays
@@ -169,7 +189,8 @@ class Worker:
         shown = [type(error).__name__, message, source]
         name, message, source = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
         missing = isinstance(error, NotImplementedError)
-        return {"type": name, "message": message, "line": line, "source": source, "missing": missing}
+        kind = str(getattr(error, "answer_kind", "raised"))[:20]
+        return {"type": name, "message": message, "line": line, "source": source, "missing": missing, "kind": kind}
 
 
 def plain_python(source):

@@ -3,11 +3,13 @@
 It may know: Python, NumPy, the student library bnlab. It must never see: tests, solutions, mutants, the gradebook.
 A worker forked from it starts in milliseconds and finds nothing of these in its memory.
 
-It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER`), so that the repository is not on its import path.
+It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER [LIBRARY ...]`), so that the repository is not on
+its import path. The libraries are those that the tasks of a notebook declare (torch); without any there is NumPy alone.
 Over the socket come single bytes: b"F" with two file descriptors forks a worker on them (answer: its pid); b"R" + pid
 kills and reaps one (answer: its wait status). Reaping is asked for, so that a pid is never reused under the referee.
 """
 
+import importlib
 import os
 import signal
 import socket
@@ -18,13 +20,19 @@ import tempfile
 NUMBER = struct.Struct(">q")
 
 
-def preload():
-    """Import what workers need; heavy libraries that only some notebooks use stay out."""
+def preload(libraries=()):
+    """Import what workers need; heavy libraries come in only for the notebooks that declare them.
+
+    An import starts no thread here (the environment says one thread), so that forking stays safe.
+    """
     import bnlab  # noqa: F401
     import numpy  # noqa: F401
     import numpy.random  # noqa: F401
     import numpy.testing  # noqa: F401
     import worker  # noqa: F401
+
+    for library in libraries:
+        importlib.import_module(library)
 
 
 def serve(control):
@@ -96,7 +104,7 @@ def become_worker(link, output, home):
 if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:0] = [sys.argv[2], here]
-    preload()
+    preload(sys.argv[3:])
     sys.path.remove(here)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
     serve(socket.socket(fileno=int(sys.argv[1])))

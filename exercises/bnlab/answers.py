@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import linecache
 import os
+import sys
 import traceback
 
 import numpy as np
@@ -23,6 +24,14 @@ class AnswerError(Exception):
         super().__init__(text)
         self.kind = kind
         self.text = text
+
+
+class ChangedArguments(Exception):
+    """Raised by a driver that saw the answer write into its arguments; `names` says which."""
+
+    def __init__(self, names):
+        super().__init__(", ".join(names))
+        self.names = names
 
 
 class LocalAnswer:
@@ -52,6 +61,11 @@ class LocalAnswer:
         value = call_on_copies(self.function, self.name, args, kwargs)
         return LocalObject(value, self.name) if self.kind() == "class" else value
 
+    def drive(self, driver, inputs):
+        """Run a driver of bnlab beside the answer, here in this process."""
+        with student_errors(self.name):
+            return driver(self.function, copy_arguments(inputs))
+
 
 class LocalObject:
     """An instance of a student's class: attributes are read and set on it, errors are told as for functions."""
@@ -62,7 +76,10 @@ class LocalObject:
 
     def __getattr__(self, attribute):
         with student_errors(self._name):
-            return getattr(self._instance, attribute)
+            value = getattr(self._instance, attribute)
+        if inspect.ismethod(value):
+            return lambda *args, **kwargs: call_on_copies(value, f"{self._name}.{attribute}", args, kwargs)
+        return value
 
     def __setattr__(self, attribute, value):
         with student_errors(self._name):
@@ -91,10 +108,13 @@ def student_errors(name):
         yield
     except AnswerError:
         raise
+    except ChangedArguments as changed:
+        raise AnswerError("changed", changed_text(name, changed.names)) from None
     except NotImplementedError as error:
         raise AnswerError("missing", f"{name} is not written yet ({error}).") from None
     except Exception as error:
-        raise AnswerError("raised", raised_text(name, type(error).__name__, str(error), *own_line(error))) from None
+        kind = getattr(error, "answer_kind", "raised")  # bnlab's own errors may know better
+        raise AnswerError(kind, raised_text(name, type(error).__name__, str(error), *own_line(error))) from None
 
 
 def own_line(error):
@@ -121,10 +141,18 @@ def changed_text(name, changed):
     )
 
 
+def is_tensor(value):
+    """Whether a value is a torch tensor; torch is not imported for the question."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def copy_arguments(value):
-    """A deep copy of the arrays in nested tuples, lists and dicts, memory layout kept; the rest as it is."""
+    """A deep copy of the arrays and tensors in nested tuples, lists and dicts, layout kept; the rest as it is."""
     if isinstance(value, np.ndarray):
         return copy_array(value)
+    if is_tensor(value):
+        return copy_tensor(value)
     if isinstance(value, (tuple, list)):
         return type(value)(copy_arguments(item) for item in value)
     if isinstance(value, dict):
@@ -144,6 +172,17 @@ def strided(array):
     buffer = np.full((2 * array.shape[0],) + array.shape[1:], np.nan if array.dtype.kind == "f" else 0, array.dtype)
     buffer[::2] = array
     return buffer[::2]
+
+
+def copy_tensor(tensor):
+    """Copy a tensor without its graph: same layout (dense, or every second row of a larger buffer), same dtype."""
+    values = tensor.detach()
+    copy = values.clone()  # keeps the order of the axes in memory, where there are no gaps
+    if copy.stride() != values.stride() and values.ndim:
+        buffer = values.new_zeros((2 * values.shape[0],) + values.shape[1:])
+        buffer[::2] = values
+        copy = buffer[::2]
+    return copy.requires_grad_(tensor.requires_grad)
 
 
 def changed_arguments(function, before, after):
@@ -166,6 +205,8 @@ def same(a, b):
     """Exact equality of nested values; NaN equals NaN."""
     if isinstance(a, np.ndarray):
         return isinstance(b, np.ndarray) and a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+    if is_tensor(a):
+        return is_tensor(b) and same(a.detach().cpu().numpy(), b.detach().cpu().numpy())
     if isinstance(a, (tuple, list)):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
     if isinstance(a, dict):

@@ -3,7 +3,7 @@
 import contextvars
 
 from bnlab.answers import LocalAnswer
-from bnlab.examiner import examine_answer
+from bnlab.examiner import Report, examine_answer
 from bnlab.oracles import Fingerprints, Functions
 from bnlab.tasks import Case, find, public_rng
 from bnlab.timing import passes
@@ -42,8 +42,13 @@ def check(task_id, answer):
     KeyError
         For an unknown task.
     """
+    if callable(task_id) and isinstance(answer, str):
+        raise TypeError(f'the name of the task comes first: check("{answer}", {getattr(task_id, "__name__", "...")})')
     task = find(task_id)
-    return _conclude(_examine(task, answer, task.cases, "public"))
+    if type(answer).__name__ == task.answer:
+        problem = f"you passed an object; pass the class: check({task.id!r}, {task.answer}), without parentheses."
+        return _conclude(Report(task.id, "failed", 0.0, tested="what was passed", problem=problem, link=task.link))
+    return _conclude(_examine(task, answer, task.cases, "public"), task.note)
 
 
 def examine(task_id, answer, cases):
@@ -82,8 +87,22 @@ def race(task_id, answer, inputs, limit):
     if referee.get() is not None:
         return _conclude(referee.get().race(task, answer, inputs, limit))
     values = inputs(public_rng(task.id, 0))
+    values = task.prepare(answer, values) if task.prepare else values
     arguments = [values[name] for name in (*task.parameters, *task.options) if name in values]
     print(f"{task.answer}: about {passes(answer, *arguments):.0f} passes over its largest array.")
+
+
+def hidden_solution(task_id, answer):
+    """The hidden solution of a task where a referee holds one, else the answer itself; used by the hidden tests.
+
+    Parameters
+    ----------
+    task_id : str
+    answer : function or class
+        As in `check`.
+    """
+    judge = referee.get()
+    return answer if judge is None else judge.reference(find(task_id))
 
 
 def hint(task_id, step=None):
@@ -113,7 +132,7 @@ def _examine(task, answer, cases, kind):
     return examine_answer(task, LocalAnswer(answer, name), cases, oracle, lambda i: public_rng(task.id, i))
 
 
-def _conclude(report):
+def _conclude(report, note=""):
     if not report.passed:
         raise CheckFailed(report)
-    print(report)
+    print(report, note, sep=" " if note else "")

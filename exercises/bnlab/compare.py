@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.answers import is_tensor
+
 FLOAT64, FLOAT32 = (1e-7, 1e-9), (1e-4, 1e-5)  # (relative, absolute as a fraction of the largest expected entry)
 
 
@@ -91,6 +93,8 @@ def describe(value):
         return "None"
     if type(value) is np.ndarray:
         return f"an array of shape {value.shape}, {value.dtype}"
+    if is_tensor(value):
+        return f"a tensor of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, np.generic):
         return f"a single {value.dtype} number"
     if isinstance(value, (tuple, list)):
@@ -110,15 +114,20 @@ def difference(leaf, got, expected, tolerance=None):
     ----------
     leaf : str
     got : anything
-    expected : ndarray, number, bool, str, int or None
+    expected : ndarray, torch tensor, number, bool, str, int or None
     tolerance : float, optional
         Both the relative error and the absolute one (as a fraction of the largest expected entry); the default
         follows the dtype of `expected`: 1e-7 and 1e-9 in float64, 1e-4 and 1e-5 in float32.
     """
+    if is_tensor(expected):
+        return tensor_difference(leaf, got, expected, tolerance)
     if isinstance(expected, np.ndarray) and expected.ndim:
         return array_difference(leaf, got, expected, tolerance)
     if isinstance(expected, (float, np.floating)) or (isinstance(expected, np.ndarray) and expected.dtype.kind == "f"):
         return number_difference(leaf, got, expected, tolerance)
+    if isinstance(expected, str) and expected.endswith("Error") and not isinstance(got, str):
+        text = f"nothing was raised; a {expected} was expected."
+        return Difference(leaf, "value", leaf, expected, brief(got), text)
     if type(got) in (bool, np.bool_, int, str, type(None)) and got == expected:
         return None
     return Difference(
@@ -130,6 +139,10 @@ def array_difference(leaf, got, expected, tolerance):
     wanted = f"an array of shape {expected.shape}, {expected.dtype}"
     if type(got) is not np.ndarray:
         cure = " Is a `return` missing?" if got is None else ""
+        if isinstance(got, tuple) and any(
+            np.shape(part) == expected.shape for part in got if isinstance(part, np.ndarray)
+        ):
+            cure = " Return that one array, not a tuple."
         text = f"{leaf} is {describe(got)}; expected a NumPy array of shape {expected.shape}.{cure}"
         return Difference(leaf, "type", leaf, wanted, describe(got), text)
     if got.shape != expected.shape:
@@ -158,13 +171,31 @@ def array_difference(leaf, got, expected, tolerance):
     return Difference(leaf, "value", where, number(expected[index]), number(got[index]), text)
 
 
+def tensor_difference(leaf, got, expected, tolerance):
+    """As for arrays, where a torch tensor is asked for; graphs and devices are not compared."""
+    if is_tensor(got):
+        return array_difference(leaf, as_array(got), as_array(expected), tolerance)
+    wanted, cure = describe(expected), " Is a `return` missing?" if got is None else ""
+    text = f"{leaf} is {describe(got)}; expected a torch tensor of shape {tuple(expected.shape)}.{cure}"
+    return Difference(leaf, "type", leaf, wanted, describe(got), text)
+
+
+def as_array(value):
+    """The values of a tensor as an array; anything else as it is."""
+    return value.detach().cpu().numpy() if is_tensor(value) else value
+
+
 def number_difference(leaf, got, expected, tolerance):
     allowed = isinstance(got, (float, int, np.floating, np.integer)) and not isinstance(got, bool)
     if not allowed and not (type(got) is np.ndarray and got.ndim == 0):
         return Difference(
             leaf, "type", leaf, number(expected), brief(got), f"{leaf} is {describe(got)}; expected a number."
         )
-    if close(np.asarray(got, np.float64), np.asarray(expected, np.float64), tolerance).all():
+    try:
+        right = close(np.asarray(got, np.float64), np.asarray(expected, np.float64), tolerance).all()
+    except OverflowError:
+        return Difference(leaf, "finite", leaf, number(expected), "a huge integer", f"{leaf} is too large for a float.")
+    if right:
         return None
     text = f"{leaf}: expected {number(expected)}, got {number(got)}."
     return Difference(leaf, "value", leaf, number(expected), number(got), text)
@@ -184,6 +215,7 @@ def close(a, b, tolerance=None):
 
 def constant_ratio(got, expected):
     """got / expected where that is one number for all entries that are not tiny, else None."""
+    got, expected = as_array(got), as_array(expected)
     if not isinstance(expected, np.ndarray) or type(got) is not np.ndarray or got.shape != expected.shape:
         return None
     large = np.abs(expected) > 1e-3 * np.abs(expected).max(initial=0.0)

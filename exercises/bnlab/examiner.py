@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bnlab.answers import AnswerError
-from bnlab.compare import close, constant_ratio, difference, flatten, leaves_of, with_article
+from bnlab.compare import as_array, close, constant_ratio, difference, flatten, leaves_of, with_article
+from bnlab.tasks import all_tasks
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Report:
         Names of the recognized slips, the most likely first.
     likely : str
         Their messages.
+    right : list of str
+        The leaves that were right in every case, where each earns its share.
     """
 
     task: str
@@ -38,6 +41,7 @@ class Report:
     slips: list = field(default_factory=list)
     likely: str = ""
     link: str = ""
+    right: list = field(default_factory=list)
 
     @property
     def passed(self):
@@ -45,8 +49,13 @@ class Report:
 
     def __str__(self):
         if self.passed:
-            return f"{self.task}: correct ({self.cases} cases)." + (f" {self.problem}" if self.problem else "")
-        head = {"missing": "not answered yet", "partial": f"partly right ({self.fraction:.0%} of the points)"}
+            count = f"{self.cases} case{'s' if self.cases != 1 else ''}"
+            return " ".join([f"{self.task}: correct ({count}).", *filter(None, [self.problem])])
+        head = {
+            "missing": "not answered yet",
+            "needs-person": "a person will look at it",
+            "partial": f"partly right ({self.fraction:.0%} of the points)",
+        }
         lines = [f"{self.task}: {head.get(self.verdict, 'not yet right')}."]
         rows = [("tested", self.tested), ("found", self.problem), ("likely", self.likely), ("read on", self.link)]
         lines += [f"  {name:8} {text}" for name, text in rows if text]
@@ -59,7 +68,11 @@ class _Observation:
     inputs: dict
     truth: object
     got: dict
-    wrong: tuple  # leaves that differ
+    gaps: tuple  # bnlab.compare.Difference of each leaf that differs
+
+    @property
+    def wrong(self):
+        return [gap.leaf for gap in self.gaps]
 
 
 def examine_answer(task, answer, cases, oracle, rng_of):
@@ -90,7 +103,7 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         except AnswerError as error:
             if first is None:
                 report.verdict = {"raised": "failed", "changed": "failed"}.get(error.kind, error.kind)
-                report.fraction, report.tested, report.problem = 0.0, case.name, error.text
+                report.fraction, report.tested, report.problem = 0.0, case.name, _blame(task, answer, error)
                 first = error
             if error.kind not in ("raised", "changed"):
                 return report  # unwritten, too slow or dead: the other cases would only say it again
@@ -106,12 +119,20 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         if gaps and first is None:
             first = gaps[0]
             _failed(report, case.name, first.text, first)
-        observations.append(_Observation(case, inputs, truth, got, tuple(gap.leaf for gap in gaps)))
+        observations.append(_Observation(case, inputs, truth, got, tuple(gaps)))
     if first is not None:
         _diagnose(report, observations, oracle.messages, task)
     if report.verdict == "failed" and task.partial:
         _share(report, observations, task, len(cases))
     return report
+
+
+def _blame(task, answer, error):
+    """The text of an error; where a task is unfinished because it calls another one's answer, that one is named."""
+    other = error.text.rpartition("(")[2].removesuffix(").") if error.kind == "missing" else ""
+    if other in all_tasks() and all_tasks()[other].answer != task.answer:
+        return f"{answer.name} calls {all_tasks()[other].answer}, which is not written yet ({other})."
+    return error.text
 
 
 def signature_problem(task, answer):
@@ -138,7 +159,9 @@ def _failed(report, tested, problem, gap=None):
 def _diagnose(report, observations, messages, task):
     """Name the slips that explain the wrong leaves, the one that explains most first."""
     unexplained = {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
-    failing_cases = {observations[i].case for i, _ in unexplained}
+    failing = [seen for seen in observations if seen.gaps]
+    if failing and failing[0].gaps[0].kind == "type":
+        return  # what came is no array: its values say nothing
     while unexplained:
         candidates = {name: _explained(name, observations, unexplained) for name in messages}
         best = max(candidates, key=lambda name: (len(candidates[name][0]), -candidates[name][1]), default=None)
@@ -147,13 +170,16 @@ def _diagnose(report, observations, messages, task):
         report.slips.append(best)
         unexplained -= candidates[best][0]
     if not report.slips:
-        suspects = {case.suspect for case in failing_cases}
-        if len(suspects) == 1 and None not in suspects:
+        suspects = {seen.case.suspect for seen in failing}
+        by_value = all(gap.kind in ("value", "finite") for seen in failing for gap in seen.gaps)
+        if by_value and len(suspects) == 1 and None not in suspects:
             report.slips = list(suspects)
     if report.slips:
         report.likely = " Also: ".join(messages.get(name, name) for name in report.slips[:2])
+    elif failing and failing[0].gaps[0].kind == "dtype":
+        report.likely = "A step of yours changes the dtype; give the result back with `.astype(x.dtype)`."
     else:
-        report.likely = _remark(observations, task)
+        report.likely = _remark(failing, task)
 
 
 def _explained(name, observations, unexplained):
@@ -176,23 +202,26 @@ def _explained(name, observations, unexplained):
 
 def _alike(a, b, tolerance):
     """Whether two leaves are the same value, shapes included; ten times the tolerance of a pass."""
+    a, b = as_array(a), as_array(b)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        if np.shape(a) != np.shape(b):
+        if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.shape != b.shape:
             return False
-        wide = tolerance or (1e-3 if getattr(b, "dtype", None) == np.float32 else 1e-6)
+        wide = tolerance or (1e-3 if b.dtype == np.float32 else 1e-6)
         try:
             return bool(close(a, b, wide).all())
         except (TypeError, ValueError):
             return False
+    if isinstance(a, (tuple, list)) or isinstance(b, (tuple, list)):
+        return type(a) is type(b) and len(a) == len(b) and all(_alike(x, y, tolerance) for x, y in zip(a, b))
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return bool(close(a, b, tolerance or 1e-6))
-    return type(a) is type(b) and a == b
+    return type(a) is type(b) and bool(a == b)
 
 
-def _remark(observations, task):
-    """What a constant ratio or the task's identities tell about the first wrong leaf."""
-    for seen in observations:
-        if not seen.wrong:
+def _remark(failing, task):
+    """What the task's identities or a constant ratio tell about the first wrong values."""
+    for seen in failing:
+        if any(gap.kind != "value" for gap in seen.gaps):
             continue
         for remark in task.remarks:
             text = remark(seen.inputs, seen.truth.expected, seen.got)
@@ -211,24 +240,27 @@ def _name_number(ratio, inputs):
     if x is None or x.ndim < 2:
         return ""
     count = x.size // x.shape[1]
-    known = {
-        "m": count,
-        "1/m": 1 / count,
-        "m/(m-1)": count / max(count - 1, 1),
-        "(m-1)/m": (count - 1) / count,
-        "-1": -1,
-    }
+    n = "N" if x.ndim == 2 else "m"
+    known = {n: count, f"1/{n}": 1 / count, f"{n}/({n}-1)": count / max(count - 1, 1), f"({n}-1)/{n}": 1 - 1 / count}
     name = next((name for name, value in known.items() if np.isclose(ratio, value, rtol=1e-4)), None)
-    return f", and {name} = {ratio:.6g} for m = {count} samples" if name else ""
+    what = "samples" if x.ndim == 2 else "values of a channel"
+    return f": that is {name}, for {n} = {count} {what}" if name else ""
 
 
 def _share(report, observations, task, cases):
     """Partial credit: the share of the result's leaves that are right in every case."""
+    if len(observations) == cases:
+        wrong = {name for seen in observations for name in seen.wrong}
+        share(report, task, [name for name in leaves_of(task.returns) if name not in wrong])
+
+
+def share(report, task, right):
+    """Give a failed report the share of the points that the right leaves earn."""
     names = leaves_of(task.returns)
-    right = [
-        name for name in names if len(observations) == cases and not any(name in seen.wrong for seen in observations)
-    ]
+    report.right = [name for name in names if name in right]
+    report.fraction = len(report.right) / len(names)
+    report.verdict = "partial" if right else "failed"
     if right:
-        report.verdict, report.fraction = "partial", len(right) / len(names)
         wrong = [name for name in names if name not in right]
-        report.problem += f" Right: {', '.join(right)}; not yet: {', '.join(wrong)}."
+        report.problem = report.problem.split(" Right: ")[0]
+        report.problem += f" Right: {', '.join(report.right)}; not yet: {', '.join(wrong)}."

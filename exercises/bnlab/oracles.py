@@ -4,14 +4,17 @@
 `Functions` computes them from a hidden solution and its mutant bank (in the autograder's referee).
 """
 
+import functools
+import importlib
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from bnlab.answers import AnswerError, LocalAnswer, copy_arguments
+from bnlab.answers import AnswerError, LocalAnswer, copy_arguments, is_tensor
 from bnlab.compare import flatten
 
 FOLDER = Path(__file__).parent / "fingerprints"
@@ -22,11 +25,27 @@ class Truth:
     """What is known about one case.
 
     expected : dict, leaf -> value of the right answer
-    slips : dict, mutant -> {leaf -> value}; leaves where the mutant is right may be left out
+    slips : mapping, mutant -> {leaf -> value}; leaves where the mutant is right may be left out
     """
 
     expected: dict
-    slips: dict = field(default_factory=dict)
+    slips: Mapping = field(default_factory=dict)
+
+
+class Later(Mapping):
+    """A mapping that is computed when it is first looked into: a right answer needs no slip."""
+
+    def __init__(self, compute):
+        self.found = functools.cache(compute)
+
+    def __getitem__(self, key):
+        return self.found()[key]
+
+    def __iter__(self):
+        return iter(self.found())
+
+    def __len__(self):
+        return len(self.found())
 
 
 class Functions:
@@ -49,18 +68,30 @@ class Functions:
         wide = observe(task, self.reference, widen(inputs))
         dtype = common_dtype(inputs)
         expected = {leaf: narrow(value, dtype) for leaf, value in wide.items()}
-        slips = {}
-        for name, (function, _) in self.mutants.items():
-            try:
-                with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-                    slips[name] = observe(task, function, inputs)
-            except AnswerError:
-                continue  # this slip fails on this case: nothing to recognize it by
-        return Truth(expected, slips)
+        inputs = copy_arguments(inputs)
+        return Truth(expected, Later(lambda: self.slips(task, inputs)))
+
+    def slips(self, task, inputs):
+        """What each slip gives on a case; a slip that fails there is left out, for nothing could recognize it."""
+        found, functions = {}, {name: function for name, (function, _) in self.mutants.items()}
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+            if task.driver_of_many:
+                results = task.driver_of_many(list(functions.values()), copy_arguments(inputs))
+                given = {name: flatten(result, task.returns) for name, result in zip(functions, results)}
+                return {name: leaves for name, (leaves, problem) in given.items() if not problem}
+            for name, function in functions.items():
+                try:
+                    found[name] = observe(task, function, inputs)
+                except AnswerError:
+                    continue
+        return found
 
 
 class Fingerprints:
-    """Truth stored in fingerprints/TASK.npz: `case|leaf` for right answers, `case|mutant|leaf` for slips."""
+    """Truth stored in fingerprints/TASK.npz: `case|leaf` for right answers, `case|mutant|leaf` for slips.
+
+    `kinds` tells which of them are no arrays: {key: "tensor" or "none"}.
+    """
 
     def __init__(self, task_id, folder=FOLDER):
         path = Path(folder) / f"{task_id}.npz"
@@ -69,11 +100,12 @@ class Fingerprints:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
         self.messages = json.loads(str(arrays.pop("messages")))
+        kinds = json.loads(str(arrays.pop("kinds", "{}")))
         self.cases = {}
         for key, value in arrays.items():
             case, *mutant, leaf = key.split("|")
             expected, slips = self.cases.setdefault(case, ({}, {}))
-            (slips.setdefault(mutant[0], {}) if mutant else expected)[leaf] = plain(value)
+            (slips.setdefault(mutant[0], {}) if mutant else expected)[leaf] = plain(value, kinds.get(key))
 
     def truth(self, task, case, inputs):
         expected, slips = self.cases[case.name]
@@ -90,7 +122,9 @@ def observe(task, function, inputs):
 
 
 def widen(value):
-    """float32 arrays as float64, in nested containers."""
+    """float32 arrays and tensors as float64, in nested containers."""
+    if is_tensor(value):
+        return value.detach().double().requires_grad_(value.requires_grad) if is_float32(value) else value
     if isinstance(value, np.ndarray) and value.dtype == np.float32:
         return value.astype(np.float64)
     if isinstance(value, (tuple, list)):
@@ -101,7 +135,10 @@ def widen(value):
 
 
 def narrow(value, dtype):
-    """Arrays of floats in the dtype of the inputs."""
+    """Arrays and tensors of floats in the dtype of the inputs."""
+    if is_tensor(value):
+        torch = importlib.import_module("torch")
+        return value.to(getattr(torch, dtype.name)) if value.is_floating_point() else value
     return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
@@ -112,6 +149,8 @@ def common_dtype(value):
     def visit(item):
         if isinstance(item, np.ndarray) and item.dtype.kind == "f":
             found.add(item.dtype)
+        elif is_tensor(item) and item.is_floating_point():
+            found.add(np.dtype(str(item.dtype).removeprefix("torch.")))
         elif isinstance(item, (tuple, list)):
             for part in item:
                 visit(part)
@@ -122,6 +161,14 @@ def common_dtype(value):
     return np.result_type(*found) if found else np.dtype(np.float64)
 
 
-def plain(value):
-    """A stored value: 0-d arrays as Python numbers."""
+def is_float32(tensor):
+    return str(tensor.dtype) == "torch.float32"
+
+
+def plain(value, kind=None):
+    """A stored value: 0-d arrays as Python numbers, tensors and None by their kind."""
+    if kind == "none":
+        return None
+    if kind == "tensor":
+        return importlib.import_module("torch").from_numpy(value)
     return value.item() if value.ndim == 0 else value

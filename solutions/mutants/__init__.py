@@ -4,10 +4,11 @@ The examiner compares a wrong answer with them; where one gives the same numbers
 """
 
 import importlib
-import pkgutil
+from pathlib import Path
 
 _BANK = {}
-_SAME = {"backward-speed": "backward"}  # the same function, judged a second time
+# the same function, judged a second time
+_SAME = {"backward-speed": "backward", "batchnorm2d-speed": "batchnorm2d-backward", "train-speed": "train"}
 
 
 def mutant(task_id, says):
@@ -36,13 +37,17 @@ def mutant(task_id, says):
 
 
 def bank(task_id):
-    """The known slips of a task.
+    """The known slips of a task; those of `forward-train` stand in forward_train.py.
+
+    No other module is loaded: slips of the torch tasks import torch, which the NumPy notebooks do without.
 
     Returns
     -------
     dict
         Name of the slip -> (wrong implementation, message); empty for a task without any.
     """
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    return dict(_BANK.get(_SAME.get(task_id, task_id), {}))
+    task_id = _SAME.get(task_id, task_id)
+    module = task_id.replace("-", "_")
+    if (Path(__file__).parent / f"{module}.py").exists():
+        importlib.import_module(f"{__name__}.{module}")
+    return dict(_BANK.get(task_id, {}))

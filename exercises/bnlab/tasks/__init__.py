@@ -1,6 +1,7 @@
 """The graded tasks: what each asks for, its public cases and its hints.
 
-One module a notebook, with its name in NOTEBOOK and its tasks in TASKS; `find(task_id)` looks a task up.
+One module a notebook, with its name in NOTEBOOK and its tasks in TASKS; `find(task_id)` looks a task up. A module
+whose tasks need more than NumPy names it: LIBRARIES = ("torch",).
 Hidden cases live with the solutions, not here.
 """
 
@@ -57,11 +58,26 @@ class Task:
         Page of the book, with anchor: "06_transform.html#algorithm".
     observe : callable, optional
         (answer, inputs) -> result; by default the answer is called on the inputs.
+    driver : callable, optional
+        (function, inputs) -> result, a function at the top of a module of bnlab, in place of `observe`: it runs where
+        the answer lives (in the autograder: in the worker), for what a test cannot do from outside, such as following
+        a gradient through the answer. Its result is a claim and is compared like any other.
+    driver_of_many : callable, optional
+        (functions, inputs) -> list of results, None for one that raised: the driver for several trusted functions
+        at once, where starting it is what takes the time.
+    by_hand : bool
+        The answer may not hand the work to a library's normalization layer: a person looks where its source names one.
+    prepare : callable, optional
+        (answer, inputs) -> inputs as the answer is called on them: what cannot be stored, such as a generator.
+    tidy : callable, optional
+        What the answer returned -> result as the template describes it, where the task leaves a choice of types.
     remarks : tuple of callables, optional
         (inputs, expected, got) -> sentence or None, both dicts of leaves: what an identity tells about a wrong answer
         that no known slip explains.
     partial : bool
         Each leaf of the result earns its share of the points.
+    note : str
+        Said after a `check` that passes.
     """
 
     id: str
@@ -73,17 +89,27 @@ class Task:
     page: str
     options: tuple = ()
     observe: Callable = None
+    driver: Callable = None
+    driver_of_many: Callable = None
+    by_hand: bool = False
+    prepare: Callable = None
+    tidy: Callable = None
     remarks: tuple = field(default=())
     partial: bool = False
+    note: str = ""
 
     def __post_init__(self):
         if self.observe is None:
             object.__setattr__(self, "observe", self.call)
 
     def call(self, answer, inputs):
-        """answer(required by position, optional by keyword)."""
+        """answer(required by position, optional by keyword), or the driver at work with the answer."""
+        if self.driver:
+            return answer.drive(self.driver, inputs)
+        inputs = self.prepare(answer, inputs) if self.prepare else inputs
         options = {name: inputs[name] for name in self.options if name in inputs}
-        return answer(*(inputs[name] for name in self.parameters), **options)
+        value = answer(*(inputs[name] for name in self.parameters), **options)
+        return self.tidy(value) if self.tidy else value
 
     @property
     def link(self):
@@ -92,10 +118,21 @@ class Task:
 
 
 @functools.cache
+def modules():
+    """The modules with tasks, in the order of the notebooks."""
+    found = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    return sorted(found, key=lambda module: module.NOTEBOOK)
+
+
+@functools.cache
 def all_tasks():
     """Every task of the course, in the order of the notebooks: id -> Task."""
-    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    return {task.id: task for module in sorted(modules, key=lambda one: one.NOTEBOOK) for task in module.TASKS}
+    return {task.id: task for module in modules() for task in module.TASKS}
+
+
+def libraries(notebook):
+    """What the tasks of a notebook need beyond NumPy: ("torch",) or ()."""
+    return next((getattr(module, "LIBRARIES", ()) for module in modules() if notebook == module.NOTEBOOK), ())
 
 
 def find(task_id):
