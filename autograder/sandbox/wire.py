@@ -131,9 +131,13 @@ class Encoder:
             return ["f", value.hex()]
         if kind is str and len(value) <= MAX_TEXT:
             return ["s", value]
-        if kind in (tuple, list) and len(value) <= MAX_ITEMS:
-            return ["t" if kind is tuple else "l", [self.encode(item, depth + 1) for item in value]]
-        if kind is dict and len(value) <= MAX_ITEMS and all(type(key) is str and len(key) <= MAX_TEXT for key in value):
+        if isinstance(value, (tuple, list)) and len(value) <= MAX_ITEMS:  # a named tuple crosses as a tuple
+            return ["t" if isinstance(value, tuple) else "l", [self.encode(item, depth + 1) for item in value]]
+        if (
+            isinstance(value, dict)
+            and len(value) <= MAX_ITEMS
+            and all(type(key) is str and len(key) <= MAX_TEXT for key in value)
+        ):
             return ["d", [[key, self.encode(item, depth + 1)] for key, item in value.items()]]
         if kind is np.ndarray and value.dtype.name in DTYPES and value.dtype.isnative:
             return ["a", *self._array(value)]

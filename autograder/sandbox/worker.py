@@ -7,7 +7,6 @@ Requests (frames of wire.py, field "op"): cell, inspect, library, drive, call, g
 for timed calls.
 """
 
-import ast
 import builtins
 import importlib
 import inspect
@@ -18,7 +17,8 @@ import types
 
 import numpy as np
 import wire
-from bnlab.answers import ChangedArguments, changed_arguments, copy_arguments
+from bnlab.answers import ChangedArguments, changed_arguments, copy_arguments, parameters_of
+from bnlab.cells import run_cell
 
 MAX_MESSAGE = 500  # characters of a student's exception that go back
 
@@ -55,7 +55,7 @@ class Worker:
     def __init__(self, link):
         self.link = link
         self.module = types.ModuleType("__main__")
-        self.module.__dict__.update(__builtins__=builtins, get_ipython=Shell, display=print)
+        self.module.__dict__.update(__builtins__=builtins, display=print)
         sys.modules["__main__"] = self.module
         self.objects = {}
         self.staged = self.result = None
@@ -94,10 +94,7 @@ class Worker:
 
     # -- requests --------------------------------------------------------------------------------------------------
     def op_cell(self, header, payload):
-        name = f"<cell {header['name']}>"
-        source = plain_python(header["source"])
-        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
-        exec(compile(ast.parse(source, name), name, "exec"), self.module.__dict__)
+        run_cell(header["source"], self.module.__dict__, header["name"])
         return {}, []
 
     def op_inspect(self, header, payload):
@@ -105,11 +102,7 @@ class Worker:
         if found is Worker:
             return {"kind": "missing", "parameters": None}, []
         kind = "class" if inspect.isclass(found) else "function" if callable(found) else type(found).__name__
-        try:
-            parameters = list(inspect.signature(found).parameters)
-        except (TypeError, ValueError):
-            parameters = None
-        return {"kind": kind, "parameters": parameters}, []
+        return {"kind": kind, "parameters": parameters_of(found)}, []
 
     def target(self, header):
         return self.objects[header["handle"]] if "handle" in header else self.module.__dict__[header["name"]]
@@ -191,27 +184,6 @@ class Worker:
         missing = isinstance(error, NotImplementedError)
         kind = str(getattr(error, "answer_kind", "raised"))[:20]
         return {"type": name, "message": message, "line": line, "source": source, "missing": missing, "kind": kind}
-
-
-def plain_python(source):
-    """The cell with IPython's magics, shell commands and help requests replaced by `pass`, line numbers kept."""
-    try:
-        ast.parse(source)
-        return source
-    except (SyntaxError, ValueError):
-        lines = source.split("\n")
-    for i, line in enumerate(lines):
-        text = line.strip()
-        if text.startswith(("%", "!", "?")) or text.endswith("?"):
-            lines[i] = line[: len(line) - len(line.lstrip())] + "pass"
-    return "\n".join(lines)
-
-
-class Shell:
-    """What `get_ipython()` gives in a graded run: magics and shell commands do nothing."""
-
-    def __getattr__(self, name):
-        return lambda *args, **kwargs: None
 
 
 def serve(connection):

@@ -9,6 +9,7 @@ Over the socket come single bytes: b"F" with two file descriptors forks a worker
 kills and reaps one (answer: its wait status). Reaping is asked for, so that a pid is never reused under the referee.
 """
 
+import contextlib
 import importlib
 import os
 import signal
@@ -31,6 +32,8 @@ def preload(libraries=()):
     import numpy.testing  # noqa: F401
     import worker  # noqa: F401
 
+    with contextlib.suppress(ImportError):  # translates magics; loaded here, so that no worker waits for it
+        import IPython.core.inputtransformer2  # noqa: F401
     for library in libraries:
         importlib.import_module(library)
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from bnlab import __version__
+from bnlab.cells import run_cell
 from bnlab.overview import points_of, states, table
 
 SECONDS = 300  # for a whole notebook
@@ -76,24 +77,14 @@ def run(notebook, name):
     for number, cell in enumerate(notebook["cells"], start=1):
         if cell.get("cell_type") != "code":
             continue
-        source = plain_python(text_of(cell))
         try:
-            exec(compile(source, f"<cell {number}>", "exec"), namespace)
+            run_cell(text_of(cell), namespace, str(number))
         except NotImplementedError:
             pass
         except Exception as error:
             if type(error).__name__ != "CheckFailed":
                 raised.append(f"cell {number} raised {type(error).__name__}: {error}")
     return states(name, namespace), raised
-
-
-def plain_python(source):
-    """The cell without magics and shell commands."""
-    lines = [
-        line if line.lstrip()[:1] not in ("%", "!") else line[: len(line) - len(line.lstrip())] + "pass"
-        for line in source.split("\n")
-    ]
-    return "\n".join(lines)
 
 
 def check(path):

@@ -45,11 +45,8 @@ class LocalAnswer:
         self.name = name or getattr(function, "__name__", "your answer")
 
     def parameters(self):
-        """Names of the parameters, or None where Python cannot tell (builtins)."""
-        try:
-            return list(inspect.signature(self.function).parameters)
-        except (TypeError, ValueError):
-            return None
+        """Names of the parameters, or None where they cannot be told."""
+        return parameters_of(self.function)
 
     def kind(self):
         """What the name stands for: "function", "class", or the type's name for anything else."""
@@ -87,6 +84,16 @@ class LocalObject:
 
     def __call__(self, *args, **kwargs):
         return call_on_copies(self._instance, self._name, args, kwargs)
+
+
+def parameters_of(function):
+    """Names of a function's parameters; None for builtins and for wrappers that take `*args`."""
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
+    loose = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return None if any(one.kind in loose for one in found.values()) else list(found)
 
 
 def call_on_copies(function, name, args, kwargs):

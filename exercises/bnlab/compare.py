@@ -53,14 +53,14 @@ def flatten(value, template, name="the result"):
     if value is None:
         return {}, structure(wanted, "None", f"{name} is None; expected {wanted}. Is a `return` missing?")
     if isinstance(template, dict):
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             return {}, structure(wanted, describe(value), f"{name} is {describe(value)}; expected {wanted}.")
         missing = [key for key in template if key not in value]
         if missing:
             return {}, structure(wanted, f"keys {sorted(map(str, value))}", f"{name} lacks the key {missing[0]!r}.")
         pairs = [(value[key], part, key) for key, part in template.items()]
     else:
-        if type(value) not in (tuple, list) or len(value) != len(template):
+        if not isinstance(value, (tuple, list)) or len(value) != len(template):
             return {}, structure(wanted, describe(value), f"{name} is {describe(value)}; expected {wanted}.")
         pairs = [(item, part, part if isinstance(part, str) else "cache") for item, part in zip(value, template)]
     leaves = {}

@@ -160,8 +160,9 @@ def _diagnose(report, observations, messages, task):
     """Name the slips that explain the wrong leaves, the one that explains most first."""
     unexplained = {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
     failing = [seen for seen in observations if seen.gaps]
-    if failing and failing[0].gaps[0].kind == "type":
-        return  # what came is no array: its values say nothing
+    first = failing[0].gaps[0] if failing else None
+    if first and first.kind == "type" and failing[0].got[first.leaf] is not None:
+        return  # what came is no array: its values say nothing; nothing at all may be a known slip
     while unexplained:
         candidates = {name: _explained(name, observations, unexplained) for name in messages}
         best = max(candidates, key=lambda name: (len(candidates[name][0]), -candidates[name][1]), default=None)
@@ -205,6 +206,8 @@ def _alike(a, b, tolerance):
     a, b = as_array(a), as_array(b)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.shape != b.shape:
+            return False
+        if (a.dtype.kind == "f") != (b.dtype.kind == "f"):
             return False
         wide = tolerance or (1e-3 if b.dtype == np.float32 else 1e-6)
         try:

@@ -119,11 +119,6 @@ def four_over_lambda_max(features):
     return 4 / steepest(curvature(features))
 
 
-@mutant(TASK, says="You returned the limits of all directions. The largest eigenvalue decides: one number.")
-def all_directions(features):
-    return 2 / np.linalg.eigvalsh(curvature(features))
-
-
 @mutant(TASK, says="You returned the condition number, largest over smallest eigenvalue. It tells how slow it is.")
 def condition_number(features):
     return float(np.linalg.cond(curvature(features)))
