@@ -213,6 +213,8 @@ examine(
         Case("a batch in Fortran order", graph_inputs(12, 5, eps=0.1, layout="F")),
         Case("every second row of a larger array", graph_inputs(9, 4, layout="strided")),
         Case("10 samples around 1,000", graph_inputs(10, 3, eps=0.5, mean=1e3)),
+        Case("one feature, eps = 0", graph_inputs(9, 1, eps=0.0)),
+        Case("64 samples with 10 features, other numbers", graph_inputs(64, 10, eps=0.5)),
     ],
 )
 
@@ -316,6 +318,8 @@ examine(
         Case("16 samples with 5 features in float32", cache_inputs(16, 5, dtype=np.float32), 1e-3),
         Case("x_hat in Fortran order", cache_inputs(12, 5, eps=0.1, layout="F")),
         Case("x_hat as every second row of a larger array", cache_inputs(9, 4, layout="strided")),
+        Case("one feature", cache_inputs(9, 1)),
+        Case("64 samples with 10 features, other numbers", cache_inputs(64, 10)),
     ],
 )
 rng = np.random.default_rng(4)
@@ -470,6 +474,8 @@ examine(
         Case("a batch in Fortran order", eval_backward_inputs(12, 5, eps=0.1, layout="F")),
         Case("every second row of a larger array", eval_backward_inputs(9, 4, layout="strided")),
         Case("a single sample", eval_backward_inputs(1, 3, eps=0.5)),
+        Case("one feature, eps = 0", eval_backward_inputs(9, 1, eps=0.0)),
+        Case("64 samples with 10 features, other numbers", eval_backward_inputs(64, 10, eps=0.5)),
     ],
 )
 rng = np.random.default_rng(6)

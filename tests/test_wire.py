@@ -1,9 +1,11 @@
 """No byte sequence of a worker crashes a referee, and what is sent arrives as it was."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -83,8 +85,16 @@ json_like = st.recursive(
 tagged = st.recursive(
     json_like,
     lambda inner: (
-        st.tuples(st.sampled_from("nbifstldaghc"), inner).map(list)
+        st.tuples(st.sampled_from([*wire.TAGS, "take", "_class__", "_init__", ""]), inner).map(list)
         | st.tuples(st.sampled_from("adg"), inner, inner, inner).map(list)
+        | st.tuples(st.just("T"), inner, inner, inner, inner).map(list)
+        | st.tuples(
+            st.just("T"),
+            st.sampled_from(wire.DTYPES),
+            st.lists(st.integers(-3, 2**62), max_size=4),
+            st.sampled_from(wire.LAYOUTS),
+            st.booleans(),
+        ).map(list)
         | st.tuples(
             st.just("a"),
             st.sampled_from(wire.DTYPES),
@@ -133,3 +143,122 @@ def test_a_bomb_takes_no_memory():
         deep = ["l", [deep]]
     with pytest.raises(wire.WireError):
         wire.Decoder(b"").decode(json.loads(json.dumps(deep)))
+
+
+# -- torch tensors ----------------------------------------------------------------------------------------------------
+def tensors():
+    """Tensors of all dtypes that cross, with and without a gradient, in all layouts."""
+    names = st.sampled_from(wire.TENSOR_DTYPES)
+    shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+
+    def build(drawn):
+        array, grad, turned = drawn
+        tensor = torch.from_numpy(array.T.copy().T if turned else array.copy())
+        return tensor.requires_grad_(grad and tensor.is_floating_point())
+
+    arrays = names.flatmap(lambda name: hnp.arrays(name, shapes))
+    return st.tuples(arrays, st.booleans(), st.booleans()).map(build)
+
+
+@settings(max_examples=150, deadline=None)
+@given(tensors())
+def test_a_tensor_arrives_as_it_was_sent(tensor):
+    got = send([tensor])[0]
+    assert type(got) is torch.Tensor and got.is_leaf and got.grad is None
+    assert (got.dtype, got.shape, got.requires_grad) == (tensor.dtype, tensor.shape, tensor.requires_grad)
+    assert equal(got.detach().numpy(), tensor.detach().numpy())
+
+
+def test_layouts_of_tensors_survive():
+    x = torch.arange(12.0).reshape(4, 3)
+    strided = torch.zeros(8, 3)[::2]
+    for tensor in (x, x.T, strided, torch.ones(3, 1).expand(3, 4)):
+        got = send(tensor)
+        assert torch.equal(got, tensor) and got.is_contiguous() == tensor.is_contiguous()
+    assert send(x.T).stride() == x.T.stride() and send(strided).stride() == strided.stride()
+
+
+def test_a_graph_does_not_cross():
+    x = torch.ones(3, requires_grad=True)
+    got = send(2 * x)
+    assert got.requires_grad and got.grad_fn is None and torch.equal(got.detach(), torch.full((3,), 2.0))
+
+
+class Marked(torch.Tensor):
+    """A tensor with something of its own."""
+
+
+def test_other_tensors_do_not_cross():
+    for value in [
+        torch.nn.Parameter(torch.ones(2)),
+        torch.ones(2).as_subclass(Marked),
+        torch.ones(2, dtype=torch.bfloat16),
+        torch.ones(2, dtype=torch.complex64),
+        torch.eye(2).to_sparse(),
+        torch.empty(2, device="meta"),
+        torch.ones(2).float,
+        torch.float32,
+        torch.nn.Linear(2, 1),
+    ]:
+        with pytest.raises(TypeError):
+            send(value)
+
+
+def test_a_conjugate_view_is_no_trap():
+    value = torch.tensor([1 + 2j]).conj().imag  # real numbers with a sign that is not applied yet
+    assert value.is_neg() and send(value).tolist() == [-2.0]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        ["T"],
+        ["T", True],
+        ["T", "float32", [2], "C"],
+        ["T", "float32", [2], "C", 1],
+        ["T", "float32", [2], "C", None],
+        ["T", "float32", [3], "C", False],
+        ["T", "float32", [-1], "C", False],
+        ["T", "float32", [2**40, 0, 2**40], "C", False],
+        ["T", "float32", "2", "C", False],
+        ["T", "float32", [1] * 9, "C", False],
+        ["T", "float32", [2], "D", False],
+        ["T", "bfloat16", [2], "C", False],
+        ["T", "complex64", [2], "C", False],
+        ["T", "uint16", [2], "C", False],
+        ["T", "object", [1], "C", False],
+        ["T", ["float32"], [2], "C", False],
+        ["T", "int64", [1], "C", True],
+        ["T", "bool", [2], "C", True],
+        ["_class__", []],
+        ["take", 8],
+        ["unknown"],
+        [["T"], "float32", [2], "C", False],
+    ],
+)
+def test_a_forged_tensor_is_refused(node):
+    with pytest.raises(wire.WireError):
+        wire.Decoder(bytes(8)).decode(node)
+
+
+def test_without_torch_a_tensor_is_a_stand_in(monkeypatch):
+    node = ["T", "float32", [2], "C", False]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    got = wire.Decoder(bytes(8)).decode(node)
+    assert type(got) is wire.ForeignTensor and got.type_name == "torch tensor"
+    with pytest.raises(wire.WireError):
+        wire.Decoder(bytes(4)).decode(node)
+
+
+def test_the_wire_does_not_import_torch(run):
+    code = """
+import sys
+sys.path.insert(0, "autograder/sandbox")
+import numpy as np, wire
+encoder = wire.Encoder(None)
+node = encoder.encode([np.ones(2), 1.5, "text", None])
+wire.Decoder(bytes(16)).decode(node)
+wire.Decoder(bytes(16)).decode(["T", "float64", [2], "C", False])
+print("torch" in sys.modules)
+"""
+    assert run(sys.executable, "-c", code).stdout.strip() == "False"

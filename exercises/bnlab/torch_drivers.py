@@ -230,7 +230,7 @@ def drive_fold(function, inputs):
     seen = (
         y,
         kinds(folded),
-        any(part.training for part in folded.modules()),
+        bool(folded.training),
         plain(getattr(first, "weight", None)),
         plain(getattr(first, "bias", None)),
         "unchanged" if alike(model, untouched) else "changed",

@@ -135,7 +135,8 @@ def draw_percentiles(steps, lines):
     lines : dict
         Name of the network -> ndarray, shape (T, 3): 15th, 50th and 85th percentile.
     """
-    if "IPython" not in sys.modules:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    if shell is None or shell() is None:
         return
     import matplotlib.pyplot as plt
 

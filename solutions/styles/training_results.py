@@ -73,8 +73,7 @@ def with_arrays(results):
     good = []
     for place in order:
         losses = results[place][1]
-        with np.errstate(invalid="ignore"):
-            ends = losses[:, -10:].mean(axis=1) / losses[:, 0]
+        ends = losses[:, -10:].mean(axis=1) / losses[:, 0]
         good.append(bool(np.isfinite(losses).all() and ends.max() < 0.9))
     count = int(np.cumprod(good).sum())
     return rates[order][count - 1] if count else 0.0

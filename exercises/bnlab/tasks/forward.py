@@ -115,6 +115,7 @@ def drive_layer(answer, inputs):
     ys = [copy_arguments(layer(x)) for x in inputs["batches"]]
     seen += [ys[0], ys[-1], *stored(layer, "running_mean", "running_var")]
     layer.training = False
+    layer.gamma, layer.beta = -inputs["gamma"], inputs["beta"] + 1.0  # as a step of training would change them
     seen += [copy_arguments(layer(inputs["x_eval"])), *stored(layer, "running_mean", "running_var")]
     seen += stored(answer(features, **settings), "running_mean")
     return dict(zip(LAYER_LEAVES, seen))
