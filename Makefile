@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book serve release grade sample-class wheel student-zip lint clean help
+.PHONY: course test book serve release grade sample-class certify wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ grade: .venv/installed  ## grade the sample class into the gradebook
 
 sample-class: .venv/installed  ## write autograder/sample_class again from the solutions
 	@$(BIN)/python -m autograder.make_sample_class
+
+certify: .venv/installed  ## the whole certificate: 50 seeds, every slip, 200 races under load (an hour)
+	@$(BIN)/python -m autograder certify
 
 wheel: .venv/installed  ## build the wheel of bnlab into dist/
 	@$(BIN)/pip wheel -q --no-deps --wheel-dir dist .

@@ -760,3 +760,13 @@ for others in (32, 8, 2):
 #
 # You have normalization for images, and its relatives.
 # Next: [06 Inference](https://bn-course.github.io/bn-course/exercises/06_inference.html).
+
+# %% [markdown]
+# ## How far you are
+#
+# This cell checks every task on its public cases. Hidden tests add other sizes and edge cases, but no new demands.
+
+# %%
+from bnlab import progress
+
+progress("05_convolution", globals())

@@ -761,3 +761,13 @@ for r_max, d_max in ((1, 0), (1.5, 1), (2, 2), (3, 5)):
 #
 # You know what evaluation needs, and what to do where batches are too small or too special.
 # Next: [07 Training](https://bn-course.github.io/bn-course/exercises/07_training.html).
+
+# %% [markdown]
+# ## How far you are
+#
+# This cell checks every task on its public cases. Hidden tests add other sizes and edge cases, but no new demands.
+
+# %%
+from bnlab import progress
+
+progress("06_inference", globals())
