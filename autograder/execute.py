@@ -14,12 +14,10 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import __version__, course, submission
+from autograder import __version__, course, isolation, submission
 from autograder.referee import Referee, Verdict
 from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
-
-ISOLATION = "S0"  # a process of its own, no sandbox around it yet
 
 
 class Material:
@@ -61,7 +59,33 @@ def grader_version(name):
 @functools.cache
 def zygote(libraries=()):
     """This process's zygote with these libraries loaded, started at the first submission that needs it."""
-    return Zygote(libraries)
+    _zygotes[libraries] = Zygote(libraries)
+    return _zygotes[libraries]
+
+
+_zygotes = {}
+
+
+def close_zygotes():
+    """End this process's zygotes; the next submission starts new ones."""
+    for libraries in list(_zygotes):
+        _zygotes.pop(libraries).close()
+    zygote.cache_clear()
+
+
+@functools.cache
+def isolation_of(libraries=()):
+    """What the canaries found about this process's workers.
+
+    Raises
+    ------
+    CourseError
+        Where less than Landlock and seccomp hold, unless BN_ALLOW_UNSAFE is set.
+    """
+    found = isolation.inspect(zygote(libraries))
+    if found.tier in ("S0", "S1") and not os.environ.get("BN_ALLOW_UNSAFE"):
+        raise course.CourseError(f"{found}; grade elsewhere, or add --allow-unsafe (BN_ALLOW_UNSAFE=1 for nbgrader)")
+    return found
 
 
 def result_key(name, student, rebuilt):
@@ -123,6 +147,7 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
     if stored is not None:
         return {**stored, "repairs": rebuilt.repairs, "problem": problem}
     hold = material(name)
+    tier = isolation_of(hold.libraries).tier
     started = time.monotonic()
     if problem:
         verdicts, printed = unreadable_verdicts(hold.script, problem), {}
@@ -139,7 +164,7 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
         "version": hold.version,
         "problem": problem,
         "repairs": rebuilt.repairs,
-        "isolation": ISOLATION,
+        "isolation": tier,
         "seconds": round(time.monotonic() - started, 3),
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "printed": {cell: text for cell, text in printed.items() if text},

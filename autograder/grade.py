@@ -126,7 +126,7 @@ def _outcome(name, who, future):
         "assignment": name,
         "problem": reason,
         "repairs": [],
-        "isolation": execute.ISOLATION,
+        "isolation": "none",
         "seconds": 0.0,
         "verdicts": verdicts,
         "printed": {},

@@ -307,7 +307,7 @@ class Referee:
             report.problem += " That is too fast to be true: a person will look at it."
         if verdict == "failed":
             report.tested = "speed"
-            report.likely = "Count the passes over the arrays: each temporary costs one read and one write."
+            report.likely = task.hints[0]
         return report
 
     def _start_twin(self):

@@ -4,9 +4,11 @@ Everything that comes from a worker is a claim of the student's code. This modul
 into an AnswerError; no byte sequence of a worker may raise anything else, and none may make it wait past the deadline.
 """
 
+import json
 import os
 import selectors
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from bnlab.answers import AnswerError, changed_text, raised_text
 
+from autograder import isolation
 from autograder.sandbox import wire
 from autograder.sandbox.zygote import NUMBER
 
@@ -24,6 +27,7 @@ EXERCISES = Path(__file__).parent.parent / "exercises"
 CELL_SECONDS = 5.0  # CPU time of one cell of the notebook, or of all calls of one test cell
 PATIENCE = 4  # wall time allowed for each second of CPU time: a busy machine costs nobody a grade
 MAX_OUTPUT = 20_000  # bytes of printed output kept for one submission
+CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
 MAX_CALLBACKS = 200_000  # calls of the referee's functions in one call of the student's
 
 
@@ -48,6 +52,7 @@ class Zygote:
 
     def __init__(self, libraries=()):
         ours, theirs = socket.socketpair()
+        self.namespaces = isolation.namespaces()  # "" or why there are none
         self.home = tempfile.TemporaryDirectory(prefix="bn-zygote-")
         environment = {
             "PATH": os.defpath,
@@ -59,10 +64,15 @@ class Zygote:
             "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
             **{name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")},
         }
-        command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES)]
-        command += libraries
+        os.chmod(self.home.name, 0o711)
+        locks = json.dumps(isolation.locks(libraries))
+        command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES), locks]
         self.process = subprocess.Popen(
-            command, env=environment, pass_fds=[theirs.fileno()], cwd=self.home.name, stdin=subprocess.DEVNULL
+            isolation.wrapped([*command, *libraries], not self.namespaces),
+            env={**environment, "HOME": "/tmp"},
+            pass_fds=[theirs.fileno()],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
         )
         theirs.close()
         self.control = ours
@@ -111,9 +121,11 @@ class Worker:
         self.zygote = zygote
         self.link, theirs = socket.socketpair()
         self.output, writing = os.pipe()
-        self.pid = zygote.fork(theirs, writing)
+        self.link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.number = zygote.fork(theirs, writing)  # its pid in the zygote's namespace
         theirs.close()
         os.close(writing)
+        self.pid = self._greeting()
         self.link.setblocking(False)
         os.set_blocking(self.output, False)
         self.selector = selectors.DefaultSelector()
@@ -123,6 +135,21 @@ class Worker:
         self.deadline = self.cpu_deadline = 0.0
         self.where = "the set-up"
         self.callbacks = []
+
+    def _greeting(self):
+        """The worker's pid in our namespace, as the kernel gives it with the first byte that it sends."""
+        self.link.settimeout(20)
+        try:
+            hello, ancillary, _, _ = self.link.recvmsg(1, socket.CMSG_SPACE(CREDENTIALS.size))
+        except OSError:
+            hello, ancillary = b"", []
+        if not hello:
+            raise ZygoteEnded("a worker did not start; run the command again")
+        self.link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        found = [
+            data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS)
+        ]
+        return CREDENTIALS.unpack(found[0])[0]
 
     # -- deadlines -------------------------------------------------------------------------------------------------
     def allow(self, seconds, where):
@@ -162,7 +189,7 @@ class Worker:
         if not self.alive:
             return
         self._drain()
-        self.zygote.reap(self.pid)
+        self.zygote.reap(self.number)
         self._drain()
         self.selector.close()
         self.selector = None

@@ -3,14 +3,17 @@
 It may know: Python, NumPy, the student library bnlab. It must never see: tests, solutions, mutants, the gradebook.
 A worker forked from it starts in milliseconds and finds nothing of these in its memory.
 
-It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER [LIBRARY ...]`), so that the repository is not on
+It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER LOCKS [LIBRARY ...]`, LOCKS being the JSON arguments
+of jail.lock), so that the repository is not on
 its import path. The libraries are those that the tasks of a notebook declare (torch); without any there is NumPy alone.
 Over the socket come single bytes: b"F" with two file descriptors forks a worker on them (answer: its pid); b"R" + pid
 kills and reaps one (answer: its wait status). Reaping is asked for, so that a pid is never reused under the referee.
 """
 
 import contextlib
+import ctypes
 import importlib
+import json
 import os
 import signal
 import socket
@@ -27,18 +30,21 @@ def preload(libraries=()):
     An import starts no thread here (the environment says one thread), so that forking stays safe.
     """
     import bnlab  # noqa: F401
+    import jail  # noqa: F401
     import numpy  # noqa: F401
     import numpy.random  # noqa: F401
     import numpy.testing  # noqa: F401
     import worker  # noqa: F401
 
+    with contextlib.suppress(ImportError, OSError, RuntimeError):
+        import pyseccomp  # noqa: F401
     with contextlib.suppress(ImportError):  # translates magics; loaded here, so that no worker waits for it
         import IPython.core.inputtransformer2  # noqa: F401
     for library in libraries:
         importlib.import_module(library)
 
 
-def serve(control):
+def serve(control, locks):
     """Fork and reap until the other end closes."""
     scratch = {}
     while True:
@@ -53,7 +59,7 @@ def serve(control):
             pid = os.fork()
             if pid == 0:
                 control.close()
-                become_worker(*descriptors, home)
+                become_worker(*descriptors, home, locks)
             scratch[pid] = home
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -77,12 +83,34 @@ def reap(pid, scratch):
         except OSError:
             pass
     _, status = os.waitpid(pid, 0)
+    end_orphans(scratch)
     shutil.rmtree(scratch.pop(pid), ignore_errors=True)
     return status
 
 
-def become_worker(link, output, home):
+def end_orphans(workers):
+    """Kill what a worker left running: it became our child when its parent died."""
+    for _ in range(100):
+        orphans = [child for child in children() if child not in workers]
+        if not orphans:
+            return
+        for orphan in orphans:
+            os.kill(orphan, signal.SIGKILL)
+            os.waitpid(orphan, 0)
+
+
+def children():
+    """The pids of our children; empty where /proc does not tell."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
+def become_worker(link, output, home, locks):
     """In the child: own session, throw-away home and folder, output to the pipe, then the worker's loop."""
+    import jail
     import worker
 
     try:
@@ -99,7 +127,9 @@ def become_worker(link, output, home):
         sys.stdin = open(0, closefd=False)
         sys.stdout = open(1, "w", buffering=1, closefd=False, errors="replace")
         sys.stderr = open(2, "w", buffering=1, closefd=False, errors="replace")
-        worker.serve(socket.socket(fileno=link))
+        connection = socket.socket(fileno=link)
+        connection.sendall(b"!")  # the kernel adds the pid as the referee sees it
+        worker.serve(connection, jail.lock(home, **locks))
     finally:
         os._exit(0)
 
@@ -107,7 +137,9 @@ def become_worker(link, output, home):
 if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:0] = [sys.argv[2], here]
-    preload(sys.argv[3:])
+    preload(sys.argv[4:])
     sys.path.remove(here)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans come to us
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[3]))

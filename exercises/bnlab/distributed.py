@@ -24,7 +24,7 @@ from datetime import timedelta
 
 from bnlab.answers import ChangedArguments
 
-TIMEOUT = 10.0  # seconds until processes that wait for one another are given up
+TIMEOUT = 8.0  # seconds until processes that wait for one another are given up
 LOST_PEER = ("RuntimeError", "DistBackendError", "DistNetworkError", "ended")  # what a process says when another left
 
 

@@ -94,7 +94,7 @@ class ScaleShift(Layer):
 
     def __init__(self, num_features):
         super().__init__()
-        self.params = {"gamma": np.ones(num_features), "beta": np.zeros(num_features)}
+        self.params.update(gamma=np.ones(num_features), beta=np.zeros(num_features))
 
     def forward(self, x):
         self.x = x

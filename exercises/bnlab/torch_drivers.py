@@ -10,7 +10,7 @@ import re
 from bnlab.answers import ChangedArguments, copy_array, same
 from bnlab.compare import describe
 
-GRADING_SECONDS = 8.0  # for the processes of one case, which need a tenth of a second
+GRADING_SECONDS = 5.0  # for the processes of one case, which need a tenth of a second
 
 
 def plain(value):

@@ -422,10 +422,9 @@ def probed(model):
 
 
 @style("fold-model")
-@torch.no_grad()
 def by_name(model):
     """Walks over the names of all modules and finds each normalization's predecessor."""
-    folded = copy.deepcopy(model).eval()
+    folded = copy.deepcopy(model).eval().requires_grad_(False)
     for path, part in list(folded.named_modules()):
         if not isinstance(part, nn.Sequential):
             continue
@@ -439,7 +438,7 @@ def by_name(model):
                 beta = norm.bias if norm.affine else torch.zeros_like(norm.running_var)
                 scale = gamma * (norm.running_var + norm.eps).rsqrt()
                 if layer.bias is None:
-                    layer.bias = nn.Parameter(torch.zeros_like(scale))
+                    layer.bias = nn.Parameter(torch.zeros_like(scale), requires_grad=False)
                 layer.bias.copy_(scale * (layer.bias - norm.running_mean) + beta)
                 layer.weight.copy_((layer.weight.transpose(0, -1) * scale).transpose(0, -1))
                 folded.set_submodule(f"{path}.{following}".lstrip("."), nn.Identity())

@@ -74,7 +74,7 @@ BUILD_LEAVES = (
 # -- train ------------------------------------------------------------------------------------------------------------
 def train_inputs(
     sizes, activation="ReLU", *, batchnorm=True, dropout=None, n=40, steps=20, batch_size=8, lr=0.3, dtype=np.float64,
-    layout="C",
+    layout="C", held_out=60,
 ):  # fmt: skip
     """Inputs of `train`: rng -> {"parts", "data", "lr", "steps", "batch_size", "seed"}.
 
@@ -84,14 +84,14 @@ def train_inputs(
         Whether a ScaleShift stands where batch normalization would.
     dropout : float, optional
         Rate of a dropout before the last layer, which behaves differently in training and in evaluation.
-    n : int
-        Images to train on; 60 are held out.
+    n, held_out : int
+        Images to train on, and images to measure the accuracy on.
     """
 
     def inputs(rng):
         directions = rng.normal(size=(sizes[0], sizes[-1]))
-        x = rng.normal(size=(n + 60, sizes[0])).astype(dtype)
-        y = np.argmax(x @ directions + 0.5 * rng.normal(size=(n + 60, sizes[-1])), axis=1)
+        x = rng.normal(size=(n + held_out, sizes[0])).astype(dtype)
+        y = np.argmax(x @ directions + 0.5 * rng.normal(size=(len(x), sizes[-1])), axis=1)
         x_train = strided(x[:n]) if layout == "strided" else np.asfortranarray(x[:n]) if layout == "F" else x[:n]
         return {
             "parts": random_parts(rng, sizes, activation, batchnorm, dropout, dtype),

@@ -27,11 +27,9 @@ def history_inputs(accuracy, target, every=10):
 
 
 def observe_steps(answer, inputs):
-    """The number of steps; None as the word, for what is stored with a check has to be a number or a text."""
+    """The number of steps; NumPy's integers are as good as Python's."""
     steps = STEPS.call(answer, inputs)
-    if isinstance(steps, np.integer):
-        return int(steps)
-    return "None" if steps is None else steps
+    return int(steps) if isinstance(steps, np.integer) else steps
 
 
 # -- largest_stable_lr ------------------------------------------------------------------------------------------------
@@ -79,12 +77,6 @@ def sweep_inputs(*kinds_of_rate, order=None):
     return inputs
 
 
-def observe_lr(answer, inputs):
-    """The learning rate; None as the word."""
-    rate = LR.call(answer, inputs)
-    return "None" if rate is None else rate
-
-
 # -- bootstrap_interval -----------------------------------------------------------------------------------------------
 def interval_inputs(n, *, level=None, mean=0.1, std=0.05, dtype=np.float64):
     """Inputs of `bootstrap_interval`: rng -> {"values", "seed", "other"} and "level" unless it is None.
@@ -129,7 +121,7 @@ INTERVAL_LEAVES = (
     "the same generator gives the same interval",
     "another generator gives another interval",
 )
-BOOTSTRAP_TOLERANCE = 0.1
+BOOTSTRAP_TOLERANCE = 0.15  # four standard deviations of the difference of two right answers, and more
 
 STEPS = Task(
     id="steps-to-accuracy",
@@ -157,7 +149,6 @@ LR = Task(
     answer="largest_stable_lr",
     parameters=("results",),
     returns="the learning rate",
-    observe=observe_lr,
     cases=(
         Case(
             "stable up to 0.1, then one seed in three diverges", sweep_inputs(*["good good good"] * 3, "good nan good")

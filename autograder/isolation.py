@@ -1,0 +1,252 @@
+"""What stands between student code and this machine, and the proof that it holds.
+
+Around the zygote, and so around every worker: bubblewrap with namespaces of their own, a read-only view of Python and
+the student library, no network, no /proc; root gives up its rights for a user that owns nothing. In each worker:
+resource limits, Landlock, seccomp (sandbox/jail.py). What the system does not offer is left out; then a throw-away
+worker tries what must be impossible, and the tier is what these canaries show:
+
+    S3  namespaces, Landlock and seccomp        S2  Landlock and seccomp
+    S1  a user of its own                       S0  none of it
+"""
+
+import functools
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+SANDBOX = Path(__file__).parent / "sandbox"
+EXERCISES = Path(__file__).parent.parent / "exercises"
+MEMORY, MEMORY_TORCH = 4 << 30, 16 << 30  # bytes of address space of a worker
+SCRATCH = 512 << 20  # bytes of the memory file system that all workers of a zygote write to
+FIRST_USER, USERS = 61184, 4000  # ids that Linux keeps for services that come and go
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
+DETAILS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime", "/etc/alternatives", "/sys/devices/system/cpu")
+CURES = {
+    "namespaces": "install bubblewrap, and allow unprivileged user namespaces",
+    "landlock": "needs Linux 5.13 or later with Landlock enabled",
+    "seccomp": "pip install pyseccomp, and install libseccomp2",
+}
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What was found on this machine.
+
+    tier : "S3" | "S2" | "S1" | "S0"
+    missing : dict
+        layer -> why it is not there.
+    escaped : tuple of str
+        Forbidden acts that succeeded.
+    """
+
+    tier: str
+    missing: dict
+    escaped: tuple
+
+    def __str__(self):
+        layers = {
+            "S3": "namespaces, Landlock, seccomp",
+            "S2": "Landlock, seccomp",
+            "S1": "a user of its own",
+            "S0": "none",
+        }
+        text = f"isolation {self.tier}: {layers[self.tier]}"
+        lacks = [
+            f"no {layer} ({why}; {CURES.get(layer, 'see autograder/README.md')})" for layer, why in self.missing.items()
+        ]
+        breaches = [f"student code could {act}" for act in self.escaped]
+        return "; ".join([text, *lacks, *breaches])
+
+
+def python_folders():
+    """Folders that a worker needs to run Python with the course's libraries."""
+    places = {sys.prefix, sys.base_prefix, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))}
+    places.add(str(Path(sys.executable).resolve().parent.parent))
+    return sorted(str(place) for place in places if Path(place).is_dir())
+
+
+def locks(libraries):
+    """The arguments of jail.lock for workers with these libraries.
+
+    torch needs more address space, and its processes talk over the loopback of their own network namespace.
+    """
+    torch = "torch" in libraries
+    return {"readable": readable(), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
+
+
+def readable():
+    """Everything that a worker may read."""
+    return [*SYSTEM, *DETAILS, *python_folders(), str(SANDBOX), str(EXERCISES / "bnlab"), "/dev/urandom"]
+
+
+def wrapped(command, namespaces):
+    """The zygote's command inside its namespaces.
+
+    Parameters
+    ----------
+    command : list of str
+    namespaces : bool
+        False leaves the command as it is, but for the user.
+    """
+    as_root = os.geteuid() == 0
+    user = str(FIRST_USER + os.getpid() % USERS)
+    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"] if as_root else []
+    if not namespaces:
+        return [*drop, *command]
+    wrap = [
+        "bwrap",
+        "--unshare-pid",
+        "--proc",
+        "/proc",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--die-with-parent",
+    ]
+    wrap += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else ["--unshare-user"]
+    for folder in SYSTEM:
+        if os.path.islink(folder):
+            wrap += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            wrap += ["--ro-bind", folder, folder]
+    wrap += ["--dev", "/dev", "--size", str(SCRATCH), "--tmpfs", "/tmp"]
+    if as_root:
+        wrap += ["--chmod", "1777", "/tmp"]
+    places = [*DETAILS, *python_folders(), str(SANDBOX), str(EXERCISES / "bnlab")]
+    places = [place for place in places if not place.startswith(("/usr/", "/lib/")) and os.path.exists(place)]
+    parents = {str(parent) for place in places for parent in Path(place).parents} - {"/", "/tmp", "/dev"}
+    for parent in sorted(parents):
+        wrap += ["--perms", "0755", "--dir", parent]  # bubblewrap makes them its user's alone
+    for place in places:
+        wrap += ["--ro-bind", place, place]
+    return [*wrap, "--chdir", "/tmp", "--", *drop, *command]
+
+
+@functools.cache
+def namespaces():
+    """ "" where bubblewrap can start Python here, or why not."""
+    if sys.platform != "linux":
+        return f"{sys.platform} has none"
+    if shutil.which("bwrap") is None:
+        return "bubblewrap is not installed"
+    probe = wrapped([sys.executable, "-I", "-c", "import numpy"], True)
+    done = subprocess.run(probe, capture_output=True, text=True, cwd="/", timeout=60)
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["bubblewrap fails"])[-1][:200]
+
+
+CANARY = """
+def canaries(secret, outside, tcp, udp):
+    import os, signal, socket
+
+    def read():
+        open(secret).read()
+
+    def write():
+        open(outside, "w").write("x")
+
+    def connect():
+        socket.create_connection(("127.0.0.1", tcp), timeout=2).close()
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+            line.sendto(b"x", ("127.0.0.1", udp))
+
+    def signal_parent():
+        os.kill(os.getppid(), 0)
+
+    def environment():
+        open(f"/proc/{os.getppid()}/environ", "rb").read(1)
+
+    def spawn():
+        children = []
+        try:
+            for _ in range(65):
+                pid = os.fork()
+                if pid == 0:
+                    signal.pause()
+                children.append(pid)
+        finally:
+            os._bn_children = children
+
+    def allocate():
+        len(bytearray(20 << 30))
+
+    acts = {
+        "read a file of yours": read,
+        "write outside its folder": write,
+        "open a TCP connection": connect,
+        "send by UDP": send,
+        "signal another process": signal_parent,
+        "read another process's environment": environment,
+        "start 65 processes": spawn,
+        "take 20 GB of memory": allocate,
+    }
+    done = []
+    for name, act in acts.items():
+        try:
+            act()
+            done.append(name)
+        except BaseException:
+            pass
+    return done
+"""
+
+
+def inspect(zygote):
+    """Let the canaries out and see.
+
+    Parameters
+    ----------
+    zygote : autograder.remote.Zygote
+
+    Returns
+    -------
+    Isolation
+    """
+    from autograder.remote import Worker
+
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        os.chmod(folder, 0o777)
+        secret = Path(folder, "secret")
+        secret.write_text("x")
+        secret.chmod(0o644)
+        for line in (tcp, udp):
+            line.bind(("127.0.0.1", 0))
+        tcp.listen()
+        worker = Worker(zygote)
+        try:
+            worker.allow(20, "the canaries")
+            layers = dict(worker.value("the layers", {"op": "layers"}))
+            worker.run_cell("canaries", CANARY)
+            ports = [tcp.getsockname()[1], udp.getsockname()[1]]
+            arguments = [str(secret), str(Path(folder, "outside")), *ports]
+            call = {"op": "call", "name": "canaries"}
+            escaped = worker.value("the canaries", call, {"args": arguments, "kwargs": {}})
+        finally:
+            worker.close()
+        # a network namespace has a loopback of its own: what counts is what arrives here
+        arrived = {"open a TCP connection": _readable(tcp), "send by UDP": _readable(udp)}
+        escaped = tuple(act for act in escaped if arrived.get(act, True))
+    missing = {layer: why for layer, why in {"namespaces": zygote.namespaces, **layers}.items() if why}
+    return Isolation(tier(missing, escaped), missing, escaped)
+
+
+def _readable(line):
+    return bool(select.select([line], [], [], 0)[0])
+
+
+def tier(missing, escaped):
+    """The tier that layers and canaries add up to."""
+    if not escaped and not missing:
+        return "S3"
+    if not escaped and not {"landlock", "seccomp", "limits"} & set(missing):
+        return "S2"
+    return "S1" if os.geteuid() == 0 else "S0"

@@ -1,0 +1,137 @@
+"""The worker's own locks: resource limits, Landlock, seccomp. Taken after the fork, before the first student cell.
+
+Each is a layer of its own; what the system does not offer is left out and reported, and the canaries of
+autograder/isolation.py show what the layers together are worth. Locks are one-way: no code in the worker can undo them.
+"""
+
+import ctypes
+import os
+import resource
+import struct
+
+LIMITS = {
+    "RLIMIT_NPROC": 64,  # processes and threads of this user; the kernel ignores it for root
+    "RLIMIT_FSIZE": 64 << 20,  # bytes of one file
+    "RLIMIT_NOFILE": 256,
+    "RLIMIT_CORE": 0,
+    "RLIMIT_CPU": 600,  # seconds, in case the referee is gone
+}
+
+# Landlock: system calls of Linux on all architectures, and the rights of ABI 1 (see landlock(7)).
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
+WRITES_BY_ABI = {1: 0x1FF0, 2: 0x2000, 3: 0x4000, 5: 0x8000}  # make, remove; refer; truncate; ioctl
+NETWORK = 3  # bind and connect by TCP, ABI 4
+SCOPES = 3  # abstract sockets and signals, ABI 6
+
+DENIED = (
+    "ptrace process_vm_readv process_vm_writev pidfd_open pidfd_getfd pidfd_send_signal process_madvise kcmp "
+    "mount umount2 pivot_root chroot unshare setns bpf perf_event_open userfaultfd keyctl add_key request_key "
+    "open_by_handle_at name_to_handle_at init_module finit_module delete_module kexec_load reboot swapon swapoff "
+    "io_uring_setup io_uring_enter io_uring_register rt_sigqueueinfo rt_tgsigqueueinfo"
+).split()
+
+
+def lock(home, readable, memory, network=False):
+    """Take all locks that this system offers.
+
+    Parameters
+    ----------
+    home : str
+        The only folder that may be written.
+    readable : list of str
+        Folders and files that may be read and executed.
+    memory : int
+        Bytes of address space.
+    network : bool
+        Leave sockets alone: for tasks that connect processes over the loopback of a network namespace of their own.
+
+    Returns
+    -------
+    dict
+        layer -> "" where it holds, or why it does not.
+    """
+    held, scoped = {}, []
+    for name, take in (
+        ("limits", lambda: limit(memory)),
+        ("landlock", lambda: scoped.append(landlock(home, readable, network))),
+        ("seccomp", lambda: seccomp(network, any(scoped))),
+    ):
+        try:
+            take()
+            held[name] = ""
+        except Exception as error:
+            held[name] = f"{type(error).__name__}: {error}"[:200]
+    return held
+
+
+def limit(memory):
+    """Resource limits, soft and hard."""
+    for name, value in {**LIMITS, "RLIMIT_AS": memory}.items():
+        _, hard = resource.getrlimit(getattr(resource, name))
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def landlock(home, readable, network=False):
+    """Files: read `readable`, write `home` alone. TCP: none. Signals: to the worker's own processes alone.
+
+    Returns
+    -------
+    bool
+        Whether this kernel can keep signals in.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(number, *arguments):
+        result = libc.syscall(number, *arguments)
+        if result < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return result
+
+    abi = call(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    reads = EXECUTE | READ_FILE | READ_DIR
+    handled = reads | WRITE_FILE
+    for version, rights in WRITES_BY_ABI.items():
+        handled |= rights if abi >= version else 0
+    fields = [handled, NETWORK if abi >= 4 and not network else 0, SCOPES if abi >= 6 else 0]
+    attributes = struct.pack("QQQ"[: 1 + (abi >= 4) + (abi >= 6)], *fields[: 1 + (abi >= 4) + (abi >= 6)])
+    ruleset = call(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
+    for path, rights in [*((path, reads) for path in readable), (home, handled), ("/dev/null", READ_FILE | WRITE_FILE)]:
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue
+        if not os.path.isdir(path):
+            rights &= EXECUTE | READ_FILE | WRITE_FILE
+        call(
+            ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), struct.pack("=QI", rights, descriptor), ctypes.c_uint32(0)
+        )
+        os.close(descriptor)
+    if libc.prctl(38, 1, 0, 0, 0):  # PR_SET_NO_NEW_PRIVS
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    call(RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+    os.close(ruleset)
+    return abi >= 6
+
+
+def seccomp(network=False, scoped=False):
+    """System calls: local sockets only, no look into other processes, no signals unless Landlock keeps them in."""
+    import errno
+
+    import pyseccomp as sc
+
+    rules = sc.SyscallFilter(sc.ALLOW)
+    deny = sc.ERRNO(errno.EPERM)
+    for name in DENIED:
+        try:
+            rules.add_rule(deny, name)
+        except (RuntimeError, ValueError, OSError):
+            continue  # not a system call of this architecture
+    if not network:
+        rules.add_rule(deny, "socket", sc.Arg(0, sc.NE, 1))  # AF_UNIX
+    if not scoped:
+        for name in ("kill", "tgkill"):
+            rules.add_rule(deny, name, sc.Arg(0, sc.NE, os.getpid()))
+        rules.add_rule(deny, "tkill")
+    rules.load()

@@ -1,0 +1,114 @@
+"""Student code is locked in: shown by canaries, and by answers that try to get out."""
+
+import os
+import shutil
+import sys
+import time
+
+import pytest
+
+from autograder import course, execute, isolation
+from autograder.certify import Bench
+
+FULL = isolation.namespaces() == ""
+if not FULL and not os.environ.get("CI"):
+    pytest.skip(f"no namespaces here: {isolation.namespaces()}", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    os.environ["BN_COURSE"] = str(tmp_path_factory.mktemp("course"))
+    yield Bench("03_forward")
+    del os.environ["BN_COURSE"]
+
+
+@pytest.mark.parametrize("libraries", [(), execute.material("08_pytorch").libraries], ids=["numpy", "torch"])
+def test_canaries_find_no_way_out(libraries, tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    found = execute.isolation_of(libraries)
+    assert (found.tier, found.missing, found.escaped) == ("S3", {}, ())
+
+
+def test_tiers_follow_from_what_is_missing():
+    assert isolation.tier({}, ()) == "S3"
+    assert isolation.tier({"namespaces": "none"}, ()) == "S2"
+    assert isolation.tier({"namespaces": "none", "seccomp": "none"}, ()) in ("S0", "S1")
+    assert isolation.tier({}, ("send by UDP",)) in ("S0", "S1")
+
+
+def verdict_of(bench, source):
+    cell = bench.script.cell("batch-statistics-test")
+    (verdict,) = bench.verdicts(cell, {"batch-statistics": source}, ["attacker"])
+    return verdict
+
+
+HEAD = "import os, sys, socket, subprocess, signal, time\nimport numpy as np\n"
+RIGHT = "def batch_statistics(x):\n    return x.mean(axis=0), ((x - x.mean(axis=0)) ** 2).mean(axis=0)\n"
+ATTEMPTS = {
+    "reads the solutions": f"open({str(course.SOLUTIONS / '03_forward.py')!r}).read()",
+    "lists the repository": f"assert os.listdir({str(course.REPOSITORY)!r} + '/solutions')",
+    "reads the gradebook": f"open({str(course.REPOSITORY / 'autograder' / 'course' / 'gradebook.db')!r}, 'rb').read()",
+    "reads a home": f"os.listdir({os.path.expanduser('~')!r}); open({os.path.expanduser('~/.bashrc')!r}).read()",
+    "writes into bnlab": f"open({str(course.EXERCISES / 'bnlab' / 'checking.py')!r}, 'a').write('#')",
+    "imports the grader": "import autograder.referee",
+    "looks into the parent": "open(f'/proc/{os.getppid()}/environ').read()",
+    "signals the parent": "os.kill(os.getppid(), signal.SIGSTOP)",
+    "connects": "socket.create_connection(('127.0.0.1', 22), timeout=1)",
+    "runs a shell": "assert subprocess.run(['sh', '-c', 'cat /etc/shadow'], check=True)",
+    "takes memory": "np.ones(1 << 33)",
+    "fills the disk": "open('big', 'wb').write(b'0' * (200 << 20))",
+}
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_an_attempt_fails_and_costs_nothing_else(bench, name):
+    """The forbidden act raises in the student's own cell; the right answer beside it still counts."""
+    attempt = f"try:\n    {ATTEMPTS[name]}\nexcept BaseException:\n    print('stopped')\nelse:\n    print('ESCAPED')\n"
+    source = f"{HEAD}{RIGHT}\n{attempt}"
+    verdict = verdict_of(bench, source)
+    assert verdict.verdict == "passed", verdict.message
+    assert "ESCAPED" not in bench.referee.session.printed["batch-statistics"]
+
+
+def test_a_daemon_does_not_outlive_its_worker(bench):
+    daemon = "    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\n    os._exit(0)\nos.wait()\n"
+    source = f"{HEAD}{RIGHT}\nif os.fork() == 0:\n{daemon}"
+    assert verdict_of(bench, source).verdict == "passed"
+    zygote = execute.zygote()
+    time.sleep(0.2)
+    tree = children_of(zygote.process.pid)
+    assert len(tree) <= 2, f"left running: {tree}"
+
+
+def children_of(pid):
+    """All processes below a process."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as file:
+                    parent = int(file.read().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found += [int(name), *children_of(int(name))]
+    return found
+
+
+def test_student_code_is_not_root(bench):
+    source = f"{HEAD}{RIGHT}\nprint('uid', os.getuid())\n"
+    verdict_of(bench, source)
+    assert "uid 0" not in bench.referee.session.printed["batch-statistics"].split("\n")
+
+
+def test_an_unsafe_machine_is_refused(run, tmp_path):
+    """Without any layer `grade` stops with the cure; --allow-unsafe goes on."""
+    code = (
+        "import sys; from autograder import isolation, __main__\n"
+        "isolation.inspect = lambda zygote: isolation.Isolation('S0', {'landlock': 'not here'}, ('send by UDP',))\n"
+        "sys.exit(__main__.main(sys.argv[1:]))"
+    )
+    arguments = ["grade", "03_forward", "--submissions", "autograder/sample_class", "--student", "empty"]
+    done = run(sys.executable, "-c", code, *arguments, env={"BN_COURSE": str(tmp_path)})
+    assert done.returncode == 1 and "--allow-unsafe" in done.stderr and "needs Linux 5.13" in done.stderr
+    assert shutil.which("bwrap") is None or "isolation S0" in done.stderr
