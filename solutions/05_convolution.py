@@ -132,7 +132,12 @@ examine(
         Case("every second image of a larger array", image_inputs((5, 4, 2, 3), layout="strided")),
         Case("a constant channel", image_inputs((4, 3, 2, 5), constant=3.0)),
         Case("a constant channel in float32", image_inputs((4, 3, 2, 5), constant=-2.0, dtype=np.float32)),
-        Case("images around 10,000 in float32", image_inputs((4, 3, 5, 6), mean=1e4, dtype=np.float32), 1e-2, ONE_PASS),
+        Case(
+            "other images around 10,000 in float32",
+            image_inputs((4, 3, 5, 6), mean=1e4, dtype=np.float32),
+            1e-2,
+            ONE_PASS,
+        ),
         Case("images around 1,000,000", image_inputs((3, 2, 4, 5), mean=1e6), 1e-6, ONE_PASS),
     ],
 )
@@ -690,7 +695,7 @@ examine(
         Case("every second image of a larger array", image_inputs((5, 4, 2, 3), groups=2, layout="strided")),
         Case("a constant channel as a group of its own", image_inputs((4, 3, 2, 5), groups=3, constant=3.0)),
         Case(
-            "images around 10,000 in float32",
+            "other images around 10,000 in float32",
             image_inputs((2, 6, 5, 4), groups=3, mean=1e4, dtype=np.float32),
             1e-2,
             ONE_PASS,
