@@ -629,3 +629,13 @@ for name, values in versions.items():
 # [notebook 02](https://bn-course.github.io/bn-course/exercises/02_internal_covariate_shift.html).
 #
 # </details>
+
+# %% [markdown]
+# ## How far you are
+#
+# This cell checks every task on its public cases. Hidden tests add other sizes and edge cases, but no new demands.
+
+# %%
+from bnlab import progress
+
+progress("01_covariate_shift", globals())

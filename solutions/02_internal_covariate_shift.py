@@ -468,3 +468,13 @@ for activation in ("relu", "sigmoid"):
 # - "Batch normalization reduces the shift, therefore it works" without a number against it: at most 6 points.
 # === END MARK SCHEME ===
 # ### END SOLUTION
+
+# %% [markdown]
+# ## How far you are
+#
+# This cell checks every task on its public cases. Hidden tests add other sizes and edge cases, but no new demands.
+
+# %%
+from bnlab import progress
+
+progress("02_internal_covariate_shift", globals())

@@ -135,6 +135,31 @@ examine(
         ),
     ],
 )
+# Used as a checker, the student's gradient accepts right backward passes and refuses wrong ones.
+sys.path.append(".")
+from solutions.mutants import bank
+from solutions.styles import styles
+
+rng = np.random.default_rng(11)
+x, dy, gamma = rng.normal(1, 2, size=(7, 3)), rng.normal(size=(7, 3)), rng.uniform(0.5, 2, size=3)
+inv_std = 1 / np.sqrt(x.var(axis=0) + 0.5)
+cache = ((x - x.mean(axis=0)) * inv_std, inv_std, gamma)
+measured = numerical_gradient(lambda a: gamma * (a - a.mean(axis=0)) / np.sqrt(a.var(axis=0) + 0.5), x, dy)
+for right in ("einsum_backward", "node_by_node"):
+    dx = styles("backward")[right](dy, cache)[0]
+    assert np.allclose(measured, dx, rtol=1e-5, atol=1e-7), "as a checker, your gradient refuses a right backward pass"
+for wrong in (
+    "gamma_missing",
+    "mean_path_missing",
+    "variance_path_missing",
+    "mean_and_variance_paths_missing",
+    "one_over_n_missing",
+    "n_minus_one",
+    "sign_flipped",
+    "inv_std_squared",
+):
+    dx = bank("backward")[wrong][0](dy, cache)[0]
+    assert not np.allclose(measured, dx, rtol=1e-3, atol=1e-5), "as a checker, your gradient accepts a wrong one"
 ### END HIDDEN TESTS
 
 # %% [markdown]
