@@ -58,7 +58,7 @@ def write(task, references, folder=FOLDER):
         arrays["kinds"] = np.array(json.dumps(kinds))
     path = Path(folder) / f"{task.id}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, **dict(sorted(arrays.items())))
     return path
 
 
