@@ -10,10 +10,11 @@ import multiprocessing
 import os
 from dataclasses import dataclass, field
 
-from autograder import course, execute
+from autograder import execute
 from autograder.make_sample_class import solved, written_by
 from autograder.referee import Referee, Verdict
 
+KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
 FULL = {"seeds": 50, "races": 200}
 QUICK = {"seeds": 3, "races": 5}
 
@@ -43,9 +44,7 @@ class Bench:
         self.styles = styles.styles
         self.tests = self.script.of_kind("test")
         self.setup = [(cell.id, cell.source) for cell in self.script.of_kind("readonly")]
-        self.referee = Referee(
-            self.script, self.hold.references, self.hold.bank, self.zygote(), course.secret(), "certificate"
-        )
+        self.referee = Referee(self.script, self.hold.references, self.hold.bank, self.zygote(), KEY, "certificate")
 
     def zygote(self):
         """Where workers come from."""
