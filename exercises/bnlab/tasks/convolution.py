@@ -287,6 +287,7 @@ GROUP = Task(
             1e-2,
             ONE_PASS,
         ),
+        Case("pale images, default eps", image_inputs((2, 6, 3, 4), groups=3, std=0.003)),
     ),
     hints=(
         "Group g of an image holds C / num_groups channels that follow one another, with all their pixels.",
