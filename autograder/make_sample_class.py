@@ -111,7 +111,7 @@ EINSUM_BACKWARD = {
 }
 
 
-LOOP = "def batchnorm_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):\n    while True:\n        x = x + 0\n"
+LOOP = "def update_running(running_mean, running_var, x, momentum=0.1):\n    while True:\n        x = x + 0\n"
 EXIT = "import os\n\n\ndef batchnorm_eval(x, gamma, beta, running_mean, running_var, eps=1e-5):\n    os._exit(0)\n"
 NOISY = "import numpy as np\n\nnp.log(np.zeros(1))  # a RuntimeWarning on stderr\n"
 
@@ -164,7 +164,7 @@ def sample():
         Submission("slip-momentum", forward, {"forward-running": zero}, slip("forward-running", "momentum_flipped")),
         Submission("slip-batch-stats", forward, {"forward-eval": zero}, slip("forward-eval", "batch_statistics_used")),
         Submission("warns-on-stderr", forward, damage=noisy),
-        Submission("endless-loop", forward, {"forward-eval": (NONE, "timeout")}, {"forward-eval": LOOP}),
+        Submission("endless-loop", forward, {"forward-running": (NONE, "timeout")}, {"forward-running": LOOP}),
         Submission("ends-the-process", forward, {"forward-eval": (NONE, "crashed")}, {"forward-eval": EXIT}),
         Submission("duplicated-test", forward, damage=duplicate_test),
         Submission("lost-metadata", forward, damage=lose_metadata),

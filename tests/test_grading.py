@@ -80,7 +80,7 @@ def test_messages_name_the_slip_and_what_happened(graded):
     assert "ended the Python process in `forward-eval`" in message(
         graded, "03_forward", "ends-the-process", "forward-eval"
     )
-    assert "did not finish within" in message(graded, "03_forward", "endless-loop", "forward-eval")
+    assert "did not finish within" in message(graded, "03_forward", "endless-loop", "forward-running")
     assert "not a notebook" in message(graded, "03_forward", "not-a-notebook", "forward-train")
     assert "times the hidden solution's time" in message(graded, "04_backward", "slow", "backward-speed")
 
