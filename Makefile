@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book serve release grade sample-class certify wheel student-zip lint clean help
+.PHONY: course test book serve release grade sample-class certify experiments wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,11 @@ sample-class: .venv/installed  ## write autograder/sample_class again from the s
 
 certify: .venv/installed  ## the whole certificate: 50 seeds, every slip, 200 races under load (an hour)
 	@$(BIN)/python -m autograder certify
+
+experiments: .venv/installed  ## run all experiments of the book again into book/results (most of an hour)
+	@for name in $(filter-out lab nets internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \
+	  $(BIN)/python book/experiments/$$name.py; \
+	done
 
 wheel: .venv/installed  ## build the wheel of bnlab into dist/
 	@$(BIN)/pip wheel -q --no-deps --wheel-dir dist .
