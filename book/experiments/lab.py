@@ -203,9 +203,8 @@ def main(experiment: Experiment) -> None:
         print("\n".join(found) or f"{experiment.name}: {len(experiment.part)} cases come out as stored")
         sys.exit(1 if found else 0)
     path = write(experiment, given.jobs)
-    print(
-        f"{path.name}: {len(experiment.cases)} cases, {path.stat().st_size / 1000:.0f} kB, {load(path.stem)[0]['seconds']} s"
-    )
+    size, seconds = path.stat().st_size / 1000, load(path.stem)[0]["seconds"]
+    print(f"{path.name}: {len(experiment.cases)} cases, {size:.0f} kB, {seconds} s")
 
 
 def overview() -> None:

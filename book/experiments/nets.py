@@ -12,9 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from lab import one_thread  # noqa: F401  (also puts bnlab on the path)
-
-from bnlab.data import load_digits
 
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "linear": lambda z: z}
 
@@ -145,6 +142,9 @@ def initial_std(std, fan_in: int) -> float:
 
 def digits(dtype=torch.float32):
     """x_train (1347, 64), y_train, x_test (450, 64), y_test as tensors."""
+    import lab  # noqa: F401  (puts bnlab on the path)
+    from bnlab.data import load_digits
+
     x_train, y_train, x_test, y_test = load_digits()
     return (
         torch.tensor(x_train, dtype=dtype),
