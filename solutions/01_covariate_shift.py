@@ -595,6 +595,23 @@ for share in (0.5, 0.99, 1.01):
 # **Predict once more.** The limit is set by the steepest direction, the time by the flattest.
 # Which of these needs the fewest steps, at half of its own limit: the digits with 10 added to every pixel, as they are,
 # centred, standardized, or whitened?
+#
+# <details><summary>All the same: each goes at half of its own limit</summary>
+#
+# The limit belongs to the steepest direction. What is left over for the flattest one is very different from bowl to
+# bowl.
+#
+# </details>
+# <details><summary>With 10 added: larger inputs give larger gradients</summary>
+#
+# Larger, and above all in one direction, the common one. It sets the rate, and the others crawl.
+#
+# </details>
+# <details><summary>Whitened</summary>
+#
+# Right: its bowl is round, so the steepest direction is also the flattest.
+#
+# </details>
 
 # %%
 # Play: another share of the limit, other shifts, another eps for whitening.

@@ -158,6 +158,22 @@ draw_percentiles(RUNS[activation, "plain"].steps, lines)
 # </details>
 #
 # **Predict once more.** The plain ReLU network learns with a tenth of the learning rate. Does the unit drift less?
+#
+# <details><summary>Yes, and it learns as fast</summary>
+#
+# Less, yes. Compare the losses at the end too.
+#
+# </details>
+# <details><summary>Yes, and it learns less</summary>
+#
+# Right. What learns, moves.
+#
+# </details>
+# <details><summary>No, drift does not depend on the rate</summary>
+#
+# Each step moves the weights by the rate times the gradient, and the units with them.
+#
+# </details>
 
 # %%
 # Play: other learning rates; 1.0 destroys the plain network.

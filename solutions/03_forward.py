@@ -48,6 +48,24 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # **Predict first.** Batches of 4 numbers are drawn from a population with variance 9.
 # You compute the variance of each batch with $1/N$ and average over very many batches.
 # Is the average 9, less, or more? By what factor?
+#
+# <details><summary>9, for the errors cancel</summary>
+#
+# They would if you measured from the population's mean. You measure from the batch's own, which the same 4 numbers
+# pull towards themselves.
+#
+# </details>
+# <details><summary>Less, three quarters of it</summary>
+#
+# Right: the factor is $(N-1)/N$. The cell below counts.
+#
+# </details>
+# <details><summary>More</summary>
+#
+# The other way round: the 4 numbers lie closer to their own mean than to any other number, the population's mean
+# included.
+#
+# </details>
 
 # %%
 # Play: change the size of the batches.
@@ -69,6 +87,22 @@ print(f"average variance with 1/(N-1): {np.mean(np.var(batches, axis=-1, ddof=1)
 #
 # **Predict once more.** In float32, 1000 numbers lie around 10,000 with standard deviation 1.
 # What does the textbook shortcut "mean of the squares minus square of the mean" give for their variance?
+#
+# <details><summary>1, but for rounding in the last digit</summary>
+#
+# In exact arithmetic. The two terms are near 100,000,000, where float32 steps by 8: what is left of 1 after that?
+#
+# </details>
+# <details><summary>Something between -10 and 10, of either sign</summary>
+#
+# Right: the result is smaller than the gaps between the numbers that it is the difference of.
+#
+# </details>
+# <details><summary>An error</summary>
+#
+# Not at all: NumPy computes it in silence. A root of a negative one gives nan, much later.
+#
+# </details>
 
 # %%
 # Play: move the centre towards 0 and see when the shortcut becomes usable.
@@ -165,6 +199,23 @@ np.testing.assert_allclose(moved_var, 4 * var, rtol=1e-9, err_msg="the variance 
 #
 # **Predict first.** What happens to `y` when every `x` is replaced by `3 * x + 100`?
 # And what is `y` when the batch has only one sample?
+#
+# <details><summary><code>y</code> is multiplied by 3, and one sample gives <code>y = x</code></summary>
+#
+# Mean and standard deviation follow the shift and the scale, so nothing of either is left. Look again at a batch of
+# one: what is its mean?
+#
+# </details>
+# <details><summary>Next to nothing changes, and one sample gives <code>y = beta</code></summary>
+#
+# Right: only eps can tell the two batches apart, and one sample is its own mean.
+#
+# </details>
+# <details><summary>Next to nothing changes, and one sample gives an error</summary>
+#
+# Right for the first. A variance over one sample is 0, not an error, and eps keeps the division going.
+#
+# </details>
 
 
 # %% solution="forward-train"
@@ -274,6 +325,22 @@ print("y of scale * x + shift:", batchnorm_train(scale * x + shift, gamma, beta)
 #
 # **Predict first.** A running mean starts at 0, and each batch has mean 10.
 # After how many batches has it come to 9, with momentum 0.1? And with 0.01?
+#
+# <details><summary>10 and 100</summary>
+#
+# That would be so if each batch closed a tenth of the *first* gap. It closes a tenth of what is left.
+#
+# </details>
+# <details><summary>22 and 230</summary>
+#
+# Right: $0.9^{22}$ and $0.99^{230}$ are the first powers below 0.1.
+#
+# </details>
+# <details><summary>1 and 1</summary>
+#
+# That is momentum 1: then the running mean forgets everything but the last batch.
+#
+# </details>
 
 # %%
 # Play: other momenta.
@@ -380,6 +447,22 @@ np.testing.assert_allclose(
 #
 # **Predict first.** Two batches share their first row and nothing else.
 # Is the first row of `y` the same for both in training? And in evaluation?
+#
+# <details><summary>The same in both</summary>
+#
+# In training each batch is normalized by its own mean and width, and the neighbours take part in these.
+#
+# </details>
+# <details><summary>Different in training, the same in evaluation</summary>
+#
+# Right. The neighbours count in training only.
+#
+# </details>
+# <details><summary>Different in both</summary>
+#
+# In evaluation the statistics are stored numbers; no neighbour enters them.
+#
+# </details>
 
 
 # %% solution="forward-eval"
@@ -476,6 +559,23 @@ for neighbours in ([[1.0], [3.0], [7.0]], [[50.0], [-20.0], [0.0]]):
 # The tests of this task bring nothing from the tasks above; you may call your own functions or write the lines anew.
 #
 # **Predict first.** What does a new layer do to its input in evaluation, before any training?
+#
+# <details><summary>It normalizes: mean 0 and variance 1 come out</summary>
+#
+# It would have to know the mean and the variance of its inputs. What do `running_mean` and `running_var` hold before
+# the first batch?
+#
+# </details>
+# <details><summary>Next to nothing</summary>
+#
+# Right: it subtracts 0 and divides by $\sqrt{1 + \epsilon}$.
+#
+# </details>
+# <details><summary>It gives zeros</summary>
+#
+# That would need a running mean equal to the input, or gamma = 0. A new layer has neither.
+#
+# </details>
 
 
 # %% solution="forward-layer"

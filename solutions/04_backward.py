@@ -54,6 +54,28 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 #
 # **Predict first.** Smaller steps mean a smaller error, up to a point.
 # Which of the steps 1e-2, 1e-5, 1e-8 and 1e-11 is the best in float64?
+#
+# <details><summary>1e-2</summary>
+#
+# Here the formula itself is at fault: its error falls as $h^2$, so there is much to win with smaller steps.
+#
+# </details>
+# <details><summary>1e-5</summary>
+#
+# Right: the error of the formula and that of rounding meet near there.
+#
+# </details>
+# <details><summary>1e-8</summary>
+#
+# It is the best step for the one-sided difference. The central one has less error in its formula, and rounding grows
+# as $1/h$.
+#
+# </details>
+# <details><summary>1e-11</summary>
+#
+# The two values of the function agree in nearly all their digits, and the difference keeps what rounding left over.
+#
+# </details>
 
 # %%
 # Play: other functions and other points.
@@ -186,6 +208,22 @@ for wrong in (
 #
 # **Predict first.** What is `dx` when all entries of `dy` are 1?
 # Think of what adding the same number to all samples does to `y`.
+#
+# <details><summary>All entries are <code>gamma * inv_std</code></summary>
+#
+# That is the direct path alone. Two more paths lead through mu and var, and one of them takes all of it back.
+#
+# </details>
+# <details><summary>0</summary>
+#
+# Right: adding the same number to all samples changes no `y`, and the gradient says so.
+#
+# </details>
+# <details><summary>It depends on <code>x</code></summary>
+#
+# It would if the loss could be changed through `x`. The sum of `y` over the batch is N times beta, whatever `x` is.
+#
+# </details>
 
 
 # %% solution="backward-graph"
@@ -295,6 +333,22 @@ for n, constant in ((8, False), (8, True), (2, False)):
 # dx = 2 * ((1, 0, 0, 0) - 1/4 + x_hat / 4) = 2 * (1/2, -1/3, -1/6, 0) = (1, -2/3, -1/3, 0).
 #
 # **Predict first.** What is `dx` when `dy` equals `x_hat`, and why is it not quite 0?
+#
+# <details><summary><code>gamma * inv_std * x_hat</code></summary>
+#
+# That is the first term. The last one takes `x_hat` times the mean of `x_hat` squared away again, nearly the same.
+#
+# </details>
+# <details><summary>Nearly 0, and the rest is rounding</summary>
+#
+# Nearly 0, yes. But the rest is larger than rounding and does not depend on the machine: eps has a hand in it.
+#
+# </details>
+# <details><summary>Nearly 0, and the rest comes from eps</summary>
+#
+# Right: stretching the batch changes `y` only through eps.
+#
+# </details>
 
 
 # %% solution="backward"
@@ -403,6 +457,22 @@ for eps in (4, 0.1, 1e-5):
 #
 # **Predict first.** Which takes longer for an array of shape (512, 1024), and by what factor:
 # `(2.0 * a) * 3.0` or `(2.0 * 3.0) * a`?
+#
+# <details><summary>They take the same time</summary>
+#
+# They do the same arithmetic on paper. But the first one walks through the array twice.
+#
+# </details>
+# <details><summary>The first, by about 1.3 to 2 times</summary>
+#
+# Right: two passes instead of one, the second of them in place.
+#
+# </details>
+# <details><summary>The first, by 10 times or more</summary>
+#
+# A second pass costs about as much as the first one; it would take ten passes to be ten times as slow.
+#
+# </details>
 
 # %%
 # Play: add other expressions to the list.
@@ -449,10 +519,20 @@ race("backward-speed", batchnorm_backward, inputs=cache_inputs(512, 1024), limit
 # **Predict first.** `dy` is 1 for the first sample and 0 for the others.
 # For how many samples is `dx` different from 0 in training? And in evaluation?
 #
-# <details><summary>Answer</summary>
+# <details><summary>Of the first only, both times</summary>
 #
-# In training for all of them, as a rule (in the example of task 2 one is 0 by accident): mu and var couple the samples.
-# In evaluation for the first only.
+# In evaluation, yes: the statistics are constants. In training the first sample has a share in mu and var, and every
+# sample is measured by these.
+#
+# </details>
+# <details><summary>Of all, both times</summary>
+#
+# In evaluation mu and var are stored numbers. No other sample can be felt through them.
+#
+# </details>
+# <details><summary>Of all in training, of the first in evaluation</summary>
+#
+# Right, as a rule (in the example of task 2 one of them is 0 by accident): in training mu and var couple the samples.
 #
 # </details>
 

@@ -69,6 +69,22 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # **Predict first.** A batch goes through 20 linear layers of 100 units with ReLU.
 # The weights have the standard deviation $\sqrt{g/100}$.
 # How large are the outputs after 20 layers for $g = 1$, $2$ and $4$, if the inputs are of size 1?
+#
+# <details><summary>0.5, 1 and 2</summary>
+#
+# That is about what *one* layer does to the mean square. There are 20 of them, and they multiply.
+#
+# </details>
+# <details><summary>0.001, 1 and 1000</summary>
+#
+# Right: $2^{\pm 20}$ in the mean square is a thousandth and a thousand in its root.
+#
+# </details>
+# <details><summary>About 1 in all three cases</summary>
+#
+# Then the first weights would not matter. Nothing in this network sets the scale again.
+#
+# </details>
 
 # %%
 # Play: other depths, and Sigmoid() in place of ReLU().
@@ -177,14 +193,27 @@ examine(
 #
 # **Predict first.** In which of these cases does the training loss still fall, so that looking at it shows nothing?
 # (a) plus instead of minus in the update, (b) the same batch in every step, (c) gamma and beta are never updated,
-# (d) accuracy is measured with `training = True`.
+# (d) accuracy is measured with `training = True`. It is three of the four: a falling loss is a weak test.
 #
-# <details><summary>Answer</summary>
+# <details><summary>(a) Plus instead of minus</summary>
 #
-# In (b), (c) and (d). (b) even falls faster than it should: the network learns one batch by heart.
-# (c) falls a little more slowly. (d) does not touch training loss at first sight, yet with batch normalization the test
-# images then enter the running statistics, and each answer depends on its neighbours in the test set.
-# Only (a) shows. A falling loss is a weak test.
+# This one shows: the loss climbs from the first step on.
+#
+# </details>
+# <details><summary>(b) The same batch in every step</summary>
+#
+# The loss falls, and even faster than it should: the network learns one batch by heart.
+#
+# </details>
+# <details><summary>(c) Gamma and beta are never updated</summary>
+#
+# The loss falls, a little more slowly. Nothing in the curve tells you why.
+#
+# </details>
+# <details><summary>(d) Accuracy is measured in training mode</summary>
+#
+# The training loss does not show it. Yet with batch normalization the test images then enter the running statistics,
+# and each answer depends on its neighbours in the test set.
 #
 # </details>
 
@@ -326,6 +355,23 @@ for step in (0, 10, 50, 100, 200):
 # One measurement in ten steps adds a quarter to the time; one in every step would more than triple it.
 #
 # **Predict first.** The batches grow from 8 rows to 64 and to 512. What happens to the images per second?
+#
+# <details><summary>They stay the same: each image costs what it costs</summary>
+#
+# For the arithmetic that is true. With 8 rows most of the time goes into calling NumPy, which costs the same for 8
+# rows as for 64.
+#
+# </details>
+# <details><summary>They grow 8 times with each step</summary>
+#
+# Only if a step took the same time whatever the number of rows. At 512 rows the arithmetic counts.
+#
+# </details>
+# <details><summary>They grow, and less with each step</summary>
+#
+# Right. Run the cell to see where your machine comes to its limit.
+#
+# </details>
 
 # %%
 # Play: other widths; float64 by leaving out the cast.
@@ -386,6 +432,22 @@ race("train-speed", train, inputs=inputs, limit=2)
 #
 # **Predict first.** Four hidden layers, 120 steps, learning rate 0.1 for ReLU and 0.3 for Sigmoid.
 # Which of the four networks (ReLU or Sigmoid, with or without batch normalization) are above 90 % at the end?
+#
+# <details><summary>Both with batch normalization, neither without</summary>
+#
+# Nearly. Look at the plain ReLU network: with weights of a good size, four layers are not too deep for it.
+#
+# </details>
+# <details><summary>Both with batch normalization, and plain ReLU or nearly so</summary>
+#
+# Right, as a rule. The plain one needs more steps for it.
+#
+# </details>
+# <details><summary>All four</summary>
+#
+# The plain Sigmoid network starts with gradients so small that 120 steps move it nowhere.
+#
+# </details>
 
 
 # %% solution="bn-layer"
@@ -551,10 +613,20 @@ for activation, lr in ((ReLU, 0.1), (Sigmoid, 0.3)):
 # **Predict first.** Two networks reach 0.90 after 40 and 80 steps. For the target 0.95 they need 100 and 105.
 # Is the first "twice as fast"?
 #
-# <details><summary>Answer</summary>
+# <details><summary>Yes: 40 steps instead of 80</summary>
 #
-# To 0.90 it is, to 0.95 it is hardly faster at all. A factor of speed belongs to a target, and a target chosen
-# after looking at the curves can show almost anything: choose it before, and say which.
+# To 0.90 it is. To 0.95 it is hardly faster at all, and nobody forces you to stop at 0.90.
+#
+# </details>
+# <details><summary>No: 100 steps against 105</summary>
+#
+# To 0.95 it is hardly faster. To 0.90 it is, and that may be the target that counts.
+#
+# </details>
+# <details><summary>That depends on the target</summary>
+#
+# Right. A factor of speed belongs to a target, and a target chosen after looking at the curves can show almost
+# anything: choose it before, and say which.
 #
 # </details>
 
@@ -626,12 +698,21 @@ examine(
 #
 # **Predict first.** A run ends with the loss 2.303 in every step, no nan in sight. What has happened?
 #
-# <details><summary>Answer</summary>
+# <details><summary>It has converged: the loss does not move any more</summary>
 #
-# $\log 10 \approx 2.303$: the network gives every class the same probability, whatever it sees.
-# As a rule one step was so large that no ReLU passes anything any more, and without a gradient nothing can change.
-# It is finite and it is dead; that is why a finite loss is not enough. The first loss of our networks is 2.4 or 2.5,
-# so a loss below 0.9 times the first one shows that something has been learned.
+# It does not move, but $2.303 \approx \log 10$ is what guessing costs with ten classes. Converged to what?
+#
+# </details>
+# <details><summary>It has died: every class gets the same probability</summary>
+#
+# Right. As a rule one step was so large that no ReLU passes anything any more, and without a gradient nothing can
+# change. It is finite and it is dead, so a finite loss is not enough. The first loss of our networks is 2.4 or 2.5: a
+# loss below 0.9 times the first one shows that something has been learned.
+#
+# </details>
+# <details><summary>It has not started: the learning rate is too small</summary>
+#
+# With a tiny rate the loss would still stand where it began, at 2.4 or 2.5, and creep down from there.
 #
 # </details>
 
@@ -731,6 +812,22 @@ for layer in (None, BatchNorm):
 #
 # **Predict first.** You make 100 intervals with level 0.9, each from 4 new values of a normal distribution.
 # How many of them contain the true mean: 100, about 90, or fewer?
+#
+# <details><summary>100</summary>
+#
+# A level below 1 means that some are allowed to miss.
+#
+# </details>
+# <details><summary>About 90</summary>
+#
+# That is what the level promises, and with 30 values it nearly holds. Four values are few.
+#
+# </details>
+# <details><summary>Fewer</summary>
+#
+# Right: four values hide the tails of their population, so the intervals come out too narrow.
+#
+# </details>
 
 
 # %% solution="bootstrap-interval"

@@ -63,6 +63,22 @@ print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")
 #
 # **Predict first.** You call `x.mean(dim=0)` inside your forward pass.
 # Does autograd record the operation, and differentiate it a second time on its own?
+#
+# <details><summary>Yes, so the gradient counts twice</summary>
+#
+# Then every Function would be wrong. Inside `forward` of a Function recording is switched off.
+#
+# </details>
+# <details><summary>No, and it checks that your backward fits your forward</summary>
+#
+# It records nothing, true. But it takes whatever `backward` returns; no one compares.
+#
+# </details>
+# <details><summary>No, and it believes whatever <code>backward</code> returns</summary>
+#
+# Right. That is why there is `gradcheck`.
+#
+# </details>
 
 
 # %% solution="bn-function"
@@ -195,6 +211,22 @@ print("gradcheck in float32:", torch.autograd.gradcheck(BatchNormFunction.apply,
 #
 # **Predict first.** A layer mixes the batch's mean into its running mean. The mean has a graph, since `x` has one.
 # What does the running mean hold after 100 batches?
+#
+# <details><summary>C numbers</summary>
+#
+# The numbers, yes. And whatever hangs on them: look at what `grad_fn` leads to.
+#
+# </details>
+# <details><summary>C numbers and the graphs of all 100 batches</summary>
+#
+# Right, unless you detach. The memory grows with each step.
+#
+# </details>
+# <details><summary>C numbers and the graph of the last batch</summary>
+#
+# The new mean was computed from the old one, which had a graph too, and so on back to the first batch.
+#
+# </details>
 
 # %%
 # Play: count the operations that hang on a running mean after 100 batches, with and without detach().
@@ -372,6 +404,22 @@ print(f"largest difference to PyTorch's layer: {(ours(x) - theirs(x)).abs().max(
 #
 # **Predict first.** The shards of the example have the means 2 and 7 and the variances 1 and 8/3.
 # How close do you come to 8 by averaging the two variances with the weights 2/5 and 3/5?
+#
+# <details><summary>Exactly 8</summary>
+#
+# That would be so if the means agreed. They lie 5 apart.
+#
+# </details>
+# <details><summary>A little below 8</summary>
+#
+# Compute it: $\tfrac25 \cdot 1 + \tfrac35 \cdot \tfrac83 = 2$. What is missing is not little.
+#
+# </details>
+# <details><summary>2, a quarter of it</summary>
+#
+# Right: the spread between the shards is lost.
+#
+# </details>
 
 # %%
 # Play: move the second shard up or down, and compare the average of the variances with the variance of all.
@@ -517,6 +565,22 @@ print(f"full batch: mean {x.mean(dim=0).tolist()}, var {x.var(dim=0, correction=
 #
 # **Predict first.** In exact arithmetic the folded model gives the same numbers.
 # How many of the seven digits of float32 agree in a network of ten layers?
+#
+# <details><summary>All seven</summary>
+#
+# The weights are rounded anew, and each of ten layers adds its own rounding.
+#
+# </details>
+# <details><summary>About six</summary>
+#
+# Right: some 1e-6 of the largest output.
+#
+# </details>
+# <details><summary>Two or three</summary>
+#
+# Differences of this size come from a mistake, such as a forgotten eps, not from rounding.
+#
+# </details>
 
 
 # %% solution="fold-model"

@@ -1,6 +1,7 @@
 """The exercises are generated: the same bytes each time, and a stale or edited one is found by name."""
 
 import json
+import re
 import shutil
 
 import nbformat
@@ -81,3 +82,14 @@ def test_the_sample_class_is_up_to_date():
     assert stored.keys() == wanted.keys()
     assert [name for name in wanted if stored[name] != wanted[name]] == [], "run `make sample-class`"
     assert len(wanted) - 1 >= 12 and json.loads(wanted["expected.json"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_prediction_has_choices_with_feedback(name):
+    text = "\n".join(cell.source for cell in nbformat.read(course.released(name), as_version=4).cells)
+    questions = re.split(r"\*\*Predict (?:first|once more)\.\*\*", text)[1:]
+    for question in questions:
+        folded = re.findall(r"<details><summary>(?!Answer|More)", question)  # a fold with feedback for each choice
+        listed = re.findall(r"(?m)^- \(([a-d])\) ", question)  # or a list, and feedback for each letter in the answer
+        assert len(folded) >= 2 or len(set(listed)) >= 3 and len(listed) == 2 * len(set(listed)), question[:80]
+    assert len(questions) >= 3
