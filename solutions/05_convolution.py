@@ -756,6 +756,22 @@ np.testing.assert_allclose(
 # %% [markdown]
 # **Predict first.** The same image is normalized in batches of 32, 8 and 2 other images.
 # By how much does its `y` vary with the company, for batch normalization and for group normalization?
+#
+# <details><summary>Both vary, and more in small batches</summary>
+#
+# Group normalization takes its statistics from one image. Which other image could make a difference?
+#
+# </details>
+# <details><summary>Batch normalization varies, the more the smaller the batch; group normalization does not</summary>
+#
+# Right: the noise of a mean grows as fewer values share it.
+#
+# </details>
+# <details><summary>Neither varies: the image is the same</summary>
+#
+# In training the other images of the batch take part in the mean and the variance of batch normalization.
+#
+# </details>
 
 # %%
 # Play: larger images. Which of the two cares?
