@@ -12,7 +12,7 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
-FILES = ("exercises/bnlab/**/*.py", "exercises/bnlab/**/*.npz", "book/results/*.json")
+FILES = ("exercises/bnlab/**/*.py", "exercises/bnlab/**/*.npz", "book/results/*.json", "book/experiments/*.py")
 PACKAGES = ("numpy", "torch", "matplotlib", "scikit-learn")
 
 

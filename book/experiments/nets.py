@@ -35,6 +35,10 @@ class Net:
         Of the first weights: "he" sqrt(2 / fan in), "xavier" sqrt(1 / fan in), or a number.
     n_in, n_out : int
     eps : float
+    affine : bool
+        Whether gamma and beta are trained; otherwise they stay 1 and 0.
+    bias : bool
+        Whether a normalized layer keeps the bias in front, which can have no effect.
     """
 
     depth: int = 6
@@ -45,6 +49,8 @@ class Net:
     n_in: int = 64
     n_out: int = 10
     eps: float = 1e-5
+    affine: bool = True
+    bias: bool = False
 
     @property
     def sizes(self) -> list[int]:
@@ -58,7 +64,7 @@ class Replicas:
     ----------
     weights : list of Tensor, shape (R, fan_in, fan_out)
     biases, gammas, betas : list of Tensor, shape (R, 1, fan_out)
-        A normalized layer has gamma and beta and no bias, the others a bias.
+        A normalized layer has gamma and beta and, unless net.bias is set, no bias; the others have a bias.
     running : list of (mean, var), Tensor, shape (R, 1, width)
     """
 
@@ -72,18 +78,28 @@ class Replicas:
             scale = np.full(count, initial_std(net.std, fan_in)) if stds is None else np.asarray(stds, float)
             self.weights.append(torch.tensor(drawn * scale[:, None, None], dtype=dtype))
             row = torch.zeros(count, 1, fan_out, dtype=dtype)
-            if layer < net.depth and net.norm != "none":
+            normalized = layer < net.depth and net.norm != "none"
+            if normalized:
                 self.gammas.append(row + 1)
                 self.betas.append(row.clone())
                 self.running.append((row.clone(), row + 1))
-            else:
+            if net.bias or not normalized:
                 self.biases.append(row.clone())
         for parameter in self.parameters():
             parameter.requires_grad_()
 
     def parameters(self) -> list[torch.Tensor]:
         """All that is trained."""
-        return [*self.weights, *self.biases, *self.gammas, *self.betas]
+        scales = [*self.gammas, *self.betas] if self.net.affine else []
+        return [*self.weights, *self.biases, *scales]
+
+    def parameters_of(self, layer):
+        """What layer number `layer` (0 to depth, the last is the output) trains; its weights come first."""
+        net, found = self.net, [self.weights[layer]]
+        normalized = layer < net.depth and net.norm != "none"
+        if not normalized or net.bias:
+            found.append(self.biases[layer if net.bias or net.norm == "none" else -1])
+        return found + [self.gammas[layer], self.betas[layer]] if normalized and net.affine else found
 
     def forward(self, x, training=True, momentum=0.1, keep=None):
         """Logits, shape (R, N, n_out), of inputs x, shape (R, N, n_in) or (N, n_in).
@@ -95,7 +111,10 @@ class Replicas:
         x = x if x.ndim == 3 else x.expand(count, *x.shape)
         for layer in range(net.depth):
             z = x @ self.weights[layer]
-            z = z + self.biases[layer] if net.norm == "none" else self.normalize(z, layer, training, momentum)
+            if net.norm == "none" or net.bias:
+                z = z + self.biases[layer]
+            if net.norm != "none":
+                z = self.normalize(z, layer, training, momentum)
             if keep is not None:
                 keep.append(z)
             x = ACTIVATIONS[net.activation](z)
