@@ -16,6 +16,12 @@ def repository():
 
 
 @pytest.fixture(scope="session")
+def on_ci():
+    """Whether a missing program is a failure instead of a reason to skip."""
+    return bool(os.environ.get("CI"))
+
+
+@pytest.fixture(scope="session")
 def run():
     """Run a command of this environment; stdout, stderr and the exit code."""
 
