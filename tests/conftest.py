@@ -1,6 +1,7 @@
 """Fixtures shared by the tests: the repository, a throw-away course, a built website."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,23 @@ def repository():
 def on_ci():
     """Whether a missing program is a failure instead of a reason to skip."""
     return bool(os.environ.get("CI"))
+
+
+@pytest.fixture(scope="session")
+def browser(on_ci):
+    """Headless Chromium, driven by Playwright; each test opens a context of its own with `browser.new_context()`."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        assert not on_ci, "Chromium is missing"
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ("background-networking", "component-update", "sync", "quic", "gpu", "dev-shm-usage")
+    arguments = ["--no-first-run", *(f"--disable-{part}" for part in quiet)]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=arguments, chromium_sandbox=False)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

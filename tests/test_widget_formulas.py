@@ -77,7 +77,7 @@ def test_descent_on_a_turned_bowl(node):
     turn = np.deg2rad(40)
     q = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     bowl = q @ np.diag([12.0, 1.0]) @ q.T
-    point, path = np.array([-2.6, 1.5]), []
+    point, path = np.array([-2.2, 1.2]), []
     for _ in range(26):
         path.append(point)
         point = point - 0.15 * bowl @ point

@@ -83,7 +83,11 @@ def copy(app, exception) -> None:
     """Put scripts, pictures and data beside the pages."""
     if exception or app.builder.format != "html":
         return
-    target = Path(app.outdir) / "widgets"
+    place(Path(app.outdir) / "widgets")
+
+
+def place(target: Path) -> None:
+    """Write a folder that works on any web server."""
     shutil.copytree(FOLDER, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     (target / "rate-playground.json").write_text(json.dumps(playground(), separators=(",", ":")), encoding="utf-8")
 

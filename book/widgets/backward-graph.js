@@ -13,7 +13,7 @@ export function graph(x = X, dy = DY, gamma = GAMMA, beta = BETA, eps = EPS) {
   return { x, mu, variance, xHat, y, dy, dgamma: sum(dy.map((v, i) => v * xHat[i])), dbeta: sum(dy), dxHat, dvar, dmu, dx };
 }
 
-const NODES = { x: [60, 150, "x"], mu: [200, 60, "μ"], variance: [200, 240, "σ²"], xHat: [350, 150, "x̂"], gamma: [420, 60, "γ"], beta: [420, 240, "β"], y: [530, 150, "y"] };
+const NODES = { x: [76, 150, "x"], mu: [200, 60, "μ"], variance: [200, 240, "σ²"], xHat: [350, 150, "x̂"], gamma: [420, 60, "γ"], beta: [420, 240, "β"], y: [530, 150, "y"] };
 const EDGES = [["x", "mu"], ["x", "variance"], ["mu", "variance"], ["x", "xHat"], ["mu", "xHat"], ["variance", "xHat"], ["xHat", "y"], ["gamma", "y"], ["beta", "y"]];
 /** What is revealed step by step: [node, key of the value, is it a gradient, edges that carry it, the rule in words]. */
 export const STEPS = [

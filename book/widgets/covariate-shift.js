@@ -32,9 +32,9 @@ widget("covariate-shift", "Move the test inputs away from the training inputs", 
     plot.line(bell(SOURCE), "plain");
     plot.line(bell(test), "batchnorm");
     for (const [line, kind] of [[plain, "plain"], [weighted, "batchnorm"]]) plot.line(ends.map((x) => [x, line.slope * x + line.intercept]), kind);
-    plot.word(-1.6, truth(-1.45), "truth", "theory", "start", 30, 0);
-    plot.word(SOURCE.mean, -1.4, "training inputs", "plain", "middle", 60, 16 - 30);
-    plot.word(test.mean, -1.4, "test inputs", "batchnorm", "middle", -50, -44);
+    plot.word(1.3, truth(1.3), "truth", "theory", "end", -8, 0);
+    plot.word(SOURCE.mean + 0.45, -1.1, "training inputs", "plain", "start", 0, 0);
+    plot.word(test.mean - test.std, -1.1, "test inputs", "batchnorm", "end", -4, 0);
     const [a, b] = [error(plain, test), error(weighted, test)];
     say(`Expected squared error on the test inputs: ${show(a, 3)} for the line fitted to the training inputs (dashed), ${show(b, 3)} for the line fitted with importance weights. `
       + `The noise alone costs ${show(NOISE ** 2, 3)}. A cubic would be right everywhere and needs no weights.`);

@@ -2,7 +2,7 @@
 import { Plot, choice, controls, range, show, slider, widget } from "./lib.js";
 
 /** Points of gradient descent on (steep * u^2 + v^2) / 2, u along the direction `angle` (degrees), from `start`. */
-export function descend({ condition, angle, rate, steps = 60, start = [-2.6, 1.5] }) {
+export function descend({ condition, angle, rate, steps = 60, start = [-2.2, 1.2] }) {
   const turn = (angle * Math.PI) / 180, c = Math.cos(turn), s = Math.sin(turn);
   let [u, v] = [c * start[0] + s * start[1], -s * start[0] + c * start[1]];
   const path = [[...start]], losses = [(condition * u * u + v * v) / 2];
@@ -16,9 +16,9 @@ export function descend({ condition, angle, rate, steps = 60, start = [-2.6, 1.5
 }
 
 /** Steps until the loss is a thousandth of the first one, or null. */
-export function stepsTo({ condition, angle, rate, share = 1e-3 }) {
+export function stepsTo({ condition, angle, rate, goal = 1e-3 }) {
   const { losses } = descend({ condition, angle, rate, steps: 20000 });
-  const found = losses.findIndex((loss) => loss <= share * losses[0]);
+  const found = losses.findIndex((loss) => loss <= goal * losses[0]);
   return found < 0 ? null : found;
 }
 

@@ -1,11 +1,12 @@
 // What the widgets share: elements, controls, a plot with axes, handles that mouse, finger and keyboard move.
 // No framework, no request; colours come from the page, so that dark mode is the page's own.
 
+let groups = 0;
 const NS = "http://www.w3.org/2000/svg";
 
 /** An element with attributes and children; a key like onclick adds a listener. */
 export function make(name, attributes = {}, ...children) {
-  const svg = ["svg", "g", "path", "line", "circle", "rect", "text", "ellipse"].includes(name);
+  const svg = ["svg", "g", "path", "line", "circle", "rect", "text", "clipPath"].includes(name);
   const node = svg ? document.createElementNS(NS, name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
@@ -33,9 +34,9 @@ export const range = (first, last, count) => Array.from({ length: count }, (_, i
 
 /** A labelled slider. `change(value)` runs on every move; `name(value)` is what is read out and shown. */
 export function slider({ label, min, max, step, value, name = (v) => show(v), change }) {
-  const output = make("output", {}, name(value));
-  const input = make("input", { type: "range", min, max, step, value, "aria-valuetext": name(value) });
-  const node = make("label", { class: "bnw-slider" }, make("span", {}, label, " ", output), input);
+  const id = `bnw${groups++}`, output = make("output", { for: id }, name(value));
+  const input = make("input", { type: "range", id, min, max, step, value, "aria-valuetext": name(value) });
+  const node = make("div", { class: "bnw-slider" }, make("label", { for: id }, label, " ", output), input);
   node.set = (next) => {
     input.value = next;
     output.textContent = name(+input.value);
@@ -44,8 +45,6 @@ export function slider({ label, min, max, step, value, name = (v) => show(v), ch
   input.addEventListener("input", () => { node.set(+input.value); change(+input.value); });
   return node;
 }
-
-let groups = 0;
 
 /** Radio buttons; `options` is {value: label}. */
 export function choice({ label, options, value, change }) {
@@ -69,19 +68,20 @@ export class Plot {
     const { left: l, right: r, top: t, bottom: b } = this.box;
     for (const v of xticks ?? range(...x, 5)) {
       const at = this.px(v);
-      this.svg.append(make("line", { class: "grid", x1: at, x2: at, y1: t, y2: b }), make("text", { x: at, y: b + 17, "text-anchor": "middle" }, this.tick(v)));
+      this.svg.append(make("line", { class: "grid", x1: at, x2: at, y1: t, y2: b }), make("text", { x: at, y: b + 17, "text-anchor": "middle" }, this.tick(v, logx)));
     }
     for (const v of yticks ?? range(...y, 5)) {
       const at = this.py(v);
-      this.svg.append(make("line", { class: "grid", x1: l, x2: r, y1: at, y2: at }), make("text", { x: l - 6, y: at + 4, "text-anchor": "end" }, this.tick(v)));
+      this.svg.append(make("line", { class: "grid", x1: l, x2: r, y1: at, y2: at }), make("text", { x: l - 6, y: at + 4, "text-anchor": "end" }, this.tick(v, logy)));
     }
     this.svg.append(make("text", { x: r, y: b + 36, "text-anchor": "end", class: "axis" }, xlabel), make("text", { x: 2, y: 13, class: "axis" }, ylabel));
     this.layer = make("g");
-    this.svg.append(this.layer);
+    this.clip = `bnw${groups++}`;
+    this.svg.append(make("clipPath", { id: this.clip }, make("rect", { x: l, y: t - 6, width: r - l, height: b - t + 12 })), this.layer);
   }
-  tick(v) {
+  tick(v, log) {
     const power = Math.log10(v);
-    return v > 0 && Number.isInteger(power) && Math.abs(power) > 2 ? `10${raised(power)}` : `${+v.toPrecision(3)}`.replace("-", "−");
+    return log && Number.isInteger(power) && Math.abs(power) > 1 ? `10${raised(power)}` : `${+v.toPrecision(3)}`.replace("-", "−");
   }
   scale(v, [first, last], log) { return log ? Math.log(Math.max(v, 1e-300) / first) / Math.log(last / first) : (v - first) / (last - first); }
   px(v) { const { left, right } = this.box; return left + this.scale(v, this.x, this.logx) * (right - left); }
@@ -95,16 +95,15 @@ export class Plot {
   }
   clear() { this.layer.replaceChildren(); }
   add(name, attributes, ...children) { const node = make(name, attributes, ...children); this.layer.append(node); return node; }
-  /** A line through points [x, y]; it breaks where a number is not finite and stays inside the axes. */
+  /** A line through points [x, y]; it breaks where a number is not finite and is cut at the axes. */
   line(points, kind) {
-    const { top, bottom } = this.box;
     let path = "", pen = false;
     for (const [x, y] of points) {
       if (!Number.isFinite(x) || !Number.isFinite(y)) { pen = false; continue; }
-      path += `${pen ? "L" : "M"}${this.px(x).toFixed(1)} ${Math.min(Math.max(this.py(y), top - 8), bottom + 8).toFixed(1)}`;
+      path += `${pen ? "L" : "M"}${this.px(x).toFixed(1)} ${Math.min(Math.max(this.py(y), -1e4), 1e4).toFixed(1)}`;
       pen = true;
     }
-    return this.add("path", { d: path, class: `line ${kind}` });
+    return this.add("path", { d: path, class: `line ${kind}`, "clip-path": `url(#${this.clip})` });
   }
   dot(x, y, kind, r = 5) { return this.add("circle", { cx: this.px(x), cy: this.py(y), r, class: `dot ${kind}` }); }
   word(x, y, text, kind = "", anchor = "start", dx = 6, dy = -6) { return this.add("text", { x: this.px(x) + dx, y: this.py(y) + dy, class: `word ${kind}`, "text-anchor": anchor }, text); }
@@ -169,15 +168,14 @@ export function widget(name, title, build) {
       this.classList.add("bnw");
       this.setAttribute("role", "group");
       this.setAttribute("aria-label", title);
-      const shown = make("p", { class: "bnw-say" }), heard = make("p", { role: "status", class: "visually-hidden" });
-      this.replaceChildren(make("p", { class: "bnw-title" }, title));
+      const body = make("div"), shown = make("p", { class: "bnw-say" }), heard = make("p", { role: "status", class: "visually-hidden" });
+      this.replaceChildren(make("p", { class: "bnw-title" }, title), body, shown, heard);
       let timer;
-      build(this, (text) => {
+      build(body, (text) => {
         shown.textContent = text;
         clearTimeout(timer);
         timer = setTimeout(() => { heard.textContent = text; }, 600);
       });
-      this.append(shown, heard);
     }
   });
 }

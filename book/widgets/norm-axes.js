@@ -68,7 +68,7 @@ widget("norm-axes", "Who shares a mean and a variance?", (host, say) => {
       cell.setAttribute("tabindex", i === state.chosen ? 0 : -1);
       cell.setAttribute("aria-label", `image ${INDICES[i][0]}, channel ${INDICES[i][1]}, row ${INDICES[i][2]}, column ${INDICES[i][3]}: ${show(xHat[i], 1)}${inside ? ", in the group" : ""}`);
     });
-    say(`${NAMES[state.kind]} takes ${count} means, each over ${members.length} numbers. The chosen pixel (image ${n}, channel ${c}, row ${h}, column ${w}) shares mean ${show(mu)} and variance ${show(variance)} `
+    say(`${NAMES[state.kind].replace(/^./, (first) => first.toUpperCase())} takes ${count} means, each over ${members.length} numbers. The chosen pixel (image ${n}, channel ${c}, row ${h}, column ${w}) shares mean ${show(mu)} and variance ${show(variance)} `
       + `with the coloured ones; its x̂ is ${show(xHat[state.chosen])}. Change its value: only coloured ones can move.`);
   }
   const value = slider({ label: "value of the chosen pixel", min: -6, max: 8, step: 0.5, value: state.values[state.chosen], name: (v) => show(v, 1), change: (v) => { state.values[state.chosen] = v; draw(); } });
