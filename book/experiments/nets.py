@@ -178,6 +178,11 @@ def initial_std(std, fan_in: int) -> float:
     return {"he": (2 / fan_in) ** 0.5, "xavier": (1 / fan_in) ** 0.5}[std] if isinstance(std, str) else float(std)
 
 
+def precision(case: dict) -> torch.dtype:
+    """The number format of a case: float64 where "precision" is 64, as in parts that two machines have to agree on."""
+    return {32: torch.float32, 64: torch.float64}[case.get("precision", 32)]
+
+
 def digits(dtype=torch.float32):
     """x_train (1347, 64), y_train, x_test (450, 64), y_test as tensors."""
     import lab  # noqa: F401  (puts bnlab on the path)
