@@ -12,6 +12,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+import nbformat
+
 from autograder import course, submission
 
 MAX_FILE = 100 << 20  # bytes of one notebook
@@ -166,7 +168,7 @@ def _is_this_notebook(data, name):
     except submission.Unreadable:
         return True
     text = "\n".join(cell.source for cell in cells)
-    release = submission.read(course.released(name).read_bytes())
+    release = nbformat.read(course.released(name), as_version=4)
     tags = [cell.metadata["nbgrader"] for cell in release.cells if submission.grade_id(cell)]
     ids = {tag["grade_id"] for tag in tags if tag["grade"] or tag["solution"]}
     return any(submission.grade_id(cell) in ids for cell in cells) or any(f"answer: {one}" in text for one in ids)

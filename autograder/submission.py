@@ -1,4 +1,4 @@
-"""Read what a student handed in, and rebuild it on the released notebook.
+"""Rebuild what a student handed in on the released notebook.
 
 A person who grades a damaged notebook looks for the answers and puts them where they belong; so does `rebuild`:
 answers are found by grade_id, else by the marker comment in their first line, else by the name that they define.
@@ -7,17 +7,13 @@ Tests and set-up always come from the release. Each thing that was mended is a s
 
 import ast
 import copy
-import json
+import functools
 import re
 from dataclasses import dataclass, field
 
 import nbformat
 
-MAX_BYTES = 100 << 20
-
-
-class Unreadable(Exception):
-    """The file is no notebook; the text says why."""
+from autograder.reading import Unreadable, new_cell, read  # noqa: F401
 
 
 @dataclass
@@ -79,82 +75,6 @@ def is_written(cell):
     return bool(tag.get("grade")) and bool(tag.get("solution"))
 
 
-def read(data):
-    """Parse the bytes of a notebook file.
-
-    Parameters
-    ----------
-    data : bytes
-
-    Returns
-    -------
-    NotebookNode, nbformat 4
-
-    Raises
-    ------
-    Unreadable
-        With a sentence that a student understands.
-    """
-    if not data.strip():
-        raise Unreadable("the file is empty")
-    if len(data) > MAX_BYTES:
-        raise Unreadable(f"the file has {len(data) >> 20} MB; clear the outputs and hand it in again")
-    content = _json(data)
-    if not isinstance(content, dict) or not ("cells" in content or "worksheets" in content):
-        raise Unreadable("the file is JSON but no notebook")
-    try:
-        notebook = nbformat.reads(json.dumps(content), as_version=4)
-    except Exception:
-        content.update(nbformat=4, nbformat_minor=5)
-        notebook = nbformat.from_dict(content)
-    cells = notebook.get("cells")
-    if not isinstance(cells, list):
-        raise Unreadable("the notebook has no list of cells")
-    notebook.cells = [_plain_cell(cell) for cell in cells if isinstance(cell, dict)]
-    return notebook
-
-
-def _json(data):
-    for encoding in ("utf-8-sig", "utf-16", "latin-1"):
-        if encoding == "utf-16" and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-            continue
-        try:
-            text = data.decode(encoding).rstrip("\0 \r\n\t")
-            content, _ = json.JSONDecoder().raw_decode(text.lstrip())
-            return content  # what follows a whole notebook is no part of it
-        except UnicodeDecodeError:
-            continue
-        except RecursionError:
-            raise Unreadable("the file is nested too deeply to be a notebook") from None
-        except ValueError as error:
-            start = data.lstrip()[:1]
-            if start != b"{":
-                raise Unreadable("the file is not a notebook (.ipynb): it does not start with '{'") from None
-            raise Unreadable(f"the notebook is cut off or damaged ({error})") from None
-    raise Unreadable("the file is no text")
-
-
-def _plain_cell(cell):
-    """A cell with the fields that matter, whatever its writer left out."""
-    source = cell.get("source", cell.get("input", ""))
-    if isinstance(source, list):
-        lines = [str(line) for line in source]
-        source = ("" if any(line.endswith("\n") for line in lines) else "\n").join(lines)
-    kind = cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown", "raw") else "code"
-    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-    source = str(source).replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
-    make = {
-        "code": nbformat.v4.new_code_cell,
-        "markdown": nbformat.v4.new_markdown_cell,
-        "raw": nbformat.v4.new_raw_cell,
-    }
-    plain = make[kind](source=source, metadata=copy.deepcopy(metadata))
-    if kind == "markdown" and isinstance(cell.get("attachments"), dict):
-        plain["attachments"] = copy.deepcopy(cell["attachments"])  # pictures of a written answer
-    plain["written_id"] = str(cell.get("id") or metadata.get("id") or "")
-    return plain
-
-
 def rebuild(notebook, release):
     """Put the answers of a submission into the cells of the release.
 
@@ -169,12 +89,14 @@ def rebuild(notebook, release):
     -------
     Rebuilt
     """
-    repairs = []
+    repairs = list(notebook.get("repairs", []))
     tagged = [cell for cell in release.cells if grade_id(cell)]
-    owner = _match(notebook.cells, tagged)
+    submitted = _joined(notebook.cells, repairs)
+    owner = _match(submitted, tagged)
+    _place_texts(submitted, release.cells, owner)
     chosen, followers = {}, {None: []}
     last = None
-    for position, cell in enumerate(notebook.cells):
+    for position, cell in enumerate(submitted):
         name = owner.get(position)
         if name is None:
             if cell.source.strip():
@@ -185,7 +107,7 @@ def rebuild(notebook, release):
     cells = [_clean(cell) for cell in followers[None]]
     for cell in tagged:
         name = grade_id(cell)
-        cells.extend(_filled(cell, chosen.get(name, []), notebook.cells, repairs))
+        cells.extend(_filled(cell, chosen.get(name, []), submitted, repairs))
         cells.extend(_clean(extra) for extra in followers.get(name, []))
     first_seen = list(dict.fromkeys(owner[position] for position in sorted(owner)))
     if first_seen != [grade_id(cell) for cell in tagged if grade_id(cell) in first_seen]:
@@ -205,6 +127,51 @@ def blank(release, reason):
     rebuilt = rebuild(empty, release)
     rebuilt.repairs = [f"could not be graded: {reason}"]
     return rebuilt
+
+
+def _joined(cells, repairs):
+    """The cells, with functions that had been split over two cells in one piece again."""
+    joined = []
+    for cell in cells:
+        code = bool(joined) and joined[-1].cell_type == cell.cell_type == "code"
+        if code and _continues(joined[-1].source, cell.source):
+            joined[-1].source += f"\n{cell.source}"
+            repairs.append("a function that was split over two cells was put together again")
+        else:
+            joined.append(cell)
+    return joined
+
+
+def _continues(first, second):
+    """Whether a cell goes on in the middle of what the cell before it began."""
+    cut = second.lstrip("\n")[:1] in (" ", "\t") or not _parses(first)
+    return cut and not _parses(second) and bool(_definitions(first)) and _parses(f"{first}\n{second}")
+
+
+@functools.lru_cache(4096)
+def _parses(source):
+    try:
+        ast.parse(source)
+        return True
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _place_texts(cells, released, owner):
+    """A text that stands where the release asks for one is the written answer that is missing; `owner` gets it."""
+    known = {cell.source.strip() for cell in released}
+    tagged = [cell for cell in released if grade_id(cell)]
+    places = {name: position for position, name in sorted(owner.items(), reverse=True)}
+    for number, cell in enumerate(tagged):
+        if not is_written(cell) or grade_id(cell) in places:
+            continue
+        before = [places[grade_id(one)] for one in tagged[:number] if grade_id(one) in places]
+        after = [places[grade_id(one)] for one in tagged[number + 1 :] if grade_id(one) in places]
+        for position in range(max(before, default=-1) + 1, min(after, default=len(cells))):
+            one = cells[position]
+            new = one.cell_type != "code" and one.source.strip() and one.source.strip() not in known
+            if new and position not in owner:
+                owner[position] = grade_id(cell)
 
 
 def _match(cells, tagged):
@@ -235,7 +202,7 @@ def _marker(missing):
     names = {grade_id(cell) for cell in missing}
 
     def hit(cell):
-        found = re.search(r"^\s*#\s*answer:\s*([\w-]+)", cell.source, re.MULTILINE)
+        found = re.search(r"^[ \t]*#[ \t]*answer:[ \t]*([\w-]+)", cell.source, re.MULTILINE)
         return found.group(1) if found and found.group(1) in names else None
 
     return hit
@@ -264,6 +231,7 @@ def _prompt(missing):
     return lambda cell: lines.get(cell.source.strip().split("\n")[0]) if cell.cell_type != "code" else None
 
 
+@functools.lru_cache(4096)
 def _definitions(source):
     """Names that a cell defines at its top level (functions, classes, assignments), even if it does not parse."""
     try:
@@ -345,12 +313,7 @@ def _unfenced(source):
 
 def _clean(cell):
     """An extra cell of the student without metadata that means something to the grader."""
-    make = {
-        "code": nbformat.v4.new_code_cell,
-        "markdown": nbformat.v4.new_markdown_cell,
-        "raw": nbformat.v4.new_raw_cell,
-    }
-    clean = make[cell.cell_type](source=cell.source)
+    clean = new_cell(cell.cell_type, cell.source, {})
     if cell.get("attachments"):
         clean["attachments"] = cell.attachments
     return clean
