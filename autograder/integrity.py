@@ -68,7 +68,10 @@ def defined(node):
 
 def looked_up(node):
     """The global names that a statement at the top of a cell reads, those in its functions included."""
-    found, tables = set(), [symtable.symtable(ast.unparse(node), "cell", "exec")]
+    try:
+        found, tables = set(), [symtable.symtable(ast.unparse(node), "cell", "exec")]
+    except (RecursionError, MemoryError, SyntaxError, ValueError):
+        return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}  # nested too deeply to be unparsed
     for table in tables:
         top = table.get_type() == "module"
         found |= {one.get_name() for one in table.get_symbols() if one.is_referenced() and (top or one.is_global())}
@@ -105,9 +108,11 @@ def suspicious(node, own):
 
 def dotted(node):
     """A chain of attributes as text: "torch.nn.functional.batch_norm"."""
-    if isinstance(node, ast.Attribute):
-        return f"{dotted(node.value)}.{node.attr}"
-    return node.id if isinstance(node, ast.Name) else "..."
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.insert(0, node.attr)
+        node = node.value
+    return ".".join([node.id if isinstance(node, ast.Name) else "...", *names])[:200]
 
 
 def advice(found):

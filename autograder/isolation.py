@@ -28,6 +28,7 @@ SCRATCH = 512 << 20  # bytes of the memory file system that all workers of a zyg
 FIRST_USER, USERS = 61184, 4000  # ids that Linux keeps for services that come and go
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
 DETAILS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime", "/etc/alternatives", "/sys/devices/system/cpu")
+TORCH = ("torch", "torchgen", "functorch")  # packages that NumPy's questions must not find
 CURES = {
     "namespaces": "install bubblewrap, and allow unprivileged user namespaces",
     "landlock": "needs Linux 5.13 or later with Landlock enabled",
@@ -78,7 +79,30 @@ def locks(libraries):
     torch needs more address space, and its processes talk over the loopback of their own network namespace.
     """
     torch = "torch" in libraries
-    return {"readable": readable(), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
+    found = {"readable": readable(), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
+    return found if namespaces() == "" else without(found, hidden(libraries))
+
+
+def hidden(libraries):
+    """Folders of packages that workers with these libraries must not find: where NumPy is asked for, no torch."""
+    places = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")} if "torch" not in libraries else ()
+    return sorted(str(place / name) for place in places for name in TORCH if (place / name).is_dir())
+
+
+def without(locks, folders):
+    """The same locks, but that these folders cannot be read: what is around them is allowed piece by piece.
+
+    Landlock knows no exceptions. In namespaces an empty folder lies over them instead, which costs a worker less.
+    """
+    readable, listed = list(locks["readable"]), []
+    for folder in [Path(folder).resolve() for folder in folders]:
+        while covering := [place for place in readable if folder.is_relative_to(Path(place).resolve())]:
+            for place in covering:
+                readable.remove(place)
+                if folder != Path(place).resolve():
+                    listed.append(place)
+                    readable += [str(child) for child in Path(place).iterdir()]
+    return {**locks, "readable": readable, "listed": listed}
 
 
 def readable():
@@ -86,7 +110,7 @@ def readable():
     return [*SYSTEM, *DETAILS, *python_folders(), str(SANDBOX), str(EXERCISES / "bnlab"), "/dev/urandom"]
 
 
-def wrapped(command, namespaces):
+def wrapped(command, namespaces, libraries=()):
     """The zygote's command inside its namespaces.
 
     Parameters
@@ -94,6 +118,8 @@ def wrapped(command, namespaces):
     command : list of str
     namespaces : bool
         False leaves the command as it is, but for the user.
+    libraries : tuple of str
+        What its workers have loaded.
     """
     as_root = os.geteuid() == 0
     user = str(FIRST_USER + os.getpid() % USERS)
@@ -127,6 +153,8 @@ def wrapped(command, namespaces):
         wrap += ["--perms", "0755", "--dir", parent]  # bubblewrap makes them its user's alone
     for place in places:
         wrap += ["--ro-bind", place, place]
+    for folder in hidden(libraries):
+        wrap += ["--tmpfs", folder, "--ro-bind", str(SANDBOX / "absent.py"), f"{folder}/__init__.py"]
     return [*wrap, "--chdir", "/tmp", "--", *drop, *command]
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAutoGrades
 
 from autograder import course, execute
 from autograder.submission import Rebuilt, grade_id, name_of
 
+MAX_MARKDOWN = 20_000  # characters of a student's texts: the time that mistune takes grows with their square
 HIDDEN = re.compile(r"\n?[^\n]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\n]*", re.DOTALL)
 
 
@@ -35,11 +37,33 @@ class RebuildingExporter(NotebookExporter):
         rebuilt, problem = execute.read_submission(resources["nbgrader"]["notebook"], data)
         notebook = rebuilt.notebook
         notebook.metadata["autograder"] = {"repairs": rebuilt.repairs, "problem": problem}
+        show_safely(notebook, execute.material(resources["nbgrader"]["notebook"]).release)
         if rebuilt.repairs:
             text = "**About your file:**\n\n" + "\n".join(f"- {repair}" for repair in rebuilt.repairs)
             notebook.cells.insert(0, nbformat.v4.new_markdown_cell(text, id="repairs"))
         resources["metadata"] = {"name": Path(filename).stem, "path": str(Path(filename).parent)}
         return self.from_notebook_node(notebook, resources=resources, **kwargs)
+
+
+def show_safely(notebook, release):
+    """Turn a student's texts that cannot be shown as Markdown, or only slowly, into plain text.
+
+    One text that names a picture which is not there would otherwise keep the whole page from being written.
+    """
+    known, room = {cell.source.strip() for cell in release.cells}, MAX_MARKDOWN
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown" or cell.source.strip() in known:
+            continue
+        room -= len(cell.source)
+        try:
+            if room < 0:
+                raise ValueError("too long")
+            renderer = IPythonRenderer(escape=False, attachments=cell.get("attachments", {}))
+            MarkdownWithMath(renderer=renderer).render(cell.source)
+        except Exception:
+            cell.pop("attachments", None)
+            fence = "~" * (3 + max(map(len, re.findall("~+", cell.source)), default=0))
+            cell.source = f"{fence}text\n{cell.source}\n{fence}"
 
 
 class RefereeExecute(NbGraderPreprocessor):
@@ -88,7 +112,7 @@ class HideTests(NbGraderPreprocessor):
     """Takes hidden tests out of what students see in the feedback."""
 
     def preprocess_cell(self, cell, resources, cell_index):
-        if cell.cell_type == "code":
+        if cell.cell_type == "code" and "nbgrader" in cell.metadata:  # a student's other cells hold no test of ours
             cell.source = HIDDEN.sub("", cell.source).strip("\n")
         return cell, resources
 

@@ -5,6 +5,7 @@ dropped, so that 20 MB of printed numbers cost nothing; where the JSON is cut of
 A notebook keeps the sentences for its student in `repairs`.
 """
 
+import hashlib
 import json
 import re
 
@@ -12,7 +13,7 @@ import nbformat
 
 MAX_BYTES = 100 << 20
 MAX_CELLS = 5000
-MAX_CODE, MAX_TEXT = 100_000, 3_000_000  # characters of one cell: the longest answer has 3,000; texts hold pictures
+MAX_SOURCE = 100_000  # characters of one cell; the longest answer of the course has 3,000
 MAX_TOTAL = 1_000_000  # characters of all code
 MAX_PICTURES = 10 << 20  # characters of the pictures of one written answer
 MAX_GAPS = 50  # damaged places that are skipped in one file
@@ -29,6 +30,7 @@ CELL = re.compile(
     r'\{[ \t\r\n]{0,99}"(?:cell_type|attachments|id|metadata|execution_count|outputs|source)"[ \t\r\n]{0,99}:'
 )
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
+INLINE = re.compile(r"\(data:(image/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/=]+)\)")
 
 
 class Unreadable(Exception):
@@ -63,7 +65,7 @@ def read(data):
     if len(cells) > MAX_CELLS:
         raise Unreadable(f"the notebook has {len(cells):,} cells; at most {MAX_CELLS:,} are read")
     for number, cell in enumerate(cells, 1):
-        if len(cell.source) > (MAX_CODE if cell.cell_type == "code" else MAX_TEXT):
+        if len(cell.source) > MAX_SOURCE:
             repairs.append(f"cell {number} has {len(cell.source):,} characters, too many to be read, and was left out")
             cell.source = ""
     total = sum(len(cell.source) for cell in cells if cell.cell_type == "code")
@@ -156,12 +158,25 @@ def _plain(cell):
     name = tag.get("grade_id") if isinstance(tag, dict) else None
     plain = new_cell(kind, source, {"nbgrader": {"grade_id": name}} if isinstance(name, str) else {})
     if kind == "markdown":
-        pictures = _pictures(cell.get("attachments"))
+        plain.source, inline = _without_pictures(source)
+        pictures = _pictures(cell.get("attachments")) | _pictures(inline)
         if pictures:
             plain["attachments"] = nbformat.from_dict(pictures)
     found = cell.get("id") or metadata.get("id")
     plain["written_id"] = found if isinstance(found, str) else ""
     return plain
+
+
+def _without_pictures(source):
+    """A text whose inline pictures have become attachments, and these."""
+    inline = {}
+
+    def move(found):
+        name = f"inline-{hashlib.sha256(found[2].encode()).hexdigest()[:12]}"
+        inline[name] = {found[1]: found[2]}
+        return f"(attachment:{name})"
+
+    return INLINE.sub(move, source), inline
 
 
 def _clean_text(text):

@@ -27,6 +27,7 @@ EXERCISES = Path(__file__).parent.parent / "exercises"
 CELL_SECONDS = 5.0  # CPU time of one cell of the notebook, or of all calls of one test cell
 PATIENCE = 4  # wall time allowed for each second of CPU time: a busy machine costs nobody a grade
 MAX_OUTPUT = 20_000  # bytes of printed output kept for one submission
+MAX_READS = 64  # reads of printed output in a row
 CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
 MAX_CALLBACKS = 200_000  # calls of the referee's functions in one call of the student's
 
@@ -68,7 +69,7 @@ class Zygote:
         locks = json.dumps(isolation.locks(libraries))
         command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES), locks]
         self.process = subprocess.Popen(
-            isolation.wrapped([*command, *libraries], not self.namespaces),
+            isolation.wrapped([*command, *libraries], not self.namespaces, libraries),
             env={**environment, "HOME": "/tmp"},
             pass_fds=[theirs.fileno()],
             cwd="/",
@@ -286,10 +287,15 @@ class Worker:
     def _drain(self):
         """Take printed output as it comes, keep the beginning."""
         try:
-            while data := os.read(self.output, 1 << 16):
+            for _ in range(MAX_READS):  # not until it is empty: a worker may print as fast as this reads
+                data = os.read(self.output, 1 << 16)
+                if not data:
+                    break
                 room = MAX_OUTPUT - len(self.printed)
                 self.printed += data[:room]
                 self.cut |= len(data) > room
+            else:
+                return
             if self.alive and self.output in self.selector.get_map():
                 self.selector.unregister(self.output)  # closed by the worker
         except (BlockingIOError, OSError):

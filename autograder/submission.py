@@ -115,7 +115,8 @@ def rebuild(notebook, release):
     lost = [name for name, found in chosen.items() if not any(grade_id(cell) == name for cell in found)]
     if lost:
         repairs.append(f"{len(lost)} cells had lost their metadata and were recognized by their content")
-    result = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(release.metadata))
+    about = copy.deepcopy(release.metadata)
+    result = nbformat.NotebookNode(nbformat=4, nbformat_minor=5, metadata=about, cells=cells)
     for number, cell in enumerate(result.cells):
         cell["id"] = grade_id(cell) or f"extra-{number}"
     return Rebuilt(result, repairs)
@@ -123,8 +124,7 @@ def rebuild(notebook, release):
 
 def blank(release, reason):
     """An untouched release in place of a file that cannot be read."""
-    empty = nbformat.v4.new_notebook(cells=[], metadata={})
-    rebuilt = rebuild(empty, release)
+    rebuilt = rebuild(nbformat.NotebookNode(cells=[]), release)
     rebuilt.repairs = [f"could not be graded: {reason}"]
     return rebuilt
 

@@ -9,6 +9,7 @@ import pytest
 
 from autograder import course, execute, isolation
 from autograder.certify import Bench
+from autograder.remote import Worker
 
 FULL = isolation.namespaces() == ""
 if not FULL and not os.environ.get("CI"):
@@ -56,6 +57,12 @@ ATTEMPTS = {
     "connects": "socket.create_connection(('127.0.0.1', 22), timeout=1)",
     "runs a shell": "assert subprocess.run(['sh', '-c', 'cat /etc/shadow'], check=True)",
     "takes memory": "np.ones(1 << 33)",
+    "finds torch": "import torch",
+    "keeps memory outside its process": "os.memfd_create('kept')",
+    "starts a process": "os.fork()",
+    "limits another process": "import resource; resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (3, 3))",
+    "moves another process": "os.sched_setaffinity(os.getppid(), {0})",
+    "changes the priority of others": "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
     "fills the disk": "open('big', 'wb').write(b'0' * (200 << 20))",
 }
 
@@ -72,9 +79,12 @@ def test_an_attempt_fails_and_costs_nothing_else(bench, name):
 
 def test_a_daemon_does_not_outlive_its_worker(bench):
     daemon = "    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\n    os._exit(0)\nos.wait()\n"
-    source = f"{HEAD}{RIGHT}\nif os.fork() == 0:\n{daemon}"
-    assert verdict_of(bench, source).verdict == "passed"
-    zygote = execute.zygote()
+    source = f"if os.fork() == 0:\n{daemon}"
+    zygote = execute.zygote(("torch",))  # workers for NumPy cannot fork at all
+    worker = Worker(zygote)
+    worker.allow(20, "a daemon")
+    assert worker.run_cell("daemon", HEAD + source) is None
+    worker.close()
     time.sleep(0.2)
     tree = children_of(zygote.process.pid)
     assert len(tree) <= 2, f"left running: {tree}"
@@ -112,3 +122,19 @@ def test_an_unsafe_machine_is_refused(run, tmp_path):
     done = run(sys.executable, "-c", code, *arguments, env={"BN_COURSE": str(tmp_path)})
     assert done.returncode == 1 and "--allow-unsafe" in done.stderr and "needs Linux 5.13" in done.stderr
     assert shutil.which("bwrap") is None or "isolation S0" in done.stderr
+
+
+def test_torch_is_hidden_without_namespaces_too(run):
+    """Landlock alone: the folder of torch cannot be read, what lies around it can."""
+    code = """
+from autograder import isolation
+isolation.namespaces = lambda: "switched off"
+from autograder.remote import Zygote, Worker
+zygote = Zygote()
+worker = Worker(zygote)
+worker.allow(60, "a test")
+print(worker.run_cell("near", "import matplotlib, scipy.stats"), worker.run_cell("torch", "import torch; torch.ones"))
+worker.close(); zygote.close()
+"""
+    done = run(sys.executable, "-c", code)
+    assert done.stdout.startswith("None the cell `torch` raised "), done.stdout + done.stderr

@@ -93,7 +93,7 @@ def test_a_tensor_from_a_numpy_notebook_is_named(plain, run):
 from autograder.remote import Zygote, Worker, RemoteAnswer
 from bnlab.compare import difference
 import numpy as np, sys
-zygote = Zygote()
+zygote = Zygote(('torch',))
 worker = Worker(zygote)
 worker.allow(60, "a test")
 worker.run_cell("cell", {TENSORS!r} + "def mean(x): return torch.ones(3)")

@@ -4,6 +4,7 @@ Each is a layer of its own; what the system does not offer is left out and repor
 autograder/isolation.py show what the layers together are worth. Locks are one-way: no code in the worker can undo them.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -28,11 +29,17 @@ DENIED = (
     "ptrace process_vm_readv process_vm_writev pidfd_open pidfd_getfd pidfd_send_signal process_madvise kcmp "
     "mount umount2 pivot_root chroot unshare setns bpf perf_event_open userfaultfd keyctl add_key request_key "
     "open_by_handle_at name_to_handle_at init_module finit_module delete_module kexec_load reboot swapon swapoff "
-    "io_uring_setup io_uring_enter io_uring_register rt_sigqueueinfo rt_tgsigqueueinfo"
+    "io_uring_setup io_uring_enter io_uring_register rt_sigqueueinfo rt_tgsigqueueinfo "
+    # memory that no limit counts, and what outlives its process
+    "memfd_create memfd_secret shmget shmat shmctl semget semop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink "
+    # priorities of others, and where they run
+    "setpriority ioprio_set migrate_pages move_pages process_mrelease"
 ).split()
+OF_OTHERS = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched_setattr".split()  # first argument: pid
+CLONE_THREAD = 0x10000
 
 
-def lock(home, readable, memory, network=False):
+def lock(home, readable, memory, network=False, listed=()):
     """Take all locks that this system offers.
 
     Parameters
@@ -43,8 +50,11 @@ def lock(home, readable, memory, network=False):
         Folders and files that may be read and executed.
     memory : int
         Bytes of address space.
+    listed : list of str
+        Folders whose names may be seen, without what is in the files.
     network : bool
-        Leave sockets alone: for tasks that connect processes over the loopback of a network namespace of their own.
+        Leave sockets and processes alone: for tasks that start processes and connect them over the loopback of a
+        network namespace of their own. Without it a worker is one process, whose clock and memory are all there is.
 
     Returns
     -------
@@ -54,7 +64,7 @@ def lock(home, readable, memory, network=False):
     held, scoped = {}, []
     for name, take in (
         ("limits", lambda: limit(memory)),
-        ("landlock", lambda: scoped.append(landlock(home, readable, network))),
+        ("landlock", lambda: scoped.append(landlock(home, readable, network, listed))),
         ("seccomp", lambda: seccomp(network, any(scoped))),
     ):
         try:
@@ -73,7 +83,7 @@ def limit(memory):
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def landlock(home, readable, network=False):
+def landlock(home, readable, network=False, listed=()):
     """Files: read `readable`, write `home` alone. TCP: none. Signals: to the worker's own processes alone.
 
     Returns
@@ -97,7 +107,8 @@ def landlock(home, readable, network=False):
     fields = [handled, NETWORK if abi >= 4 and not network else 0, SCOPES if abi >= 6 else 0]
     attributes = struct.pack("QQQ"[: 1 + (abi >= 4) + (abi >= 6)], *fields[: 1 + (abi >= 4) + (abi >= 6)])
     ruleset = call(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
-    for path, rights in [*((path, reads) for path in readable), (home, handled), ("/dev/null", READ_FILE | WRITE_FILE)]:
+    rules = [(path, reads) for path in readable] + [(path, READ_DIR) for path in listed]
+    for path, rights in [*rules, (home, handled), ("/dev/null", READ_FILE | WRITE_FILE)]:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
@@ -116,7 +127,8 @@ def landlock(home, readable, network=False):
 
 
 def seccomp(network=False, scoped=False):
-    """System calls: local sockets only, no look into other processes, no signals unless Landlock keeps them in."""
+    """System calls: local sockets only, no further processes, no look into others, no signals unless Landlock keeps
+    them in."""
     import errno
 
     import pyseccomp as sc
@@ -128,8 +140,15 @@ def seccomp(network=False, scoped=False):
             rules.add_rule(deny, name)
         except (RuntimeError, ValueError, OSError):
             continue  # not a system call of this architecture
+    for name in OF_OTHERS:
+        rules.add_rule(deny, name, sc.Arg(0, sc.NE, 0))
     if not network:
         rules.add_rule(deny, "socket", sc.Arg(0, sc.NE, 1))  # AF_UNIX
+        rules.add_rule(sc.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen here; glibc then uses clone
+        rules.add_rule(deny, "clone", sc.Arg(0, sc.MASKED_EQ, CLONE_THREAD, 0))
+        for name in ("fork", "vfork"):
+            with contextlib.suppress(RuntimeError, ValueError, OSError):  # not on ARM
+                rules.add_rule(deny, name)
     if not scoped:
         for name in ("kill", "tgkill"):
             rules.add_rule(deny, name, sc.Arg(0, sc.NE, os.getpid()))

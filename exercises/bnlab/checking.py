@@ -1,6 +1,7 @@
 """What the student types: `check("forward-train", batchnorm_train)` and `hint("forward-train")`."""
 
 import contextvars
+import os
 
 from bnlab.answers import LocalAnswer
 from bnlab.examiner import Report, examine_answer
@@ -42,6 +43,8 @@ def check(task_id, answer):
     KeyError
         For an unknown task.
     """
+    if os.environ.get("BN_GRADING"):
+        return  # in a student's own cell, while it is graded: the tests come later, and a cell is run to its end
     if callable(task_id) and isinstance(answer, str):
         raise TypeError(f'the name of the task comes first: check("{answer}", {getattr(task_id, "__name__", "...")})')
     task = find(task_id)
