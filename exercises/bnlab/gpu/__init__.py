@@ -1,0 +1,72 @@
+"""Batch normalization on the GPU, and on a simulated one where there is none. One import gives all that a kernel needs:
+
+    from bnlab.gpu import xp, RawKernel, RawModule, ElementwiseKernel, ReductionKernel, device
+
+`xp` is CuPy where a kernel really runs, and else NumPy with CuPy's few extra names; the kernel classes are CuPy's, or
+the simulator's with the same call. The first use says in one line which it is and what is graded. CuPy is imported
+then, never by `import bnlab.gpu`. BNLAB_GPU=simulator in the environment asks for the simulator.
+
+The simulator
+-------------
+It compiles the kernel's CUDA C++, unchanged, with the C++ compiler of this machine and runs every thread of every
+block, in an order that can be chosen. Shared memory holds NaN until something is written. By default every access is
+checked:
+
+    race                two threads touch one element, one of them writes, and no barrier or fence stands between
+    uninitialized       shared memory is read that nobody wrote
+    out of bounds       outside of an array or a shared variable; "illegal address" where it is near none
+    misaligned          a float4 at an address that is not a multiple of 16
+    barrier             __syncthreads() that some threads of the block never reach, or at two places at once
+    warp                a mask of a *_sync primitive that leaves out the caller, or names a lane that does not come
+    spin                a loop that waits for what will not happen
+    limit, launch       too much shared memory, too many threads, ...
+
+as a `KernelError` with the line of the source; a wrong argument is a TypeError, a wrong source a CompileException.
+
+    with simulate(schedule="reverse") as log:      # "forward", "reverse", "random" or a seed
+        y = batchnorm_train_cuda(x, gamma, beta)
+    print(log)                                     # bytes of each array, sectors, bank conflicts, barriers
+    log.loaded(x)                                  # 2.0: the kernels read x twice
+
+`simulate(checked=False)` is about 20 times faster and finds only what a barrier, a warp or a wild address shows.
+
+What it knows of CUDA: threadIdx and its like; shared memory, static and dynamic; __syncthreads and its counting
+forms; shuffles, ballots, __syncwarp; atomics; fences; vector types, loaded as one access; __half and __nv_bfloat16 with
+their conversions (include cuda_fp16.h or cuda_bf16.h, as CUDA wants it); cooperative_groups.h with blocks, tiles and
+the grid; printf, assert, __trap; template kernels by `name_expressions`.
+
+Limits
+------
+- No textures, streams, inline PTX, tensor cores, dynamic parallelism, cub; no RawModule.get_global.
+- A thread has 64 KB of stack. One launch runs at a time.
+- Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows. Races on __device__
+  variables do not show. An index that leaves one array and lands in another one is not told from a right one.
+- Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.
+- Sectors and bank conflicts are counted from addresses; caches are not modelled. Elementwise and reduction kernels run
+  as loops: each array counts as moved once.
+- Linux (and so WSL and Colab) on x86-64 or 64-bit ARM, with g++ 11 or clang++ 12 or later; or
+  `pip install ziglang pyelftools`.
+"""
+
+import importlib
+
+_HOMES = {  # what is simulated whatever the machine has
+    "simulate": "bnlab.gpu.settings",
+    "Machine": "bnlab.gpu.settings",
+    "KernelError": "bnlab.gpu.report",
+    "warm": "bnlab.gpu.compiler",
+}
+_BACKEND = ("xp", "RawKernel", "RawModule", "ElementwiseKernel", "ReductionKernel", "CompileException", "device")
+__all__ = [*_BACKEND, *_HOMES]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _BACKEND:
+        return getattr(importlib.import_module("bnlab.gpu.backend").chosen(), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,87 @@
+"""`xp` of the simulator: NumPy, and the names that CuPy has beyond it and this course uses."""
+
+import types
+
+import numpy as np
+
+from bnlab.gpu import settings
+
+
+class SimulatedCupy(types.ModuleType):
+    """Attributes are NumPy's, except those below; device memory is NumPy's memory."""
+
+    def __getattr__(self, name):
+        try:
+            return getattr(np, name)
+        except AttributeError:
+            raise AttributeError(f"xp has no {name!r} here: it is NumPy with a few names of CuPy") from None
+
+    def __dir__(self):
+        return sorted({*dir(np), *self.__dict__})
+
+
+def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
+    """Copy an array from the device to the host."""
+    for log in settings.current().logs:
+        log.transfers += 1
+    if out is not None:
+        out[...] = a
+        return out
+    return np.array(a, order=order)
+
+
+def get_array_module(*args):
+    """The module whose arrays these are: `xp` itself."""
+    return xp
+
+
+def _poisoned(array):
+    """Fresh memory as a GPU gives it: with something in it that is not zero. Floats become NaN."""
+    if array.dtype.kind in "fc":
+        array.fill(np.nan)
+    elif array.dtype.kind in "iu":
+        array.fill(np.iinfo(array.dtype).max)
+    return array
+
+
+def empty(shape, dtype=float, order="C"):
+    """Memory that nobody has written: NaN, or the largest integer."""
+    return _poisoned(np.empty(shape, dtype, order))
+
+
+def empty_like(prototype, dtype=None, order="K", subok=None, shape=None):
+    """The same, with the shape and dtype of another array."""
+    return _poisoned(np.empty_like(prototype, dtype=dtype, order=order, shape=shape))
+
+
+class _Nothing:
+    """A device or stream whose work is always done."""
+
+    null = id = None
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def synchronize(self):
+        """Nothing is pending here."""
+
+    def use(self):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
+_Nothing.null = _Nothing()
+
+xp = SimulatedCupy("bnlab.gpu.xp", "NumPy arrays in the place of a GPU's.")
+xp.asnumpy, xp.get_array_module, xp.empty, xp.empty_like = asnumpy, get_array_module, empty, empty_like
+xp.cuda = types.SimpleNamespace(
+    Device=_Nothing,
+    Stream=_Nothing,
+    get_current_stream=_Nothing,
+    runtime=types.SimpleNamespace(deviceSynchronize=lambda: None),
+)

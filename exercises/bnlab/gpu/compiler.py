@@ -1,0 +1,261 @@
+"""A C++ compiler for the simulator, and a cache of what it built that many processes may use at once.
+
+What is built is named by the hash of all it depends on: the source, the simulator's own files, the flags, and the
+compiler's own account of its version. A file is written beside its final place and renamed, so nobody sees half of it.
+
+    BNLAB_CXX         a compiler other than the first found
+    BNLAB_GPU_CACHE   a folder other than ~/.cache/bnlab/gpu
+    BNLAB_GPU_WARM    a folder that is only read: filled by `warm` for processes that start without a cache
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import functools
+import hashlib
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+CUDA = Path(__file__).parent / "cuda"
+CURE = "the GPU simulator needs a C++ compiler: apt-get install g++, or pip install ziglang pyelftools"
+COMMON = (
+    "-std=c++17 -fPIC -w -g -fno-strict-aliasing -fno-stack-protector -fno-threadsafe-statics -U_FORTIFY_SOURCE "
+    "-D_FORTIFY_SOURCE=0 -ffp-contract=off -fno-math-errno"
+).split()
+KERNEL = ["-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"]
+PLAIN = ["-O2"]
+CHECKED = ["-O1", "-fno-tree-vectorize", "-fsanitize=thread"]
+
+
+class CompileException(Exception):  # noqa: N818 (CuPy's name)
+    """A kernel that does not compile; the message has the compiler's errors with the lines of the kernel's source."""
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler that was found.
+
+    command : tuple of str
+    version : str
+        What it says of itself; part of the name of everything that it builds.
+    clang : bool
+    """
+
+    command: tuple
+    version: str
+    clang: bool
+
+    @property
+    def flags(self):
+        """What makes this compiler keep shared variables in order."""
+        return [] if self.clang else ["-fno-toplevel-reorder"]
+
+    @property
+    def volatile(self):
+        """What makes checked kernels tell volatile accesses from others."""
+        return ["-mllvm", "-tsan-distinguish-volatile=1"] if self.clang else ["--param=tsan-distinguish-volatile=1"]
+
+    @property
+    def errors(self):
+        return ["-fno-color-diagnostics", "-ferror-limit=5"] if self.clang else ["-fmax-errors=5"]
+
+
+@functools.lru_cache
+def find(wanted=None):
+    """The compiler to use.
+
+    Parameters
+    ----------
+    wanted : str, optional
+        A command line; by default BNLAB_CXX, then g++, clang++, and the one of the package ziglang.
+
+    Returns
+    -------
+    Compiler
+
+    Raises
+    ------
+    RuntimeError
+        Where there is none; the message is the cure.
+    """
+    choices = [shlex.split(wanted)] if wanted else [["g++"], ["clang++"]]
+    if not wanted and importlib.util.find_spec("ziglang"):
+        choices.append([sys.executable, "-m", "ziglang", "c++"])
+    for command in choices:
+        if shutil.which(command[0]):
+            told = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60)
+            if told.returncode == 0:
+                return Compiler(tuple(command), told.stdout, "clang" in told.stdout)
+    raise RuntimeError(f"{wanted} is no compiler here; {CURE}" if wanted else CURE)
+
+
+def current():
+    """The compiler that BNLAB_CXX names, or the first found."""
+    return find(os.environ.get("BNLAB_CXX") or None)
+
+
+def cache():
+    """The folder that is written to; it belongs to this user alone, because its files are executed."""
+    places = [os.environ.get("BNLAB_GPU_CACHE"), Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")]
+    places[1] = places[1] / "bnlab" / "gpu"
+    places.append(Path(tempfile.gettempdir()) / f"bnlab-gpu-{os.getuid()}")
+    for place in filter(None, places):
+        folder = Path(place)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            state = folder.stat()
+        except OSError:
+            continue
+        if state.st_uid == os.geteuid() and not state.st_mode & 0o022 and os.access(folder, os.W_OK):
+            return folder
+    raise RuntimeError("no folder to keep compiled kernels in: set BNLAB_GPU_CACHE to one that only you can write")
+
+
+def stored(name, folder=None):
+    """The path of something built before, or None."""
+    for place in [folder or cache(), os.environ.get("BNLAB_GPU_WARM")]:
+        if place and (Path(place) / name).exists():
+            return Path(place) / name
+    return None
+
+
+def run(command):
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise CompileException(readable(done.stderr or f"{command[0]} ended with {done.returncode}"))
+
+
+def readable(text):
+    """The errors that name the kernel's own lines, where there are any."""
+    lines = [line for line in text.split("\n") if re.match(r"kernel\.cu:\d+:\d+: (fatal )?error", line)]
+    if not lines:
+        return text.strip()[:4000]
+    shown, keep = [], False
+    for line in text.split("\n"):
+        if re.match(r"\S+:\d+:(\d+:)? ", line):
+            keep = bool(re.match(r"kernel\.cu:\d+:\d+: (fatal )?error", line))
+        if keep:
+            shown.append(line)
+    return "\n".join(shown).strip()[:4000]
+
+
+@contextlib.contextmanager
+def alone(lock):
+    """One process at a time builds things of a kind: not for safety, which renaming gives, but for speed."""
+    with open(lock, "w") as file:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@functools.lru_cache
+def own_files():
+    """Hash of the simulator's C++ files."""
+    digest = hashlib.sha256()
+    for path in sorted(CUDA.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def build(prefix, sources, steps, flags, libraries=(), folder=None):
+    """Build a shared library, or find it.
+
+    Parameters
+    ----------
+    prefix : str
+        Its name starts with it.
+    sources : list of str
+        Texts to compile, each in a file of its own.
+    steps : list of str
+        Flags of compiling alone (a sanitizer's flag at linking would add the sanitizer's library).
+    flags : list of str
+        Flags of compiling.
+    libraries : sequence of Path
+        To link with.
+    folder : Path, optional
+        Where to keep it instead of the cache.
+
+    Returns
+    -------
+    Path
+    """
+    compiler = current()
+    flags = [*COMMON, *compiler.flags, *compiler.errors, *flags, *steps]
+    known = [compiler.command, compiler.version, own_files(), flags, sources, [path.name for path in libraries]]
+    name = f"{prefix}-{hashlib.sha256(repr(known).encode()).hexdigest()[:24]}.so"
+    found = stored(name, folder)
+    if found:
+        return found
+    target = Path(folder or cache()) / name
+    with alone(target.parent / f"{prefix}.lock"), tempfile.TemporaryDirectory(dir=target.parent) as place:
+        if target.exists():  # somebody built it while we waited
+            return target
+        objects = []
+        for number, source in enumerate(sources):
+            path = Path(place, str(number), "kernel.cu")  # the name that lines belong to
+            path.parent.mkdir()
+            path.write_text(source, encoding="utf-8")
+            objects.append(str(path.with_suffix(".o")))
+            run([*compiler.command, *flags, f"-I{CUDA}", "-x", "c++", "-c", str(path), "-o", objects[-1]])
+        made = Path(place, name)
+        link = ["-shared", f"-Wl,-soname,{name}", "-Wl,-Bsymbolic"]
+        run([*compiler.command, *link, "-o", str(made), *objects, *map(str, libraries)])
+        os.chmod(made, 0o755)
+        os.replace(made, target)
+    return target
+
+
+def build_runtime(folder=None):
+    """The scheduler and the checker, one library for all kernels."""
+    parts = [(CUDA / name).read_text(encoding="utf-8") for name in ("runtime.cpp", "faults.cpp", "checker.cpp")]
+    return build("runtime", parts, [], ["-O2"], folder=folder)
+
+
+@functools.lru_cache
+def _runtime(compiler):
+    path = build_runtime()
+    library = ctypes.CDLL(str(path))
+    for name in ("simt_array", "simt_traffic", "simt_counters", "simt_issues"):
+        getattr(library, name).restype = ctypes.c_int if name == "simt_issues" else None
+    return path, library
+
+
+def runtime():
+    """(path, library) of the runtime. It is loaded before kernels, which find it by its name."""
+    return _runtime(current())
+
+
+def build_kernel(source, checked, options=()):
+    """Compile a translated kernel (source.py) into a library.
+
+    Parameters
+    ----------
+    source : str
+    checked : bool
+        With the checker's hooks.
+    options : sequence of str
+        Of the kernel's author: -D and -I count.
+    """
+    path, _ = runtime()
+    steps = [*CHECKED, *current().volatile] if checked else PLAIN
+    chosen = [option for option in options if option.startswith(("-D", "-I", "-U"))]
+    return build("checked" if checked else "plain", [source], steps, [*KERNEL, *chosen], [path])
+
+
+def warm(folder):
+    """Put the runtime into a folder, for processes that have no cache of their own: set BNLAB_GPU_WARM to it.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return build_runtime(folder)

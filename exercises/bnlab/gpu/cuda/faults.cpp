@@ -1,0 +1,121 @@
+// A timer of this thread's CPU time interrupts a fiber that does not come back by itself, so that others run (a loop
+// that waits for a variable needs that); after some seconds without progress the launch ends. A segmentation fault in
+// a kernel becomes an issue with its line. Both only while a kernel runs, only in its thread.
+#include "faults.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+namespace simt {
+
+enum { TICK = 5000000 };  // nanoseconds of CPU time
+static struct sigaction old_fault, old_bus, old_division, old_tick;
+static stack_t old_stack;
+static timer_t timer;
+static bool ticking;
+static pthread_t owner;
+static Fiber* last_seen;
+static long last_switch;
+static char signal_stack[64 << 10];
+static double patience = 10, started, since, now;  // seconds; `now` moves with the ticks
+static int tick_signal() { return SIGRTMIN + 9; }
+
+static double cpu_seconds() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+void patience_restart() { since = now; }
+bool patience_ended() { return now - since > patience || now - started > 6 * patience; }
+
+static const void* counter_of(void* context) {
+  auto& machine = ((ucontext_t*)context)->uc_mcontext;
+#if defined(__x86_64__)
+  return (const void*)(machine.gregs[REG_RIP] + 1);  // the checker's addresses are return addresses: one past
+#elif defined(__aarch64__)
+  return (const void*)(machine.pc + 1);
+#else
+  return nullptr;
+#endif
+}
+
+static bool in_kernel() { return current && pthread_equal(pthread_self(), owner) && !inside; }
+
+static void on_tick(int, siginfo_t*, void* context) {
+  int saved = errno;
+  now = cpu_seconds();
+  if (in_kernel()) {
+    if (current == last_seen && counters.switches == last_switch) {
+      inside = 1;
+      spin(counter_of(context), 0);  // comes back here when it is this fiber's turn again
+      inside = 0;
+    }
+    last_seen = current, last_switch = counters.switches;
+  }
+  errno = saved;
+}
+
+static void on_fault(int number, siginfo_t* info, void* context) {
+  if (!current || !pthread_equal(pthread_self(), owner)) {  // not a kernel's: as if we were not here
+    sigaction(number, number == SIGSEGV ? &old_fault : number == SIGBUS ? &old_bus : &old_division, nullptr);
+    return;
+  }
+  Issue issue = blank(ILLEGAL_ADDRESS, 0);
+  issue.pc = counter_of(context);
+  char* address = (char*)info->si_addr;
+  if (number == SIGFPE)
+    snprintf(issue.text, sizeof issue.text, "integer division by zero");
+  else if (address >= current->stack - PAGE && address < current->stack)
+    snprintf(issue.text, sizeof issue.text, "a thread's stack is full: its local arrays are larger than %d KB", STACK >> 10);
+  else
+    snprintf(issue.text, sizeof issue.text, "access to the address %p, which belongs to no array", (void*)address);
+  stop(issue);
+}
+
+Faults::Faults() {
+  owner = pthread_self();
+  const char* limit = getenv("BNLAB_GPU_PATIENCE");
+  patience = limit && atof(limit) > 0 ? atof(limit) : 10;
+  started = since = now = cpu_seconds(), last_seen = nullptr;
+  stack_t stack = {};
+  stack.ss_sp = signal_stack, stack.ss_size = sizeof signal_stack;
+  sigaltstack(&stack, &old_stack);
+  struct sigaction action = {};
+  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+  action.sa_sigaction = on_fault;
+  sigaction(SIGSEGV, &action, &old_fault);
+  sigaction(SIGBUS, &action, &old_bus);
+  sigaction(SIGFPE, &action, &old_division);
+  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART;  // on the fiber's own stack: it may be left and resumed
+  action.sa_sigaction = on_tick;
+  sigaction(tick_signal(), &action, &old_tick);
+  sigevent event = {};
+  event.sigev_notify = SIGEV_THREAD_ID, event.sigev_signo = tick_signal();
+  event.sigev_notify_thread_id = syscall(SYS_gettid);
+  itimerspec often = {{0, TICK}, {0, TICK}};
+  ticking = timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0 && timer_settime(timer, 0, &often, nullptr) == 0;
+}
+
+Faults::~Faults() {
+  if (ticking) timer_delete(timer);
+  sigaction(tick_signal(), &old_tick, nullptr);
+  sigaction(SIGSEGV, &old_fault, nullptr);
+  sigaction(SIGBUS, &old_bus, nullptr);
+  sigaction(SIGFPE, &old_division, nullptr);
+  sigaltstack(&old_stack, nullptr);
+}
+
+}  // namespace simt

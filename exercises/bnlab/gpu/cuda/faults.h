@@ -1,0 +1,11 @@
+// What a fiber cannot say itself: that it loops without end, or that it touched memory that is not there.
+#pragma once
+
+namespace simt {
+struct Faults {  // while it lives, signals of this thread are ours
+  Faults();
+  ~Faults();
+};
+void patience_restart();
+bool patience_ended();
+}  // namespace simt

@@ -1,0 +1,451 @@
+// The scheduler: every CUDA thread is a fiber, all in one thread of the machine, which runs until a barrier, a warp
+// primitive, a spin or its end. So a launch is deterministic for a schedule: 0 forward, 1 backward, k >= 2 shuffled
+// with seed k. faults.cpp adds what a fiber cannot say itself: endless loops and illegal addresses.
+#include "runtime.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <sys/mman.h>
+
+#include "faults.h"
+
+extern "C" {
+simt::Triple threadIdx, blockIdx, blockDim, gridDim;  // the kernel sees them as constants: they are, for a fiber
+}
+
+namespace simt {
+
+std::vector<Fiber*> fibers;
+Fiber* current;
+int block_threads, resident_blocks;
+volatile int inside;
+Counters counters;
+bool checked;
+std::vector<Issue> issues;
+const SimtModule* module;
+char *stacks, *stacks_end;
+std::vector<char> dynamic_memory;
+size_t dynamic_size, dynamic_stride;
+
+static std::vector<std::unique_ptr<Fiber>> pool;
+static std::vector<char> saved_shared;  // of resident blocks, while another block's is in place
+static size_t shared_size;
+static int shared_slot;
+static jmp_buf scheduler;
+static bool aborted, cooperative, spun;
+static unsigned long long schedule;
+static uint64_t random_state;
+static long idle_rounds;
+static void (*kernel)(void*);
+static void* kernel_arguments;
+enum { IDLE_ROUNDS = 2000 };  // rounds in which everybody only spins
+
+struct Inside {  // the watchdog must not switch fibers while this lives
+  Inside() { inside = inside + 1; }
+  ~Inside() { inside = inside - 1; }
+};
+
+static uint32_t random_below(size_t n) {
+  random_state ^= random_state << 13, random_state ^= random_state >> 7, random_state ^= random_state << 17;
+  return (uint32_t)((random_state >> 11) % n);
+}
+
+static std::vector<int> permutation(size_t n) {
+  std::vector<int> order(n);
+  for (size_t i = 0; i < n; ++i) order[i] = schedule == 1 ? n - 1 - i : i;
+  if (schedule > 1)
+    for (size_t i = n; i > 1; --i) std::swap(order[i - 1], order[random_below(i)]);
+  return order;
+}
+
+Issue blank(int kind, int line) {
+  Issue issue = {};
+  issue.kind = kind, issue.line = line, issue.array = NOWHERE;
+  issue.thread = current ? current->thread : -1, issue.block = current ? current->block : -1;
+  issue.other_thread = issue.other_block = -1;
+  return issue;
+}
+
+void stop(const Issue& issue) {
+  issues.insert(issues.begin(), issue);  // what ended the launch comes first
+  aborted = true;
+  _longjmp(scheduler, 1);
+}
+
+__attribute__((format(printf, 3, 4))) static Issue issue_of(int kind, int line, const char* format, ...) {
+  Issue issue = blank(kind, line);
+  va_list list;
+  va_start(list, format);
+  vsnprintf(issue.text, sizeof issue.text, format, list);
+  va_end(list);
+  return issue;
+}
+
+static Issue endless(const void* pc, int line) {
+  Issue issue = issue_of(SPIN, line, "waits in a loop for something that no thread will do any more");
+  issue.pc = pc;
+  return issue;
+}
+
+static void leave() {  // to the scheduler; returns when it is our turn again
+  if (patience_ended()) stop(endless(current->pc, current->line));
+  counters.switches++;
+  int depth = inside;
+  if (!_setjmp(current->resume)) _longjmp(scheduler, 1);
+  inside = depth;
+}
+
+// ---- spins ----------------------------------------------------------------------------------------------------------
+
+void progress() { idle_rounds = 0, patience_restart(); }
+
+void spin(const void* pc, int line) {
+  current->pc = pc, current->line = line;
+  if (idle_rounds > IDLE_ROUNDS) stop(endless(pc, line));
+  spun = true;
+  leave();
+}
+
+// ---- barriers -------------------------------------------------------------------------------------------------------
+
+static void release_block(int slot) {  // when a thread arrives or ends
+  int waiting = 0, done = 0, line = 0, other = 0;
+  for (int t = 0; t < block_threads; ++t) {
+    Fiber& f = peer(slot, t);
+    done += f.state == DONE;
+    if (f.state != AT_BARRIER) continue;
+    waiting++;
+    if (!line) line = f.line;
+    if (f.line != line) other = f.line;
+  }
+  if (!waiting || waiting + done != block_threads) return;
+  if (other)
+    stop(issue_of(BARRIER, line, "divergent barrier: some threads of the block wait at the __syncthreads() of line %d, "
+                  "others at that of line %d; all must reach the same one", line, other));
+  if (done)
+    stop(issue_of(BARRIER, line, "divergent barrier: %d of %d threads of the block wait at this __syncthreads(), the "
+                  "others have returned and never reach it", waiting, block_threads));
+  counters.barriers++;
+  progress();
+  if (checked) check_barrier(slot);
+  int count = 0;
+  for (int t = 0; t < block_threads; ++t) count += peer(slot, t).predicate;
+  for (int t = 0; t < block_threads; ++t) {
+    Fiber& f = peer(slot, t);
+    f.state = READY, f.result = count, f.predicate = 0;
+  }
+}
+
+// ---- warp primitives ------------------------------------------------------------------------------------------------
+
+static int warp_lanes(int warp) { return std::min(32, block_threads - warp * 32); }
+
+static bool everybody_came(int slot, const Fiber& first) {  // lanes that have returned are not waited for
+  for (int lane = 0; lane < warp_lanes(first.warp); ++lane) {
+    Fiber& f = peer(slot, first.warp * 32 + lane);
+    if (!(first.mask >> lane & 1) || f.state == DONE) continue;
+    if (f.state != AT_WARP) return false;
+    if (f.mask != first.mask)
+      stop(issue_of(WARP, first.line, "wrong mask: lane %d came with the mask 0x%08x, lane %d (line %d) with 0x%08x; "
+                    "all lanes that a mask names must pass the same mask", first.lane, first.mask, lane, f.line, f.mask));
+    if (f.line != first.line)
+      stop(issue_of(WARP, first.line, "divergent warp: the mask 0x%08x names lane %d, which is at line %d; all lanes that "
+                    "a mask names must call the same primitive", first.mask, lane, f.line));
+  }
+  return true;
+}
+
+static void release_warp(int slot, const Fiber& first) {
+  unsigned mask = first.mask, came = 0, ballot = 0;
+  int warp = first.warp, kind = first.kind, lanes = warp_lanes(warp);
+  if (!everybody_came(slot, first)) return;
+  counters.warp_operations++;
+  progress();
+  for (int lane = 0; lane < lanes; ++lane) {
+    Fiber& f = peer(slot, warp * 32 + lane);
+    if (!(mask >> lane & 1) || f.state != AT_WARP) continue;
+    came |= 1u << lane;
+    ballot |= f.value ? 1u << lane : 0;
+  }
+  if (checked) check_warp(slot, warp, came);
+  for (int lane = 0; lane < lanes; ++lane) {
+    if (!(came >> lane & 1)) continue;
+    Fiber& f = peer(slot, warp * 32 + lane);
+    bool there = f.source < lanes && came >> f.source & 1;
+    f.result = kind == SIMT_BALLOT ? ballot : there ? peer(slot, warp * 32 + f.source).value : ~0ull;  // NaN: undefined
+  }
+  for (int lane = 0; lane < lanes; ++lane)
+    if (came >> lane & 1) peer(slot, warp * 32 + lane).state = READY;
+}
+
+// ---- running --------------------------------------------------------------------------------------------------------
+
+static void entry() {
+  kernel(kernel_arguments);
+  Inside guard;
+  current->state = DONE;
+  progress();
+  release_block(current->slot);
+  for (int lane = 0; lane < warp_lanes(current->warp); ++lane) {
+    Fiber& f = peer(current->slot, current->warp * 32 + lane);
+    if (f.state == AT_WARP) release_warp(current->slot, f);
+  }
+  _longjmp(scheduler, 1);
+}
+
+static void place_shared(int slot) {  // resident blocks share one linker section: exchange its contents
+  if (!cooperative || slot == shared_slot || !shared_size) return;
+  if (shared_slot >= 0) memcpy(&saved_shared[shared_slot * shared_size], module->shared, shared_size);
+  memcpy(module->shared, &saved_shared[slot * shared_size], shared_size);
+  shared_slot = slot;
+}
+
+static void run_fiber(Fiber* f) {
+  place_shared(f->slot);
+  threadIdx = f->thread_index, blockIdx = f->block_index;
+  current = f;
+  if (!_setjmp(scheduler)) {
+    inside = 0;
+    if (f->started) _longjmp(f->resume, 1);
+    f->started = true;
+    setcontext(&f->context);
+  }
+  inside = 1;
+  current = nullptr;
+}
+
+static void run_resident() {
+  for (volatile bool ready = true; ready && !aborted;) {
+    ready = false;
+    bool moved = false;
+    const std::vector<int> slots = permutation(resident_blocks);
+    for (volatile size_t s = 0; s < slots.size() && !aborted; s = s + 1) {
+      const std::vector<int> threads = permutation(block_threads);
+      for (volatile size_t i = 0; i < threads.size() && !aborted; i = i + 1) {
+        Fiber* f = &peer(slots[s], threads[i]);
+        if (f->state != READY) continue;
+        spun = false;
+        run_fiber(f);
+        ready = true, moved |= !spun;
+      }
+    }
+    idle_rounds = moved ? 0 : idle_rounds + 1;
+  }
+}
+
+static const char* what_it_waits_at(const Fiber& f) {
+  return f.state == AT_WARP ? "a warp primitive" : f.state == AT_GRID ? "the grid's barrier" : "__syncthreads()";
+}
+
+static void name_deadlock() {  // nobody can run and not all are done
+  const Fiber *first = nullptr, *warp = nullptr;
+  for (Fiber* f : fibers) {
+    if (f->state != DONE && !first) first = f;
+    if (f->state == AT_WARP && !warp) warp = f;
+  }
+  if (!first) return;
+  Issue issue;
+  if (warp) {
+    unsigned absent = 0;
+    int where = 0;
+    for (int lane = 0; lane < 32; ++lane) {
+      Fiber* f = lane < warp_lanes(warp->warp) ? &peer(warp->slot, warp->warp * 32 + lane) : nullptr;
+      if (!f || !(warp->mask >> lane & 1) || f->state == DONE || f->state == AT_WARP) continue;
+      absent |= 1u << lane, where = f->line;
+    }
+    issue = issue_of(WARP, warp->line, "wrong mask: 0x%08x names lanes 0x%08x, which never come: they wait at line %d; name "
+                     "only lanes that reach this line", warp->mask, absent, where);
+    first = warp;
+  } else if (first->state == AT_GRID) {
+    issue = issue_of(BARRIER, first->line, "divergent barrier: not every thread of the grid reaches this grid barrier");
+  } else {
+    issue = issue_of(BARRIER, first->line, "deadlock: thread %d of block %d waits for ever at %s", first->thread,
+                     first->block, what_it_waits_at(*first));
+  }
+  issue.thread = first->thread, issue.block = first->block;
+  issues.insert(issues.begin(), issue);
+  aborted = true;
+}
+
+static void reserve(size_t count) {
+  if (pool.size() >= count) return;
+  if (stacks) munmap(stacks, stacks_end - stacks);
+  size_t bytes = count * (STACK + PAGE);
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    stacks = stacks_end = nullptr;
+    pool.clear();
+    issues.push_back(issue_of(LIMIT, 0, "no memory for the stacks of %zu threads", count));
+    aborted = true;
+    return;
+  }
+  stacks = (char*)memory, stacks_end = stacks + bytes;
+  while (pool.size() < count) pool.emplace_back(new Fiber());
+  for (size_t i = 0; i < count; ++i) {
+    pool[i]->stack = stacks + i * (STACK + PAGE) + PAGE;
+    mprotect(pool[i]->stack - PAGE, PAGE, PROT_NONE);  // a stack that overflows ends here
+  }
+}
+
+static void prepare(Fiber& f, int slot, int block, int thread) {
+  f.thread = thread, f.warp = thread / 32, f.lane = thread % 32, f.block = block, f.slot = slot;
+  unsigned t = thread, b = block;
+  f.thread_index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
+  f.block_index = {b % gridDim.x, b / gridDim.x % gridDim.y, b / (gridDim.x * gridDim.y)};
+  f.state = READY, f.line = 0, f.started = f.atomic = false, f.predicate = 0, f.place = nullptr, f.repeats = 0;
+  f.fence = f.fence_barrier = 0, f.known.reset(), f.pc = nullptr;
+  memset(f.seen, 0, sizeof f.seen);
+  getcontext(&f.context);
+  f.context.uc_stack.ss_sp = f.stack, f.context.uc_stack.ss_size = STACK, f.context.uc_link = nullptr;
+  makecontext(&f.context, entry, 0);
+}
+
+static void run_grid(int blocks) {
+  const std::vector<int> order = permutation(blocks);
+  for (int turn = 0; turn < (cooperative ? 1 : blocks) && !aborted; ++turn) {
+    memset(dynamic_memory.data(), 0xFF, dynamic_memory.size());  // NaN: what nobody has written yet
+    if (shared_size) memset(module->shared, 0xFF, shared_size);
+    std::fill(saved_shared.begin(), saved_shared.end(), (char)0xFF);
+    for (int slot = 0; slot < resident_blocks; ++slot) {
+      int block = cooperative ? slot : order[turn];
+      for (int t = 0; t < block_threads; ++t) prepare(peer(slot, t), slot, block, t);
+      if (checked) check_block(slot);
+    }
+    shared_slot = -1;
+    run_resident();
+    if (!aborted) name_deadlock();
+  }
+}
+
+}  // namespace simt
+
+using namespace simt;
+
+extern "C" {
+
+int simt_launch(const SimtModule* kernel_module, const unsigned* d, size_t dynamic, int coop, unsigned long long order,
+                void (*function)(void*), void* arguments) {
+  Inside guard;
+  module = kernel_module, kernel = function, kernel_arguments = arguments;
+  gridDim = {d[0], d[1], d[2]}, blockDim = {d[3], d[4], d[5]};
+  int blocks = d[0] * d[1] * d[2];
+  block_threads = d[3] * d[4] * d[5], resident_blocks = coop ? blocks : 1;
+  cooperative = coop, schedule = order, random_state = (order + 1) * 0x9E3779B97F4A7C15ull;
+  aborted = false, idle_rounds = 0, counters = Counters{}, issues.clear();
+  shared_size = module->shared_end - module->shared;
+  dynamic_size = dynamic, dynamic_stride = (dynamic + 127) / 128 * 128 + DYNAMIC_GUARD;
+  dynamic_memory.assign(DYNAMIC_GUARD + resident_blocks * dynamic_stride, (char)0xFF);
+  saved_shared.assign(coop ? resident_blocks * shared_size : 0, (char)0xFF);
+  fibers.clear();
+  reserve((size_t)resident_blocks * block_threads);
+  for (size_t i = 0; !aborted && i < (size_t)resident_blocks * block_threads; ++i) fibers.push_back(pool[i].get());
+  if (checked) check_launch();
+  if (!aborted) {
+    Faults faults;
+    run_grid(blocks);
+  }
+  if (checked) check_end();
+  return aborted;
+}
+
+void simt_barrier(int line) { simt_barrier_count(0, line); }
+
+int simt_barrier_count(int predicate, int line) {
+  Inside guard;
+  current->state = AT_BARRIER, current->line = line, current->predicate = predicate != 0;
+  release_block(current->slot);
+  if (current->state == AT_BARRIER || schedule) leave();
+  return (int)current->result;
+}
+
+void simt_grid_barrier(int line) {
+  Inside guard;
+  if (!cooperative)
+    stop(issue_of(BARRIER, line, "a barrier of the whole grid needs a cooperative launch: give the kernel "
+                  "enable_cooperative_groups=True"));
+  current->state = AT_GRID, current->line = line;
+  size_t waiting = 0;
+  for (Fiber* f : fibers) waiting += f->state == AT_GRID;
+  if (waiting < fibers.size()) return leave();
+  counters.barriers++;
+  progress();
+  if (checked) check_grid();
+  for (Fiber* f : fibers) f->state = READY;
+}
+
+uint64_t simt_warp(unsigned mask, uint64_t value, int source, int kind, int line) {
+  Inside guard;
+  Fiber* me = current;
+  if (!(mask >> me->lane & 1))
+    stop(issue_of(WARP, line, "wrong mask: lane %d calls a *_sync primitive with the mask 0x%08x, which leaves out the lane "
+                  "itself", me->lane, mask));
+  me->mask = mask, me->value = value, me->source = source, me->kind = kind, me->line = line, me->state = AT_WARP;
+  release_warp(me->slot, *me);
+  if (me->state == AT_WARP || schedule) leave();
+  return me->result;
+}
+
+void simt_fence() {
+  Inside guard;
+  if (checked) check_fence();
+}
+
+void simt_spin(int line) {
+  Inside guard;
+  spin(nullptr, line);
+}
+
+void simt_atomic_begin(const volatile void* address, size_t size, int line) {
+  Inside guard;
+  counters.atomics++;
+  if (current->place == address && ++current->repeats > 16) current->repeats = 0, spin(nullptr, line);
+  if (current->place != address) current->place = address, current->repeats = 0;
+  if (checked) check_atomic(address, size, __builtin_return_address(0));
+  current->atomic = true;
+}
+
+void simt_atomic_end(int changed) {
+  Inside guard;
+  if (checked) check_atomic_end(changed);
+  current->atomic = false;
+  if (changed) idle_rounds = 0, current->repeats = 0;
+}
+
+void simt_fail(const char*, int line, const char* text) {
+  Inside guard;
+  stop(issue_of(ASSERT, line, "%s", text));
+}
+
+void* simt_dynamic_shared() { return dynamic_of(current->slot); }
+
+unsigned simt_active_mask() {
+  unsigned mask = 0;
+  for (int lane = 0; lane < warp_lanes(current->warp); ++lane)
+    if (peer(current->slot, current->warp * 32 + lane).state != DONE) mask |= 1u << lane;
+  return mask;
+}
+
+long long simt_clock() { return counters.switches; }
+int simt_lane() { return current->lane; }
+
+int simt_printf(const char* format, ...) {
+  Inside guard;
+  va_list list;
+  va_start(list, format);
+  int written = vprintf(format, list);
+  va_end(list);
+  fflush(stdout);
+  return written;
+}
+
+void simt_checked(int on) { checked = on; }
+void simt_counters(long long* out) { memcpy(out, &counters, sizeof counters); }
+int simt_issues(Issue* out) {
+  int count = std::min<int>(issues.size(), MAX_ISSUES);
+  std::copy(issues.begin(), issues.begin() + count, out);
+  return count;
+}
+int simt_issue_size() { return sizeof(Issue); }
+}

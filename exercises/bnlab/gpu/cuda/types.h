@@ -1,0 +1,62 @@
+// CUDA's vector types, copied as one access of 4, 8 or 16 bytes as the GPU does; half and bfloat16 are in half.h.
+#pragma once
+
+namespace simt {
+template <int bytes> struct Word;
+template <> struct Word<2> { typedef unsigned short __attribute__((may_alias)) type; };
+template <> struct Word<4> { typedef unsigned __attribute__((may_alias)) type; };
+template <> struct Word<8> { typedef unsigned long long __attribute__((may_alias)) type; };
+template <> struct Word<16> { typedef float __attribute__((vector_size(16), may_alias)) type; };
+}  // namespace simt
+
+#define SIMT_VECTOR(N, bytes)                                                                       \
+  N() = default;                                                                                    \
+  N(const N& o) { *(simt::Word<bytes>::type*)this = *(const simt::Word<bytes>::type*)&o; }          \
+  N& operator=(const N& o) {                                                                        \
+    *(simt::Word<bytes>::type*)this = *(const simt::Word<bytes>::type*)&o;                          \
+    return *this;                                                                                   \
+  }
+#define SIMT_VECTORS(T, N)                                                                          \
+  struct N##1 { T x; };                                                                             \
+  struct alignas(2 * sizeof(T)) N##2 {                                                              \
+    T x, y;                                                                                         \
+    SIMT_VECTOR(N##2, 2 * sizeof(T))                                                                \
+    N##2(T a, T b) : x(a), y(b) {}                                                                  \
+  };                                                                                                \
+  struct N##3 { T x, y, z; };                                                                       \
+  static inline N##1 make_##N##1(T x) { return {x}; }                                               \
+  static inline N##2 make_##N##2(T x, T y) { return {x, y}; }                                       \
+  static inline N##3 make_##N##3(T x, T y, T z) { return {x, y, z}; }
+#define SIMT_VECTORS_OF_FOUR(T, N)                                                                  \
+  struct alignas(4 * sizeof(T)) N##4 {                                                              \
+    T x, y, z, w;                                                                                   \
+    SIMT_VECTOR(N##4, 4 * sizeof(T))                                                                \
+    N##4(T a, T b, T c, T d) : x(a), y(b), z(c), w(d) {}                                            \
+  };                                                                                                \
+  static inline N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+SIMT_VECTORS(float, float)
+SIMT_VECTORS(double, double)
+SIMT_VECTORS(int, int)
+SIMT_VECTORS(unsigned, uint)
+SIMT_VECTORS(short, short)
+SIMT_VECTORS(unsigned short, ushort)
+SIMT_VECTORS(unsigned char, uchar)
+SIMT_VECTORS(signed char, char)
+SIMT_VECTORS(long long, longlong)
+SIMT_VECTORS_OF_FOUR(float, float)
+SIMT_VECTORS_OF_FOUR(int, int)
+SIMT_VECTORS_OF_FOUR(unsigned, uint)
+SIMT_VECTORS_OF_FOUR(short, short)
+SIMT_VECTORS_OF_FOUR(unsigned short, ushort)
+SIMT_VECTORS_OF_FOUR(unsigned char, uchar)
+struct alignas(16) double4 { double x, y, z, w; };
+static inline double4 make_double4(double x, double y, double z, double w) { return {x, y, z, w}; }
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+};
+
+// Storage of 16 bits: only declared here, so that kernels include cuda_fp16.h or cuda_bf16.h as they must for CUDA.
+struct __half;
+struct __nv_bfloat16;

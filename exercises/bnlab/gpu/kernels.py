@@ -1,0 +1,322 @@
+"""CuPy's RawKernel and RawModule on NumPy arrays: CUDA C++ compiled for this machine, run thread by thread."""
+
+import ctypes
+import threading
+
+import numpy as np
+
+from bnlab.gpu import arguments, compiler, report, settings
+from bnlab.gpu.report import KernelError
+from bnlab.gpu.source import Source
+
+_one_at_a_time = threading.Lock()  # the runtime holds one launch
+
+
+class RawModule:
+    """Kernels from one source, as `cupy.RawModule`.
+
+    Parameters
+    ----------
+    code : str
+        CUDA C++; kernels are declared `extern "C" __global__ void name(...)`.
+    path : str, optional
+        A file with the source instead.
+    options : tuple of str
+        "-DNAME=value" and "-Ifolder" count; others are the business of NVRTC.
+    enable_cooperative_groups : bool
+        Launch all blocks at the same time, so that the grid can wait for all its threads.
+    name_expressions : sequence of str, optional
+        Instances of template kernels, such as "scale<float>".
+
+    Raises
+    ------
+    CompileException
+        At the first launch, or by `compile()`.
+    """
+
+    def __init__(self, code=None, *, path=None, options=(), backend="nvrtc", translate_cucomplex=False,
+                 enable_cooperative_groups=False, name_expressions=None, jitify=False):  # fmt: skip
+        if (code is None) == (path is None):
+            raise TypeError("RawModule needs either code=... or path=...")
+        if code is None:
+            with open(path, encoding="utf-8") as file:
+                code = file.read()
+        if not isinstance(options, (tuple, list)):
+            raise TypeError(f"options is {type(options).__name__}; expected a tuple of strings")
+        self.code, self.options, self.backend = code, tuple(options), backend
+        self.enable_cooperative_groups = bool(enable_cooperative_groups)
+        self.source = Source(code)
+        self.expressions = list(name_expressions or ())
+        self.exports = [*self.expressions, *self.source.c_names()]
+        self._compiled = {}
+
+    def get_function(self, name):
+        """The kernel of this name.
+
+        Raises
+        ------
+        KeyError
+            Where CuPy would not find it.
+        """
+        if name not in self.exports:
+            if name in self.source.kernels:
+                raise KeyError(f'{name} is not declared extern "C": write extern "C" __global__ void {name}(...)')
+            if not any(symbol in self.source.bare for symbol in (name, "##")):
+                known = ", ".join(self.exports) or "none"
+                raise KeyError(f"no kernel {name!r} in this source; it declares: {known}")
+            self.exports.append(name)  # made by a macro: the compiler knows
+        return _Function(self, name)
+
+    def compile(self, log_stream=None):
+        """Compile now instead of at the first launch."""
+        self.compiled(settings.current().checked)
+
+    def compiled(self, checked):
+        """(path, library) of this module."""
+        key = checked, compiler.current(), len(self.exports)
+        if key not in self._compiled:
+            path = compiler.build_kernel(self.source.translated(self.exports), checked, self.options)
+            self._compiled[key] = path, ctypes.CDLL(str(path))
+        return self._compiled[key]
+
+
+class _Function:
+    """One kernel of a module; call it as `kernel(grid, block, args, shared_mem=0)`."""
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+        self.max_dynamic_shared_size_bytes = settings.Machine.default_shared_memory_block
+        self.preferred_shared_memory_carveout = -1
+
+    def compile(self, log_stream=None):
+        """Compile now instead of at the first launch."""
+        self.module.compile()
+
+    @property
+    def attributes(self):
+        """What CuPy tells of a kernel, as far as the simulator knows it."""
+        return {
+            "max_threads_per_block": self.module.source.bound(self.name) or settings.Machine.max_threads,
+            "max_dynamic_shared_size_bytes": self.max_dynamic_shared_size_bytes,
+        }
+
+    def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
+        """Launch the kernel and wait for its end.
+
+        Parameters
+        ----------
+        grid, block : tuple of 1 to 3 ints
+        args : tuple
+            Arrays for pointers; NumPy scalars (`xp.float32(eps)`) or Python ints for the rest.
+        shared_mem : int
+            Bytes of dynamic shared memory of each block.
+
+        Raises
+        ------
+        CompileException, TypeError, KernelError
+        """
+        now = settings.current()
+        path, library = self.module.compiled(now.checked)
+        number = self.module.exports.index(self.name)
+        expected = self._parameters(library, number)
+        arguments.check(self.name, expected, args)
+        grid, block = _triple(self.name, "grid", grid), _triple(self.name, "block", block)
+        shared = self._shared(library, number)
+        static = sum(size for _, size, _ in shared) if len(self.module.exports) == 1 else 0
+        self._check_limits(now.machine, grid, block, static, int(shared_mem))
+        with _one_at_a_time:
+            launch = self._run(now, path, library, number, expected, args, grid, block, int(shared_mem), shared)
+        for log in now.logs:
+            log.launches.append(launch)
+        return None
+
+    def _parameters(self, library, number):
+        text = ctypes.create_string_buffer(4096)
+        getattr(library, f"simt_signature_{number}")(text, ctypes.c_size_t(len(text)))
+        return arguments.parameters(text.value.decode(), self.module.source.parameters(self.name.split("<")[0]))
+
+    @staticmethod
+    def _shared(library, number):
+        """(name, bytes, bytes of an element) of the module's shared variables."""
+        return [(v.name.decode(), v.size, max(1, v.element)) for v in _variables(library, number)]
+
+    def _check_limits(self, machine, grid, block, static, dynamic):
+        threads = int(np.prod(block))
+        if min(*grid, *block) < 1:
+            raise KernelError(f"{self.name}: grid {grid} and block {block} must be at least 1 in every direction")
+        if threads > machine.max_threads or block[2] > 64:
+            raise KernelError(f"{self.name}: a block of {threads} threads; at most {machine.max_threads} are allowed")
+        if max(grid[1:]) > 65535:
+            raise KernelError(f"{self.name}: grid {grid}; its second and third number are at most 65535")
+        bound = self.module.source.bound(self.name)
+        if bound and threads > bound:
+            raise KernelError(f"{self.name}: a block of {threads} threads; its __launch_bounds__ promise {bound}")
+        self._check_shared(machine, static, dynamic)
+        if self.module.enable_cooperative_groups:
+            fit = machine.resident_blocks(threads, static + dynamic)
+            if int(np.prod(grid)) > fit:
+                raise KernelError(
+                    f"{self.name}: a cooperative launch of {int(np.prod(grid))} blocks; {fit} fit on this machine "
+                    f"at the same time ({machine.multiprocessors} multiprocessors)"
+                )
+
+    def _check_shared(self, machine, static, dynamic):
+        usual = machine.default_shared_memory_block
+        if static > usual:
+            text = f"{self.name}: too much shared memory: {static} bytes are declared, {usual} allowed"
+            raise KernelError(text, "limit")
+        if dynamic > self.max_dynamic_shared_size_bytes:
+            raise KernelError(
+                f"{self.name}: too much shared memory: {dynamic} bytes of dynamic shared memory, {usual} allowed; set "
+                f"kernel.max_dynamic_shared_size_bytes for up to {machine.shared_memory_block}",
+                "limit",
+            )
+        limit = usual if self.max_dynamic_shared_size_bytes <= usual else machine.shared_memory_block
+        if static + dynamic > limit:
+            raise KernelError(
+                f"{self.name}: too much shared memory: {static} bytes declared and {dynamic} dynamic, {limit} allowed",
+                "limit",
+            )
+
+    def _run(self, now, path, library, number, expected, args, grid, block, dynamic, shared):
+        _, runtime = compiler.runtime()
+        bytes_ = arguments.Bytes(args, now.checked)
+        runtime.simt_checked(int(now.checked))
+        runtime.simt_arrays_clear()
+        for low, nbytes, index, itemsize in bytes_.arrays if now.checked else ():
+            grain = itemsize if itemsize in (1, 2) else 4
+            numbers = (ctypes.c_longlong(nbytes), ctypes.c_longlong(arguments.GUARD - 256), index, grain)
+            runtime.simt_array(ctypes.c_void_p(low), *numbers)
+        run = getattr(library, f"simt_run_{number}")
+        cooperative = int(self.module.enable_cooperative_groups)
+        dims = (ctypes.c_uint * 6)(*grid, *block)
+        schedule = ctypes.c_ulonglong(now.schedule)
+        ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
+        launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
+        issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
+        if issues:
+            self._raise(issues)
+        if ended:
+            raise KernelError(f"{self.name}: the launch ended and did not say why")
+        if now.checked:
+            self._check_shared(now.machine, used, dynamic)
+            self._bring_back(bytes_, launch, expected, args)
+        return launch
+
+    def _launch(self, runtime, now, expected, args, bytes_, grid, block, dynamic, shared):
+        counters = (ctypes.c_longlong * len(report.COUNTERS))()
+        runtime.simt_counters(counters)
+        launch = report.Launch(self.name, grid, block, sum(size for _, size, _ in shared) + dynamic)
+        launch.counters = dict(zip(report.COUNTERS, counters))
+        for _, nbytes, index, _ in bytes_.arrays:
+            address = args[index].__array_interface__["data"][0]
+            launch.arrays.append(report.ArrayTraffic(expected[index].name, address, nbytes))
+        used = ctypes.c_longlong(0)
+        if now.checked:
+            totals = (ctypes.c_longlong * len(report.TOTALS))()
+            each = (ctypes.c_longlong * (2 * max(1, len(launch.arrays))))()
+            runtime.simt_traffic(totals, each, ctypes.byref(used))
+            launch.totals = dict(zip(report.TOTALS, totals))
+            for array, loaded, stored in zip(launch.arrays, each[::2], each[1::2]):
+                array.loaded, array.stored = loaded, stored
+        return launch, used.value
+
+    def _issues(self, runtime, path, library, number, expected, args, shared, dynamic):
+        raw = (report.RawIssue * 16)()
+        count = runtime.simt_issues(raw)
+        if not count:
+            return []
+        arrays = [
+            (parameter.name, parameter.dtype, getattr(value, "size", 0), getattr(value, "itemsize", 1))
+            for parameter, value in zip(expected, args)
+        ]
+        base = _module(library, number).low
+        return report.Narrator(self.module.source, path, base, arrays, shared, dynamic).tell(list(raw[:count]))
+
+    def _raise(self, issues):
+        first = issues[0]
+        place = f"{self.name}, line {first.line}: " if first.line else f"{self.name}: "
+        text = place + first.message + (f"\n  {first.line} | {first.source}" if first.source else "")
+        for issue in issues[1:4]:
+            text += f"\nalso line {issue.line}: {issue.message}"
+        raise KernelError(text, first.kind, first.line, issues)
+
+    def _bring_back(self, bytes_, launch, expected, args):
+        """What was written goes to the caller's arrays; atomics write too, so every array that is not const counts."""
+        written = set()
+        for (_, _, index, _), traffic in zip(bytes_.arrays, launch.arrays):
+            if args[index].flags.writeable:
+                written.add(index)
+            elif traffic.stored:
+                text = f"{self.name}: the kernel writes {expected[index].name}, which is read-only"
+                raise KernelError(text, "read-only")
+        bytes_.copy_back(written)
+
+
+class RawKernel(_Function):
+    """One kernel, as `cupy.RawKernel`.
+
+    Parameters
+    ----------
+    code : str
+        CUDA C++ with `extern "C" __global__ void name(...)`.
+    name : str
+    options : tuple of str
+        As for RawModule.
+    enable_cooperative_groups : bool
+        As for RawModule.
+
+    Examples
+    --------
+    >>> source = '''extern "C" __global__ void twice(const float* x, float* y, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) y[i] = 2 * x[i];
+    ... }'''
+    >>> x = np.arange(5, dtype=np.float32)
+    >>> y = np.empty_like(x)
+    >>> RawKernel(source, "twice")((1,), (32,), (x, y, 5))
+    >>> y
+    array([0., 2., 4., 6., 8.], dtype=float32)
+    """
+
+    def __init__(self, code, name, options=(), backend="nvrtc", translate_cucomplex=False, *,
+                 enable_cooperative_groups=False, jitify=False):  # fmt: skip
+        module = RawModule(code, options=options, enable_cooperative_groups=enable_cooperative_groups)
+        super().__init__(module, name)
+        module.get_function(name)
+
+
+def _triple(kernel, what, value):
+    if isinstance(value, (int, np.integer)):
+        raise TypeError(f"{kernel}: {what} is {value}; expected a tuple, such as ({value},)")
+    value = tuple(value)
+    if not 1 <= len(value) <= 3 or not all(isinstance(size, (int, np.integer)) for size in value):
+        raise TypeError(f"{kernel}: {what} is {value}; expected 1 to 3 whole numbers")
+    return tuple(int(size) for size in (*value, 1, 1)[:3])
+
+
+class _SharedVariable(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("element", ctypes.c_size_t),
+        ("guard", ctypes.c_void_p),
+        ("padding", ctypes.c_char * 24),
+    ]
+
+
+class _Module(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in "low high shared shared_end variables variables_end".split()]
+
+
+def _module(library, number):
+    function = getattr(library, f"simt_module_{number}")
+    function.restype = ctypes.POINTER(_Module)
+    return function().contents
+
+
+def _variables(library, number):
+    module = _module(library, number)
+    count = (module.variables_end - module.variables) // ctypes.sizeof(_SharedVariable)
+    return list((_SharedVariable * count).from_address(module.variables))

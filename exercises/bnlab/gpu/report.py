@@ -1,0 +1,273 @@
+"""What a launch did: what it cost, and what was wrong with it, in words and with the line of the kernel's source."""
+
+import ctypes
+import importlib.util
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+
+KINDS = {  # the numbers of cuda/runtime.h
+    1: "race",
+    2: "uninitialized",
+    3: "out of bounds",
+    4: "misaligned",
+    5: "illegal address",
+    6: "barrier",
+    7: "warp",
+    8: "spin",
+    9: "assert",
+    10: "limit",
+}
+TOTALS = (  # as in cuda/traffic.h
+    "load_bytes store_bytes load_sectors store_sectors load_requests store_requests "
+    "shared_load_bytes shared_store_bytes shared_requests bank_conflicts"
+).split()
+COUNTERS = "barriers warp_operations atomics switches".split()
+DYNAMIC, NOWHERE = -1000, -2000
+
+
+class KernelError(RuntimeError):
+    """A kernel did what no kernel may do.
+
+    Attributes
+    ----------
+    kind : str
+        "race", "uninitialized", "out of bounds", "misaligned", "illegal address", "barrier", "warp", "spin", "assert",
+        "limit", "launch", or "read-only".
+    line : int
+        Of the kernel's source, counted from 1; 0 where none is to blame.
+    issues : list of Issue
+        All that was found, this one first.
+    """
+
+    def __init__(self, message, kind="launch", line=0, issues=()):
+        super().__init__(message)
+        self.kind, self.line, self.issues = kind, line, list(issues)
+
+
+@dataclass
+class Issue:
+    """One finding: kind, line and text of the source, and the message."""
+
+    kind: str
+    line: int
+    source: str
+    message: str
+
+
+@dataclass
+class ArrayTraffic:
+    """What a launch did with one of its arrays.
+
+    Attributes
+    ----------
+    name : str
+        The kernel's name for it.
+    address : int
+        Of its first byte; identifies it among launches.
+    nbytes, loaded, stored : int
+        Bytes of the array; bytes that all threads together loaded and stored, atomics not counted.
+    """
+
+    name: str
+    address: int
+    nbytes: int
+    loaded: int = 0
+    stored: int = 0
+
+
+@dataclass
+class Launch:
+    """One launch of a kernel.
+
+    `totals` is empty where the launch was not checked. Bytes are those that the threads asked for, sectors the pieces
+    of 32 bytes that the hardware moves for them, requests one instruction of one warp.
+
+    Attributes
+    ----------
+    kernel : str
+    grid, block : tuple of int
+    shared : int
+        Bytes of shared memory of a block, static and dynamic.
+    arrays : list of ArrayTraffic
+    counters : dict
+        barriers, warp_operations, atomics, switches.
+    totals : dict
+        load_bytes, store_bytes, load_sectors, store_sectors, load_requests, store_requests, shared_load_bytes,
+        shared_store_bytes, shared_requests, bank_conflicts.
+    """
+
+    kernel: str
+    grid: tuple = ()
+    block: tuple = ()
+    shared: int = 0
+    arrays: list = field(default_factory=list)
+    counters: dict = field(default_factory=dict)
+    totals: dict = field(default_factory=dict)
+
+    @property
+    def sectors_per_request(self):
+        """Mean number of 32-byte sectors that one request to global memory touches; 4 is best for 4-byte elements."""
+        requests = self.totals.get("load_requests", 0) + self.totals.get("store_requests", 0)
+        return (self.totals["load_sectors"] + self.totals["store_sectors"]) / requests if requests else 0.0
+
+    @property
+    def efficiency(self):
+        """Bytes asked for over bytes moved, for global memory; above 1 where lanes read the same word."""
+        sectors = self.totals.get("load_sectors", 0) + self.totals.get("store_sectors", 0)
+        return (self.totals["load_bytes"] + self.totals["store_bytes"]) / (32 * sectors) if sectors else 1.0
+
+    def __str__(self):
+        lines = [f"{self.kernel}, grid {self.grid}, block {self.block}, {self.shared} bytes of shared memory"]
+        for array in self.arrays:
+            if array.loaded or array.stored:
+                size = max(1, array.nbytes)
+                lines.append(
+                    f"  {array.name:12} {array.nbytes:>10} bytes   loaded {array.loaded / size:5.2f} times   "
+                    f"stored {array.stored / size:5.2f} times"
+                )
+        if self.totals:
+            lines.append(
+                f"  {self.sectors_per_request:.1f} sectors a request, efficiency {self.efficiency:.2f}, "
+                f"{self.totals['bank_conflicts']} bank conflicts"
+            )
+        return "\n".join([*lines, f"  {self.counters['barriers']} barriers, {self.counters['atomics']} atomics"])
+
+
+class RawIssue(ctypes.Structure):
+    """struct Issue of cuda/runtime.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int) for name in ("kind", "line")),
+        *((name, ctypes.c_void_p) for name in ("pc", "other_pc")),
+        *((name, ctypes.c_int) for name in ("thread", "block", "other_thread", "other_block")),
+        *((name, ctypes.c_int) for name in ("array", "write", "other_write", "size")),
+        ("offset", ctypes.c_longlong),
+        ("text", ctypes.c_char * 320),
+    ]
+
+
+class Narrator:
+    """Turns what the runtime noted into sentences.
+
+    Parameters
+    ----------
+    source : bnlab.gpu.source.Source
+    library : pathlib.Path
+        The compiled kernel.
+    base : int
+        Where it is loaded.
+    arrays : list of (name, dtype name, number of elements, itemsize), one for each argument
+    shared : list of (name, bytes, bytes of an element), the module's shared variables
+    dynamic : int
+        Bytes of dynamic shared memory.
+    """
+
+    def __init__(self, source, library, base, arrays, shared, dynamic):
+        self.source, self.library, self.base = source, library, base
+        self.arrays, self.shared, self.dynamic = arrays, shared, dynamic
+
+    def tell(self, raw_issues):
+        """All findings as Issue objects."""
+        places = [pc for raw in raw_issues for pc in (raw.pc, raw.other_pc) if pc]
+        self.lines = dict(zip(places, lines_of(self.library, [pc - 1 - self.base for pc in places])))
+        return [self._issue(raw) for raw in raw_issues]
+
+    def _issue(self, raw):
+        line = raw.line or self.lines.get(raw.pc, 0)
+        kind = KINDS[raw.kind]
+        text = raw.text.decode(errors="replace")
+        message = getattr(self, "_" + kind.replace(" ", "_"), lambda raw, text: text)(raw, text)
+        return Issue(kind, line, self.source.line(line), message)
+
+    def _where(self, raw):
+        return f"thread {raw.thread} of block {raw.block}"
+
+    def _element(self, raw):
+        """The element that an access is about: `x[12]`, and what it belongs to."""
+        if raw.array == DYNAMIC:
+            return f"byte {raw.offset}", f"the {self.dynamic} bytes of dynamic shared memory"
+        if raw.array < 0:
+            name, size, element = self.shared[-1 - raw.array]
+            return f"{name}[{raw.offset // element}]", f"the shared variable {name} of {size // element} elements"
+        name, _, count, itemsize = self.arrays[raw.array]
+        return f"{name}[{raw.offset // itemsize}]", f"{name}, which has {count} elements"
+
+    def _race(self, raw, text):
+        here, _ = self._element(raw)
+        acts = ["writes" if raw.write else "reads", "wrote" if raw.other_write else "read"]
+        other = f"line {self.lines.get(raw.other_pc, 0)}"
+        if raw.block != raw.other_block:
+            return (
+                f"race: thread {raw.thread} of block {raw.block} {acts[0]} {here}, which thread {raw.other_thread} of "
+                f"block {raw.other_block} {acts[1]} at {other}; blocks run in any order: use an atomic, a second "
+                "kernel, or a __threadfence() before the flag that tells it is there"
+            )
+        warps = "__syncwarp() or __syncthreads()" if raw.thread // 32 == raw.other_thread // 32 else "__syncthreads()"
+        return (
+            f"race: thread {raw.thread} {acts[0]} {here}, which thread {raw.other_thread} of the same block {acts[1]} "
+            f"at {other}, and no barrier stands between them: {warps} is missing, or one thread alone should do it"
+        )
+
+    def _uninitialized(self, raw, text):
+        here, _ = self._element(raw)
+        return f"{self._where(raw)} reads {here} of shared memory, which nobody has written in this block"
+
+    def _out_of_bounds(self, raw, text):
+        here, whole = self._element(raw)
+        return f"out of bounds: {self._where(raw)} {'writes' if raw.write else 'reads'} {here}, outside of {whole}"
+
+    def _misaligned(self, raw, text):
+        here, _ = self._element(raw)
+        return (
+            f"misaligned: {self._where(raw)} accesses {raw.size} bytes at {here}, whose address is not a multiple of "
+            f"{raw.size}; vector loads need rows that are multiples of the vector"
+        )
+
+    def _illegal_address(self, raw, text):
+        return f"illegal address: {self._where(raw)}: {text}"
+
+    def _spin(self, raw, text):
+        return f"endless loop: {self._where(raw)} {text}"
+
+    def _assert(self, raw, text):
+        return f"{text} ({self._where(raw)})"
+
+
+def lines_of(library, offsets):
+    """Line numbers of the kernel's source for addresses in a compiled kernel; 0 where nothing tells."""
+    if not offsets:
+        return []
+    tool = shutil.which("addr2line") or shutil.which("llvm-addr2line")
+    if tool:
+        command = [tool, "-a", "-i", "-e", str(library), *map(hex, offsets)]
+        told = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+        blocks = re.split(r"^0x[0-9a-f]+\n", told, flags=re.M)[1:]
+        if len(blocks) == len(offsets):
+            found = [re.search(r"kernel\.cu:(\d+)", block) for block in blocks]
+            return [int(match[1]) if match else 0 for match in found]
+    if importlib.util.find_spec("elftools"):
+        return _lines_by_elftools(library, offsets)
+    return [0] * len(offsets)
+
+
+def _lines_by_elftools(library, offsets):
+    """The same from the table of lines: the last entry of the kernel's own file before each address."""
+    from elftools.elf.elffile import ELFFile
+
+    rows = []
+    with open(library, "rb") as file:
+        dwarf = ELFFile(file).get_dwarf_info()
+        for unit in dwarf.iter_CUs():
+            program = dwarf.line_program_for_CU(unit)
+            if program is None:
+                continue
+            names = [entry.name.decode() for entry in program["file_entry"]]
+            first = 0 if program["version"] >= 5 else 1
+            for entry in program.get_entries():
+                state = entry.state
+                if state and not state.end_sequence and names[state.file - first].endswith("kernel.cu"):
+                    rows.append((state.address, state.line))
+    rows.sort()
+    return [max((row for row in rows if row[0] <= offset), default=(0, 0))[1] for offset in offsets]

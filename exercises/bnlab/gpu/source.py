@@ -1,0 +1,228 @@
+"""From CUDA C++ to what a C++ compiler takes: few textual changes, none of which moves a line.
+
+Everything else is in the header cuda/simt.h: the kernel's source is compiled as it is.
+"""
+
+import re
+
+from bnlab.gpu.compiler import CompileException
+
+HEADERS = {  # what a kernel may include, and what it stands for here
+    "cuda_fp16.h": "cuda_fp16.h",
+    "cuda_bf16.h": "cuda_bf16.h",
+    "cooperative_groups.h": "cooperative_groups.h",
+    **dict.fromkeys(("cuda_runtime.h", "cuda.h", "math.h", "cmath", "stdio.h", "cstdio", "stdint.h", "cstdint"), ""),
+    **dict.fromkeys(("assert.h", "cassert", "float.h", "cfloat", "limits.h", "climits", "cstddef", "stddef.h"), ""),
+    **dict.fromkeys(("type_traits", "utility", "cuda/std/cstdint", "cuda/std/type_traits", "device_functions.h"), ""),
+    **dict.fromkeys(("vector_types.h", "math_constants.h", "device_launch_parameters.h"), ""),
+}
+KERNEL = re.compile(
+    r"__global__\s+(?:\w+\s*\([^()]*\)\s*)?(?:inline\s+|static\s+)*void\s+(?:__launch_bounds__\s*\(([^()]*)\)\s*)?"
+    r"(\w+)\s*\("
+)
+BOUNDS = re.compile(r"__global__\s+__launch_bounds__\s*\(([^()]*)\)")
+
+
+class Source:
+    """A module's source, and what can be read off it.
+
+    Attributes
+    ----------
+    code : str
+        As it was given.
+    kernels : list of str
+        Names of kernels in it.
+    shared : list of str
+        Names of shared variables, in the order of the text.
+    """
+
+    def __init__(self, code):
+        self.code = code.replace("\r\n", "\n")
+        self.bare = without_comments(self.code)
+        self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
+        self.headers = []
+
+    def line(self, number):
+        """The text of a line, counted from 1."""
+        lines = self.code.split("\n")
+        return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+
+    def c_names(self):
+        """Kernels that CuPy would find by their name: those declared extern "C"."""
+        names = []
+        for match in KERNEL.finditer(self.bare):
+            before = self.bare[: match.start()].rstrip()
+            in_block = any(
+                depth_at(self.bare, block.end(), match.start()) >= 0
+                for block in re.finditer(r'extern\s+"C"\s*\{', self.bare)
+                if block.end() <= match.start()
+            )
+            if before.endswith('extern "C"') or in_block or re.search(r'extern\s+"C"[^;{}]*$', before):
+                names.append(match[2])
+        return names
+
+    def parameters(self, kernel):
+        """Names of a kernel's parameters, or an empty list where the text does not tell."""
+        for match in KERNEL.finditer(self.bare):
+            if match[2] == kernel:
+                inner, _ = balanced(self.bare, match.end() - 1)
+                parts = [part for part in split_list(inner) if part.strip()]
+                return [(re.findall(r"\w+", re.sub(r"\[[^]]*\]", "", part)) or ["?"])[-1] for part in parts]
+        return []
+
+    def bound(self, kernel):
+        """The largest block that __launch_bounds__ promises, or None."""
+        for match in KERNEL.finditer(self.bare):
+            if match[2] == kernel:
+                text = match[1] or (BOUNDS.match(match[0]) or [None, ""])[1]
+                first = text.split(",")[0].strip()
+                return int(first) if first.isdigit() else None
+        return None
+
+    def translated(self, exports):
+        """The text to compile.
+
+        Parameters
+        ----------
+        exports : list of str
+            Kernels, or instances of template kernels, to make callable; the k-th is `simt_run_k`.
+
+        Raises
+        ------
+        CompileException
+            For what the simulator does not have.
+        """
+        code = self._includes(self.code)
+        code = self._dynamic(code)
+        code = self._shared(code)
+        head = '#include "simt.h"\n' + "".join(f'#include "{name}"\n' for name in dict.fromkeys(self.headers) if name)
+        tail = "".join(f"SIMT_EXPORT({number}, {name})\n" for number, name in enumerate(exports))
+        # in a namespace without a name, so that __shared__ variables of inline functions and templates are the module's
+        return f'{head}#include "launching.h"\nnamespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n#line 1 "exports"\n{tail}'
+
+    def _includes(self, code):
+        self.headers = []
+
+        def replaced(match):
+            name = match[1]
+            if name not in HEADERS:
+                raise CompileException(
+                    f"kernel.cu:{code[: match.start()].count(chr(10)) + 1}: error: the simulator has no <{name}>; "
+                    f"it has {', '.join(sorted(name for name in HEADERS if HEADERS[name]))} and the C++ basics"
+                )
+            self.headers.append(HEADERS[name])
+            return ""
+
+        return re.sub(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"].*$', replaced, code, flags=re.M)
+
+    @staticmethod
+    def _dynamic(code):
+        """extern __shared__ T name[];  ->  a pointer to the block's dynamic shared memory."""
+        bare = without_comments(code)
+        pattern = re.compile(
+            r"extern\s+__shared__\s+((?:(?:__align__|alignas)\s*\([^()]*\)\s*)?)([\w:<>\s]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
+        )
+        for match in reversed(list(pattern.finditer(bare))):
+            kind, name = match[2].strip(), match[3]
+            inside = depth_at(bare, 0, match.start()) > 0
+            new = f"static simt::Dynamic<{kind}> {name};"
+            if inside:
+                new = f"{kind}* {name} = ({kind}*)simt_dynamic_shared();"
+            code = code[: match.start()] + new + "\n" * match[0].count("\n") + code[match.end() :]
+        return code
+
+    @staticmethod
+    def _shared(code):
+        """__shared__ T a[n], b;  gets a guard and an entry in the table for each variable, on the same line."""
+        bare = without_comments(code)
+        for match in reversed(list(re.finditer(r"(?:static\s+)?\b__shared__\b", bare))):
+            end = statement_end(bare, match.end())
+            if end is None:
+                continue
+            text = bare[match.end() : end]
+            if "=" in re.sub(r"[<>=!]=|\[[^]]*\]", "", text):
+                line = bare[: match.start()].count("\n") + 1
+                raise CompileException(
+                    f"kernel.cu:{line}: error: a __shared__ variable cannot have an initial value; "
+                    "assign it in one thread and put __syncthreads() behind"
+                )
+            names = [declared_name(part) for part in split_list(text)]
+            added = "".join(f" SIMT_NAMED({name})" for name in names if name)
+            middle = re.sub(r"alignas\s*\(([^()]*)\)", r"__align__(\1)", code[match.end() : end + 1])
+            code = code[: match.start()] + "__shared__" + middle + added + code[end + 1 :]
+        return code
+
+
+def without_comments(code):
+    """The code with comments and the insides of strings blanked, every character in its place."""
+    pattern = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)
+
+    def blanked(match):
+        text = match[0]
+        if text in ('"C"',):
+            return text
+        return re.sub(r"[^\n]", " ", text) if text[0] == "/" else text[0] + " " * (len(text) - 2) + text[-1]
+
+    return pattern.sub(blanked, code)
+
+
+def depth_at(bare, start, end):
+    """How many braces are open at `end`, counted from `start`; those of extern "C" and namespaces do not count."""
+    depth, skipped = 0, []
+    for match in re.finditer(r"[{}]", bare[start:end]):
+        if match[0] == "{":
+            before = bare[start : start + match.start()].rstrip()
+            transparent = before.endswith('extern "C"') or re.search(r"namespace(\s+\w+)?$", before) is not None
+            skipped.append(transparent)
+            depth += not transparent
+        elif skipped:
+            depth -= not skipped.pop()
+        else:
+            return -1
+    return depth
+
+
+def balanced(text, opening):
+    """(what is inside the bracket that opens at this place, the place behind its end)."""
+    pairs, depth = {"(": ")", "{": "}", "[": "]"}, 0
+    for place in range(opening, len(text)):
+        if text[place] in pairs:
+            depth += 1
+        elif text[place] in pairs.values():
+            depth -= 1
+            if depth == 0:
+                return text[opening + 1 : place], place + 1
+    return text[opening + 1 :], len(text)
+
+
+def statement_end(bare, start):
+    """The place of the semicolon that ends a statement, or None."""
+    depth = 0
+    for place in range(start, len(bare)):
+        if bare[place] in "({[":
+            depth += 1
+        elif bare[place] in ")}]":
+            depth -= 1
+            if depth < 0:
+                return None
+        elif bare[place] == ";" and depth == 0:
+            return place
+    return None
+
+
+def split_list(text):
+    """Split at commas that no bracket encloses."""
+    parts, depth, last = [], 0, 0
+    for place, letter in enumerate(text):
+        depth += letter in "({[<"
+        depth -= letter in ")}]>"
+        if letter == "," and depth == 0:
+            parts.append(text[last:place])
+            last = place + 1
+    return [*parts, text[last:]]
+
+
+def declared_name(part):
+    """The name in one declarator: `float s[32]` -> s."""
+    names = re.findall(r"\w+", re.sub(r"\[.*", "", part.split("=")[0], flags=re.S))
+    return names[-1] if names else ""

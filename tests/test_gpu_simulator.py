@@ -1,0 +1,201 @@
+"""The simulated GPU: one import, the same source, arguments and launches as CuPy, and a cache that many share."""
+
+import concurrent.futures
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from bnlab.gpu import backend, compiler, kernels
+from bnlab.gpu.report import KernelError
+from bnlab.gpu.settings import Machine, simulate
+
+COMPILERS = [name for name in ("g++", "clang++") if compiler.shutil.which(name)]
+
+
+@pytest.fixture(params=COMPILERS)
+def cxx(request, monkeypatch):
+    monkeypatch.setenv("BNLAB_CXX", request.param)
+    return request.param
+
+
+def in_python(code, **environment):
+    """Run code in a fresh Python; its output."""
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": "exercises", **environment},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert told.returncode == 0, told.stderr
+    return told.stdout
+
+
+def test_both_compilers_are_tried():
+    assert COMPILERS == ["g++", "clang++"], "the course's tests need both: apt-get install g++ clang"
+
+
+def test_the_package_does_not_import_cupy():
+    code = "import sys, bnlab, bnlab.gpu; from bnlab.gpu import simulate, KernelError; print('cupy' in sys.modules)"
+    assert in_python(code) == "False\n"
+
+
+def test_one_import_and_one_line():
+    code = (
+        "from bnlab.gpu import xp, RawKernel, RawModule, ElementwiseKernel, ReductionKernel, device, CompileException\n"
+        "assert device.simulated and xp.RawKernel is RawKernel"
+    )
+    told = in_python(code, BNLAB_GPU="simulator")
+    assert told == "simulated GPU: correctness and memory traffic are graded, speed is not (BNLAB_GPU=simulator)\n"
+    assert in_python(code, BNLAB_GPU="simulator", BN_GRADING="1") == ""
+
+
+def test_a_cupy_that_cannot_run_a_kernel_is_passed_over(monkeypatch):
+    class Runtime:
+        @staticmethod
+        def getDeviceCount():
+            return 1
+
+    class Cuda:
+        runtime = Runtime
+
+    class Cupy:
+        cuda = Cuda
+
+        @staticmethod
+        def arange(*args, **kwargs):
+            raise RuntimeError("no NVRTC")
+
+    monkeypatch.delenv("BNLAB_GPU", raising=False)
+    monkeypatch.setattr(backend.importlib, "import_module", lambda name: Cupy)
+    assert backend.find_cupy() == (None, "no GPU that CuPy can use (RuntimeError)")
+
+    def missing(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(backend.importlib, "import_module", missing)
+    assert backend.find_cupy() == (None, "CuPy is not installed")
+
+
+ADD = """extern "C" __global__ void add(const float* x, const float* y, float* z, int n, float scale) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) z[i] = x[i] + scale * y[i];
+}"""
+
+
+def test_a_kernel_and_what_it_moved(cxx):
+    x, y = np.arange(100, dtype="f"), np.ones(100, "f")
+    z = np.full(100, np.nan, "f")
+    with simulate() as log:
+        kernels.RawKernel(ADD, "add")((4,), (32,), (x, y, z, 100, np.float32(2)))
+    np.testing.assert_array_equal(z, x + 2)
+    assert (log.loaded(x), log.loaded(y), log.stored(z), log.stored(x)) == (1, 1, 1, 0)
+    assert log.bytes == 1200 and log.total("bank_conflicts") == 0
+    assert "x                   400 bytes   loaded  1.00 times" in str(log)
+
+
+WRONG_ARGUMENTS = {
+    "too few": (lambda x: (x, x, x, 3), "4 arguments for 5 parameters: x .float32 .*n .int32"),
+    "no tuple": (lambda x: x, "expected a tuple"),
+    "double array": (lambda x: (x.astype("d"), x, x, 3, np.float32(1)), r"x \(float32 \*\): got an array of float64"),
+    "list": (lambda x: ([1.0], x, x, 3, np.float32(1)), r"x \(float32 \*\): got list"),
+    "Python float": (lambda x: (x, x, x, 3, 1.0), r"scale \(float32\): got a Python float.*write xp.float32\(1.0\)"),
+    "double": (lambda x: (x, x, x, 3, np.float64(1)), r"scale \(float32\): got float64"),
+    "int for float": (lambda x: (x, x, x, 3, 1), r"scale \(float32\): got a Python int"),
+    "float for int": (lambda x: (x, x, x, np.float32(3), np.float32(1)), r"n \(int32\): got float32"),
+    "short for int": (lambda x: (x, x, x, np.int16(3), np.float32(1)), r"n \(int32\): got int16"),
+    "too large": (lambda x: (x, x, x, 1 << 40, np.float32(1)), r"n \(int32\): 1099511627776 does not fit"),
+    "array for scalar": (lambda x: (x, x, x, x, np.float32(1)), r"n \(int32\): got an array"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARGUMENTS)
+def test_wrong_arguments_are_named(name):
+    make, message = WRONG_ARGUMENTS[name]
+    with pytest.raises(TypeError, match=message):
+        kernels.RawKernel(ADD, "add")((1,), (32,), make(np.zeros(3, "f")))
+
+
+def test_wrong_launches_are_named():
+    kernel, x = kernels.RawKernel(ADD, "add"), np.zeros(3, "f")
+    arguments = (x, x, x, 3, np.float32(1))
+    with pytest.raises(KernelError, match="a block of 2048 threads; at most 1024"):
+        kernel((1,), (2048,), arguments)
+    with pytest.raises(KernelError, match="must be at least 1"):
+        kernel((0,), (32,), arguments)
+    with pytest.raises(TypeError, match=r"grid is 1; expected a tuple, such as \(1,\)"):
+        kernel(1, (32,), arguments)
+    with pytest.raises(KernelError, match="too much shared memory: 50000 bytes of dynamic") as caught:
+        kernel((1,), (32,), arguments, shared_mem=50_000)
+    assert caught.value.kind == "limit"
+    kernel.max_dynamic_shared_size_bytes = 64 << 10
+    kernel((1,), (32,), arguments, shared_mem=50_000)
+
+
+def test_names_that_cupy_would_not_find():
+    with pytest.raises(KeyError, match='not declared extern "C"'):
+        kernels.RawKernel(ADD.replace('extern "C" ', ""), "add")
+    with pytest.raises(KeyError, match="it declares: add"):
+        kernels.RawKernel(ADD, "sub")
+
+
+def test_a_mistake_of_the_compiler_s_kind_has_the_line_of_the_source(cxx):
+    with pytest.raises(compiler.CompileException, match=r"kernel.cu:3:\d+: error"):
+        kernels.RawKernel(ADD.replace("z[i] =", "z[i] = w[i] +"), "add").compile()
+
+
+def test_a_cooperative_launch_has_to_fit():
+    source = """#include <cooperative_groups.h>
+    extern "C" __global__ void two(float* x, float* y) {
+      x[blockIdx.x] = blockIdx.x;
+      cooperative_groups::this_grid().sync();
+      if (threadIdx.x == 0) y[blockIdx.x] = x[gridDim.x - 1 - blockIdx.x];
+    }"""
+    x, y = np.zeros(8, "f"), np.zeros(8, "f")
+    kernel = kernels.RawKernel(source.replace("x[blockIdx.x] =", "if (threadIdx.x == 0) x[blockIdx.x] ="), "two",
+                               enable_cooperative_groups=True)  # fmt: skip
+    kernel((8,), (64,), (x, y))
+    np.testing.assert_array_equal(y, np.arange(8)[::-1])
+    with simulate(machine=Machine(multiprocessors=1)), pytest.raises(KernelError, match="launch of 65 blocks; 16 fit"):
+        kernel((65,), (64,), (x, y))
+
+
+def build_in_a_process(folder):
+    code = (
+        "import numpy as np; from bnlab.gpu.kernels import RawKernel; x = np.zeros(3, 'f')\n"
+        'RawKernel(\'extern "C" __global__ void one(float* x) { x[threadIdx.x] = 1; }\', "one")((1,), (3,), (x,))\n'
+        "print(x.sum())"
+    )
+    return in_python(code, BNLAB_GPU_CACHE=str(folder))
+
+
+def test_the_cache_is_safe_for_many_at_once(tmp_path):
+    """Four processes build the same at the same time: all are right, and nothing half-made stays behind."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(build_in_a_process, [tmp_path] * 4)) == {"3.0\n"}
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".lock", ".lock", ".so", ".so"]
+
+
+def test_a_compiler_s_version_is_part_of_the_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_GPU_CACHE", str(tmp_path))
+    one = compiler.build_runtime()
+    found = compiler.current()
+    monkeypatch.setattr(compiler, "current", lambda: compiler.Compiler(found.command, "another version", found.clang))
+    assert compiler.build_runtime() != one
+
+
+def test_a_cache_that_others_can_write_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_GPU_CACHE", str(tmp_path / "shared"))
+    (tmp_path / "shared").mkdir(mode=0o777)
+    (tmp_path / "shared").chmod(0o777)
+    assert compiler.cache() != tmp_path / "shared"
+
+
+def test_no_compiler_is_a_line_with_the_cure(monkeypatch):
+    monkeypatch.delenv("BNLAB_CXX", raising=False)
+    monkeypatch.setattr(compiler.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match="apt-get install g..,? or pip install ziglang"):
+        compiler.find.__wrapped__()
