@@ -227,6 +227,8 @@ def train(
     decay=0.0,
     watch=None,
     hidden_rates=None,
+    source=None,
+    reshape=None,
 ):
     """Train all replicas by plain stochastic gradient descent.
 
@@ -249,6 +251,10 @@ def train(
         watch(step, replicas) before each step and after the last.
     hidden_rates : sequence of float, length R, optional
         Learning rates of all weight matrices but the last; by default those of everything else.
+    source : Batches, optional
+        What draws the mini-batches; by default each replica draws `batch` rows from its own seed.
+    reshape : callable, optional
+        reshape(parameters, slopes) -> slopes, between the gradients and the step; clipping, for one.
 
     Returns
     -------
@@ -256,7 +262,7 @@ def train(
         "loss" (R, steps), "steps" (T,), "accuracy" (R, T), "final" (R,): ndarrays; nan where a replica has diverged.
     """
     x, y, x_test, y_test = data or digits(replicas.dtype)
-    source = Batches(replicas.seeds, y.shape[-1], batch)
+    source = source or Batches(replicas.seeds, y.shape[-1], batch)
     own = torch.arange(len(replicas.seeds))[:, None] if y.ndim == 2 else None
     step_sizes, hidden_sizes, decay = (
         torch.tensor(np.broadcast_to(values, len(replicas.seeds)).astype(float), dtype=replicas.dtype)[:, None, None]
@@ -277,6 +283,7 @@ def train(
         slopes = torch.autograd.grad(loss.sum(), parameters)
         history.append(loss.detach().numpy())
         with torch.no_grad():
+            slopes = slopes if reshape is None else reshape(parameters, slopes)
             for position, (parameter, slope) in enumerate(zip(parameters, slopes)):
                 if position < decayed:
                     slope = slope + decay * parameter
