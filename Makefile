@@ -54,7 +54,7 @@ certify: .venv/installed  ## the whole certificate: 50 seeds, every slip, 200 ra
 	@$(BIN)/python -m autograder certify
 
 experiments: .venv/installed  ## run all experiments of the book again into book/results (most of an hour)
-	@for name in $(filter-out lab nets variants internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \
+	@for name in $(filter-out lab nets variants fashion internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \
 	  $(BIN)/python book/experiments/$$name.py; \
 	done
 
