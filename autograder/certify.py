@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from autograder import execute
 from autograder.make_sample_class import solved, written_by
-from autograder.referee import Referee, Verdict
+from autograder.referee import Referee, Verdict, is_timed
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
 FULL = {"seeds": 50, "races": 200}
@@ -44,7 +44,7 @@ class Bench:
         self.styles = styles.styles
         self.tests = self.script.of_kind("test")
         self.setup = [(cell.id, cell.source) for cell in self.script.of_kind("readonly")]
-        self.referee = Referee(self.script, self.hold.references, self.hold.bank, self.zygote(), KEY, "certificate")
+        self.referee = Referee(self.script, self.hold.references, self.hold.bank, self.zygote(), self.hold.twin, KEY, "certificate")
 
     def zygote(self):
         """Where workers come from."""
@@ -72,7 +72,6 @@ class Bench:
                 verdict = Verdict(cell.id, self.script.task_of(cell.id), float(cell.points))
                 self.referee.judge(cell, verdict)
                 found.append(verdict)
-        self.referee.twin = None
         return found
 
 
@@ -105,7 +104,7 @@ def certify(name, amounts, advance=lambda: None):
 
 def _right(bench, cell, owner, row, amounts):
     """Solution over seeds, other styles, and for timed tasks the false fails under load."""
-    timed = "race(" in cell.source
+    timed = is_timed(cell)
     seeds = [f"seed {number}" for number in range(min(amounts["seeds"], 5) if timed else amounts["seeds"])]
     passed = [verdict.verdict in ("passed", "undecided") for verdict in bench.verdicts(cell, {}, seeds)]
     row.seeds = f"{sum(passed)}/{len(passed)}"

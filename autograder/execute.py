@@ -18,6 +18,7 @@ from autograder import __version__, course, isolation, submission
 from autograder.referee import Referee, Verdict
 from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
+from autograder.twin import Twin
 
 
 class Material:
@@ -35,6 +36,7 @@ class Material:
         self.libraries = tasks.libraries(name)
         self.release = nbformat.read(course.released(name), as_version=4)
         self.version = grader_version(name)
+        self.twin = Twin(self.script, lambda: zygote(self.libraries, "twin"))
 
 
 @functools.cache
@@ -57,10 +59,14 @@ def grader_version(name):
 
 
 @functools.cache
-def zygote(libraries=()):
-    """This process's zygote with these libraries loaded, started at the first submission that needs it."""
-    _zygotes[libraries] = Zygote(libraries)
-    return _zygotes[libraries]
+def zygote(libraries=(), purpose="students"):
+    """This process's zygote with these libraries loaded, started at the first submission that needs it.
+
+    purpose : "students" | "twin"
+        What its workers run: students never share one with hidden solutions.
+    """
+    _zygotes[libraries, purpose] = Zygote(libraries)
+    return _zygotes[libraries, purpose]
 
 
 _zygotes = {}
@@ -68,8 +74,8 @@ _zygotes = {}
 
 def close_zygotes():
     """End this process's zygotes; the next submission starts new ones."""
-    for libraries in list(_zygotes):
-        _zygotes.pop(libraries).close()
+    for key in list(_zygotes):
+        _zygotes.pop(key).close()
     zygote.cache_clear()
 
 
@@ -176,7 +182,7 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
 
 def judge(hold, student, rebuilt):
     """The verdicts of a submission and what its cells printed."""
-    referee = Referee(hold.script, hold.references, hold.bank, zygote(hold.libraries), course.secret(), student)
+    referee = Referee(hold.script, hold.references, hold.bank, zygote(hold.libraries), hold.twin, course.secret(), student)
     return referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
 
 

@@ -149,7 +149,7 @@ def commit(name, results):
     dict
         student -> error text, for those that nbgrader refused.
     """
-    from autograder.gradebook import Course
+    from autograder.gradebook import Course, kept_open
 
     nbgrader = Course()
     if stale_source(name, nbgrader.root):
@@ -161,7 +161,7 @@ def commit(name, results):
     with nbgrader.gradebook() as book:
         known = {one.student.id for one in book.assignment_submissions(name)}
     failed = {}
-    with progress() as bar:
+    with progress() as bar, kept_open():
         line = bar.add_task("writing the gradebook", total=len(results))
         for student, result in results.items():
             current = committed.get(student) == result["key"] and student in known and not result["problem"]

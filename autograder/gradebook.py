@@ -5,10 +5,14 @@ import io
 import logging
 import os
 import sys
+import types
 import warnings
 
+import jsonschema
+from nbgrader import api
 from nbgrader.apps import NbGraderAPI
 from nbgrader.apps.baseapp import NbGrader
+from nbgrader.nbgraderformat import common
 from traitlets.config import PyFileConfigLoader
 
 from autograder import course
@@ -64,3 +68,48 @@ class Course:
     def gradebook(self):
         """nbgrader's gradebook; a context manager."""
         return self.api.gradebook
+
+
+@contextlib.contextmanager
+def kept_open():
+    """Within it nbgrader keeps the gradebook open instead of opening it anew for each of its steps.
+
+    For one submission nbgrader opens its gradebook nine times: nine engines, each of which looks for all tables and
+    compiles every statement again; and it checks the schema of the cells' metadata for each cell. Both are done once
+    here. What is read and written is the same: a session still starts fresh for each step and ends with it.
+    """
+    opened, begin, end, schema = {}, api.Gradebook.__init__, api.Gradebook.close, common.jsonschema
+
+    def open_once(self, db_url, course_id="default_course", authenticator=None):
+        if (db_url, course_id) in opened:
+            self.__dict__.update(opened[db_url, course_id].__dict__)
+        else:
+            begin(self, db_url, course_id, authenticator)
+            opened[db_url, course_id] = self
+
+    api.Gradebook.__init__, api.Gradebook.close = open_once, lambda self: self.db.remove()
+    common.jsonschema = types.SimpleNamespace(validate=_Validators())
+    try:
+        yield
+    finally:
+        api.Gradebook.__init__, api.Gradebook.close, common.jsonschema = begin, end, schema
+        for book in opened.values():
+            book.close()
+
+
+class _Validators:
+    """`jsonschema.validate` that checks and prepares a schema when it first comes."""
+
+    def __init__(self):
+        self.known = []  # (schema, validator); the one schema of nbgrader's metadata, read again for each notebook
+
+    def __call__(self, instance, schema):
+        validator = next((made for known, made in self.known if known == schema), None)
+        if validator is None:
+            kind = jsonschema.validators.validator_for(schema)
+            kind.check_schema(schema)
+            validator = kind(schema)
+            self.known.append((schema, validator))
+        problem = jsonschema.exceptions.best_match(validator.iter_errors(instance))
+        if problem is not None:
+            raise problem

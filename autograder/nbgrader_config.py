@@ -32,6 +32,7 @@ c.Autograde.autograde_preprocessors = swap(
     Execute=plugins.RefereeExecute,
     SaveAutoGrades=plugins.RefereeGrades,
 )
+c.NotebookExporter.optimistic_validation = True  # the notebook is checked after all steps instead of after each
 c.OverwriteCells.add_missing_cells = True
 c.Execute.skip_cells_with_tag = "never"
 c.GenerateFeedback.preprocessors = [plugins.HideTests, GetGrades, CSSHTMLHeaderPreprocessor, plugins.FeedbackStyle]

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from bnlab import checking, tasks
 from bnlab.answers import AnswerError
-from bnlab.compare import difference, flatten
 from bnlab.examiner import Report, examine_answer, share
 from bnlab.oracles import Functions
 
 from autograder import integrity, speed
 from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded
+from autograder.twin import POOL, Heat
 
 IMPLAUSIBLE = 0.3  # a ratio below it means that the work was done where the clock does not look
 SUBMISSION_SECONDS = 180.0  # after this, what is left of a submission times out
@@ -110,16 +110,17 @@ class Referee:
     bank : callable
         task id -> {slip: (function, message)}
     zygote : autograder.remote.Zygote
+    twin : autograder.twin.Twin
     seed : bytes
         Secret key of the course; inputs of tests are drawn from it, the student and the cell.
     student : str
     """
 
-    def __init__(self, script, references, bank, zygote, seed, student):
+    def __init__(self, script, references, bank, zygote, twin, seed, student):
         self.script, self.references, self.bank = script, references, bank
-        self.zygote, self.seed, self.student = zygote, seed, student
+        self.zygote, self.twin, self.seed, self.student = zygote, twin, seed, student
         self.names = answer_names(script)
-        self.session = self.twin = self.cell = self.verdict = None
+        self.session = self.cell = self.verdict = None
         self.partial = None  # report of the public cases, where some leaves were right
         self.setup = {"__name__": "referee"}  # names of the read-only cells, as a test cell sees them
         with contextlib.redirect_stdout(io.StringIO()):
@@ -142,11 +143,11 @@ class Referee:
         dict of cell id -> printed text
         """
         started = time.monotonic()
-        verdicts = []
         with self.seated(cells):
-            for cell in self.script.of_kind("test", "answer"):
-                verdict = Verdict(cell.id, self.script.task_of(cell.id), float(cell.points))
-                verdicts.append(verdict)
+            graded = self.script.of_kind("test", "answer")
+            verdicts = {cell.id: Verdict(cell.id, self.script.task_of(cell.id), float(cell.points)) for cell in graded}
+            for cell in sorted(graded, key=is_timed):  # after a race a worker starts no further processes
+                verdict = verdicts[cell.id]
                 if cell.kind == "answer":
                     if answers.get(cell.id):
                         verdict.verdict, verdict.message = "needs-person", "written answer, graded by a person."
@@ -155,7 +156,7 @@ class Referee:
                     verdict.message = f"the notebook used up its {SUBMISSION_SECONDS:.0f} s before this question."
                 else:
                     self.judge(cell, verdict)
-            return verdicts, self.session.printed
+            return list(verdicts.values()), self.session.printed
 
     @contextlib.contextmanager
     def seated(self, cells):
@@ -165,8 +166,6 @@ class Referee:
             yield self
         finally:
             self.session.close()
-            if self.twin is not None:
-                self.twin.close()
 
     def judge(self, cell, verdict):
         """Run one test cell and write what it finds into the verdict."""
@@ -243,9 +242,10 @@ class Referee:
             verdict.message += f"\n  because  the cell `{cell_id}`, which defines it, did not run: {reason}"
 
     # -- what test cells ask through bnlab.checking -----------------------------------------------------------------
-    def rng(self, *context):
+    def rng(self, *context, student=None):
         """A generator that is the same for the same student, cell and context, and that nobody can guess."""
-        text = "\0".join([self.script.name, self.student, self.cell.id, *map(str, context)])
+        who = self.student if student is None else student
+        text = "\0".join([self.script.name, who, self.cell.id, *map(str, context)])
         digest = hmac.new(self.seed, text.encode(), hashlib.sha256).digest()
         return np.random.default_rng(int.from_bytes(digest, "big"))
 
@@ -270,33 +270,18 @@ class Referee:
 
     def race(self, task, answer, inputs, limit):
         """Time the answer against the twin; every timed result is checked against the twin's."""
-        names = list(task.parameters) + list(task.options)
-        twin = self._start_twin()
-        worker = self.session.worker()
+        worker, twin = self.session.worker(), self.twin.worker()
+        worker.alone()
         for racer in (worker, twin):
             racer.allow(6 * CELL_SECONDS, task.id)
-        drawn, results = {}, {}
 
-        def runner(who):
-            def run(pair):
-                if pair not in drawn:
-                    drawn.clear()
-                    drawn[pair] = inputs(self.rng("race", pair))
-                values = drawn[pair]
-                if task.prepare:
-                    values = task.prepare(RemoteAnswer(lambda: who, task.answer), values)
-                result = speed.lap(who, task.answer, [values[name] for name in names if name in values], {})
-                other = results.pop(pair, None)
-                if other is None:
-                    results[pair] = result.value
-                else:
-                    got, expected = (result.value, other) if who is worker else (other, result.value)
-                    self._same_result(task, got, expected)
-                return result
+        def drawn(pair):
+            everybody = pair < POOL
+            rng = self.rng("race", pair, student="" if everybody else self.student)
+            return self.twin.inputs(self.cell.id, pair, lambda: inputs(rng))
 
-            return run
-
-        verdict, pace = speed.race(runner(worker), runner(twin), limit, np.random.default_rng())
+        heat = Heat(task, worker, twin, drawn)
+        verdict, pace = speed.race(heat.answer, heat.solution, limit, np.random.default_rng())
         text = f"Your answer took {pace}; up to {limit:g} times is accepted."
         report = Report(task.id, verdict, float(verdict != "failed"), cases=pace.pairs, problem=text, link=task.link)
         if verdict == "undecided":
@@ -310,31 +295,10 @@ class Referee:
             report.likely = task.hints[0]
         return report
 
-    def _start_twin(self):
-        if self.twin is None or not self.twin.alive:
-            self.twin = Worker(self.zygote)
-            self.twin.allow(CELL_SECONDS, "the hidden solution")
-            for cell in self.script.of_kind("readonly", "solution"):
-                problem = self.twin.run_cell(cell.id, cell.python)
-                if problem:
-                    raise RuntimeError(problem)
-        return self.twin
 
-    def _same_result(self, task, got, expected):
-        if task.tidy:
-            got, expected = task.tidy(got), task.tidy(expected)
-        expected, problem = flatten(expected, task.returns)
-        if problem:
-            raise RuntimeError(problem.text)
-        leaves, problem = flatten(got, task.returns, task.answer)
-        gaps = [difference(leaf, leaves[leaf], value) for leaf, value in expected.items()] if not problem else [problem]
-        gap = next((gap for gap in gaps if gap), None)
-        if gap:
-            raise checking.CheckFailed(
-                Report(
-                    task.id, "failed", 0.0, tested="a timed call", problem=gap.text, expected=gap.expected, got=gap.got
-                )
-            )
+def is_timed(cell):
+    """Whether a cell is a test that races."""
+    return cell.kind == "test" and "race(" in cell.source
 
 
 def answer_names(script):

@@ -94,6 +94,14 @@ class Zygote:
         except (OSError, ZygoteEnded):
             return -1  # its workers are gone with it
 
+    def alone(self, pid):
+        """End what a worker has started and let it start nothing more; returns how many processes were ended."""
+        try:
+            self.control.sendall(b"A" + NUMBER.pack(pid))
+        except OSError:
+            raise ZygoteEnded from None
+        return self._number()
+
     def _number(self):
         data = b""
         while len(data) < NUMBER.size:
@@ -197,6 +205,13 @@ class Worker:
         self.link.close()
         os.close(self.output)
 
+    def alone(self):
+        """From now on the worker is one process, so that its clock misses nothing; returns how many others there were.
+
+        Not to be undone: the limit on processes is a hard one.
+        """
+        return self.zygote.alone(self.number)
+
     # -- requests --------------------------------------------------------------------------------------------------
     def request(self, header, values=None):
         """Send one request and return (header, payload) of the reply, serving callbacks on the way.
@@ -259,25 +274,26 @@ class Worker:
     def _receive(self):
         try:
             header, payload = wire.read_prefix(self._exactly(wire.PREFIX.size))
-            return wire.read_header(self._exactly(header)), self._exactly(payload)
+            return wire.read_header(bytes(self._exactly(header))), self._exactly(payload)
         except wire.WireError as error:
             self._broken(error)
 
     def _exactly(self, count):
-        data = bytearray()
-        while len(data) < count:
+        """The next bytes. Memory is taken as they come, so that a frame which only says it is large costs none."""
+        view, done = wire.buffer(count), 0
+        while done < count:
             self._remaining()
             try:
-                part = self.link.recv(min(count - len(data), 1 << 20))
+                received = self.link.recv_into(view[done:])
             except BlockingIOError:
                 self._wait(selectors.EVENT_READ)
                 continue
             except OSError:
                 self._crashed()
-            if not part:
+            if not received:
                 self._crashed()
-            data += part
-        return bytes(data)
+            done += received
+        return view
 
     def _wait(self, events):
         self.selector.modify(self.link, events)

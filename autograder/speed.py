@@ -4,6 +4,9 @@ The student's worker and the twin (the hidden solution in a worker of its own) g
 order within each pair. The clock is the CPU time of the process, read from outside; the student's own clock is never
 asked. A call is timed in three steps (stage the arguments, run, fetch the result) so that copying is not counted;
 time that an answer shifts into staging or fetching is counted, since the twin shows what these steps cost.
+
+A race is over as soon as the interval of the ratio lies on one side of the limit: a few pairs where the answer is
+clear, many where it is close. It may know both workers' times and nothing else.
 """
 
 from dataclasses import dataclass
@@ -12,14 +15,16 @@ import numpy as np
 
 from autograder.remote import cpu_clock
 
-WARM_UP = 3  # pairs that are not counted: the processes take their memory here
-PAIRS = 15  # in one round
-ROUNDS = 3  # at most, while the interval straddles the limit
+WARM_UP = 2  # laps of the answer that are not counted: its process takes its memory here
+LOOKS = (4, 6, 9, 13, 19, 28, 40)  # numbers of pairs after which a race may end
+FAIL_FROM = 9  # pairs: full marks are given early, they are never taken early
+LEVEL = 0.99  # of the interval at each look
+SLACK = 0.1  # share of the time around a run that counts as noise
 
 
 @dataclass(frozen=True)
 class Pace:
-    """CPU seconds of the answer over CPU seconds of the hidden solution: median of the pairs with a 95 % interval."""
+    """CPU seconds of the answer over CPU seconds of the hidden solution: median of the pairs with its interval."""
 
     ratio: float
     low: float
@@ -27,7 +32,7 @@ class Pace:
     pairs: int
 
     def __str__(self):
-        return f"{self.ratio:.2f} times the hidden solution's time (95 % interval {self.low:.2f} to {self.high:.2f})"
+        return f"{self.ratio:.2f} times the hidden solution's time ({LEVEL:.0%} interval {self.low:.2f} to {self.high:.2f})"
 
 
 @dataclass(frozen=True)
@@ -55,20 +60,50 @@ def lap(worker, name, args, kwargs):
     return Lap(after - before, end - after + before - start, value)
 
 
-def bootstrap_median(ratios, rng, level=0.95, draws=2000):
-    """Percentile interval of the median of `ratios`, shape (n,)."""
-    medians = np.median(rng.choice(ratios, size=(draws, len(ratios))), axis=1)
-    tail = (1 - level) / 2
-    return float(np.quantile(medians, tail)), float(np.quantile(medians, 1 - tail))
+def ratio(laps, chosen=None):
+    """Ratio of CPU times over pairs of laps.
+
+    The median ratio of the runs, and what the answer spends around its runs beyond what the twin spends there (its
+    median, so that the noise of copying cancels) where that is more than SLACK of it.
+
+    Parameters
+    ----------
+    laps : ndarray, shape (n, 4)
+        Seconds of each pair: run and around of the answer, run and around of the twin.
+    chosen : ndarray, shape (draws, n), int, optional
+        Rows to take for each of several ratios.
+
+    Returns
+    -------
+    float, or ndarray of shape (draws,)
+    """
+    run, around, twin_run, twin_around = (column if chosen is None else column[chosen] for column in laps.T)
+    twin_run = np.maximum(twin_run, 1e-9)
+    shifted = np.median(around - (1 + SLACK) * twin_around, axis=-1) / np.median(twin_run, axis=-1)
+    return np.median(run / twin_run, axis=-1) + np.maximum(0.0, shifted)
+
+
+def pace_of(laps, rng, level=LEVEL, draws=1000):
+    """The ratio of `laps` with its percentile bootstrap interval over the pairs."""
+    many = ratio(laps, rng.integers(len(laps), size=(draws, len(laps))))
+    low, high = np.quantile(many, [(1 - level) / 2, (1 + level) / 2])
+    return Pace(float(ratio(laps)), float(low), float(high), len(laps))
+
+
+def verdict_of(pace, limit):
+    """ "passed" or "failed" where the interval is clear of the limit, "" while it is not."""
+    if pace.high <= limit:
+        return "passed"
+    return "failed" if pace.low > limit and pace.pairs >= FAIL_FROM else ""
 
 
 def race(runner, twin, limit, rng):
-    """Race until the interval of the ratio lies on one side of the limit, or ROUNDS are over.
+    """Race until the interval of the ratio lies on one side of the limit, or the last look is over.
 
     Parameters
     ----------
     runner, twin : callable
-        Number of the pair -> Lap; both get the same inputs for the same number.
+        Number of the pair -> Lap; both get the same inputs for the same number. Negative numbers are warm-up laps.
     limit : float
         Largest accepted ratio.
     rng : numpy.random.Generator
@@ -78,20 +113,18 @@ def race(runner, twin, limit, rng):
     verdict : "passed" | "failed" | "undecided"
     pace : Pace
     """
-    ratios = []
-    for pair in range(-WARM_UP, PAIRS * ROUNDS):
-        laps = {}
-        for who in rng.permutation(2):
-            laps[who] = (runner, twin)[who](pair)
-        if pair < 0:
-            continue
-        shifted = max(0.0, laps[0].around - laps[1].around)  # work that an answer does outside the timed call
-        ratios.append((laps[0].run + shifted) / max(laps[1].run, 1e-9))
-        if (pair + 1) % PAIRS == 0:
-            low, high = bootstrap_median(np.array(ratios), rng)
-            pace = Pace(float(np.median(ratios)), low, high, len(ratios))
-            if high <= limit:
-                return "passed", pace
-            if low > limit:
-                return "failed", pace
+    for lap_number in range(WARM_UP):
+        runner(-1 - lap_number)
+    twin(-1)
+    rows = []
+    for look in LOOKS:
+        while len(rows) < look:
+            laps = {}
+            for who in rng.permutation(2):
+                laps[who] = (runner, twin)[who](len(rows))
+            rows.append((laps[0].run, laps[0].around, laps[1].run, laps[1].around))
+        pace = pace_of(np.array(rows), rng)
+        verdict = verdict_of(pace, limit)
+        if verdict:
+            return verdict, pace
     return "undecided", pace

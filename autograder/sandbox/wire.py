@@ -86,6 +86,11 @@ def pack(header, arrays):
     return [PREFIX.pack(MAGIC, len(text), sum(len(body) for body in bodies)), text, *bodies]
 
 
+def buffer(count):
+    """Room for `count` bytes to be received; a view, so that what is cut from it is not copied."""
+    return memoryview(np.empty(count, np.uint8))  # the system gives the memory when it is written to
+
+
 def read_prefix(prefix):
     """(header length, payload length) of a frame, checked."""
     magic, header, payload = PREFIX.unpack(prefix)
@@ -179,7 +184,7 @@ class Decoder:
     """
 
     def __init__(self, payload, handle=None, callback=None):
-        self.payload, self.position, self.items = payload, 0, 0
+        self.payload, self.position, self.items = memoryview(payload), 0, 0
         self.handle, self.callback = handle, callback
 
     def decode(self, node, depth=0):

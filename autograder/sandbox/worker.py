@@ -36,17 +36,16 @@ class Link:
     def receive(self):
         prefix = self._exactly(wire.PREFIX.size)
         header, payload = wire.read_prefix(prefix)
-        return wire.read_header(self._exactly(header)), self._exactly(payload)
+        return wire.read_header(bytes(self._exactly(header))), self._exactly(payload)
 
     def _exactly(self, count):
-        data = bytearray(count)
-        view, done = memoryview(data), 0
+        view, done = wire.buffer(count), 0
         while done < count:
             received = self.connection.recv_into(view[done:])
             if not received:
                 raise SystemExit  # the referee is gone
             done += received
-        return bytes(data)
+        return view
 
 
 class Worker:

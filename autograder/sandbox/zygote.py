@@ -7,7 +7,9 @@ It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER LOCKS [LIBRAR
 of jail.lock), so that the repository is not on
 its import path. The libraries are those that the tasks of a notebook declare (torch); without any there is NumPy alone.
 Over the socket come single bytes: b"F" with two file descriptors forks a worker on them (answer: its pid); b"R" + pid
-kills and reaps one (answer: its wait status). Reaping is asked for, so that a pid is never reused under the referee.
+kills and reaps one (answer: its wait status); b"A" + pid leaves it alone: what it has started is killed and it can
+start nothing more (answer: how many were killed). Reaping is asked for, so that a pid is never reused under the
+referee.
 """
 
 import contextlib
@@ -15,6 +17,7 @@ import ctypes
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -66,7 +69,8 @@ def serve(control, locks):
             control.sendall(NUMBER.pack(pid))
         else:
             (pid,) = NUMBER.unpack(request[1:])
-            control.sendall(NUMBER.pack(reap(pid, scratch)))
+            answer = reap if request[:1] == b"R" else leave_alone
+            control.sendall(NUMBER.pack(answer(pid, scratch)))
     for pid in list(scratch):
         reap(pid, scratch)
 
@@ -88,24 +92,59 @@ def reap(pid, scratch):
     return status
 
 
+def leave_alone(pid, workers):
+    """Forbid a worker to start processes or threads, and kill those that it has started."""
+    if pid in workers:
+        forbid_processes(pid)
+    return end_orphans(workers)
+
+
+def forbid_processes(pid):
+    """A hard limit of 0: what is there goes on, nothing new starts. It needs no right over our own processes."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on macOS
+        resource.prlimit(pid, resource.RLIMIT_NPROC, (0, 0))
+
+
 def end_orphans(workers):
-    """Kill what a worker left running: it became our child when its parent died."""
+    """Kill everything below us but the workers themselves; returns how many processes that were.
+
+    What a worker left running became our child when its parent died. Each is kept from forking before it is killed,
+    so that even a fork bomb comes to an end.
+    """
+    ended = set()
     for _ in range(100):
-        orphans = [child for child in children() if child not in workers]
-        if not orphans:
-            return
-        for orphan in orphans:
-            os.kill(orphan, signal.SIGKILL)
-            os.waitpid(orphan, 0)
+        strays = [pid for pid in descendants(os.getpid()) if pid not in workers and pid not in ended]
+        if not strays:
+            break
+        for stray in strays:
+            forbid_processes(stray)
+            end(stray)
+        ended.update(strays)
+    for child in children(os.getpid()):
+        if child not in workers:
+            end(child)
+            os.waitpid(child, 0)
+    return len(ended)
 
 
-def children():
-    """The pids of our children; empty where /proc does not tell."""
+def end(pid):
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def children(pid):
+    """The pids of a process's children; empty where /proc does not tell."""
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as file:
-            return [int(pid) for pid in file.read().split()]
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(child) for child in file.read().split()]
     except OSError:
         return []
+
+
+def descendants(pid):
+    """The pids of all processes below one."""
+    found = children(pid)
+    return found + [below for child in found for below in descendants(child)]
 
 
 def become_worker(link, output, home, locks):
