@@ -44,7 +44,8 @@ class Bench:
         self.styles = styles.styles
         self.tests = self.script.of_kind("test")
         self.setup = [(cell.id, cell.source) for cell in self.script.of_kind("readonly")]
-        self.referee = Referee(self.script, self.hold.references, self.hold.bank, self.zygote(), self.hold.twin, KEY, "certificate")
+        hold = self.hold
+        self.referee = Referee(self.script, hold.references, hold.bank, self.zygote(), hold.twin, KEY, "certificate")
 
     def zygote(self):
         """Where workers come from."""

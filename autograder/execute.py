@@ -182,7 +182,8 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
 
 def judge(hold, student, rebuilt):
     """The verdicts of a submission and what its cells printed."""
-    referee = Referee(hold.script, hold.references, hold.bank, zygote(hold.libraries), hold.twin, course.secret(), student)
+    workers = zygote(hold.libraries)
+    referee = Referee(hold.script, hold.references, hold.bank, workers, hold.twin, course.secret(), student)
     return referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
 
 

@@ -32,7 +32,8 @@ class Pace:
     pairs: int
 
     def __str__(self):
-        return f"{self.ratio:.2f} times the hidden solution's time ({LEVEL:.0%} interval {self.low:.2f} to {self.high:.2f})"
+        interval = f"{LEVEL:.0%} interval {self.low:.2f} to {self.high:.2f}"
+        return f"{self.ratio:.2f} times the hidden solution's time ({interval})"
 
 
 @dataclass(frozen=True)
