@@ -56,7 +56,6 @@ def race(source, limit, inputs):
         problem = worker.run_cell("answer", source)
         if problem:
             raise RuntimeError(problem)
-        worker.alone()
         heat = Heat(task, worker, twin, inputs)
         return speed.race(heat.answer, heat.solution, limit, np.random.default_rng())
     finally:

@@ -143,11 +143,11 @@ class Referee:
         dict of cell id -> printed text
         """
         started = time.monotonic()
+        verdicts = []
         with self.seated(cells):
-            graded = self.script.of_kind("test", "answer")
-            verdicts = {cell.id: Verdict(cell.id, self.script.task_of(cell.id), float(cell.points)) for cell in graded}
-            for cell in sorted(graded, key=is_timed):  # after a race a worker starts no further processes
-                verdict = verdicts[cell.id]
+            for cell in self.script.of_kind("test", "answer"):
+                verdict = Verdict(cell.id, self.script.task_of(cell.id), float(cell.points))
+                verdicts.append(verdict)
                 if cell.kind == "answer":
                     if answers.get(cell.id):
                         verdict.verdict, verdict.message = "needs-person", "written answer, graded by a person."
@@ -156,7 +156,7 @@ class Referee:
                     verdict.message = f"the notebook used up its {SUBMISSION_SECONDS:.0f} s before this question."
                 else:
                     self.judge(cell, verdict)
-            return list(verdicts.values()), self.session.printed
+            return verdicts, self.session.printed
 
     @contextlib.contextmanager
     def seated(self, cells):
@@ -271,7 +271,6 @@ class Referee:
     def race(self, task, answer, inputs, limit):
         """Time the answer against the twin; every timed result is checked against the twin's."""
         worker, twin = self.session.worker(), self.twin.worker()
-        worker.alone()
         for racer in (worker, twin):
             racer.allow(6 * CELL_SECONDS, task.id)
 

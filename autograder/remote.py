@@ -94,14 +94,6 @@ class Zygote:
         except (OSError, ZygoteEnded):
             return -1  # its workers are gone with it
 
-    def alone(self, pid):
-        """End what a worker has started and let it start nothing more; returns how many processes were ended."""
-        try:
-            self.control.sendall(b"A" + NUMBER.pack(pid))
-        except OSError:
-            raise ZygoteEnded from None
-        return self._number()
-
     def _number(self):
         data = b""
         while len(data) < NUMBER.size:
@@ -204,13 +196,6 @@ class Worker:
         self.selector = None
         self.link.close()
         os.close(self.output)
-
-    def alone(self):
-        """From now on the worker is one process, so that its clock misses nothing; returns how many others there were.
-
-        Not to be undone: the limit on processes is a hard one.
-        """
-        return self.zygote.alone(self.number)
 
     # -- requests --------------------------------------------------------------------------------------------------
     def request(self, header, values=None):

@@ -7,9 +7,7 @@ It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER LOCKS [LIBRAR
 of jail.lock), so that the repository is not on
 its import path. The libraries are those that the tasks of a notebook declare (torch); without any there is NumPy alone.
 Over the socket come single bytes: b"F" with two file descriptors forks a worker on them (answer: its pid); b"R" + pid
-kills and reaps one (answer: its wait status); b"A" + pid leaves it alone: what it has started is killed and it can
-start nothing more (answer: how many were killed). Reaping is asked for, so that a pid is never reused under the
-referee.
+kills and reaps one (answer: its wait status). Reaping is asked for, so that a pid is never reused under the referee.
 """
 
 import contextlib
@@ -69,8 +67,7 @@ def serve(control, locks):
             control.sendall(NUMBER.pack(pid))
         else:
             (pid,) = NUMBER.unpack(request[1:])
-            answer = reap if request[:1] == b"R" else leave_alone
-            control.sendall(NUMBER.pack(answer(pid, scratch)))
+            control.sendall(NUMBER.pack(reap(pid, scratch)))
     for pid in list(scratch):
         reap(pid, scratch)
 
@@ -92,21 +89,8 @@ def reap(pid, scratch):
     return status
 
 
-def leave_alone(pid, workers):
-    """Forbid a worker to start processes or threads, and kill those that it has started."""
-    if pid in workers:
-        forbid_processes(pid)
-    return end_orphans(workers)
-
-
-def forbid_processes(pid):
-    """A hard limit of 0: what is there goes on, nothing new starts. It needs no right over our own processes."""
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # not on macOS
-        resource.prlimit(pid, resource.RLIMIT_NPROC, (0, 0))
-
-
 def end_orphans(workers):
-    """Kill everything below us but the workers themselves; returns how many processes that were.
+    """Kill everything below us but the workers themselves.
 
     What a worker left running became our child when its parent died. Each is kept from forking before it is killed,
     so that even a fork bomb comes to an end.
@@ -117,14 +101,14 @@ def end_orphans(workers):
         if not strays:
             break
         for stray in strays:
-            forbid_processes(stray)
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # not on macOS
+                resource.prlimit(stray, resource.RLIMIT_NPROC, (0, 0))
             end(stray)
         ended.update(strays)
     for child in children(os.getpid()):
         if child not in workers:
             end(child)
             os.waitpid(child, 0)
-    return len(ended)
 
 
 def end(pid):
