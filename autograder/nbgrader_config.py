@@ -6,11 +6,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor  # noqa: E402
 from nbgrader.converters import Autograde, GenerateAssignment  # noqa: E402
-from nbgrader.preprocessors import GetGrades  # noqa: E402
 
 from autograder import course, plugins  # noqa: E402
+from autograder.desk import feedback, late  # noqa: E402
 
 
 def swap(names, **replacements):
@@ -31,9 +30,14 @@ c.Autograde.autograde_preprocessors = swap(
     Autograde.autograde_preprocessors.default(),
     Execute=plugins.RefereeExecute,
     SaveAutoGrades=plugins.RefereeGrades,
+    AssignLatePenalties=late.DueDates,
 )
 c.NotebookExporter.optimistic_validation = True  # the notebook is checked after all steps instead of after each
 c.OverwriteCells.add_missing_cells = True
 c.Execute.skip_cells_with_tag = "never"
-c.GenerateFeedback.preprocessors = [plugins.HideTests, GetGrades, CSSHTMLHeaderPreprocessor, plugins.FeedbackStyle]
+c.AssignLatePenalties.plugin_class = late.DailyPenalty
+for key, value in late.settings().get("late", {}).items():
+    c.DailyPenalty[key] = float(value)
+c.GenerateFeedback.exporter_class = feedback.FeedbackExporter
+c.GenerateFeedback.preprocessors = [feedback.FeedbackGrades]
 c.HTMLExporter.sanitize_html = True

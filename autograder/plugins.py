@@ -1,4 +1,4 @@
-"""What plugs into nbgrader: read damaged notebooks, replay the referee's results, save its scores, hide tests.
+"""What plugs into nbgrader: read damaged notebooks, replay the referee's results, save its scores.
 
 `nbgrader_config.py` names these classes; `nbgrader autograde` and `python -m autograder grade` both run through them.
 """
@@ -15,7 +15,6 @@ from autograder import course, execute
 from autograder.submission import Rebuilt, grade_id, name_of
 
 MAX_MARKDOWN = 20_000  # characters of a student's texts: the time that mistune takes grows with their square
-HIDDEN = re.compile(r"\n?[^\n]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\n]*", re.DOTALL)
 
 
 class NamedStub(ClearSolutions):
@@ -78,10 +77,12 @@ class RefereeExecute(NbGraderPreprocessor):
         )
         resources["autograder"] = {verdict["cell"]: verdict for verdict in result["verdicts"]}
         for cell in nb.cells:
+            verdict = resources["autograder"].get(grade_id(cell))
+            if verdict:  # for the feedback page
+                cell.metadata["autograder"] = {key: verdict[key] for key in ("task", "verdict", "message")}
             if cell.cell_type == "code":
                 cell.execution_count = None
                 printed = result["printed"].get(name_of(cell), "")
-                verdict = resources["autograder"].get(grade_id(cell))
                 cell.outputs = outputs_of(verdict, printed)
         return nb, resources
 
@@ -106,21 +107,3 @@ class RefereeGrades(SaveAutoGrades):
         grade.auto_score = None if waiting else (verdict["score"] if verdict else 0.0)
         grade.needs_manual_grade = waiting or grade.manual_score is not None
         self.gradebook.db.commit()
-
-
-class HideTests(NbGraderPreprocessor):
-    """Takes hidden tests out of what students see in the feedback."""
-
-    def preprocess_cell(self, cell, resources, cell_index):
-        if cell.cell_type == "code" and "nbgrader" in cell.metadata:  # a student's other cells hold no test of ours
-            cell.source = HIDDEN.sub("", cell.source).strip("\n")
-        return cell, resources
-
-
-class FeedbackStyle(NbGraderPreprocessor):
-    """Feedback that fits a phone: long lines of a report wrap instead of being cut."""
-
-    def preprocess(self, nb, resources):
-        style = "pre{white-space:pre-wrap!important;overflow-wrap:anywhere}summary{display:list-item;cursor:pointer}"
-        resources.setdefault("inlining", {}).setdefault("css", []).append(style)
-        return nb, resources

@@ -1,0 +1,207 @@
+"""Due dates, extensions and late penalties, as the course's settings say them.
+
+`course.toml` in the course folder (all of it is optional):
+
+    [late]
+    grace_minutes = 60     # not counted as late
+    percent_a_day = 10     # of the score, for each day that has begun
+    cap_percent = 50       # never more than this
+
+    [due]
+    03_forward = 2026-10-05T23:59:00+02:00
+
+`extensions.csv` beside it: a table with the columns student, assignment, days.
+"""
+
+import csv
+import datetime
+import math
+import tomllib
+from dataclasses import dataclass
+
+from nbgrader.api import MissingEntry
+from nbgrader.plugins import LateSubmissionPlugin
+from nbgrader.preprocessors import AssignLatePenalties
+from traitlets import Float, validate
+
+from autograder import course
+
+DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What being late costs.
+
+    grace : float, seconds
+    percent_a_day, cap : float
+        Percent of the score, for each day that has begun, and at most.
+    """
+
+    grace: float = 0.0
+    percent_a_day: float = 0.0
+    cap: float = 100.0
+
+    def penalty(self, score, seconds_late):
+        """Points to take off.
+
+        Parameters
+        ----------
+        score : float
+            Points that the submission earned.
+        seconds_late : float
+
+        Examples
+        --------
+        >>> Policy(grace=3600, percent_a_day=10, cap=50).penalty(40, 25 * 3600 + 1)
+        8.0
+        """
+        late = seconds_late - self.grace
+        if late <= 0:
+            return 0.0
+        percent = min(self.cap, self.percent_a_day * math.ceil(late / DAY))
+        return round(max(0.0, score) * percent / 100, 2)
+
+
+class DailyPenalty(LateSubmissionPlugin):
+    """nbgrader's plugin for late submissions: percent a day after a grace period, with a cap.
+
+    The numbers come from course.toml; in nbgrader_config.py they may be set as `c.DailyPenalty.percent_a_day = 10`.
+    """
+
+    grace_minutes = Float(0.0, help="minutes that are not counted as late").tag(config=True)
+    percent_a_day = Float(0.0, help="percent of the score, for each day that has begun").tag(config=True)
+    cap_percent = Float(100.0, help="percent of the score that are taken off at most").tag(config=True)
+
+    @validate("grace_minutes", "percent_a_day", "cap_percent")
+    def _not_negative(self, proposal):
+        if proposal["value"] < 0:
+            raise course.CourseError(f"{proposal['trait'].name} is {proposal['value']:g}; expected at least 0")
+        return proposal["value"]
+
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        """Points to take off one notebook."""
+        policy = Policy(60 * self.grace_minutes, self.percent_a_day, min(100.0, self.cap_percent))
+        return policy.penalty(score, total_seconds_late)
+
+
+class DueDates(AssignLatePenalties):
+    """AssignLatePenalties, with the due dates and extensions of the course's settings put into the gradebook first."""
+
+    def preprocess(self, nb, resources):
+        from nbgrader.api import Gradebook
+
+        tags = resources["nbgrader"]
+        with Gradebook(tags["db_url"]) as book:
+            put_into(book, tags["assignment"], [tags["student"]])
+        return super().preprocess(nb, resources)
+
+
+def settings():
+    """What course.toml says: {} where there is none.
+
+    Raises
+    ------
+    CourseError
+        Where it is no TOML, or a value is of the wrong kind.
+    """
+    path = course.course_folder() / "course.toml"
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise course.CourseError(f"{path} cannot be read: {error}") from None
+    for key, value in found.get("late", {}).items():
+        if key not in ("grace_minutes", "percent_a_day", "cap_percent"):
+            raise course.CourseError(f"{path}: [late] has grace_minutes, percent_a_day and cap_percent, not {key!r}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            raise course.CourseError(f"{path}: {key} is {value!r}; expected a number, at least 0")
+    for name, value in found.get("due", {}).items():
+        if name not in course.notebook_names():
+            raise course.CourseError(f"{path}: [due] names {name!r}, which is no notebook of the course")
+        if not isinstance(value, datetime.datetime):
+            raise course.CourseError(f"{path}: {name} is due {value!r}; expected 2026-10-05T23:59:00+02:00, unquoted")
+    return found
+
+
+def due_date(name):
+    """When a notebook is due, in UTC without a zone as nbgrader keeps it; None where nothing is set."""
+    due = settings().get("due", {}).get(name)
+    return due.astimezone(datetime.UTC).replace(tzinfo=None) if due else None
+
+
+def extensions():
+    """Extra days: (student, assignment) -> days.
+
+    Raises
+    ------
+    CourseError
+    """
+    path = course.course_folder() / "extensions.csv"
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if not {"student", "assignment", "days"} <= set(rows.fieldnames or ()):
+            raise course.CourseError(f"{path} has the columns {rows.fieldnames}; expected student, assignment, days")
+        found = {}
+        for number, row in enumerate(rows, 2):
+            try:
+                days = float(row["days"])
+            except (TypeError, ValueError):
+                raise course.CourseError(f"{path}, line {number}: {row['days']!r} is no number of days") from None
+            if not 0 <= days <= 366:
+                raise course.CourseError(f"{path}, line {number}: {days:g} days; expected 0 to 366")
+            found[row["student"], row["assignment"]] = days
+    return found
+
+
+def put_into(book, name, students=None):
+    """Write due date and extensions of a notebook into an open gradebook."""
+    due, extra = due_date(name), extensions()
+    try:
+        assignment = book.find_assignment(name)
+    except MissingEntry:
+        return
+    if due is not None:
+        assignment.duedate = due
+    for submission in book.assignment_submissions(name):
+        who = submission.student.id
+        if students is None or who in students:
+            days = extra.get((who, name))
+            if days is not None:
+                submission.extension = datetime.timedelta(days=days)
+            elif (course.course_folder() / "extensions.csv").exists():
+                submission.extension = None
+    book.db.commit()
+
+
+def apply(name):
+    """Count all penalties of a notebook again: scores given by hand, due dates and extensions may have changed.
+
+    Returns
+    -------
+    int
+        Number of submissions that lose points.
+    """
+    from autograder.gradebook import Course, configuration
+
+    plugin = DailyPenalty(config=configuration())
+    changed = 0
+    with Course().gradebook() as book:
+        put_into(book, name)
+        for submission in book.assignment_submissions(name):
+            late = submission.total_seconds_late
+            for notebook in submission.notebooks:
+                penalty = plugin.late_submission_penalty("", notebook.score, late) if late > 0 else 0.0
+                notebook.late_submission_penalty = penalty or None
+                changed += bool(penalty)
+        book.db.commit()
+    return changed
+
+
+def lateness(submission):
+    """How late a submission is, in words: "2 days 3 hours after the due date"."""
+    hours = int(submission.total_seconds_late // 3600)
+    days, hours = divmod(hours, 24)
+    parts = [f"{count} {unit}{'s' if count != 1 else ''}" for count, unit in ((days, "day"), (hours, "hour")) if count]
+    return f"{' '.join(parts) or 'less than an hour'} after the due date"
