@@ -52,6 +52,7 @@ EXPERIMENT = Experiment(
     cases=cases(),
     run=run,
     part=(4,),
+    tolerance=0.02,  # float32: an image or two may change sides on another machine
 )
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ EXPERIMENT = Experiment(
     cases=cases(),
     run=run,
     part=(2,),
+    tolerance=0.02,  # float32: an image or two may change sides on another machine
 )
 
 if __name__ == "__main__":
