@@ -8,7 +8,8 @@ import pytest
 from autograder import course
 
 FOLDER = course.REPOSITORY / "book" / "experiments"
-TOOLS = {"lab", "nets", "variants", "fashion", "internal_shift"}  # internal_shift records arrays for notebook 02 and has its own check
+# internal_shift records arrays for notebook 02 and has its own check
+TOOLS = {"lab", "nets", "variants", "fashion", "internal_shift"}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in TOOLS and not path.stem.startswith("_"))
 
 
@@ -59,3 +60,52 @@ def test_replicas_do_not_disturb_each_other():
     alone = nets.train(nets.Replicas(nets.Net(depth=2, width=8, norm="batch"), [3]), [0.1], steps=5, every=0)
     beside = nets.train(nets.Replicas(nets.Net(depth=2, width=8, norm="batch"), [1, 3]), [1e6, 0.1], steps=5, every=0)
     np.testing.assert_allclose(alone["loss"][0], beside["loss"][1], rtol=1e-5)
+
+
+def test_dropout_and_own_training_sets_do_not_depend_on_the_company():
+    import nets
+    import torch
+
+    net = nets.Net(depth=2, width=8, norm="batch", dropout=0.5, after=True, bias=True)
+    x, y, x_test, y_test = nets.digits(torch.float64)
+    losses = []
+    for seeds in ([3], [1, 3]):
+        rows = torch.stack([torch.arange(seed, seed + 50) for seed in seeds])
+        replicas = nets.Replicas(net, seeds, dtype=torch.float64)
+        data = (x[rows], y[rows], x_test, y_test)
+        losses.append(nets.train(replicas, [0.1] * len(seeds), steps=5, batch=10, every=0, data=data)["loss"][-1])
+    assert abs(losses[0] - losses[1]).max() < 1e-10
+
+
+def test_hidden_rates_move_the_hidden_weights_alone():
+    import nets
+    import torch
+
+    def trained(hidden):
+        replicas = nets.Replicas(nets.Net(depth=2, width=8, norm="batch"), [0], dtype=torch.float64)
+        nets.train(replicas, [0.1], steps=1, every=0, hidden_rates=[hidden])
+        return replicas
+
+    still, moved = trained(0.0), trained(0.1)
+    first = nets.Replicas(nets.Net(depth=2, width=8), [0], dtype=torch.float64)
+    for layer in range(2):
+        assert torch.equal(still.weights[layer], first.weights[layer])
+        assert not torch.equal(moved.weights[layer], first.weights[layer])
+    for one, other in zip(still.parameters()[2:], moved.parameters()[2:]):
+        assert torch.equal(one, other)
+
+
+def test_batch_normalization_of_replicas_is_torchs():
+    import nets
+    import numpy as np
+    import torch
+
+    z = torch.from_numpy(np.random.default_rng(0).normal(3, 2, (2, 9, 4)))
+    for training in (True, False):
+        replicas = nets.Replicas(nets.Net(depth=1, width=4, norm="batch", eps=0.5), [0, 1], dtype=torch.float64)
+        layers = [torch.nn.BatchNorm1d(4, eps=0.5, dtype=torch.float64).train(training) for _ in range(2)]
+        expected = torch.stack([layer(part) for layer, part in zip(layers, z)])
+        torch.testing.assert_close(replicas.normalize(z, 0, training, 0.1), expected)
+        for number, layer in enumerate(layers):
+            torch.testing.assert_close(replicas.running[0][0][number, 0], layer.running_mean)
+            torch.testing.assert_close(replicas.running[0][1][number, 0], layer.running_var)
