@@ -30,7 +30,7 @@ COMMON = (
     "-std=c++17 -fPIC -w -g -fno-strict-aliasing -fno-stack-protector -fno-threadsafe-statics -U_FORTIFY_SOURCE "
     "-D_FORTIFY_SOURCE=0 -ffp-contract=off -fno-math-errno"
 ).split()
-KERNEL = ["-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"]
+KERNEL = "-fno-exceptions -fno-rtti -fvisibility=hidden -fstack-clash-protection -fno-finite-loops".split()
 PLAIN = ["-O2"]
 CHECKED = ["-O1", "-fno-tree-vectorize", "-fsanitize=thread"]
 

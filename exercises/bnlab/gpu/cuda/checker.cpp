@@ -17,8 +17,8 @@ namespace simt {
 
 void forget(Knowledge* k) { delete k; }
 
-struct Cell {           // the last write and two last reads, of different warps if there are such
-  Access write, read, other_read;
+struct Cell {  // the last write, the last one that was no atomic, and two reads, of different warps if there are such
+  Access write, plain_write, read, other_read;
 };
 
 struct Region {         // memory with a name
@@ -85,6 +85,7 @@ static void visit(Region& r, Cell& cell, char* address, int size, bool write, bo
   uintptr_t place = (uintptr_t)address;
   auto races = [&](const Access& a) { return a.time && !(strong && a.atomic) && !order.before(a, me, place); };
   if (races(cell.write)) report_race(r, address, size, write, pc, cell.write, true);
+  else if (races(cell.plain_write)) report_race(r, address, size, write, pc, cell.plain_write, true);
   Access access = {order.now, pc, Order::id(me), strong};
   if (!write) {
     int warp = (access.who / block_threads << 8) + me.warp;
@@ -98,6 +99,7 @@ static void visit(Region& r, Cell& cell, char* address, int size, bool write, bo
   if (races(cell.read)) report_race(r, address, size, write, pc, cell.read, false);
   else if (races(cell.other_read)) report_race(r, address, size, write, pc, cell.other_read, false);
   cell.write = access;
+  if (!strong) cell.plain_write = access;
 }
 
 static Region* region_of(char* address, int size, bool& is_shared) {

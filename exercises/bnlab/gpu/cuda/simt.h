@@ -102,7 +102,7 @@ static inline unsigned __activemask() { return simt_active_mask(); }
 
 // ---- atomics --------------------------------------------------------------------------------------------------------
 namespace simt {
-template <class T, class F> T read_modify_write(T* address, F change, int line) {
+template <class T, class F> SIMT_ALWAYS T read_modify_write(T* address, F change, int line) {
   simt_atomic_begin(address, sizeof(T), line);
   T old = *address, next = change(old);
   bool differs = __builtin_memcmp(&old, &next, sizeof(T)) != 0;
@@ -115,7 +115,7 @@ template <class T> using Same = typename std::common_type<T>::type;  // not dedu
 typedef unsigned long long ull;
 }  // namespace simt
 #define SIMT_ATOMIC(name, expression, ...)                                                                       \
-  template <class T> static inline T name(T* address, simt::Same<T> value, int line = __builtin_LINE()) {        \
+  template <class T> static SIMT_ALWAYS T name(T* address, simt::Same<T> value, int line = __builtin_LINE()) {        \
     static_assert(simt::one_of<T, __VA_ARGS__>(), #name " has no version for this type");                        \
     return simt::read_modify_write(address, [=](T old) -> T { return expression; }, line);                       \
   }
@@ -130,17 +130,17 @@ SIMT_ATOMIC(atomicXor, old ^ value, int, unsigned, simt::ull)
 SIMT_ATOMIC(atomicInc, old >= value ? 0 : old + 1, unsigned)
 SIMT_ATOMIC(atomicDec, old == 0 || old > value ? value : old - 1, unsigned)
 template <class T>
-static inline T atomicCAS(T* address, simt::Same<T> compare, simt::Same<T> value, int line = __builtin_LINE()) {
+static SIMT_ALWAYS T atomicCAS(T* address, simt::Same<T> compare, simt::Same<T> value, int line = __builtin_LINE()) {
   static_assert(simt::one_of<T, int, unsigned, simt::ull, unsigned short>(), "atomicCAS has no version for this type");
   return simt::read_modify_write(address, [=](T old) -> T { return old == compare ? value : old; }, line);
 }
 
 // ---- loads and stores with a hint for the cache ---------------------------------------------------------------------
 #define SIMT_LOAD(name) \
-  template <class T> static inline T name(const T* address) { return *address; }
+  template <class T> static SIMT_ALWAYS T name(const T* address) { return *address; }
 SIMT_LOAD(__ldg) SIMT_LOAD(__ldcs) SIMT_LOAD(__ldcg) SIMT_LOAD(__ldca) SIMT_LOAD(__ldlu) SIMT_LOAD(__ldcv)
 #define SIMT_STORE(name) \
-  template <class T> static inline void name(T* address, simt::Same<T> value) { *address = value; }
+  template <class T> static SIMT_ALWAYS void name(T* address, simt::Same<T> value) { *address = value; }
 SIMT_STORE(__stcg) SIMT_STORE(__stcs) SIMT_STORE(__stwb) SIMT_STORE(__stwt)
 
 #include "arithmetic.h"

@@ -1,6 +1,8 @@
 // CUDA's vector types, copied as one access of 4, 8 or 16 bytes as the GPU does; half and bfloat16 are in half.h.
 #pragma once
 
+// what accesses memory is inlined always, so that the debugger's table gives the line of the kernel
+#define SIMT_ALWAYS inline __attribute__((always_inline))
 namespace simt {
 template <int bytes> struct Word;
 template <> struct Word<2> { typedef unsigned short __attribute__((may_alias)) type; };
@@ -11,8 +13,8 @@ template <> struct Word<16> { typedef float __attribute__((vector_size(16), may_
 
 #define SIMT_VECTOR(N, bytes)                                                                       \
   N() = default;                                                                                    \
-  N(const N& o) { *(simt::Word<bytes>::type*)this = *(const simt::Word<bytes>::type*)&o; }          \
-  N& operator=(const N& o) {                                                                        \
+  SIMT_ALWAYS N(const N& o) { *(simt::Word<bytes>::type*)this = *(const simt::Word<bytes>::type*)&o; }          \
+  SIMT_ALWAYS N& operator=(const N& o) {                                                                        \
     *(simt::Word<bytes>::type*)this = *(const simt::Word<bytes>::type*)&o;                          \
     return *this;                                                                                   \
   }

@@ -1,0 +1,11 @@
+// kind: race
+// says: no barrier stands between
+extern "C" __global__ void k(const float* x, float* y, int n) {
+  __shared__ float s[64];
+  int t = threadIdx.x;
+  for (int row = 0; row < 2; ++row) {
+    s[t] = x[t] + row;  // <-
+    __syncthreads();
+    y[t] = s[63 - t];  // <-
+  }
+}
