@@ -61,8 +61,10 @@ def test_a_wrong_kernel_is_named(path, cxx, monkeypatch):
             assert f"line {error.line}" in str(error) and text.split("\n")[error.line - 1].strip() in str(error)
 
 
-@pytest.mark.parametrize("name", ["barrier_in_a_branch", "warp_mask_leaves_out_the_caller", "bounds_wild_pointer",
-                                  "spin_on_a_flag_that_nobody_sets", "spin_without_end", "limit_of_a_stack"])  # fmt: skip
+PLAIN = "barrier_in_a_branch warp_mask_leaves_out_the_caller bounds_wild_pointer spin_without_end limit_of_a_stack"
+
+
+@pytest.mark.parametrize("name", PLAIN.split())
 def test_without_the_checker_some_are_still_named(name, monkeypatch):
     monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.5")
     (path,) = [path for path in BANK if path.stem == name]

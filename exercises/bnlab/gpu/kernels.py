@@ -61,7 +61,7 @@ class RawModule:
         if name not in self.exports:
             if name in self.source.kernels:
                 raise KeyError(f'{name} is not declared extern "C": write extern "C" __global__ void {name}(...)')
-            if not any(symbol in self.source.bare for symbol in (name, "##")):
+            if not any(symbol in self.source.code for symbol in (name, "##")):
                 known = ", ".join(self.exports) or "none"
                 raise KeyError(f"no kernel {name!r} in this source; it declares: {known}")
             self.exports.append(name)  # made by a macro: the compiler knows

@@ -38,7 +38,7 @@ class Source:
 
     def __init__(self, code):
         self.code = code.replace("\r\n", "\n")
-        self.bare = without_comments(self.code)
+        self.bare = without_directives(without_comments(self.code))
         self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
         self.headers = []
 
@@ -164,6 +164,12 @@ def without_comments(code):
         return re.sub(r"[^\n]", " ", text) if text[0] == "/" else text[0] + " " * (len(text) - 2) + text[-1]
 
     return pattern.sub(blanked, code)
+
+
+def without_directives(bare):
+    """The same without lines of the preprocessor: what stands in a macro is declared where the macro is used."""
+    pattern = re.compile(r"^[ \t]*#(?:[^\n\\]|\\\n|\\)*", re.M)
+    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), bare)
 
 
 def depth_at(bare, start, end):

@@ -127,7 +127,7 @@ static Region* nearest(char* address) {  // what an address close to, but outsid
   return best;
 }
 
-static void access(char* address, int size, bool write, bool is_volatile, const void* pc) {
+static void access(char* address, int size, bool write, const void* pc, bool is_volatile = false, bool split = false) {
   if (!current || !launched) return;
   if (address >= stacks && address < stacks_end) return;  // a local variable
   if (address >= __ehdr_start && address < _end) return;
@@ -145,7 +145,7 @@ static void access(char* address, int size, bool write, bool is_volatile, const 
   if (r->array == FIRST_GUARD)
     if (Region* meant = nearest(address)) r = meant;
   if (address < r->low || address + size > r->high) stop(issue_at(OUT_OF_BOUNDS, r, address, size, write, pc));
-  if (size <= 16 && (size & (size - 1)) == 0 && (uintptr_t)address % size)
+  if (!split && (uintptr_t)address % size)  // split: the compiler knows that it may not be aligned, and takes care
     stop(issue_at(MISALIGNED, r, address, size, write, pc));
   order.now++;
   if (is_volatile && !is_shared && !me.atomic) {  // a flag: it synchronizes, and who reads it over and over waits
@@ -256,51 +256,41 @@ void simt_traffic(long long* totals, long long* of_arrays, long long* used) {
 }
 
 #define PC __builtin_return_address(0)
-#define HOOK(name, n, write, is_volatile)                     \
+#define HOOK(name, n, write, is_volatile, split)              \
   void __tsan_##name##n(char* address) {                      \
     Hook hook;                                                \
-    access(address, n, write, is_volatile, PC);               \
+    access(address, n, write, PC, is_volatile, split);        \
+  }
+#define HOOK_BOTH(name, n, split)                             \
+  void __tsan_##name##n(char* address) {                      \
+    Hook hook;                                                \
+    access(address, n, false, PC, false, split);              \
+    access(address, n, true, PC, false, split);               \
   }
 #define HOOKS(n)                                                                                          \
-  HOOK(read, n, false, false) HOOK(write, n, true, false)                                                 \
-  HOOK(unaligned_read, n, false, false) HOOK(unaligned_write, n, true, false)                             \
-  HOOK(volatile_read, n, false, true) HOOK(volatile_write, n, true, true)                                 \
-  HOOK(unaligned_volatile_read, n, false, true) HOOK(unaligned_volatile_write, n, true, true)
+  HOOK(read, n, false, false, false) HOOK(write, n, true, false, false)                                   \
+  HOOK(unaligned_read, n, false, false, true) HOOK(unaligned_write, n, true, false, true)                 \
+  HOOK(volatile_read, n, false, true, false) HOOK(volatile_write, n, true, true, false)                   \
+  HOOK(unaligned_volatile_read, n, false, true, true) HOOK(unaligned_volatile_write, n, true, true, true) \
+  HOOK_BOTH(read_write, n, false) HOOK_BOTH(unaligned_read_write, n, true)
 HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
-#define HOOK_BOTH(n)                                          \
-  void __tsan_read_write##n(char* address) {                  \
-    Hook hook;                                                \
-    access(address, n, false, false, PC);                     \
-    access(address, n, true, false, PC);                      \
-  }                                                           \
-  void __tsan_unaligned_read_write##n(char* address) {        \
-    Hook hook;                                                \
-    access(address, n, false, false, PC);                     \
-    access(address, n, true, false, PC);                      \
-  }
-HOOK_BOTH(1) HOOK_BOTH(2) HOOK_BOTH(4) HOOK_BOTH(8) HOOK_BOTH(16)
 
-void __tsan_read_range(char* address, size_t size) {
+static void range(const void* address, size_t size, bool write, const void* pc) {
   Hook hook;
-  access(address, (int)size, false, false, PC);
+  if (size) access((char*)address, (int)size, write, pc, false, true);
 }
-void __tsan_write_range(char* address, size_t size) {
-  Hook hook;
-  access(address, (int)size, true, false, PC);
-}
+void __tsan_read_range(char* address, size_t size) { range(address, size, false, PC); }
+void __tsan_write_range(char* address, size_t size) { range(address, size, true, PC); }
 void* __tsan_memset(void* to, int value, size_t size) {
-  Hook hook;
-  if (size) access((char*)to, (int)size, true, false, PC);
+  range(to, size, true, PC);
   return memset(to, value, size);
 }
 void* __tsan_memcpy(void* to, const void* from, size_t size) {
-  Hook hook;
-  if (size) access((char*)from, (int)size, false, false, PC), access((char*)to, (int)size, true, false, PC);
+  range(from, size, false, PC), range(to, size, true, PC);
   return memcpy(to, from, size);
 }
 void* __tsan_memmove(void* to, const void* from, size_t size) {
-  Hook hook;
-  if (size) access((char*)from, (int)size, false, false, PC), access((char*)to, (int)size, true, false, PC);
+  range(from, size, false, PC), range(to, size, true, PC);
   return memmove(to, from, size);
 }
 void __tsan_init() {}

@@ -70,12 +70,12 @@ extern const SimtShared __stop_simt_table[] __attribute__((visibility("hidden"))
 static const SimtModule simt_module = {__ehdr_start,       _end,
                                        __start_simt_shared, __stop_simt_shared,
                                        __start_simt_table,  __stop_simt_table};
-#define SIMT_EXPORT(number, kernel)                                                                              \
+#define SIMT_EXPORT(number, ...)                                                                                 \
   extern "C" __attribute__((visibility("default"))) int simt_run_##number(                                       \
       const unsigned* dims, size_t dynamic, int cooperative, unsigned long long schedule, void** arguments) {    \
-    return simt::start(&kernel, &simt_module, dims, dynamic, cooperative, schedule, arguments);                  \
+    return simt::start(&__VA_ARGS__, &simt_module, dims, dynamic, cooperative, schedule, arguments);                  \
   }                                                                                                              \
   extern "C" __attribute__((visibility("default"))) void simt_signature_##number(char* out, size_t size) {       \
-    simt::signature(&kernel, out, out + size);                                                                   \
+    simt::signature(&__VA_ARGS__, out, out + size);                                                                   \
   }                                                                                                              \
   extern "C" __attribute__((visibility("default"))) const SimtModule* simt_module_##number() { return &simt_module; }
