@@ -30,9 +30,11 @@ def prepare(version: str, x, x_test):
 def run(case):
     """Train a network with two hidden layers at all rates and seeds on one version of the digits."""
     x, y, x_test, y_test = nets.digits(torch.float64)
-    x, x_test = (torch.tensor(part).float() for part in prepare(case["version"], x.numpy(), x_test.numpy()))
+    x, x_test = (
+        torch.tensor(part, dtype=nets.precision(case)) for part in prepare(case["version"], x.numpy(), x_test.numpy())
+    )
     rates, seeds = nets.grid(case["rates"], case["seeds"])
-    replicas = nets.Replicas(nets.Net(depth=2, width=64, norm=case["norm"]), seeds)
+    replicas = nets.Replicas(nets.Net(depth=2, width=64, norm=case["norm"]), seeds, dtype=nets.precision(case))
     history = nets.train(replicas, rates, case["steps"], data=(x, y, x_test, y_test))
     shape = (len(case["rates"]), len(case["seeds"]), -1)
     return {
@@ -50,7 +52,10 @@ def cases():
         for norm in ("none", "batch")
         for version in VERSIONS
     ]
-    return [*grid, {"version": "whitened", "norm": "none", "rates": [0.03, 0.3], "seeds": [0, 1], "steps": 20}]
+    return [
+        *grid,
+        {"version": "whitened", "norm": "none", "rates": [0.03, 0.3], "seeds": [0, 1], "steps": 20, "precision": 64},
+    ]
 
 
 EXPERIMENT = Experiment(
