@@ -50,6 +50,7 @@ def grader_version(name):
     """Hash of everything that a score depends on besides the submission."""
     files = [course.SOLUTIONS / f"{name}.py", *sorted((course.SOLUTIONS / "mutants").rglob("*.py"))]
     files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))
+    files += sorted((course.EXERCISES / "bnlab" / "gpu" / "cuda").iterdir())
     files += sorted((course.REPOSITORY / "autograder").glob("*.py"))
     files += sorted((course.REPOSITORY / "autograder" / "sandbox").glob("*.py"))
     digest = hashlib.sha256(__version__.encode())

@@ -9,6 +9,7 @@ worker tries what must be impossible, and the tier is what these canaries show:
     S1  a user of its own                       S0  none of it
 """
 
+import atexit
 import functools
 import os
 import select
@@ -24,6 +25,7 @@ from pathlib import Path
 SANDBOX = Path(__file__).parent / "sandbox"
 EXERCISES = Path(__file__).parent.parent / "exercises"
 MEMORY, MEMORY_TORCH = 4 << 30, 16 << 30  # bytes of address space of a worker
+GPU = "bnlab.gpu.ready"  # the library of tasks whose answers are kernels
 SCRATCH = 512 << 20  # bytes of the memory file system that all workers of a zygote write to
 FIRST_USER, USERS = 61184, 4000  # ids that Linux keeps for services that come and go
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
@@ -79,7 +81,8 @@ def locks(libraries):
     torch needs more address space, and its processes talk over the loopback of their own network namespace.
     """
     torch = "torch" in libraries
-    found = {"readable": readable(), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
+    found = {"readable": readable(libraries), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
+    found["compiler"] = GPU in libraries
     return found if namespaces() == "" else without(found, hidden(libraries))
 
 
@@ -105,9 +108,27 @@ def without(locks, folders):
     return {**locks, "readable": readable, "listed": listed}
 
 
-def readable():
+def readable(libraries=()):
     """Everything that a worker may read."""
-    return [*SYSTEM, *DETAILS, *python_folders(), str(SANDBOX), str(EXERCISES / "bnlab"), "/dev/urandom"]
+    own = [str(SANDBOX), str(EXERCISES / "bnlab"), *environment(libraries).values()]
+    return [*SYSTEM, *DETAILS, *python_folders(), *own, "/dev/urandom"]
+
+
+def environment(libraries):
+    """What the environment of workers with these libraries has in addition: where the GPU simulator is, compiled."""
+    return {"BNLAB_GPU_WARM": simulator()} if GPU in libraries else {}
+
+
+@functools.cache
+def simulator():
+    """A folder with the compiled GPU simulator, for all workers of this process; workers add kernels in their own."""
+    from bnlab.gpu import compiler
+
+    folder = tempfile.mkdtemp(prefix="bn-gpu-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    compiler.warm(folder)
+    os.chmod(folder, 0o755)
+    return folder
 
 
 def wrapped(command, namespaces, libraries=()):
@@ -146,7 +167,7 @@ def wrapped(command, namespaces, libraries=()):
     wrap += ["--dev", "/dev", "--size", str(SCRATCH), "--tmpfs", "/tmp"]
     if as_root:
         wrap += ["--chmod", "1777", "/tmp"]
-    places = [*DETAILS, *python_folders(), str(SANDBOX), str(EXERCISES / "bnlab")]
+    places = [*DETAILS, *python_folders(), str(SANDBOX), str(EXERCISES / "bnlab"), *environment(libraries).values()]
     places = [place for place in places if not place.startswith(("/usr/", "/lib/")) and os.path.exists(place)]
     parents = {str(parent) for place in places for parent in Path(place).parents} - {"/", "/tmp", "/dev"}
     for parent in sorted(parents):

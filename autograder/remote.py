@@ -48,7 +48,7 @@ class Zygote:
     """The process that forks workers; one for each process that grades and each set of libraries.
 
     libraries : tuple of str
-        Modules that are loaded before the first fork, beyond NumPy: ("torch",).
+        Modules that are loaded before the first fork, beyond NumPy: ("torch",), or ("bnlab.gpu.ready",) for kernels.
     """
 
     def __init__(self, libraries=()):
@@ -70,7 +70,7 @@ class Zygote:
         command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES), locks]
         self.process = subprocess.Popen(
             isolation.wrapped([*command, *libraries], not self.namespaces, libraries),
-            env={**environment, "HOME": "/tmp"},
+            env={**environment, "HOME": "/tmp", **isolation.environment(libraries)},
             pass_fds=[theirs.fileno()],
             cwd="/",
             stdin=subprocess.DEVNULL,

@@ -39,7 +39,7 @@ OF_OTHERS = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched
 CLONE_THREAD = 0x10000
 
 
-def lock(home, readable, memory, network=False, listed=()):
+def lock(home, readable, memory, network=False, listed=(), compiler=False):
     """Take all locks that this system offers.
 
     Parameters
@@ -55,6 +55,8 @@ def lock(home, readable, memory, network=False, listed=()):
     network : bool
         Leave sockets and processes alone: for tasks that start processes and connect them over the loopback of a
         network namespace of their own. Without it a worker is one process, whose clock and memory are all there is.
+    compiler : bool
+        Leave processes alone, but not sockets: for tasks whose answers are compiled. Their speed is not measured here.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def lock(home, readable, memory, network=False, listed=()):
     for name, take in (
         ("limits", lambda: limit(memory)),
         ("landlock", lambda: scoped.append(landlock(home, readable, network, listed))),
-        ("seccomp", lambda: seccomp(network, any(scoped))),
+        ("seccomp", lambda: seccomp(network, any(scoped), compiler)),
     ):
         try:
             take()
@@ -126,7 +128,7 @@ def landlock(home, readable, network=False, listed=()):
     return abi >= 6
 
 
-def seccomp(network=False, scoped=False):
+def seccomp(network=False, scoped=False, compiler=False):
     """System calls: local sockets only, no further processes, no look into others, no signals unless Landlock keeps
     them in."""
     import errno
@@ -144,6 +146,7 @@ def seccomp(network=False, scoped=False):
         rules.add_rule(deny, name, sc.Arg(0, sc.NE, 0))
     if not network:
         rules.add_rule(deny, "socket", sc.Arg(0, sc.NE, 1))  # AF_UNIX
+    if not network and not compiler:
         rules.add_rule(sc.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen here; glibc then uses clone
         rules.add_rule(deny, "clone", sc.Arg(0, sc.MASKED_EQ, CLONE_THREAD, 0))
         for name in ("fork", "vfork"):

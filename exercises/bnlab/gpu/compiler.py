@@ -119,10 +119,10 @@ def cache():
     raise RuntimeError("no folder to keep compiled kernels in: set BNLAB_GPU_CACHE to one that only you can write")
 
 
-def stored(name, folder=None):
+def stored(name):
     """The path of something built before, or None."""
-    for place in [folder or cache(), os.environ.get("BNLAB_GPU_WARM")]:
-        if place and (Path(place) / name).exists():
+    for place in [cache(), os.environ.get("BNLAB_GPU_WARM")]:
+        if place and os.path.exists(Path(place) / name):
             return Path(place) / name
     return None
 
@@ -165,7 +165,7 @@ def own_files():
     return digest.hexdigest()
 
 
-def build(prefix, sources, steps, flags, libraries=(), folder=None):
+def build(prefix, sources, steps, flags, libraries=()):
     """Build a shared library, or find it.
 
     Parameters
@@ -180,8 +180,6 @@ def build(prefix, sources, steps, flags, libraries=(), folder=None):
         Flags of compiling.
     libraries : sequence of Path
         To link with.
-    folder : Path, optional
-        Where to keep it instead of the cache.
 
     Returns
     -------
@@ -191,10 +189,10 @@ def build(prefix, sources, steps, flags, libraries=(), folder=None):
     flags = [*COMMON, *compiler.flags, *compiler.errors, *flags, *steps]
     known = [compiler.command, compiler.version, own_files(), flags, sources, [path.name for path in libraries]]
     name = f"{prefix}-{hashlib.sha256(repr(known).encode()).hexdigest()[:24]}.so"
-    found = stored(name, folder)
+    found = stored(name)
     if found:
         return found
-    target = Path(folder or cache()) / name
+    target = cache() / name
     with alone(target.parent / f"{prefix}.lock"), tempfile.TemporaryDirectory(dir=target.parent) as place:
         if target.exists():  # somebody built it while we waited
             return target
@@ -213,10 +211,10 @@ def build(prefix, sources, steps, flags, libraries=(), folder=None):
     return target
 
 
-def build_runtime(folder=None):
+def build_runtime():
     """The scheduler and the checker, one library for all kernels."""
     parts = [(CUDA / name).read_text(encoding="utf-8") for name in ("runtime.cpp", "faults.cpp", "checker.cpp")]
-    return build("runtime", parts, [], ["-O2"], folder=folder)
+    return build("runtime", parts, [], ["-O2"])
 
 
 @functools.lru_cache
@@ -256,6 +254,7 @@ def warm(folder):
     Parameters
     ----------
     folder : Path
+        Everybody who shall use it can read it; nobody else should be able to write it.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return build_runtime(folder)
+    os.chmod(shutil.copy(build_runtime(), folder), 0o755)
