@@ -1,0 +1,136 @@
+// What all kernels of this folder share: storage types, packs of one load, sums over warps and blocks.
+//
+// STORAGE says what lies in memory (float, half_bits or bfloat_bits), VEC how many numbers one access moves.
+// Statistics and arithmetic are float in every case. No header is included, so that NVRTC, nvcc and the simulator
+// compile the same text.
+
+#define ALL_LANES 0xffffffffu
+
+struct half_bits { unsigned short bits; };    // IEEE 754 binary16
+struct bfloat_bits { unsigned short bits; };  // the upper half of a float
+
+__device__ __forceinline__ float widen(float value) { return value; }
+__device__ __forceinline__ float widen(bfloat_bits value) { return __uint_as_float((unsigned)value.bits << 16); }
+__device__ __forceinline__ float widen(half_bits value) {
+#ifdef __CUDA_ARCH__
+  float wide;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(wide) : "h"(value.bits));
+  return wide;
+#else
+  const unsigned sign = (value.bits & 0x8000u) << 16, exponent = (value.bits >> 10) & 31u, mantissa = value.bits & 1023u;
+  if (exponent == 0) return __uint_as_float(sign | __float_as_uint(mantissa * 5.9604645e-8f));  // multiples of 2^-24
+  return __uint_as_float(sign | ((exponent == 31 ? 255u : exponent + 112u) << 23) | (mantissa << 13));
+#endif
+}
+
+__device__ __forceinline__ void narrow(float value, float& stored) { stored = value; }
+__device__ __forceinline__ void narrow(float value, bfloat_bits& stored) {
+  const unsigned bits = __float_as_uint(value);
+  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  stored.bits = nan ? 0x7fc0 : (unsigned short)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);  // to nearest, ties to even
+}
+__device__ __forceinline__ void narrow(float value, half_bits& stored) {
+#ifdef __CUDA_ARCH__
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(stored.bits) : "f"(value));
+#else
+  const unsigned bits = __float_as_uint(value), sign = (bits >> 16) & 0x8000u, size = bits & 0x7fffffffu;
+  unsigned rounded;
+  if (size > 0x7f800000u) rounded = 0x7e00u;                                 // nan
+  else if (size >= 0x477ff000u) rounded = 0x7c00u;                           // 65520 and more round to infinity
+  else if (size < 0x38800000u) rounded = __float_as_uint(__uint_as_float(size) + 0.5f) - 0x3f000000u;  // below 2^-14
+  else rounded = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;  // to nearest, ties to even
+  stored.bits = (unsigned short)(sign | rounded);
+#endif
+}
+
+typedef STORAGE stored;
+struct alignas(sizeof(stored) * VEC) pack { stored at[VEC]; };  // what one access moves: 16 bytes where shapes allow
+struct wide { float at[VEC]; };
+
+__device__ __forceinline__ wide unpack(const pack& packed) {
+  wide values;
+#pragma unroll
+  for (int v = 0; v < VEC; ++v) values.at[v] = widen(packed.at[v]);
+  return values;
+}
+__device__ __forceinline__ pack repack(const wide& values) {
+  pack packed;
+#pragma unroll
+  for (int v = 0; v < VEC; ++v) narrow(values.at[v], packed.at[v]);
+  return packed;
+}
+
+// Streamed access: data that nobody reads again should not push other data out of the cache.
+template <int BYTES> struct word;
+template <> struct word<2> { typedef unsigned short type; };
+template <> struct word<4> { typedef unsigned type; };
+template <> struct word<8> { typedef uint2 type; };
+template <> struct word<16> { typedef uint4 type; };
+typedef word<sizeof(pack)>::type word_t;
+union transfer { pack packed; word_t word; __device__ transfer() {} };
+
+__device__ __forceinline__ pack load_once(const pack* from) {
+  transfer moved;
+  moved.word = __ldcs((const word_t*)from);
+  return moved.packed;
+}
+__device__ __forceinline__ void store_once(pack* to, const pack& packed) {
+  transfer moved;
+  moved.packed = packed;
+  __stcs((word_t*)to, moved.word);
+}
+
+__device__ __forceinline__ float2 warp_sum(float2 value) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance >>= 1) {
+    value.x += __shfl_xor_sync(ALL_LANES, value.x, distance);
+    value.y += __shfl_xor_sync(ALL_LANES, value.y, distance);
+  }
+  return value;
+}
+
+// Every thread of the block gets the sum; blockDim.x is a multiple of 32.
+__device__ __forceinline__ float2 block_sum(float2 value) {
+  __shared__ float2 of_warp[32];
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+  value = warp_sum(value);
+  __syncthreads();  // of_warp may still be read for an earlier sum
+  if (lane == 0) of_warp[warp] = value;
+  __syncthreads();
+  return warp_sum(lane < warps ? of_warp[lane] : make_float2(0.f, 0.f));
+}
+
+// What the forward pass leaves behind for one channel, and how it maps x to y: y = scale * (x - shift) + offset.
+struct affine { float scale, shift, offset; };
+
+struct statistics { float *mean, *inv_std, *running_mean, *running_var; };
+
+// From sums of (x - shift) and (x - shift)^2 over `count` numbers to the affine map; `writes` also stores what remains.
+// The subtraction comes first and is exact near the mean: y keeps its digits where |mean| is far above the deviation.
+__device__ __forceinline__ affine finish(float2 sums, float shift, float count, int channel, bool writes, float eps,
+                                         float momentum, const float* gamma, const float* beta, statistics keep) {
+  const float distance = sums.x / count, var = fmaxf(sums.y / count - distance * distance, 0.f);
+  const float inv_std = 1.f / sqrtf(var + eps), mean = shift + distance;
+  if (writes) {
+    keep.mean[channel] = mean;
+    keep.inv_std[channel] = inv_std;
+    const float unbiased = var * (count / fmaxf(count - 1.f, 1.f));
+    keep.running_mean[channel] += momentum * (mean - keep.running_mean[channel]);
+    keep.running_var[channel] += momentum * (unbiased - keep.running_var[channel]);
+  }
+  const float scale = gamma[channel] * inv_std;
+  return {scale, shift, beta[channel] - distance * scale};
+}
+
+// dx = scale * (dy - mean_dy - (x - mean) * slope), the closed form with its two averages.
+struct backward { float scale, mean_dy, mean, slope; };
+
+__device__ __forceinline__ backward prepare(float2 sums, float count, int channel, bool writes, const float* gamma,
+                                            const float* mean, const float* inv_std, float* dgamma, float* dbeta) {
+  const float r = inv_std[channel];  // sums are those of dy and of dy * (x - mean)
+  if (writes) {
+    dbeta[channel] = sums.x;
+    dgamma[channel] = sums.y * r;
+  }
+  return {gamma[channel] * r, sums.x / count, mean[channel], sums.y * r * r / count};
+}
