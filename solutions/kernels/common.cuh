@@ -134,3 +134,25 @@ __device__ __forceinline__ backward prepare(float2 sums, float count, int channe
   }
   return {gamma[channel] * r, sums.x / count, mean[channel], sums.y * r * r / count};
 }
+
+// Blocks that wait for each other: counters[2g] counts arrivals at group g, counters[2g + 1] departures. Both are 0 before
+// and after a launch, so that a CUDA graph can repeat it. All blocks must be resident: a cooperative launch.
+__device__ __forceinline__ void arrive(unsigned* counters, int group) {
+  __threadfence();  // what this thread wrote is visible before the arrival is
+  atomicAdd(counters + 2 * group, 1u);
+}
+__device__ __forceinline__ void wait_for(unsigned* counters, int group, int parts) {
+  if (threadIdx.x == 0) {
+    while (*(volatile unsigned*)(counters + 2 * group) < (unsigned)parts) __nanosleep(40);
+    __threadfence();
+  }
+  __syncthreads();
+}
+// The last block to leave resets both counters. Partial sums stay until the next launch, so nobody waits for readers.
+__device__ __forceinline__ void leave(unsigned* counters, int group, int parts) {
+  if (threadIdx.x == 0 && atomicAdd(counters + 2 * group + 1, 1u) == (unsigned)parts - 1u) {
+    counters[2 * group + 1] = 0u;
+    __threadfence();
+    atomicExch(counters + 2 * group, 0u);
+  }
+}

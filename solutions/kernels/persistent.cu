@@ -4,36 +4,15 @@
 // The grid works in rounds. In a round blocks / parts channels are handled, and each block holds one chunk of one of
 // them. Two buffers take turns: the loads of the next round are under way before this round is finished, so waiting for
 // the other blocks of a channel costs next to nothing.
-//
-// counters[2c] counts arrivals at channel c, counters[2c + 1] departures; both are 0 before and after, so that a CUDA
-// graph can repeat the launch.
 
 template <class Partial>
 __device__ __forceinline__ void publish(Partial* partial, unsigned* counters, int channel, int j, int parts,
                                         Partial value) {
   if (threadIdx.x == 0) {
     __stcg(partial + channel * parts + j, value);
-    __threadfence();  // the value is visible before the arrival is
-    atomicAdd(counters + 2 * channel, 1u);
+    arrive(counters, channel);
   }
 }
-__device__ __forceinline__ void wait_for(unsigned* counters, int channel, int parts) {
-  if (threadIdx.x == 0) {
-    while (*(volatile unsigned*)(counters + 2 * channel) < (unsigned)parts) __nanosleep(40);
-    __threadfence();
-  }
-  __syncthreads();
-}
-// After the partial sums were read. The last block to leave resets both counters.
-__device__ __forceinline__ void leave(unsigned* counters, int channel, int parts) {
-  __syncthreads();  // every warp has read the partial sums
-  if (threadIdx.x == 0 && atomicAdd(counters + 2 * channel + 1, 1u) == (unsigned)parts - 1u) {
-    counters[2 * channel + 1] = 0u;
-    __threadfence();
-    atomicExch(counters + 2 * channel, 0u);
-  }
-}
-
 // Parts are (mean, sum of squared deviations) of a block's own numbers: with the data at hand, its own mean is the best
 // shift. They are merged about the first part's mean (Chan, Golub and LeVeque 1983).
 __device__ __forceinline__ float2 merge(const float2* partial, int parts, int chunk, int count, float& shift) {

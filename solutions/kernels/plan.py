@@ -1,0 +1,99 @@
+"""How a shape is divided among the blocks of a GPU: plain arithmetic, tested without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a plan needs to know of a GPU.
+
+    Parameters
+    ----------
+    processors : int
+        Streaming multiprocessors.
+    shared_per_processor, shared_per_block : int
+        Bytes of shared memory; the latter is what one block may ask for.
+    """
+
+    processors: int
+    shared_per_processor: int
+    shared_per_block: int
+
+
+#: A toy for the simulator, so small that little arrays take every path.
+TOY = Machine(processors=4, shared_per_processor=24 << 10, shared_per_block=12 << 10)
+
+STATIC = 9 << 10  # bytes of shared memory that the kernels declare themselves, at most, and the driver's own
+
+
+def current() -> Machine:
+    """The GPU that CuPy uses now."""
+    import cupy
+
+    known = cupy.cuda.Device().attributes
+    return Machine(
+        known["MultiProcessorCount"],
+        known["MaxSharedMemoryPerMultiprocessor"],
+        known["MaxSharedMemoryPerBlockOptin"],
+    )
+
+
+def split(groups: int, length: int, machine: Machine, least: int, per_processor: int = 4) -> tuple[int, int]:
+    """Divide each of `groups` channels (or slabs) among blocks so that the grid fills the GPU a few times over.
+
+    Parameters
+    ----------
+    groups : int
+    length : int
+        Packs of a channel, or rows.
+    least : int
+        Packs, or rows, that are worth a block.
+
+    Returns
+    -------
+    parts : int
+        Blocks a group.
+    chunk : int
+        Packs, or rows, of each but the last, which may have fewer.
+    """
+    parts = max(1, min(ceil(machine.processors * per_processor / groups), length // least or 1))
+    chunk = ceil(length / parts)
+    return ceil(length / chunk), chunk
+
+
+def persistent(
+    groups: int, length: int, bytes_each: int, threads: int, machine: Machine, per_processor: int = 2
+) -> tuple[int, int, int, int] | None:
+    """Divide each group among resident blocks that hold their chunk in shared memory, two rounds at a time.
+
+    Parameters
+    ----------
+    bytes_each : int
+        Shared memory for one pack (or row) of a group in one round: twice as much is taken.
+
+    Returns
+    -------
+    parts, chunk, blocks, shared_bytes : int
+        The plan with the least work for the slowest block; None where a group does not fit on the chip.
+    """
+    budget = min(machine.shared_per_block, machine.shared_per_processor // per_processor) - STATIC
+    most = budget // (2 * bytes_each)
+    blocks = machine.processors * per_processor
+    if most < 1:
+        return None
+    best = None
+    for parts in range(ceil(length / most), blocks + 1):
+        chunk = ceil(length / parts)
+        rounds = ceil(groups / (blocks // parts))
+        cost = rounds * (chunk + threads)  # a round costs its chunk and, roughly, one visit of all threads
+        if best is None or cost < best[0]:
+            best = cost, chunk
+        if chunk <= threads:
+            break
+    if best is None:
+        return None
+    chunk = best[1]
+    return ceil(length / chunk), chunk, blocks, 2 * chunk * bytes_each
