@@ -1,11 +1,11 @@
 """The hidden kernels: batch normalization in three tiers, for images and for channels last, in CUDA C.
 
-    common.cuh           storage types, packs, sums over warps and blocks, waiting between blocks
-    images.cu            N, C, H, W: one block a channel; several blocks a channel in two launches
-    persistent.cu        N, C, H, W: one read and one write
-    rows.cu              rows x channels, for features and N, H, W, C: one block a slab; several in two launches
-    rows_persistent.cu   rows x channels: one read and one write
-    plan.py              how a shape is divided among blocks
-    launch.py            the same launches for CuPy and for the simulator of bnlab.gpu
-    nvrtc.py             compiles without a GPU, and reports registers and spills
+common.cuh           storage types, packs, sums over warps and blocks, waiting between blocks
+images.cu            N, C, H, W: one block a channel; several blocks a channel in two launches
+persistent.cu        N, C, H, W: one read and one write
+rows.cu              rows x channels, for features and N, H, W, C: one block a slab; several in two launches
+rows_persistent.cu   rows x channels: one read and one write
+plan.py              how a shape is divided among blocks
+launch.py            the same launches for CuPy and for the simulator of bnlab.gpu
+nvrtc.py             compiles without a GPU, and reports registers and spills
 """

@@ -10,10 +10,18 @@ import numpy as np
 from solutions.kernels import plan
 
 FOLDER = Path(__file__).resolve().parent
-STORAGE = {"float32": ("float", np.float32), "float16": ("half_bits", np.float16), "bfloat16": ("bfloat_bits", np.uint16)}
-FILES = {"images": ("common.cuh", "images.cu", "persistent.cu"), "rows": ("common.cuh", "rows.cu", "rows_persistent.cu")}
+STORAGE = {
+    "float32": ("float", np.float32),
+    "float16": ("half_bits", np.float16),
+    "bfloat16": ("bfloat_bits", np.uint16),
+}
+FILES = {
+    "images": ("common.cuh", "images.cu", "persistent.cu"),
+    "rows": ("common.cuh", "rows.cu", "rows_persistent.cu"),
+}
 TIERS = ("block", "split", "persistent")
 COLUMNS = 8  # packs of a slab, as in rows.cu
+STATIC = {"images": 2 << 10, "rows": 11 << 10}  # shared memory of the kernels themselves, and 1 KiB of the driver
 f4, i4 = np.float32, np.int32
 
 
@@ -35,6 +43,13 @@ def width(storage: str, contiguous: int) -> int:
     return vec
 
 
+def machine_of(device) -> plan.Machine:
+    """What a plan needs to know of the GPU in use; in the simulator a toy."""
+    if device.simulated:
+        return plan.TOY
+    return plan.Machine(device.multiprocessors, device.shared_memory, device.shared_memory_block)
+
+
 class Kernels:
     """Batch normalization in training on device arrays.
 
@@ -54,7 +69,7 @@ class Kernels:
         from bnlab import gpu
 
         self.gpu, self.layout, self.storage, self.threads = gpu, layout, storage, threads
-        self.machine = machine or (plan.current() if gpu.xp is not np else plan.TOY)
+        self.machine = machine or machine_of(gpu.device)
         self.kernel = cache(self._kernel)
         self.workspace = cache(self._workspace)
 
@@ -69,7 +84,7 @@ class Kernels:
         )
 
     def _workspace(self, groups, channels, parts):
-        """Partial sums, and counters that every launch leaves at 0: kept, so that a CUDA graph can repeat the launch."""
+        """Partial sums, and counters that every launch leaves at 0: kept, so that a CUDA graph can repeat it."""
         xp = self.gpu.xp
         return xp.empty((channels, parts, 2), np.float32), xp.zeros(2 * groups, np.uint32)
 
@@ -92,10 +107,9 @@ class Kernels:
 
     def persistent_plan(self, length, groups, vec, arrays):
         """The plan of `plan.persistent`; arrays is 1 forward (x) and 2 backward (x and dy)."""
-        each = 16 if vec * np.dtype(STORAGE[self.storage][1]).itemsize == 16 else vec * np.dtype(STORAGE[self.storage][1]).itemsize
-        rows = self.layout == "rows"
-        threads = self.threads // COLUMNS if rows else self.threads
-        return plan.persistent(groups, length, each * arrays * (COLUMNS if rows else 1), threads, self.machine)
+        columns = COLUMNS if self.layout == "rows" else 1
+        each = arrays * columns * vec * np.dtype(STORAGE[self.storage][1]).itemsize
+        return plan.persistent(groups, length, each, self.threads // columns, self.machine, STATIC[self.layout])
 
     def forward(self, x, gamma, beta, running_mean, running_var, eps=1e-5, momentum=0.1, tier=None, out=None):
         """Normalize, and move the running statistics in place.

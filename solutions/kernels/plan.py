@@ -24,21 +24,7 @@ class Machine:
 
 
 #: A toy for the simulator, so small that little arrays take every path.
-TOY = Machine(processors=4, shared_per_processor=24 << 10, shared_per_block=12 << 10)
-
-STATIC = 9 << 10  # bytes of shared memory that the kernels declare themselves, at most, and the driver's own
-
-
-def current() -> Machine:
-    """The GPU that CuPy uses now."""
-    import cupy
-
-    known = cupy.cuda.Device().attributes
-    return Machine(
-        known["MultiProcessorCount"],
-        known["MaxSharedMemoryPerMultiprocessor"],
-        known["MaxSharedMemoryPerBlockOptin"],
-    )
+TOY = Machine(processors=4, shared_per_processor=64 << 10, shared_per_block=20 << 10)
 
 
 def split(groups: int, length: int, machine: Machine, least: int, per_processor: int = 4) -> tuple[int, int]:
@@ -65,7 +51,7 @@ def split(groups: int, length: int, machine: Machine, least: int, per_processor:
 
 
 def persistent(
-    groups: int, length: int, bytes_each: int, threads: int, machine: Machine, per_processor: int = 2
+    groups: int, length: int, bytes_each: int, threads: int, machine: Machine, static: int, per_processor: int = 2
 ) -> tuple[int, int, int, int] | None:
     """Divide each group among resident blocks that hold their chunk in shared memory, two rounds at a time.
 
@@ -73,13 +59,17 @@ def persistent(
     ----------
     bytes_each : int
         Shared memory for one pack (or row) of a group in one round: twice as much is taken.
+    threads : int
+        Packs (or rows) that a block handles at once.
+    static : int
+        Bytes of shared memory that the kernel and the driver take themselves.
 
     Returns
     -------
     parts, chunk, blocks, shared_bytes : int
         The plan with the least work for the slowest block; None where a group does not fit on the chip.
     """
-    budget = min(machine.shared_per_block, machine.shared_per_processor // per_processor) - STATIC
+    budget = min(machine.shared_per_block, machine.shared_per_processor // per_processor) - static
     most = budget // (2 * bytes_each)
     blocks = machine.processors * per_processor
     if most < 1:

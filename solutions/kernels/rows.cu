@@ -162,14 +162,17 @@ __device__ __forceinline__ void prepare_slab(const float2* total, backward* maps
   }
   __syncthreads();
 }
-__device__ __forceinline__ wide share_guess(const pack* x, spot at, int rows, int packs, float* shifts) {
-  wide shift = {};
-  if (at.inside) shift = guess(x, at.column, rows, packs);
+// The guess for the slab's channels, in `shifts` for all threads; the first COLUMNS threads read for the others.
+__device__ __forceinline__ wide share_guess(const pack* x, int slab, int rows, int packs, float* shifts) {
+  const int first = slab * COLUMNS + threadIdx.x;
   if (threadIdx.x < COLUMNS) {
+    wide shift = {};
+    if (first < packs) shift = guess(x, first, rows, packs);
 #pragma unroll
     for (int v = 0; v < VEC; ++v) shifts[threadIdx.x * VEC + v] = shift.at[v];
   }
-  return shift;  // slab_sum has the barrier that makes `shifts` visible
+  __syncthreads();
+  return of_channels(shifts, threadIdx.x % COLUMNS);
 }
 
 // ------------------------------------------------------------------------------------------------------------- block
@@ -183,7 +186,7 @@ forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   __shared__ affine maps[SLAB];
   const int slab = blockIdx.x, packs = channels / VEC;
   const spot at = stand(slab, packs);
-  const wide shift = share_guess(x, at, rows, packs, shifts);
+  const wide shift = share_guess(x, slab, rows, packs, shifts);
   sum_rows(x, at, packs, 0, rows, shift, total);
   finish_slab(total, shifts, maps, slab, rows, channels, true, eps, momentum, gamma, beta,
               {mean, inv_std, running_mean, running_var});
@@ -219,10 +222,10 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
 extern "C" __global__ void __launch_bounds__(512)
 forward_sums(const pack* __restrict__ x, float2* partial, SHAPE, int chunk) {
   __shared__ float2 total[SLAB];
+  __shared__ float shifts[SLAB];
   const int packs = channels / VEC, first = blockIdx.x * chunk, last = min(rows, first + chunk);
   const spot at = stand(blockIdx.y, packs);
-  wide shift = {};
-  if (at.inside) shift = guess(x, at.column, rows, packs);
+  const wide shift = share_guess(x, blockIdx.y, rows, packs, shifts);
   sum_rows(x, at, packs, first, last, shift, total);
   publish(total, partial, blockIdx.y, channels, gridDim.x, blockIdx.x);
 }
@@ -237,7 +240,7 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   const int parts = gridDim.x, j = parts - 1 - blockIdx.x, slab = gridDim.y - 1 - blockIdx.y;  // last first: in L2
   const int packs = channels / VEC, first = j * chunk, last = min(rows, first + chunk);
   const spot at = stand(slab, packs);
-  share_guess(x, at, rows, packs, shifts);
+  share_guess(x, slab, rows, packs, shifts);
   add_up(partial, slab, channels, parts, total);
   finish_slab(total, shifts, maps, slab, rows, channels, j == 0, eps, momentum, gamma, beta,
               {mean, inv_std, running_mean, running_var});

@@ -1,0 +1,155 @@
+"""The hidden kernels: compiled for three generations of GPUs without a spill, right in the simulator in every tier."""
+
+import numpy as np
+import pytest
+from bnlab import gpu
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solutions.kernels import launch, nvrtc, plan
+
+SHAPES = {
+    "images": {4: [(4, 3, 8, 8), (8, 5, 24, 24)], 1: [(5, 3, 7, 7), (2, 1, 3, 3)]},
+    "rows": {4: [(64, 16), (7, 5, 4, 72)], 1: [(33, 5), (3, 1)]},
+}
+DIGITS = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 1.2e-2}  # of the largest value: a few roundings of the storage
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
+@pytest.mark.parametrize("storage", launch.STORAGE)
+@pytest.mark.parametrize("layout", launch.FILES)
+def test_compiles_without_spills(layout, storage, architecture):
+    for vec in (launch.width(storage, 1024), 1) if architecture == "sm_75" else (launch.width(storage, 1024),):
+        usage = nvrtc.compile_source(launch.source(layout), architecture, launch.options(storage, vec))
+        assert len(usage) == 8
+        for name, used in usage.items():
+            assert used.spilled == 0, name
+            assert used.registers <= 64, f"{name}: 512 threads on a processor with 65536 registers, twice"
+            assert used.shared + 1024 <= launch.STATIC[layout], name
+
+
+def test_a_mistake_in_the_source_is_shown():
+    with pytest.raises(nvrtc.CompileError, match="nonsense"):
+        nvrtc.compile_source("__global__ void f() { nonsense; }", "sm_75")
+
+
+def stored(values, storage):
+    """Numbers as they lie in memory."""
+    if storage != "bfloat16":
+        return values.astype(launch.STORAGE[storage][1])
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def wide(array, storage):
+    """What lies in memory as float64."""
+    if storage != "bfloat16":
+        return array.astype(float)
+    return (array.astype(np.uint32) << 16).view(np.float32).astype(float)
+
+
+def reference(x, dy, gamma, beta, channel, eps):
+    """Batch normalization in float64: y, mean, inv_std, unbiased variance, dx, dgamma, dbeta."""
+    axes = tuple(axis for axis in range(x.ndim) if axis != channel)
+    count = x.size // x.shape[channel]
+    mean, var = (f(x, axis=axes, keepdims=True) for f in (np.mean, np.var))
+    inv_std = 1 / np.sqrt(var + eps)
+    x_hat = (x - mean) * inv_std
+    gamma, beta = gamma.reshape(mean.shape), beta.reshape(mean.shape)
+    dgamma, dbeta = (dy * x_hat).sum(axes), dy.sum(axes)
+    dx = gamma * inv_std * (dy - dbeta.reshape(mean.shape) / count - x_hat * dgamma.reshape(mean.shape) / count)
+    unbiased = var.ravel() * count / max(count - 1, 1)
+    return gamma * x_hat + beta, mean.ravel(), inv_std.ravel(), unbiased, dx, dgamma, dbeta
+
+
+def differences(kernels, shape, tier, offset=3.0, scale=2.0, seed=0):
+    """The largest error of each result, relative to the largest value; everything on arrays of the simulator."""
+    rng = np.random.default_rng(seed)
+    channel = 1 if kernels.layout == "images" else len(shape) - 1
+    c = shape[channel]
+    x = stored(offset + scale * rng.normal(size=shape), kernels.storage)
+    dy = stored(rng.normal(size=shape), kernels.storage)
+    gamma, beta = rng.uniform(0.5, 1.5, c).astype("f"), rng.normal(size=c).astype("f")
+    running = np.full(c, 0.5, "f"), np.full(c, 2.0, "f")
+    y, mean, inv_std = kernels.forward(x, gamma, beta, *running, eps=1e-3, momentum=0.3, tier=tier)
+    dx, dgamma, dbeta = kernels.backward(dy, x, gamma, mean, inv_std, tier=tier)
+    expected = reference(wide(x, kernels.storage), wide(dy, kernels.storage), gamma, beta, channel, 1e-3)
+    moved = 0.7 * 0.5 + 0.3 * expected[1], 0.7 * 2.0 + 0.3 * expected[3]
+    pairs = zip(
+        (wide(y, kernels.storage), mean, inv_std, *running, wide(dx, kernels.storage), dgamma, dbeta),
+        (*expected[:3], *moved, *expected[4:]),
+        strict=True,
+    )
+    return [np.abs(got - true).max() / max(np.abs(true).max(), 1e-3) for got, true in pairs]
+
+
+@pytest.mark.parametrize("storage", launch.STORAGE)
+@pytest.mark.parametrize("layout", launch.FILES)
+def test_every_tier_in_the_checked_simulator(layout, storage):
+    kernels = launch.Kernels(layout, storage, threads=64)
+    for shape in SHAPES[layout][4] + SHAPES[layout][1]:
+        for tier in launch.TIERS:
+            worst = differences(kernels, shape, tier)
+            # sums cancel: gradients of parameters keep fewer digits than the values they are made of
+            assert max(worst) < DIGITS[storage], (shape, tier, worst)
+
+
+@pytest.mark.parametrize("schedule", ["reverse", "random"])
+@pytest.mark.parametrize("layout", launch.FILES)
+def test_any_order_of_threads_and_blocks(layout, schedule):
+    kernels = launch.Kernels(layout, threads=64)
+    with gpu.simulate(schedule=schedule):
+        for tier in launch.TIERS[1:]:
+            assert max(differences(kernels, SHAPES[layout][4][1], tier)) < DIGITS["float32"]
+
+
+@pytest.mark.parametrize("layout", launch.FILES)
+def test_a_mean_far_from_zero_costs_few_digits(layout):
+    kernels = launch.Kernels(layout, threads=64)
+    for tier in launch.TIERS:
+        y, mean, inv_std, _, running_var, *_ = differences(kernels, SHAPES[layout][4][1], tier, offset=1e4, scale=1.0)
+        assert max(y, inv_std, running_var) < 1e-3 and mean < 1e-6, tier
+
+
+@pytest.mark.parametrize("layout", launch.FILES)
+def test_bytes_that_each_tier_moves(layout):
+    kernels = launch.Kernels(layout, threads=64)
+    shape, channel = ((8, 5, 24, 24), 1) if layout == "images" else ((6, 16, 20, 36), 3)
+    c = shape[channel]
+    x, dy = (np.random.default_rng(seed).normal(size=shape).astype("f") for seed in (1, 2))
+    gamma, beta, running = np.ones(c, "f"), np.zeros(c, "f"), (np.zeros(c, "f"), np.ones(c, "f"))
+    for tier, reads in (("block", 2), ("split", 2), ("persistent", 1))[: 3 if layout == "images" else 2]:
+        y, dx = np.empty_like(x), np.empty_like(x)
+        with gpu.simulate() as log:
+            _, mean, inv_std = kernels.forward(x, gamma, beta, *running, tier=tier, out=y)
+            kernels.backward(dy, x, gamma, mean, inv_std, tier=tier, out=dx)
+        assert log.stored(y) == log.stored(dx) == 1.0, tier
+        assert reads <= log.loaded(dy) <= reads + 0.01, tier
+        assert 2 * reads <= log.loaded(x) <= 2 * reads + 1.0, f"{tier}: and a little for the guess of the mean"
+
+
+def test_a_launch_leaves_its_counters_at_zero():
+    kernels = launch.Kernels("images", threads=64)
+    shape = SHAPES["images"][4][1]
+    first, second = (differences(kernels, shape, "persistent", seed=seed) for seed in (0, 0))
+    assert first == second, "the second launch with the same workspace gives the same bits"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    groups=st.integers(1, 3000),
+    length=st.integers(1, 200_000),
+    each=st.sampled_from([4, 16, 32, 128, 256]),
+    processors=st.integers(1, 150),
+    shared=st.integers(16 << 10, 228 << 10),
+)
+def test_plans_cover_every_pack_and_fit(groups, length, each, processors, shared):
+    machine = plan.Machine(processors, shared, shared)
+    parts, chunk = plan.split(groups, length, machine, least=128)
+    assert parts >= 1 and (parts - 1) * chunk < length <= parts * chunk
+    found = plan.persistent(groups, length, each, 512, machine, static=2048)
+    if found is not None:
+        parts, chunk, blocks, taken = found
+        assert (parts - 1) * chunk < length <= parts * chunk
+        assert parts <= blocks == 2 * processors
+        assert 2 * (taken + 2048) <= shared
