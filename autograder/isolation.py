@@ -124,9 +124,14 @@ def simulator():
     """A folder with the compiled GPU simulator, for all workers of this process; workers add kernels in their own."""
     from bnlab.gpu import compiler
 
+    from autograder.course import CourseError
+
     folder = tempfile.mkdtemp(prefix="bn-gpu-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    compiler.warm(folder)
+    try:
+        compiler.warm(folder)
+    except RuntimeError as error:
+        raise CourseError(f"kernels cannot be graded here: {error}") from None
     os.chmod(folder, 0o755)
     return folder
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from bnlab.answers import AnswerError
 
-from autograder import execute, isolation
+from autograder import course, execute, isolation
 from autograder.remote import Worker, Zygote
 
 FULL = isolation.namespaces() == ""
@@ -111,3 +111,9 @@ def test_a_wild_kernel_ends_its_worker_alone(worker, zygote, name):
     assert other.run_cell("set-up", SETUP) is None
     assert launch(other, TWICE)[0][5] == 10
     other.close()
+
+
+def test_a_grader_without_a_compiler_says_so(monkeypatch):
+    monkeypatch.setenv("BNLAB_CXX", "no-such-compiler")
+    with pytest.raises(course.CourseError, match="kernels cannot be graded here: .*apt-get install g"):
+        isolation.simulator.__wrapped__()

@@ -140,6 +140,7 @@ def test_wheel_holds_bnlab_alone(secrets, run, tmp_path):
         names = archive.namelist()
         assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"bnlab"}
         assert any(name.endswith("forward-train.npz") for name in names)
+        assert "bnlab/gpu/cuda/simt.h" in names and "bnlab/gpu/cuda/checker.cpp" in names
         for name in names:
             if name.endswith(".py"):
                 assert leaks(archive.read(name).decode(), secrets) == [], name
