@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book serve release grade sample-class certify experiments wheel student-zip lint clean help
+.PHONY: course test book linkcheck serve release grade sample-class certify experiments wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ book: .venv/installed  ## build the website strictly into _build/html
 	@$(BIN)/jupyter-book build . --toc book/_toc.yml --all -W -n --keep-going --quiet \
 	  2> >(grep -v IPKernelApp >&2)
 	@echo "website: _build/html/index.html"
+
+linkcheck: .venv/installed  ## follow every link to other sites (needs the network)
+	@$(BIN)/jupyter-book build . --toc book/_toc.yml --builder linkcheck --path-output _build/linkcheck --quiet
 
 serve:  ## show the built website at http://localhost:8000
 	@test -d _build/html || { echo "there is no website yet: run 'make course' first"; exit 1; }

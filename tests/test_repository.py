@@ -1,0 +1,51 @@
+"""Files that services read: workflows, updates, containers."""
+
+import json
+import re
+
+import yaml
+
+from autograder import course
+
+ROOT = course.REPOSITORY
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_actions_are_pinned_and_have_few_rights():
+    assert {path.stem for path in WORKFLOWS} == {"test", "site", "weekly"}
+    for path in WORKFLOWS:
+        text = path.read_text(encoding="utf-8")
+        flow = yaml.safe_load(text)
+        assert flow["permissions"] == {"contents": "read"}, path.name
+        for name, job in flow["jobs"].items():
+            assert job["timeout-minutes"] <= 90, f"{path.name}: {name}"
+        for action in re.findall(r"uses: (\S+)", text):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), f"{path.name}: {action}"
+
+
+def test_what_the_workflows_call_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
+            for step in job["steps"]:
+                for target in re.findall(r"\bmake ([\w-]+)", step.get("run", "")):
+                    assert re.search(rf"(?m)^{target}:", makefile), f"{path.name}: make {target}"
+                for script in re.findall(r"(?:python|bash) ([\w./]+)", step.get("run", "")):
+                    assert (ROOT / script).exists(), f"{path.name}: {script}"
+
+
+def test_updates_leave_jupyter_book_2_alone():
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    pip = next(update for update in updates if update["package-ecosystem"] == "pip")
+    assert {"dependency-name": "jupyter-book", "versions": [">=2"]} in pip["ignore"]
+
+
+def test_the_containers_install_what_the_course_needs():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    for package in ("make", "g++", "bubblewrap", "libseccomp2"):
+        assert package in container["onCreateCommand"].split()
+    assert container["postCreateCommand"] == "make .venv/installed"
+    wanted = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    for line in (ROOT / ".binder" / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        name = re.match(r"[\w-]+", line)
+        assert name is None or name[0] in wanted or name[0] == "jupyterlab"
