@@ -47,7 +47,7 @@ def test_the_bank_is_large():
 @pytest.mark.parametrize("path", BANK, ids=[path.stem for path in BANK])
 def test_a_wrong_kernel_is_named(path, cxx, monkeypatch):
     monkeypatch.setenv("BNLAB_CXX", cxx)
-    monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.5")
+    monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.2")
     text = path.read_text()
     want = header(text)
     marked = [number for number, line in enumerate(text.split("\n"), 1) if line.rstrip().endswith("// <-")]
@@ -66,7 +66,7 @@ PLAIN = "barrier_in_a_branch warp_mask_leaves_out_the_caller bounds_wild_pointer
 
 @pytest.mark.parametrize("name", PLAIN.split())
 def test_without_the_checker_some_are_still_named(name, monkeypatch):
-    monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.5")
+    monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.2")
     (path,) = [path for path in BANK if path.stem == name]
     text = path.read_text()
     error = caught(text, header(text), "forward", checked=False)

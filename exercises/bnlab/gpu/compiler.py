@@ -2,6 +2,7 @@
 
 What is built is named by the hash of all it depends on: the source, the simulator's own files, the flags, and the
 compiler's own account of its version. A file is written beside its final place and renamed, so nobody sees half of it.
+The folder may be deleted at any time.
 
     BNLAB_CXX         a compiler other than the first found
     BNLAB_GPU_CACHE   a folder other than ~/.cache/bnlab/gpu
