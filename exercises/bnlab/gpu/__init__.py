@@ -44,8 +44,8 @@ Limits
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.
 - Sectors and bank conflicts are counted from addresses; caches are not modelled. Elementwise and reduction kernels run
   as loops: each array counts as moved once.
-- Linux (and so WSL and Colab) on x86-64 or 64-bit ARM, with g++ 11 or clang++ 12 or later; or
-  `pip install ziglang pyelftools`.
+- Linux (and so WSL and Colab) on x86-64 or 64-bit ARM, with g++ 11 or clang++ 12 or later. Tested
+  are g++ 12 and clang++ 14 on x86-64; `pip install ziglang pyelftools` is tried last, and its first use takes minutes.
 """
 
 import importlib
