@@ -1,21 +1,23 @@
 """`python -m autograder COMMAND`: what an instructor types. Exit code 0: done; 1: something failed; 2: wrong usage."""
 
 import argparse
+import datetime
 import os
 import sys
 
 from autograder import __version__, course
+from autograder.desk import commands as desk
 
 EXAMPLES = """examples:
   python -m autograder release                              write all exercise notebooks
   python -m autograder release --check                      fail if one is stale or was edited
   python -m autograder certify --quick                      is the grader fit for a release?
   python -m autograder collect 03_forward --from class.zip  take what an LMS hands over
+  python -m autograder collect 03_forward --from class.zip --at 2026-10-05T23:59
   python -m autograder grade 03_forward                     grade, into nbgrader's gradebook
   python -m autograder grade 03_forward --submissions FOLDER --json scores.json
-  python -m autograder feedback 03_forward                  HTML pages for the students
-  python -m autograder export 03_forward --format csv
 """
+EXAMPLES += desk.EXAMPLES
 
 
 def parser():
@@ -42,6 +44,9 @@ def parser():
     collect = commands.add_parser("collect", help="take submissions from a folder or archive")
     collect.add_argument("name", metavar="NAME")
     collect.add_argument("--from", dest="source", required=True, metavar="ZIP_OR_FOLDER")
+    collect.add_argument(
+        "--at", type=_moment, metavar="WHEN", help="when the platform closed, as 2026-10-05T23:59; by default now"
+    )
 
     grade = commands.add_parser("grade", help="grade submissions")
     grade.add_argument("name", metavar="NAME")
@@ -54,13 +59,11 @@ def parser():
         "--submissions", metavar="FOLDER", help="grade FOLDER/STUDENT/NAME.ipynb and leave the gradebook alone"
     )
 
-    feedback = commands.add_parser("feedback", help="write the feedback pages")
-    feedback.add_argument("name", metavar="NAME")
-
-    export = commands.add_parser("export", help="write the scores of a notebook")
-    export.add_argument("name", metavar="NAME")
-    export.add_argument("--format", choices=["csv"], default="csv")
-    export.add_argument("--to", metavar="FILE", help="by default NAME.csv in the course folder")
+    desk.add_to(commands)
+    for name, command in commands.choices.items():
+        lines = [line for line in EXAMPLES.splitlines() if f" autograder {name}" in line]
+        command.epilog = "\n".join(["examples:", *lines])
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
     return main
 
 
@@ -70,11 +73,19 @@ def _positive(text):
     return int(text)
 
 
+def _moment(text):
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a time such as 2026-10-05T23:59 or 2026-10-05T23:59+02:00") from None
+
+
 def main(arguments=None):
     """Run one command; returns the exit code."""
     given = parser().parse_args(arguments)
     try:
-        return globals()[f"run_{given.command}"](given)
+        run = globals().get(f"run_{given.command}") or getattr(desk, f"run_{given.command}")
+        return run(given)
     except course.CourseError as error:
         print(f"autograder: {error}", file=sys.stderr)
         return 1
@@ -119,7 +130,7 @@ def run_collect(given):
     from autograder import collect
 
     name = course.require_notebook(given.name)
-    taken, problems = collect.collect(given.source, name)
+    taken, problems = collect.collect(given.source, name, given.at)
     for problem in problems:
         print(f"left out: {problem}")
     print(f"collected {len(taken)} new or changed submissions of {name}")
@@ -157,27 +168,6 @@ def run_grade(given):
     for who, why in ungraded.items():
         print(f"not graded: {who}: {why}")
     return 1 if ungraded or problems else 0
-
-
-def run_feedback(given):
-    from autograder.gradebook import Course
-
-    name = course.require_notebook(given.name)
-    if not list((course.course_folder() / "autograded").glob(f"*/{name}")):
-        raise course.CourseError(f"nothing is graded yet; run `python -m autograder grade {name}`")
-    Course().call("generate_feedback", name, force=True)
-    pages = sorted((course.course_folder() / "feedback").glob(f"*/{name}/{name}.html"))
-    print(f"{len(pages)} feedback pages in {course.course_folder() / 'feedback'}")
-    return 0
-
-
-def run_export(given):
-    from autograder import export
-
-    name = course.require_notebook(given.name)
-    path, rows = export.export_csv(name, given.to)
-    print(f"{rows} scores in {path}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -174,8 +174,15 @@ def _is_this_notebook(data, name):
     return any(submission.grade_id(cell) in ids for cell in cells) or any(f"answer: {one}" in text for one in ids)
 
 
-def collect(source, name):
+def collect(source, name, when=None):
     """Copy submissions into the course; what was there before is moved to `replaced`, never deleted.
+
+    Parameters
+    ----------
+    source : Path
+    name : str
+    when : datetime, optional
+        The time of submission that all of them get; by default now.
 
     Returns
     -------
@@ -201,6 +208,6 @@ def collect(source, name):
             target.replace(old)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        (target.parent / "timestamp.txt").write_text(now.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        (target.parent / "timestamp.txt").write_text((when or now).strftime("%Y-%m-%d %H:%M:%S UTC"))
         taken.append(student)
     return taken, problems

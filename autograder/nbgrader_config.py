@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from nbgrader.converters import Autograde, GenerateAssignment  # noqa: E402
 
 from autograder import course, plugins  # noqa: E402
-from autograder.desk import feedback, late  # noqa: E402
+from autograder.desk import archives, feedback, late  # noqa: E402
 
 
 def swap(names, **replacements):
@@ -38,6 +38,8 @@ c.Execute.skip_cells_with_tag = "never"
 c.AssignLatePenalties.plugin_class = late.DailyPenalty
 for key, value in late.settings().get("late", {}).items():
     c.DailyPenalty[key] = float(value)
+c.ZipCollectApp.extractor_plugin = archives.PlatformExtractor
+c.ZipCollectApp.collector_plugin = archives.PlatformCollector
 c.GenerateFeedback.exporter_class = feedback.FeedbackExporter
 c.GenerateFeedback.preprocessors = [feedback.FeedbackGrades]
 c.HTMLExporter.sanitize_html = True

@@ -43,11 +43,12 @@ def browser(on_ci):
 def run():
     """Run a command of this environment; stdout, stderr and the exit code."""
 
-    def run(*command, cwd=REPOSITORY, env=None, timeout=300):
+    def run(*command, cwd=REPOSITORY, env=None, timeout=300, input=None):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "exercises", **(env or {})}
         environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
+        command = [str(part) for part in command]
         return subprocess.run(
-            [str(part) for part in command], cwd=cwd, env=environment, timeout=timeout, capture_output=True, text=True
+            command, cwd=cwd, env=environment, timeout=timeout, capture_output=True, text=True, input=input
         )
 
     return run

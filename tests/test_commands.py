@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import course
+from autograder import __version__, course
 
 NAME = "03_forward"
 
@@ -37,6 +37,13 @@ def lines(done):
         ["feedback", NAME],
         ["export", "nothing"],
         ["export", NAME],
+        ["export", NAME, "--format", "canvas", "--roster", "/no/such/file.csv"],
+        ["export", NAME, "--roster", "README.md"],
+        ["report", "nothing"],
+        ["report", NAME],
+        ["roster", "/no/such/file.csv"],
+        ["roster", "README.md"],
+        ["forget", "nobody", "--yes"],
     ],
     ids=" ".join,
 )
@@ -55,7 +62,12 @@ def test_one_clear_line(autograder, tmp_path, arguments):
         ["grade"],
         ["grade", NAME, "--jobs", "0"],
         ["collect", NAME],
+        ["collect", NAME, "--from", ".", "--at", "soon"],
         ["export", NAME, "--format", "pdf"],
+        ["report"],
+        ["roster"],
+        ["forget"],
+        ["doctor", "now"],
     ],
     ids=str,
 )
@@ -65,10 +77,19 @@ def test_wrong_usage(autograder, tmp_path, arguments):
     assert lines(done)[0].startswith("usage:")
 
 
-@pytest.mark.parametrize("command", ["release", "collect", "grade", "feedback", "export", None])
+COMMANDS = ["release", "certify", "collect", "grade", "feedback", "report", "roster", "export", "forget", "doctor"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, None])
 def test_help(autograder, tmp_path, command):
     done = autograder(*([command] if command else []), "--help", course=tmp_path)
     assert done.returncode == 0 and "usage:" in done.stdout
+    assert f"examples:\n  python -m autograder {command or ''}".rstrip() in done.stdout
+
+
+def test_version(autograder, tmp_path):
+    done = autograder("--version", course=tmp_path)
+    assert done.returncode == 0 and done.stdout.split() == ["autograder", __version__]
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_feedback_and_export(graded, autograder):
     done = autograder("export", "03_forward", "--format", "csv", course=folder)
     assert done.returncode == 0, done.stderr
     with open(folder / "03_forward.csv", newline="") as file:
-        rows = {row["student"]: float(row["score"]) for row in csv.DictReader(file)}
+        rows = {row["student"]: float(row["score"]) for row in csv.DictReader(file) if row["timestamp"]}
     assert rows == {
         who: pytest.approx(sum(task["score"] for task in tasks.values()))
         for who, tasks in EXPECTED["03_forward"].items()
@@ -187,8 +187,9 @@ def test_resubmitting_without_tests_keeps_no_stale_grade(graded, autograder, tmp
     autograder("grade", "03_forward", "--student", "perfect", course=folder)
 
 
-def test_formgrader_shows_the_class(graded, tmp_path):
-    """The real Jupyter server with nbgrader's formgrader on the graded course."""
+@pytest.fixture
+def formgrader(graded, tmp_path):
+    """The real Jupyter server with nbgrader's formgrader on the graded course; its address."""
     folder, _ = graded
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -215,30 +216,69 @@ def test_formgrader_shows_the_class(graded, tmp_path):
     with open(tmp_path / "log", "w") as log:
         server = subprocess.Popen(command, cwd=course.CONFIG.parent, env=environment, stdout=log, stderr=log)
     try:
-        base = f"http://127.0.0.1:{port}"
-
-        def get(path):
-            request = urllib.request.Request(base + path, headers={"Authorization": "token secret"})
-            return urllib.request.urlopen(request, timeout=20).read().decode()
-
         deadline = time.monotonic() + 60
         while True:
             try:
-                get("/api")
+                fetch(f"http://127.0.0.1:{port}/api")
                 break
             except OSError:
                 assert time.monotonic() < deadline and server.poll() is None, (tmp_path / "log").read_text()[-2000:]
                 time.sleep(0.3)
-        assert "Formgrader" in get("/formgrader") or "formgrader" in get("/formgrader")
-        submissions = json.loads(get("/formgrader/api/submitted_notebooks/04_backward/04_backward"))
-        assert len(submissions) == len(EXPECTED["04_backward"])
-        by_student = {item["student"]: item for item in submissions}
-        assert by_student["perfect"]["needs_manual_grade"] is True
-        page = get(f"/formgrader/submissions/{by_student['slip-stop-gradient']['id']}")
-        assert "derive-dx" in page
+        yield f"http://127.0.0.1:{port}/formgrader"
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+def fetch(address):
+    request = urllib.request.Request(address, headers={"Authorization": "token secret"})
+    return urllib.request.urlopen(request, timeout=20).read().decode()
+
+
+def test_formgrader_shows_the_class(formgrader):
+    assert "formgrader" in fetch(formgrader).lower()
+    submissions = json.loads(fetch(f"{formgrader}/api/submitted_notebooks/04_backward/04_backward"))
+    assert len(submissions) == len(EXPECTED["04_backward"])
+    by_student = {item["student"]: item for item in submissions}
+    assert by_student["perfect"]["needs_manual_grade"] is True
+    page = fetch(f"{formgrader}/submissions/{by_student['slip-stop-gradient']['id']}")
+    assert "derive-dx" in page
+
+
+def test_a_person_grades_a_written_answer_in_a_browser(graded, formgrader, browser, autograder):
+    """List without names, page, points, comment; then the export and the student's page show them."""
+    folder, _ = graded
+    context = browser.new_context(extra_http_headers={"Authorization": "token secret"})
+    context.route(lambda url: not url.startswith("http://127.0.0.1"), lambda route: route.abort())
+    tab = context.new_page()
+    tab.set_default_timeout(60_000)
+    tab.goto(f"{formgrader}/gradebook/04_backward/04_backward", wait_until="domcontentloaded")
+    tab.get_by_text("Submission #1", exact=True).wait_for()
+    assert not tab.get_by_text("other-style").is_visible(), "names stay hidden until they are asked for"
+    items = json.loads(fetch(f"{formgrader}/api/submitted_notebooks/04_backward/04_backward"))
+    one = next(item["id"] for item in items if item["student"] == "other-style")
+    tab.goto(f"{formgrader}/submissions/{one}", wait_until="domcontentloaded")
+    points = tab.locator("input#derive-dx")
+    points.wait_for()
+    tab.wait_for_function("formgrader.grades && formgrader.grades.loaded && formgrader.comments.loaded")
+    assert not tab.get_by_text("other-style").first.is_visible()
+    with tab.expect_response(lambda answer: "/api/grade/" in answer.url and answer.request.method == "PUT") as saved:
+        points.fill("7")
+        points.blur()
+    assert saved.value.ok
+    comment = tab.locator("textarea.comment").last
+    with tab.expect_response(lambda answer: "/api/comment/" in answer.url and answer.request.method == "PUT") as saved:
+        comment.fill("Say why the middle path is 0.")
+        comment.blur()
+    assert saved.value.ok
+    context.close()
+    assert autograder("export", "04_backward", "--to", folder / "seen.csv", course=folder).returncode == 0
+    with open(folder / "seen.csv", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["student"] == "other-style")
+    assert (float(row["score"]), row["needs_manual_grade"]) == (49.0, "False")
+    assert autograder("feedback", "04_backward", course=folder).returncode == 0
+    page = (folder / "feedback" / "other-style" / "04_backward" / "04_backward.html").read_text()
+    assert "graded by a person" in page and "Say why the middle path is 0." in page and "49 of 50 points" in page
 
 
 def test_points_given_by_hand_stay(graded, autograder, run):

@@ -1,0 +1,139 @@
+"""The commands of the instructor's desk: `feedback`, `report`, `roster`, `export`, `forget`, `doctor`."""
+
+from autograder import course
+
+EXAMPLES = """\
+  python -m autograder feedback 03_forward                  HTML pages for the students
+  python -m autograder report 03_forward                    what the class did: points, slips, speed
+  python -m autograder report 03_forward --csv report.csv   the same as a table
+  python -m autograder roster canvas_gradebook.csv          names and addresses; again when the class changes
+  python -m autograder export 03_forward --format csv
+  python -m autograder export 03_forward --format canvas --roster canvas_gradebook.csv
+  python -m autograder export 03_forward --format moodle --roster worksheet.csv
+  python -m autograder forget ID                            remove one student's files and records
+  python -m autograder doctor                               is this installation fit, and what to do
+"""
+LEVELS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "red")}
+
+
+def add_to(commands):
+    """Add the commands to an argparse group."""
+    feedback = commands.add_parser("feedback", help="write the feedback pages")
+    feedback.add_argument("name", metavar="NAME")
+
+    report = commands.add_parser("report", help="write what a notebook did with the class, for the instructor")
+    report.add_argument("name", metavar="NAME")
+    report.add_argument("--to", metavar="FILE", help="by default reports/NAME.html in the course folder")
+    report.add_argument("--csv", metavar="FILE", help="also a table: one line for each student and task")
+
+    roster = commands.add_parser("roster", help="take names and addresses from a learning platform's CSV file")
+    roster.add_argument("file", metavar="FILE", help="Canvas's, Moodle's, or student,last_name,first_name,email")
+
+    export = commands.add_parser("export", help="write the scores of a notebook")
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("--format", choices=["csv", "canvas", "moodle"], default="csv")
+    export.add_argument("--to", metavar="FILE", help="by default NAME.csv (NAME.canvas.csv, ...) in the course folder")
+    export.add_argument("--roster", metavar="FILE", help="the platform's own export, to be filled in")
+
+    forget = commands.add_parser("forget", help="remove one student's files and records from the course")
+    forget.add_argument("student", metavar="ID", help="as `grade` prints it")
+    forget.add_argument("--yes", action="store_true", help="do not ask")
+
+    commands.add_parser("doctor", help="check the installation and say what to do; exit code 1 if something is wrong")
+
+
+def run_feedback(given):
+    from autograder.desk import late
+    from autograder.grade import progress
+    from autograder.gradebook import Course
+
+    name = course.require_notebook(given.name)
+    folder = course.course_folder()
+    students = sorted(path.parent.name for path in (folder / "autograded").glob(f"*/{name}"))
+    if not students:
+        raise course.CourseError(f"nothing is graded yet; run `python -m autograder grade {name}`")
+    late.apply(name)
+    nbgrader, failed = Course(), {}
+    with progress() as bar:
+        line = bar.add_task("writing feedback", total=len(students))
+        for student in students:
+            try:
+                nbgrader.call("generate_feedback", name, student, force=True)
+            except course.CourseError as error:
+                failed[student] = str(error)
+            bar.advance(line)
+    for student, why in failed.items():
+        print(f"no page: {student}: {why}")
+    print(f"{len(students) - len(failed)} feedback pages in {folder / 'feedback'}")
+    return 1 if failed else 0
+
+
+def run_report(given):
+    from autograder.desk import report
+
+    name = course.require_notebook(given.name)
+    print(f"the report is in {report.write(name, given.to, given.csv)}")
+    if given.csv:
+        print(f"the table is in {given.csv}")
+    return 0
+
+
+def run_roster(given):
+    from autograder.desk import roster
+
+    added, changed, gone = roster.take(given.file)
+    print(f"{len(added)} new, {len(changed)} corrected")
+    for word, students in (("new", added), ("corrected", changed), ("not on the list, kept", gone)):
+        for student in students:
+            print(f"{word}: {student}")
+    return 0
+
+
+def run_export(given):
+    from autograder.desk import export
+
+    name = course.require_notebook(given.name)
+    path, rows, problems = export.export(name, given.format, given.to, given.roster)
+    for problem in problems:
+        print(f"left out: {problem}")
+    print(f"{rows} scores in {path}")
+    return 1 if problems else 0
+
+
+def run_forget(given):
+    from autograder.desk import forget
+
+    if not given.yes:
+        try:
+            answer = input(f"Remove everything of {given.student!r} in {course.course_folder()}? Type the id again: ")
+        except EOFError:
+            answer = ""
+        if answer.strip() != given.student:
+            print("nothing was removed")
+            return 1
+    done, left = forget.forget(given.student)
+    for path in done:
+        print(f"removed or changed: {path}")
+    for path in left:
+        print(f"still names the student, look at it: {path}")
+    print("Copies outside the course folder (learning platform, backups) are yours to remove.")
+    return 1 if left else 0
+
+
+def run_doctor(given):
+    from rich.console import Console
+
+    from autograder.desk import doctor
+
+    console = Console(soft_wrap=True)
+
+    def show(finding):
+        word, colour = LEVELS[finding.level]
+        console.print(f"{word:5}", style=colour, end=" ")
+        console.print(f"{finding.what}: {finding.found}", markup=False, highlight=False)
+        if finding.cure and finding.level != "ok":
+            console.print(f"      do: {finding.cure}", markup=False, highlight=False)
+
+    wrong = doctor.examine(show)
+    console.print("This installation is fit." if not wrong else f"{wrong} of these keep the course from working.")
+    return 1 if wrong else 0

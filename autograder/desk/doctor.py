@@ -1,0 +1,177 @@
+"""Is this installation fit? Each check says what it found and, where something is wrong, what to do."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from autograder import course
+
+NEEDED = {"numpy": "2.0", "nbgrader": "0.9.5", "jupytext": "1.16", "rich": "13", "latex2mathml": "3.77"}
+OPTIONAL = {
+    "torch": ("2.4", "notebook 08 cannot be graded without it"),
+    "pyseccomp": ("0.1.2", "no seccomp: tier S1 at most"),
+}
+ROOM = 2 << 30  # bytes that should be free
+
+
+@dataclass
+class Finding:
+    """What one check found.
+
+    level : "ok" | "note" | "wrong"
+        Only "wrong" keeps the course from working.
+    what, found, cure : str
+    """
+
+    level: str
+    what: str
+    found: str
+    cure: str = ""
+
+
+def checks():
+    """The checks, in the order in which they help."""
+    return [python, packages, compiler, isolation, gpu, folder, database, disk, notebooks]
+
+
+def python():
+    """Python 3.11 to 3.13."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return Finding("ok", "Python", version)
+    return Finding("wrong", "Python", version, "the course needs 3.11 to 3.13: make PYTHON=python3.12 course")
+
+
+def _number(version):
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def packages():
+    """What requirements.txt asks for."""
+    missing, noted, found = [], [], []
+    wanted = {name: (least, "") for name, least in NEEDED.items()} | OPTIONAL
+    for name, (least, loss) in wanted.items():
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            (noted if loss else missing).append(f"{name} is missing" + (f" ({loss})" if loss else ""))
+            continue
+        found.append(f"{name} {version}")
+        if _number(version) < _number(least):
+            missing.append(f"{name} {version} is older than {least}")
+    cure = f"{os.path.relpath(sys.executable)} -m pip install -r requirements.txt -c constraints.txt"
+    if missing or noted:
+        return Finding("wrong" if missing else "note", "packages", "; ".join(missing + noted), cure)
+    return Finding("ok", "packages", ", ".join(found))
+
+
+def compiler():
+    """A C++ compiler, for the CUDA simulator and torch's extensions."""
+    path = shutil.which("g++") or shutil.which("clang++")
+    if path is None:
+        return Finding("note", "compiler", "no g++ or clang++", "notebook 10 needs one: apt-get install g++")
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30)
+    return Finding("ok", "compiler", (done.stdout.splitlines() or [path])[0])
+
+
+def isolation():
+    """The tier that the canaries find for NumPy workers."""
+    from autograder import execute
+    from autograder import isolation as layers
+
+    try:
+        found = layers.inspect(execute.zygote(()))
+    except Exception as error:  # whatever breaks here is the finding
+        return Finding("wrong", "isolation", f"no worker starts: {error}", "read the tiers in autograder/README.md")
+    finally:
+        execute.close_zygotes()
+    if found.tier == "S3":
+        return Finding("ok", "isolation", str(found))
+    level = "note" if found.tier == "S2" else "wrong"
+    return Finding(level, "isolation", str(found), "see the tiers in autograder/README.md")
+
+
+def gpu():
+    """An NVIDIA GPU: notebooks 09 and 10 are graded without one as far as that goes."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Finding("note", "GPU", "none (no nvidia-smi)", "only the GPU parts of notebooks 09 and 10 need one")
+    ask = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    done = subprocess.run(ask, capture_output=True, text=True, timeout=30)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["nvidia-smi fails"]
+        return Finding("note", "GPU", said[0], "install or load the NVIDIA driver")
+    return Finding("ok", "GPU", "; ".join(done.stdout.strip().splitlines()))
+
+
+def folder():
+    """The course folder can be written."""
+    path = course.course_folder()
+    probe = path / f".doctor.{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_text("x")
+        probe.unlink()
+    except OSError as error:
+        return Finding("wrong", "course folder", f"{path}: {error.strerror}", "set BN_COURSE to a folder of yours")
+    return Finding("ok", "course folder", str(path))
+
+
+def database():
+    """nbgrader's gradebook opens."""
+    from autograder.gradebook import Course, configuration
+
+    url = os.environ.get("BN_DATABASE", "")
+    name = re.sub(r"//[^@/]*@", "//", url) or "SQLite, gradebook.db in the course folder"
+    try:
+        configuration()  # course.toml and extensions.csv are read here
+        with Course().gradebook() as book:
+            found = f"{name}: {len(book.students)} students, {len(book.assignments)} notebooks"
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        cure = "check BN_DATABASE, and that the server runs" if url else "move gradebook.db away and grade again"
+        return Finding("wrong", "gradebook", f"{name}: {said}", cure)
+    return Finding("ok", "gradebook", found)
+
+
+def disk():
+    """Room for submissions, results and the gradebook."""
+    path = course.course_folder()
+    while not path.exists():
+        path = path.parent
+    free = shutil.disk_usage(path).free
+    level = "ok" if free >= ROOM else "wrong"
+    return Finding(level, "disk", f"{free / 2**30:.1f} GiB free", "" if level == "ok" else "free some: at least 2 GiB")
+
+
+def notebooks():
+    """Every notebook is released."""
+    missing = [name for name in course.notebook_names() if not (course.EXERCISES / f"{name}.ipynb").exists()]
+    if missing:
+        return Finding("wrong", "notebooks", f"not released: {', '.join(missing)}", "python -m autograder release")
+    return Finding("ok", "notebooks", f"{len(course.notebook_names())} released")
+
+
+def examine(show):
+    """Run all checks.
+
+    Parameters
+    ----------
+    show : callable
+        Called with each Finding as soon as it is there.
+
+    Returns
+    -------
+    int
+        Number of findings that keep the course from working.
+    """
+    wrong = 0
+    for check in checks():
+        finding = check()
+        wrong += finding.level == "wrong"
+        show(finding)
+    return wrong

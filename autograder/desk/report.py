@@ -1,0 +1,279 @@
+"""What a notebook did with the class: one HTML page and a table for the spreadsheet.
+
+All of it is read from finished results and nbgrader's gradebook; nothing is graded here.
+"""
+
+import statistics
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from autograder import course, execute
+from autograder.desk import export, late, pages
+from autograder.desk.verdicts import WORDS, pace_of, rows_of
+
+BINS = 10  # of the score distribution
+RIGHT = ("passed", "undecided")
+DOUBTS = ("edited and was restored", "was missing and was put back")  # repairs that a person may want to see
+
+
+@dataclass
+class Line:
+    """One student.
+
+    score, most, penalty : float, points, manual ones included
+    waiting : bool, whether a person still has to grade something
+    result : dict, of `execute.execute`
+    """
+
+    student: str
+    score: float
+    most: float
+    penalty: float
+    waiting: bool
+    result: dict
+    by_hand: dict = field(default_factory=dict)  # cell -> points
+
+
+def gather(name):
+    """The class, in the order of the gradebook.
+
+    Returns
+    -------
+    list of Line
+
+    Raises
+    ------
+    CourseError
+        Where nothing is graded yet.
+    """
+    from autograder.gradebook import Course
+
+    late.apply(name)
+    lines = []
+    with Course().gradebook() as book:
+        for submission in sorted(book.assignment_submissions(name), key=lambda one: one.student.id):
+            result = result_of(name, submission.student.id)
+            if result is None:
+                continue
+            hands = {g.name: g.score for n in submission.notebooks for g in n.grades if g.manual_score is not None}
+            waiting, penalty = bool(submission.needs_manual_grade), submission.late_submission_penalty or 0.0
+            who = submission.student.id
+            lines.append(Line(who, submission.score, submission.max_score, penalty, waiting, result, hands))
+    if not lines:
+        raise course.CourseError(f"nothing of {name} is graded yet; run `python -m autograder grade {name}`")
+    return lines
+
+
+def result_of(name, student):
+    """The finished result of a student's current submission, or None."""
+    folder = course.course_folder()
+    path = folder / "submitted" / student / name / f"{name}.ipynb"
+    if not path.is_file() or path.is_symlink():
+        return None
+    rebuilt, problem = execute.read_submission(name, path.read_bytes())
+    stored = execute.load_result(folder / "results", execute.result_key(name, student, rebuilt))
+    if problem:
+        script = execute.material(name).script
+        verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]
+        stored = {"student": student, "verdicts": verdicts, "isolation": "not run", "seconds": 0.0}
+    return {**stored, "repairs": rebuilt.repairs, "problem": problem} if stored else None
+
+
+@dataclass
+class TaskRow:
+    """One task over the class; `slips` is a list of (name, message, students), the most frequent first."""
+
+    task: str
+    most: float
+    verdicts: Counter
+    slips: list
+    paces: list  # (student, times the hidden solution's time)
+    points: float  # mean share of the points
+
+    @property
+    def count(self):
+        return sum(self.verdicts.values())
+
+    @property
+    def right(self):
+        return sum(self.verdicts[verdict] for verdict in RIGHT)
+
+    @property
+    def by_hand(self):
+        """Whether a person grades all of it, so that there is no share of right answers."""
+        return not self.right and bool(self.verdicts["graded"] + self.verdicts["needs-person"])
+
+
+def by_task(lines):
+    """A TaskRow for each graded cell, in the order of the notebook."""
+    found = {}
+    for line in lines:
+        for verdict in line.result["verdicts"]:
+            found.setdefault(verdict["cell"], []).append((line, verdict))
+    rows = []
+    for cell, pairs in found.items():
+        slips, said, shares = defaultdict(list), {}, []
+        for line, verdict in pairs:
+            score = line.by_hand.get(cell, verdict["score"])
+            shares.append(score / verdict["max_score"] if verdict["max_score"] else 0.0)
+            for slip in verdict["slips"][:1]:
+                slips[slip].append(line.student)
+                said.setdefault(slip, rows_of(verdict["message"]).get("likely", ""))
+        clusters = sorted(((slip, said[slip], who) for slip, who in slips.items()), key=lambda one: -len(one[2]))
+        verdicts = Counter("graded" if cell in line.by_hand else verdict["verdict"] for line, verdict in pairs)
+        paces = [(line.student, pace) for line, verdict in pairs if (pace := pace_of(verdict["message"])) is not None]
+        most = pairs[0][1]["max_score"]
+        rows.append(TaskRow(pairs[0][1]["task"], most, verdicts, clusters, sorted(paces, key=_second), _mean(shares)))
+    return rows
+
+
+def _second(pair):
+    return pair[1]
+
+
+def _mean(values):
+    return statistics.fmean(values) if values else 0.0
+
+
+def flags(lines):
+    """What a person should look at: (student, task, why)."""
+    found = []
+    for line in lines:
+        if line.result["problem"]:
+            found.append((line.student, "", f"could not be read: {line.result['problem']}"))
+        for verdict in line.result["verdicts"]:
+            written = verdict["message"].startswith("written answer")
+            if verdict["broken"]:
+                found.append((line.student, verdict["task"], "our own test broke; nobody lost points by it"))
+            elif verdict["verdict"] in ("needs-person", "undecided", "crashed") and not written:
+                rows = rows_of(verdict["message"])
+                why = rows.get("found") or rows["head"].removeprefix(f"{verdict['task']}: ")
+                found.append((line.student, verdict["task"], why))
+        for repair in line.result["repairs"]:
+            if any(doubt in repair for doubt in DOUBTS) and not line.result["problem"]:
+                found.append((line.student, "", repair))
+        found += [(line.student, "", str(flag)) for flag in line.result.get("flags", [])]
+    return found
+
+
+def write(name, target=None, table=None):
+    """Write the page, and the table where one is asked for.
+
+    Parameters
+    ----------
+    name : str
+    target : Path, optional
+        By default reports/NAME.html in the course folder.
+    table : Path, optional
+        A CSV file: one line for each student and task.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    lines = gather(name)
+    target = target or course.course_folder() / "reports" / f"{name}.html"
+    export.write_text(target, html(name, lines))
+    if table:
+        export.write_rows(table, HEADER, rows(name, lines))
+    return target
+
+
+HEADER = ["student", "assignment", "task", "score", "max_score", "verdict", "slip", "found", "likely", "seconds"]
+HEADER += ["times_the_solution", "isolation", "repairs"]
+
+
+def rows(name, lines):
+    """The table's rows, one for each student and task."""
+    for line in lines:
+        for verdict in line.result["verdicts"]:
+            said = rows_of(verdict["message"])
+            hand = line.by_hand.get(verdict["cell"])
+            pace = pace_of(verdict["message"])
+            yield [
+                *(line.student, name, verdict["task"], verdict["score"] if hand is None else hand),
+                *(verdict["max_score"], verdict["verdict"] if hand is None else "graded"),
+                *(" ".join(verdict["slips"]), said.get("found", said["head"]), said.get("likely", "")),
+                *(verdict["seconds"], "" if pace is None else pace),
+                *(line.result["isolation"], "; ".join(line.result["repairs"])),
+            ]
+
+
+def html(name, lines):
+    """The page."""
+    totals = [max(0.0, line.score - line.penalty) for line in lines]
+    most = lines[0].most
+    tasks = by_task(lines)
+    return pages.render(
+        "report.html",
+        name=name,
+        lines=lines,
+        totals=totals,
+        most=most,
+        mean=_mean(totals),
+        median=statistics.median(totals),
+        histogram=histogram(totals, most),
+        bins=binned(totals, most),
+        tasks=tasks,
+        words=WORDS,
+        speeds=[(task, strip(task.paces)) for task in tasks if task.paces],
+        flags=flags(lines),
+        repaired=[line for line in lines if line.result["repairs"]],
+        tiers=Counter(line.result["isolation"] for line in lines),
+        late=[line for line in lines if line.penalty],
+        waiting=sum(line.waiting for line in lines),
+    )
+
+
+def binned(totals, most):
+    """(from, to, number of students) of each bin; the last one holds full marks."""
+    step = (most or 1.0) / BINS
+    counts = Counter(min(int(total / step), BINS - 1) for total in totals)
+    return [(step * i, step * (i + 1), counts[i]) for i in range(BINS)]
+
+
+def histogram(totals, most):
+    """The score distribution as SVG."""
+    bins = binned(totals, most)
+    top = max(count for _, _, count in bins)
+    width, height, left, base = 640, 200, 30, 170
+    step = (width - left) / BINS
+    said = ", ".join(f"{low:g} to {high:g}: {count}" for low, high, count in bins if count)
+    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Students by points. {said}">']
+    for i, (low, _, count) in enumerate(bins):
+        tall = 140 * count / top
+        x = left + i * step
+        parts.append(
+            f'<rect class="bar" x="{x + 2:.1f}" y="{base - tall:.1f}" width="{step - 4:.1f}" height="{tall:.1f}"/>'
+        )
+        if count:
+            parts.append(f'<text x="{x + step / 2:.1f}" y="{base - tall - 5:.1f}" text-anchor="middle">{count}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{base + 16}" text-anchor="middle">{low:g}</text>')
+    parts.append(f'<text x="{width - 4}" y="{base + 16}" text-anchor="end">{most:g}</text>')
+    parts.append(f'<line class="axis" x1="{left}" x2="{width}" y1="{base}" y2="{base}"/></svg>')
+    return Markup("".join(parts))
+
+
+def strip(paces):
+    """Ratios to the hidden solution's time on a logarithmic axis, as SVG."""
+    import math
+
+    values = [max(pace, 0.05) for _, pace in paces]
+    low, high = math.log(min([*values, 0.5])), math.log(max([*values, 4.0]))
+    width, left, right = 640, 20, 620
+
+    def place(value):
+        return left + (right - left) * (math.log(value) - low) / (high - low)
+
+    said = f"{len(values)} answers, from {min(values):g} to {max(values):g} times, median {statistics.median(values):g}"
+    parts = [f'<svg viewBox="0 0 {width} 70" role="img" aria-label="{said}">']
+    parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="40" y2="40"/>')
+    for tick in (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32):
+        if low <= math.log(tick) <= high:
+            parts.append(f'<line class="axis" x1="{place(tick):.1f}" x2="{place(tick):.1f}" y1="36" y2="44"/>')
+            parts.append(f'<text x="{place(tick):.1f}" y="60" text-anchor="middle">{tick:g}</text>')
+    parts += [f'<circle class="bar" fill-opacity="0.6" cx="{place(v):.1f}" cy="25" r="6"/>' for v in values]
+    return Markup("".join([*parts, "</svg>"]))

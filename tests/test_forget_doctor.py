@@ -1,0 +1,134 @@
+"""`forget` leaves nothing of a student behind; `doctor` says what is wrong and what to do."""
+
+import json
+import zipfile
+from collections import namedtuple
+
+import pytest
+from small_course import NAME, VERDICTS, build
+
+from autograder import course
+from autograder.desk import doctor, export, forget, late, report, roster
+
+WHO = "bob@example.org"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = tmp_path / "course"
+    monkeypatch.setenv("BN_COURSE", str(folder))
+    build(folder)
+    (folder / "committed").mkdir()
+    (folder / "committed" / f"{NAME}.json").write_text(json.dumps({who: "key" for who in VERDICTS}))
+    (folder / "extensions.csv").write_text(f"student,assignment,days\n{WHO},{NAME},2\nann,{NAME},1\n")
+    (folder / "scores.json").write_text(json.dumps([{"student": who, "score": 1} for who in VERDICTS]))
+    (folder / "list.csv").write_text(f"student,last_name,first_name,email\n{WHO},Burton,Bob,bob.b@example.org\n")
+    roster.take(folder / "list.csv")
+    with zipfile.ZipFile(folder / "class.zip", "w") as archive:
+        for who in VERDICTS:
+            archive.writestr(f"{who}/{NAME}.ipynb", who)
+    late.apply(NAME)
+    export.export(NAME)
+    report.write(NAME, table=folder / "table.csv")
+    return folder
+
+
+def holding(folder, words):
+    """Files whose name or bytes hold one of the words."""
+    found = []
+    for path in folder.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        if any(word in path.as_posix().removeprefix(str(folder)) or word.encode() in data for word in words):
+            found.append(path.relative_to(folder).as_posix())
+    return found
+
+
+def test_nothing_is_left_of_a_student(folder):
+    words = (WHO, "Burton", "bob.b@example.org")
+    assert len(holding(folder, words)) > 8
+    done, left = forget.forget(WHO)
+    assert left == [] and "gradebook" in done
+    assert holding(folder, words) == []
+
+
+def test_the_others_keep_everything(folder):
+    before = {path for path in folder.rglob("*") if "ann" in path.parts and path.is_file()}
+    forget.forget(WHO)
+    assert all(path.exists() for path in before) and before
+    assert set(json.loads((folder / "committed" / f"{NAME}.json").read_text())) == set(VERDICTS) - {WHO}
+    assert f"ann,{NAME},1" in (folder / "extensions.csv").read_text()
+    assert [line.student for line in report.gather(NAME)] == sorted(set(VERDICTS) - {WHO})
+    with zipfile.ZipFile(folder / "class.zip") as archive:
+        assert len(archive.namelist()) == 2
+
+
+def test_an_id_within_another_word_is_left_alone(folder):
+    (folder / "notes.csv").write_text("text\nannouncement\n")
+    forget.forget("ann")
+    assert "announcement" in (folder / "notes.csv").read_text()
+
+
+def test_what_only_a_person_can_mend_is_named(folder):
+    (folder / "notes.txt").write_text(f"spoke with {WHO} today")
+    assert forget.forget(WHO)[1] == ["notes.txt"]
+
+
+def test_links_are_not_followed(folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "keep.json").write_text(json.dumps({"student": WHO}))
+    (folder / "linked").symlink_to(outside)
+    (folder / "submitted" / WHO / "more").symlink_to(outside)
+    forget.forget(WHO)
+    assert (outside / "keep.json").exists()
+
+
+def test_the_command_asks_first_and_names_who_is_unknown(autograder, folder):
+    done = autograder("forget", "ann", course=folder, input="bob\n")
+    assert done.returncode == 1 and "nothing was removed" in done.stdout
+    assert (folder / "submitted" / "ann").exists()
+    done = autograder("forget", "nobody", "--yes", course=folder)
+    assert done.returncode == 1 and done.stderr.startswith("autograder: nothing in")
+    done = autograder("forget", "ann", "--yes", course=folder)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "submitted" / "ann").exists()
+
+
+def test_a_fit_installation(autograder, tmp_path):
+    done = autograder("doctor", course=tmp_path)
+    for word in ("Python", "packages", "compiler", "isolation", "GPU", "gradebook", "disk", "notebooks"):
+        assert f" {word}: " in done.stdout, done.stdout
+    wrong = "WRONG" in done.stdout
+    assert done.returncode == int(wrong) and ("keep the course" in done.stdout) == wrong
+
+
+def test_each_check_finds_what_is_wrong(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.sys, "version_info", namedtuple("V", "major minor micro")(3, 9, 1))
+    monkeypatch.setattr(doctor.shutil, "which", lambda program: None)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: namedtuple("U", "free")(1 << 20))
+    monkeypatch.setattr(doctor, "NEEDED", {"numpy": "99.0", "no-such-package": "1"})
+    monkeypatch.setattr(course, "EXERCISES", tmp_path / "nowhere")
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "file" / "course"))
+    for check in (doctor.python, doctor.packages, doctor.disk, doctor.notebooks, doctor.folder):
+        finding = check()
+        assert finding.level == "wrong" and finding.cure, finding
+    for check in (doctor.compiler, doctor.gpu):
+        assert check().level == "note" and check().cure
+
+
+def test_a_database_that_does_not_answer(monkeypatch, tmp_path):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    (tmp_path / "gradebook.db").write_text("no database" * 100)
+    finding = doctor.database()
+    assert finding.level == "wrong" and finding.cure
+    monkeypatch.setenv("BN_DATABASE", "postgresql://me:hidden@127.0.0.1:1/none")
+    finding = doctor.database()
+    assert finding.level == "wrong" and "hidden" not in finding.found
+
+
+def test_examine_counts(monkeypatch):
+    found = [doctor.Finding("ok", "a", "b"), doctor.Finding("wrong", "c", "d", "e")]
+    monkeypatch.setattr(doctor, "checks", lambda: [lambda one=one: one for one in found])
+    shown = []
+    assert doctor.examine(shown.append) == 1 and shown == found
