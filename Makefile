@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book linkcheck serve release grade sample-class certify experiments wheel student-zip lint clean help
+.PHONY: course test book linkcheck serve release grade sample-class certify attacks attacks-nbgrader experiments wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,12 @@ sample-class: .venv/installed  ## write autograder/sample_class again from the s
 
 certify: .venv/installed  ## the whole certificate: 50 seeds, every slip, 200 races under load (an hour)
 	@$(BIN)/python -m autograder certify
+
+attacks: .venv/installed  ## the whole corpus of hostile submissions through the grader, the slow ones included
+	@BN_ATTACKS=all $(BIN)/python -m pytest tests/test_attacks.py -q
+
+attacks-nbgrader: .venv/installed  ## the same corpus through unmodified nbgrader, in a sandbox: autograder/attacks.md
+	@$(BIN)/python -m tests.attacks.compare_nbgrader
 
 experiments: .venv/installed  ## run all experiments of the book again into book/results (most of an hour)
 	@for name in $(filter-out lab nets variants fashion internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \

@@ -8,17 +8,21 @@ import functools
 import hashlib
 import json
 import os
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
 
-from autograder import __version__, course, isolation, submission
+from autograder import __version__, attempts, course, isolation, submission
 from autograder.referee import Referee, Verdict
 from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
+from autograder.submission import name_of
 from autograder.twin import Twin
+
+MAX_FLAGS = 30  # lines on what one submission tried
 
 
 class Material:
@@ -129,8 +133,8 @@ def execute(name, student, data, results=None, again=False):
     name : str
         The notebook, "03_forward".
     student : str
-    data : bytes
-        The file that was handed in.
+    data : bytes or None
+        The file that was handed in; None where there is none.
     results : Path, optional
         Folder of finished results; read before and written after.
     again : bool
@@ -157,13 +161,13 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
     tier = isolation_of(hold.libraries).tier
     started = time.monotonic()
     if problem:
-        verdicts, printed = unreadable_verdicts(hold.script, problem), {}
+        verdicts, printed, flags = unreadable_verdicts(hold.script, problem), {}, []
     else:
         try:
-            verdicts, printed = judge(hold, student, rebuilt)
+            verdicts, printed, flags = judge(hold, student, rebuilt)
         except ZygoteEnded:
             zygote.cache_clear()  # killed from outside, for want of memory perhaps: once more with a new one
-            verdicts, printed = judge(hold, student, rebuilt)
+            verdicts, printed, flags = judge(hold, student, rebuilt)
     result = {
         "key": key,
         "student": student,
@@ -171,6 +175,7 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
         "version": hold.version,
         "problem": problem,
         "repairs": rebuilt.repairs,
+        "flags": flags,
         "isolation": tier,
         "seconds": round(time.monotonic() - started, 3),
         "verdicts": [asdict(verdict) for verdict in verdicts],
@@ -182,10 +187,28 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
 
 
 def judge(hold, student, rebuilt):
-    """The verdicts of a submission and what its cells printed."""
+    """The verdicts of a submission, what its cells printed, and what they tried beside their task."""
     workers = zygote(hold.libraries)
     referee = Referee(hold.script, hold.references, hold.bank, workers, hold.twin, course.secret(), student)
-    return referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
+    verdicts, printed = referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
+    return verdicts, printed, flags_of(rebuilt, hold.release, referee.session.noted)
+
+
+def flags_of(rebuilt, release, noted):
+    """What a submission tried beside its task: what was seen when it ran, and what its source names elsewhere."""
+    known = {cell.source.strip() for cell in release.cells}
+    own = [cell for cell in rebuilt.notebook.cells if cell.source.strip() not in known]
+    code = [(name_of(cell), cell.source) for cell in own if cell.cell_type == "code"]
+    texts = [(name_of(cell), cell.source) for cell in own if cell.cell_type != "code"]
+    ours = {name_of(cell) for cell in rebuilt.notebook.cells if cell.source.strip() in known}
+    noted = [note for note in noted if note.split("`")[1:2] not in [[name] for name in ours]]
+    seen = [place_of(note) for note in noted]
+    return [*noted, *(flag for flag in attempts.attempts(code, texts) if place_of(flag) not in seen)][:MAX_FLAGS]
+
+
+def place_of(flag):
+    """The cell and line that a flag names."""
+    return flag.split("`")[1:2], re.findall(r"\(line \d+\)$", flag) or flag
 
 
 def unreadable_verdicts(script, problem):
@@ -228,6 +251,7 @@ def records(result):
             **{key: verdict[key] for key in keep},
             "isolation": result["isolation"],
             "repairs": result["repairs"],
+            "flags": result["flags"],
         }
         for verdict in result["verdicts"]
     ]

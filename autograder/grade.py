@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autograder import collect, course, execute
+from autograder import collect, course, execute, reading
 
 
 def submitted(name, students=()):
@@ -27,7 +27,7 @@ def submitted(name, students=()):
     found = {}
     for path in sorted(folder.glob(f"*/{name}")):
         file = path / f"{name}.ipynb"
-        found[path.parent.name] = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+        found[path.parent.name] = reading.file_bytes(file, folder)
     return _only(
         found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
     )
@@ -85,7 +85,7 @@ def execute_all(name, submissions, jobs=None, results=None, again=False):
     with pool, progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
         waiting = {
-            pool.submit(execute.execute, name, who, data or b"", results, again): who
+            pool.submit(execute.execute, name, who, data, results, again): who
             for who, data in submissions.items()
         }
         try:
@@ -126,6 +126,7 @@ def _outcome(name, who, future):
         "assignment": name,
         "problem": reason,
         "repairs": [],
+        "flags": [],
         "isolation": "none",
         "seconds": 0.0,
         "verdicts": verdicts,

@@ -116,7 +116,9 @@ def dotted(node):
 
 
 def advice(found):
-    """What the student reads."""
+    """What the student reads; "" where nothing was found."""
+    if not found:
+        return ""
     return (
         f"the numbers are right, but your answer names {found[0]}. The task is to write the normalization yourself, so "
         "a person will look at it before it earns points."

@@ -26,6 +26,7 @@ SANDBOX = Path(__file__).parent / "sandbox"
 EXERCISES = Path(__file__).parent.parent / "exercises"
 MEMORY, MEMORY_TORCH = 4 << 30, 16 << 30  # bytes of address space of a worker
 GPU = "bnlab.gpu.ready"  # the library of tasks whose answers are kernels
+MEMORY_OF_ALL = 6 << 30  # bytes that a worker and what it started may hold together
 SCRATCH = 512 << 20  # bytes of the memory file system that all workers of a zygote write to
 FIRST_USER, USERS = 61184, 4000  # ids that Linux keeps for services that come and go
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
@@ -194,6 +195,45 @@ def namespaces():
     probe = wrapped([sys.executable, "-I", "-c", "import numpy"], True)
     done = subprocess.run(probe, capture_output=True, text=True, cwd="/", timeout=60)
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["bubblewrap fails"])[-1][:200]
+
+
+def too_much_below(pid, limit):
+    """Whether the processes below one hold more than `limit` bytes of memory together.
+
+    A limit on each process is none on all of them together: where a worker may start processes, this is looked at.
+    What processes share by forking is counted once, which takes longer to find out and is done only near the limit.
+    """
+    below = descendants(pid)
+    return all(
+        sum(held(child, *source) for child in below) > limit
+        for source in (("status", ("RssAnon", "RssShmem")), ("smaps_rollup", ("Pss_Anon", "Pss_Shmem")))
+    )
+
+
+def held(pid, file, fields):
+    """Bytes that a process holds, by these fields of a file in /proc; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/{file}").read_text().split("\n")
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(fields))
+
+
+def descendants(pid):
+    """The pids of all processes below one."""
+    found = children(pid)
+    return found + [below for child in found for below in descendants(child)]
+
+
+def children(pid):
+    """The pids of a process's children."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in path.read_text().split()]
+        except OSError:
+            continue
+    return found
 
 
 CANARY = """

@@ -11,7 +11,7 @@ from nbconvert.exporters import NotebookExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAutoGrades
 
-from autograder import course, execute
+from autograder import course, execute, reading
 from autograder.submission import Rebuilt, grade_id, name_of
 
 MAX_MARKDOWN = 20_000  # characters of a student's texts: the time that mistune takes grows with their square
@@ -32,7 +32,7 @@ class RebuildingExporter(NotebookExporter):
     def from_filename(self, filename, resources=None, **kwargs):
         if not getattr(self.parent, "_sanitizing", False):
             return super().from_filename(filename, resources=resources, **kwargs)
-        data = Path(filename).read_bytes()
+        data = reading.file_bytes(Path(filename), course.course_folder() / "submitted")
         rebuilt, problem = execute.read_submission(resources["nbgrader"]["notebook"], data)
         notebook = rebuilt.notebook
         notebook.metadata["autograder"] = {"repairs": rebuilt.repairs, "problem": problem}

@@ -42,7 +42,8 @@ def read(data):
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or None
+        None where there is no regular file.
 
     Returns
     -------
@@ -54,6 +55,8 @@ def read(data):
     Unreadable
         With a sentence that a student understands.
     """
+    if data is None:
+        raise Unreadable("there is no regular file of the notebook's name")
     if not data.strip():
         raise Unreadable("the file is empty")
     if len(data) > MAX_BYTES:
@@ -72,6 +75,15 @@ def read(data):
     if total > MAX_TOTAL:
         raise Unreadable(f"the notebook has {total:,} characters of code; at most {MAX_TOTAL:,} are read")
     return nbformat.NotebookNode(nbformat=4, nbformat_minor=5, metadata={}, cells=cells, repairs=repairs)
+
+
+def file_bytes(path, root):
+    """What is in a file that was handed in; None where it, or a folder between it and `root`, is a link or no file."""
+    links = any(place.is_symlink() for place in (path, *path.parents) if place.is_relative_to(root) and place != root)
+    if links or not path.is_file():
+        return None
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def new_cell(kind, source, metadata):

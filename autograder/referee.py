@@ -19,7 +19,7 @@ from bnlab.answers import AnswerError
 from bnlab.examiner import Report, examine_answer, share
 from bnlab.oracles import Functions
 
-from autograder import integrity, speed
+from autograder import attempts, integrity, speed
 from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded
 from autograder.twin import POOL, Heat
 
@@ -59,6 +59,7 @@ class Session:
         self.zygote, self.cells, self.seconds = zygote, cells, seconds
         self.errors = {}  # cell id -> AnswerError of a cell that raised, hung or crashed
         self.dead = set()  # cells that are not run again
+        self.noted = []  # what the code tried beside its task
         self.printed = {}  # cell id -> what it printed the first time
         self.started = time.monotonic()
         self._worker = None
@@ -73,6 +74,7 @@ class Session:
             if time.monotonic() - self.started > SUBMISSION_SECONDS:
                 self.dead.update(range(len(self.cells)))
             self._worker = Worker(self.zygote)
+            self._worker.noted = self.noted
             for position, (name, source) in enumerate(self.cells):
                 if position not in self.dead and not self._run(position, name, source):
                     break
@@ -206,14 +208,15 @@ class Referee:
             self._look_for_libraries(verdict)
 
     def _look_for_libraries(self, verdict):
-        """Right numbers that a library's layer may have made earn nothing until a person has looked."""
-        task = tasks.all_tasks().get(verdict.task)
-        if task is None or not task.by_hand:
-            return
-        found = integrity.library_calls(self.names[task.answer], self.session.cells)
-        if found:
+        """Right numbers that a library's layer, or a replaced test drive, may have made wait for a person."""
+        task, advice = tasks.all_tasks().get(verdict.task), ""
+        if task is not None and task.by_hand:
+            advice = integrity.advice(integrity.library_calls(self.names[task.answer], self.session.cells))
+        if task is not None and task.driver and not advice:
+            advice = attempts.advice(attempts.attempts(self.session.cells), self.session.noted)
+        if advice:
             verdict.verdict, verdict.score = "needs-person", 0.0
-            verdict.message = f"{verdict.task}: {integrity.advice(found)}"
+            verdict.message = f"{verdict.task}: {advice}"
 
     def _namespace(self, cell):
         """What a test cell sees: the read-only cells' names, and proxies for the student's."""
@@ -289,6 +292,7 @@ class Referee:
         if pace.high < IMPLAUSIBLE:
             report.verdict, self.verdict.verdict = "needs-person", "needs-person"
             report.problem += " That is too fast to be true: a person will look at it."
+            self.session.noted.append(f"`{task.id}` is too fast to be true")
         if verdict == "failed":
             report.tested = "speed"
             report.likely = task.hints[0]

@@ -27,8 +27,11 @@ EXERCISES = Path(__file__).parent.parent / "exercises"
 CELL_SECONDS = 5.0  # CPU time of one cell of the notebook, or of all calls of one test cell
 PATIENCE = 4  # wall time allowed for each second of CPU time: a busy machine costs nobody a grade
 MAX_OUTPUT = 20_000  # bytes of printed output kept for one submission
+WEIGH_EVERY = 0.25  # seconds between two looks at a busy worker's memory
+MAX_NOTES = 40  # on what one submission tried
 MAX_READS = 64  # reads of printed output in a row
 CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
+MAX_CALLBACK = 16 << 20  # bytes of the arguments of one such call
 MAX_CALLBACKS = 200_000  # calls of the referee's functions in one call of the student's
 
 
@@ -108,7 +111,11 @@ class Zygote:
 
     def close(self):
         self.control.close()
-        self.process.wait(timeout=10)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # a machine that has too much to do
+            self.process.kill()
+            self.process.wait()
         self.home.cleanup()
 
 
@@ -136,6 +143,8 @@ class Worker:
         self.deadline = self.cpu_deadline = 0.0
         self.where = "the set-up"
         self.callbacks = []
+        self.noted = []
+        self.weighed = time.monotonic()
 
     def _greeting(self):
         """The worker's pid in our namespace, as the kernel gives it with the first byte that it sends."""
@@ -179,6 +188,7 @@ class Worker:
         self._die(AnswerError("crashed", f"your code ended the Python process in `{self.where}`."))
 
     def _broken(self, error):
+        self.note([f"`{self.where}` breaks the connection to the grader ({error})"])
         self._die(AnswerError("crashed", f"your code broke the connection to the grader in `{self.where}` ({error})."))
 
     @property
@@ -211,6 +221,7 @@ class Worker:
         calls = 0
         while True:
             reply, payload = self._receive()
+            self.note(reply.get("noted"))
             if reply.get("op") != "callback":
                 return reply, payload
             calls += 1
@@ -218,11 +229,19 @@ class Worker:
                 self._die(AnswerError("timeout", f"your code called the given function too often in `{self.where}`."))
             self._call_back(reply, payload)
 
+    def note(self, notes):
+        """Keep what the worker tells about its student's attempts: a claim that costs no points."""
+        for note in notes if type(notes) is list else ():
+            if type(note) is str and len(self.noted) < MAX_NOTES and note[:300] not in self.noted:
+                self.noted.append(note[:300])
+
     def _call_back(self, reply, payload):
         try:
             function = self.callbacks[reply["number"]]
         except (LookupError, TypeError) as error:
             self._broken(error)
+        if len(payload) > MAX_CALLBACK:
+            self._broken(f"the given function was called with {len(payload) >> 20} MB")
         try:
             args = wire.Decoder(payload, handle=refuse_handle).decode(reply.get("args"))
             value = function(*args)
@@ -282,8 +301,13 @@ class Worker:
 
     def _wait(self, events):
         self.selector.modify(self.link, events)
-        self.selector.select(timeout=max(0.01, self._remaining()))
+        self.selector.select(timeout=min(max(0.01, self._remaining()), WEIGH_EVERY))
         self._drain()
+        if time.monotonic() > self.weighed + WEIGH_EVERY:
+            self.weighed = time.monotonic()
+            if isolation.too_much_below(self.zygote.process.pid, isolation.MEMORY_OF_ALL):
+                room = isolation.MEMORY_OF_ALL >> 30
+                self._die(AnswerError("crashed", f"your code took more than {room} GB of memory in `{self.where}`."))
 
     def _drain(self):
         """Take printed output as it comes, keep the beginning."""

@@ -52,6 +52,9 @@ def show(name, results, by_hand=None):
     for student, result in results.items():
         for repair in result["repairs"]:
             console.print(f"  {student}: {repair}", markup=False)
+    for student, result in results.items():
+        for flag in result["flags"]:
+            console.print(f"  look at {student}: {flag}", markup=False)
 
 
 def wide_console():

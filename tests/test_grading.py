@@ -67,6 +67,7 @@ def test_records_have_their_fields(graded):
                 "slips",
                 "isolation",
                 "repairs",
+                "flags",
             }
 
 

@@ -138,3 +138,20 @@ worker.close(); zygote.close()
 """
     done = run(sys.executable, "-c", code)
     assert done.stdout.startswith("None the cell `torch` raised "), done.stdout + done.stderr
+
+
+def test_memory_of_several_processes_is_counted_together():
+    """What a worker's children hold counts as its own; what they share by forking counts once."""
+    zygote = execute.zygote(("torch",))
+    worker = Worker(zygote)
+    worker.allow(30, "a test")
+    code = "import os, time\nfor _ in range({}):\n    if os.fork() == 0:\n        {}\n        time.sleep(60)"
+    assert worker.run_cell("shares", code.format(6, "pass")) is None
+    time.sleep(0.3)
+    assert not isolation.too_much_below(zygote.process.pid, 500 << 20)
+    assert worker.run_cell("holds", code.format(3, "kept = b'x' * (200 << 20)")) is None
+    deadline = time.monotonic() + 20
+    while not isolation.too_much_below(zygote.process.pid, 500 << 20):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    worker.close()

@@ -16,6 +16,7 @@ import traceback
 import types
 
 import numpy as np
+import watch
 import wire
 from bnlab.answers import ChangedArguments, changed_arguments, copy_arguments, parameters_of
 from bnlab.cells import run_cell
@@ -190,19 +191,25 @@ class Worker:
         return {"type": name, "message": message, "line": line, "source": source, "missing": missing, "kind": kind}
 
 
-def serve(connection, layers):
+def serve(connection, layers, readable=()):
     """Answer requests until the referee closes the socket.
 
     layers : dict
         What jail.lock could do.
+    readable : list of str
+        What a student may read.
     """
     link = Link(connection)
     worker = Worker(link)
     worker.layers = layers
     np.seterr(all="warn")
+    watched = watch.Watch(readable)
     while True:
         header, payload = link.receive()
         reply, arrays = worker.answer(header, payload)
+        noted = watched.new()
+        if noted:
+            reply["noted"] = noted
         sys.stdout.flush()
         sys.stderr.flush()
         link.send(reply, arrays)

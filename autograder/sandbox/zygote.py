@@ -152,7 +152,7 @@ def become_worker(link, output, home, locks):
         sys.stderr = open(2, "w", buffering=1, closefd=False, errors="replace")
         connection = socket.socket(fileno=link)
         connection.sendall(b"!")  # the kernel adds the pid as the referee sees it
-        worker.serve(connection, jail.lock(home, **locks))
+        worker.serve(connection, jail.lock(home, **locks), locks["readable"])
     finally:
         os._exit(0)
 

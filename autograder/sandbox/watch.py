@@ -1,0 +1,110 @@
+"""Notes of what a student's code tries, for a person to read: an audit hook in the worker.
+
+It may know what Python's own audit events tell (PEP 578). It decides nothing: what is forbidden fails by the locks of
+jail.py, and a student who takes the notes away keeps no more than the silence.
+"""
+
+import os
+import sys
+
+MAX_NOTES = 20
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+PATHS = {
+    "os.listdir": "lists",
+    "os.scandir": "lists",
+    "os.remove": "removes",
+    "os.rename": "renames",
+    "os.mkdir": "makes",
+    "os.rmdir": "removes",
+    "os.chmod": "changes the rights of",
+    "os.symlink": "links to",
+    "os.link": "links to",
+    "os.truncate": "cuts",
+}
+ACTS = {
+    "socket.connect": "connects to a network address",
+    "socket.bind": "opens a network port",
+    "socket.sendto": "sends to a network address",
+    "socket.getaddrinfo": "looks up a network address",
+    "subprocess.Popen": "starts a process",
+    "os.system": "starts a process",
+    "os.exec": "starts a process",
+    "os.posix_spawn": "starts a process",
+    "os.fork": "starts a process",
+    "os.forkpty": "starts a process",
+    "pty.spawn": "starts a process",
+    "os.kill": "sends a signal",
+    "os.killpg": "sends a signal",
+    "signal.pthread_kill": "sends a signal",
+    "ctypes.dlopen": "reaches past Python (ctypes)",
+    "ctypes.dlsym": "reaches past Python (ctypes)",
+    "ctypes.string_at": "reads memory past Python (ctypes)",
+    "ctypes.cdata": "reads memory past Python (ctypes)",
+    "gc.get_objects": "looks through memory (gc)",
+    "gc.get_referrers": "looks through memory (gc)",
+    "gc.get_referents": "looks through memory (gc)",
+    "sys._current_frames": "looks into other frames",
+    "sys.settrace": "hooks into Python",
+    "sys.setprofile": "hooks into Python",
+    "sys.addaudithook": "hooks into Python",
+    "resource.setrlimit": "changes its limits",
+    "resource.prlimit": "changes limits",
+    "_thread.start_new_thread": "starts a thread",
+    "object.__setattr__": "changes a function's code",
+}
+
+
+class Watch:
+    """The notes of one worker.
+
+    Parameters
+    ----------
+    allowed : list of str
+        Folders in which an answer may read; its own folder is the working directory.
+    """
+
+    def __init__(self, allowed):
+        self.notes, self.told = [], 0
+        self.allowed = tuple(os.path.realpath(folder) for folder in allowed)
+        self.home = os.path.realpath(".")
+        sys.addaudithook(self._hear)
+
+    def new(self):
+        """What was noted since the last call."""
+        fresh, self.told = self.notes[self.told :], len(self.notes)
+        return fresh
+
+    def _hear(self, event, arguments):
+        if event not in ACTS and event not in PATHS and event != "open" or len(self.notes) >= MAX_NOTES:
+            return
+        try:
+            act = self._act(event, arguments)
+            place = act and student_line(sys._getframe(1))
+            note = place and f"`{place[0]}` {act} (line {place[1]})"
+        except Exception:
+            return
+        if note and note not in self.notes:
+            self.notes.append(note)
+
+    def _act(self, event, arguments):
+        if event in ACTS:
+            return ACTS[event]
+        path = arguments[0]
+        if isinstance(path, (str, bytes, os.PathLike)):
+            path = os.path.normpath(os.path.join(self.home, os.fsdecode(path)))
+            writes = event == "open" and bool(arguments[2] & WRITES)
+            free = (self.home, "/dev/null") if writes or event not in ("open", "os.listdir", "os.scandir") else ()
+            if not path.startswith(free or (self.home, "/dev/", *self.allowed)):
+                return f"{'writes' if writes else PATHS.get(event, 'opens')} {path[:120]}"
+        return ""
+
+
+def student_line(frame):
+    """(cell, line) of the student's code for which a frame runs, () where an import or a library runs for itself."""
+    for _ in range(60):
+        if frame is None or frame.f_code.co_filename.startswith("<frozen importlib"):
+            return ()
+        if frame.f_code.co_filename.startswith("<cell "):
+            return frame.f_code.co_filename[6:-1], frame.f_lineno
+        frame = frame.f_back
+    return ()
