@@ -264,13 +264,14 @@ def test_a_person_grades_a_written_answer_in_a_browser(graded, formgrader, brows
     tab.wait_for_function("formgrader.grades && formgrader.grades.loaded && formgrader.comments.loaded")
     assert not tab.get_by_text("other-style").first.is_visible()
     with tab.expect_response(lambda answer: "/api/grade/" in answer.url and answer.request.method == "PUT") as saved:
-        points.fill("7")
-        points.blur()
+        points.press("Control+a")
+        points.press_sequentially("7")
+        points.press("Tab")
     assert saved.value.ok
     comment = tab.locator("textarea.comment").last
     with tab.expect_response(lambda answer: "/api/comment/" in answer.url and answer.request.method == "PUT") as saved:
-        comment.fill("Say why the middle path is 0.")
-        comment.blur()
+        comment.press_sequentially("Say why the middle path is 0.")
+        comment.press("Tab")
     assert saved.value.ok
     context.close()
     assert autograder("export", "04_backward", "--to", folder / "seen.csv", course=folder).returncode == 0
