@@ -65,3 +65,15 @@ def test_a_number_in_prose_is_a_setting_a_quotation_or_glue(path):
         if number not in code and number.rstrip("0").rstrip(".") not in code and number not in quoted
     }
     assert loose == set(), f"computed with glue, or quoted in sources.yml? {sorted(loose)}"
+
+
+def test_labels_are_unique():
+    """A label names one figure, table, equation or section of the whole book."""
+    pattern = r"(?m)^:(?:name|label): (\S+)|^\$\$ \(([\w-]+)\)|^\(([\w-]+)\)=$"
+    found = [
+        next(filter(None, groups))
+        for path in BOOK.glob("*.md")
+        for groups in re.findall(pattern, path.read_text(encoding="utf-8"))
+    ]
+    assert len(found) > 100
+    assert {label for label in found if found.count(label) > 1} == set()
