@@ -135,8 +135,8 @@ def test_a_chapter_has_its_parts(path):
         assert part in text, part
 
 
-def test_a_failing_cell_fails_the_build(run, tmp_path):
-    for name in ("_ext", "_static", "references.bib"):
+def test_a_failing_cell_or_formula_fails_the_build(run, tmp_path):
+    for name in ("_ext", "_static", "katex", "widgets", "results", "references.bib"):
         source = BOOK / name
         target = tmp_path / "book" / name
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
@@ -147,7 +147,8 @@ def test_a_failing_cell_fails_the_build(run, tmp_path):
     head = f"---{front_matter}---\n\n# A page\n\nA sentence.\n\n"
     page = tmp_path / "book" / "page.md"
     build = ["jupyter-book", "build", ".", "--toc", "book/_toc.yml", "--all", "-W", "-n", "--keep-going"]
-    for cell, fails in (("1 + 1", False), ("1 / 0", True)):
-        page.write_text(f"{head}```{{code-cell}} ipython3\n{cell}\n```\n")
+    cases = (("1 + 1", r"\frac12", False), ("1 / 0", r"\frac12", True), ("1 + 1", r"\fraction12", True))
+    for cell, formula, fails in cases:
+        page.write_text(f"{head}```{{code-cell}} ipython3\n{cell}\n```\n\nHere ${formula}$.\n")
         done = run(*build, cwd=tmp_path)
         assert (done.returncode != 0) == fails, done.stdout[-2000:] + done.stderr[-2000:]

@@ -1,0 +1,57 @@
+"""Formulas are set when the book is built: HTML for eyes, MathML for screen readers, errors that name the place."""
+
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+from docutils import nodes
+
+from autograder import course
+
+sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
+import course_math  # noqa: E402
+
+
+def test_a_formula_has_a_picture_and_words():
+    got = course_math.render(r"\hat{x} = \frac{x-\mu}{\sqrt{\sigma^2+\epsilon}}", display=True)
+    tree = ET.fromstring(got)
+    math = tree.find(".//{http://www.w3.org/1998/Math/MathML}math")
+    assert math.get("display") == "block" and math.find(".//{*}msqrt") is not None
+    picture = next(part for part in tree.iter() if part.get("class") == "katex-html")
+    assert picture.get("aria-hidden") == "true"
+
+
+def test_an_unknown_command_is_named():
+    with pytest.raises(ValueError, match="Undefined control sequence: .*at position 3"):
+        course_math.render(r"a \fraction{b}")
+    assert "katex" in course_math.render("a"), "the next formula is not hurt"
+
+
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ("a = b", "a = b"),
+        (r"a &= b \\ &= c", r"\begin{split}a &= b \\ &= c\end{split}"),
+        ("a &= b\n\nc &= d", r"\begin{aligned}a &= b\\c &= d\end{aligned}"),
+    ],
+)
+def test_lines_are_aligned(source, expected):
+    node = nodes.math_block(source, source, nowrap=False)
+    assert course_math.block_source(node) == expected
+    assert "mtable" in course_math.render(expected, display=True) or "&" not in source
+
+
+@pytest.mark.parametrize("environment", ["align", "gather", "aligned", "cases", "pmatrix"])
+def test_environments(environment):
+    course_math.render(rf"\begin{{{environment}}} a \\ b \end{{{environment}}}", display=True)
+
+
+def test_style_and_script_are_of_one_version():
+    script = (course_math.FOLDER / "katex.min.js").read_text(encoding="utf-8")
+    version = course_math.katex().eval("katex.version")
+    style = (course_math.FOLDER / "katex.min.css").read_text(encoding="utf-8")
+    readme = (course_math.FOLDER / "README.md").read_text(encoding="utf-8")
+    assert version in script and f'"{version}"' in style and f"KaTeX {version}," in readme
+    assert (course_math.FOLDER / "LICENSE").read_text(encoding="utf-8").startswith("The MIT License")
+    for font in course_math.FONTS:
+        assert (course_math.FOLDER / "fonts" / f"{font}.woff2").read_bytes().startswith(b"wOF2")

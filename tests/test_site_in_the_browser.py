@@ -1,0 +1,111 @@
+"""The website in a real browser, with every other host blocked: nothing is missing, formulas are set, nothing fails."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("website")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(website):
+    """The address of the built website on a local server."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=website))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def names(website):
+    """All pages, as paths from the site's root, whose own index.html only leads on to the front page."""
+    found = [path.relative_to(website).as_posix() for path in sorted(website.rglob("*.html"))]
+    return [name for name in found if name != "index.html" and not name.startswith("_static")]
+
+
+@pytest.fixture
+def page(browser, site):
+    """A page whose `problems` collects errors, answers that are no success, and requests to anyone else (blocked)."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.problems = []
+
+    def decide(route):
+        if route.request.url.startswith((site, "data:", "blob:")):
+            return route.continue_()
+        page.problems.append(f"asks {route.request.url}")
+        return route.abort()
+
+    context.route("**/*", decide)
+    page.on("pageerror", lambda error: page.problems.append(f"error {error}"))
+    page.on("console", lambda line: line.type == "error" and page.problems.append(f"console {line.text}"))
+    page.on("response", lambda got: got.status >= 400 and page.problems.append(f"{got.status} {got.url}"))
+    page.on("requestfailed", lambda request: page.problems.append(f"failed {request.url}"))
+    yield page
+    context.close()
+
+
+LOOK = """() => {
+  const formulas = [...document.querySelectorAll('.math')];
+  const text = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const raw = [];
+  while (text.nextNode()) {
+    const node = text.currentNode;
+    if (/\\\\[([]|\\$\\$/.test(node.data) && !node.parentElement.closest('script, style, pre, code, annotation'))
+      raw.push(node.data.trim());
+  }
+  return {
+    formulas: formulas.length,
+    unset: formulas.filter(f => !f.querySelector('.katex-html') || !f.querySelector('math')).map(f => f.textContent),
+    errors: [...document.querySelectorAll('.katex-error')].map(f => f.textContent),
+    raw,
+    font: [...document.fonts].filter(f => f.family === 'KaTeX_Main' && f.status === 'loaded').length,
+    broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
+  };
+}"""
+
+
+def test_every_page_is_whole_without_other_hosts(site, names, page):
+    wrong, formulas = {}, 0
+    for name in names:
+        page.problems.clear()
+        page.goto(f"{site}/{name}", wait_until="load")
+        page.evaluate("document.fonts.ready")
+        seen = page.evaluate(LOOK)
+        formulas += seen["formulas"]
+        for kind in ("unset", "errors", "raw", "broken"):
+            page.problems += [f"{kind} {what[:80]}" for what in seen[kind]]
+        if seen["formulas"] and not seen["font"]:
+            page.problems.append("the formulas' font is not loaded")
+        if page.problems:
+            wrong[name] = sorted(set(page.problems))
+    assert wrong == {}
+    assert formulas > 300, "the book has formulas"
+
+
+def test_an_equation_keeps_its_number_and_its_link(site, page):
+    page.goto(f"{site}/book/07_backward_graph.html")
+    link = page.locator("article a.reference[href='#equation-eq-dmu']").first
+    number = link.inner_text()
+    assert number.startswith("(7.")
+    link.click()
+    target = page.locator("#equation-eq-dmu")
+    assert number in target.inner_text() and target.locator("math").count() == 1
+    assert target.bounding_box()["y"] < 900, "the link leads to the equation"
+
+
+def test_a_wide_equation_scrolls_within_a_phone(browser, site):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{site}/book/08_backward_one_line.html")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    beyond = "e => e.getBoundingClientRect().right > 391 || getComputedStyle(e).overflowX !== 'auto'"
+    assert not any(page.locator("article .katex-display").evaluate_all(f"all => all.map({beyond})"))
+    context.close()
