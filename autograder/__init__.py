@@ -10,3 +10,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 for _folder in (str(_REPOSITORY), str(_REPOSITORY / "exercises")):
     if _folder not in sys.path:
         sys.path.insert(0, _folder)
+
+# jsonschema, which nbformat loads, builds a grammar of URIs as soon as it finds this package: seconds for each process,
+# for a format that notebooks do not use. It does without when the import fails.
+sys.modules.setdefault("rfc3987_syntax", None)

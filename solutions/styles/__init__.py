@@ -1,7 +1,8 @@
 """Right answers written in other ways (two-pass, einsum, Welford, ...): a fair examiner accepts them all."""
 
 import importlib
-import pkgutil
+import re
+from pathlib import Path
 
 _STYLES = {}
 
@@ -24,7 +25,11 @@ def style(*task_ids):
 
 
 def styles(task_id):
-    """Name -> right implementation of a task, in other styles than the solution's."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    """Name -> right implementation of a task, in other styles than the solution's.
+
+    Modules that do not name the task are not loaded: those of the torch tasks import torch, which costs seconds.
+    """
+    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+        if re.search(rf"[\"']{task_id}[\"']", path.read_text(encoding="utf-8")):
+            importlib.import_module(f"{__name__}.{path.stem}")
     return dict(_STYLES.get(task_id, {}))
