@@ -85,8 +85,7 @@ def execute_all(name, submissions, jobs=None, results=None, again=False):
     with pool, progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
         waiting = {
-            pool.submit(execute.execute, name, who, data, results, again): who
-            for who, data in submissions.items()
+            pool.submit(execute.execute, name, who, data, results, again): who for who, data in submissions.items()
         }
         try:
             for future in concurrent.futures.as_completed(waiting):

@@ -348,7 +348,7 @@ print("dgamma:", dgamma, " dbeta:", dbeta)
 # </details>
 # <details><summary>(c) is the fastest: each sum runs over memory in one piece</summary>
 #
-# It does, but there are 512 calls, and each costs some microseconds whatever it sums. With few and large images you
+# It does, but there are 540 calls, and each costs some microseconds whatever it sums. With few and large images you
 # would be right.
 #
 # </details>

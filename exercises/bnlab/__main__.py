@@ -17,7 +17,7 @@ from bnlab.overview import points_of, states, table
 
 SECONDS = 300  # for a whole notebook
 GOOD, BAD = 10, 11  # what the checking process ends with, unless a student's cell ends it
-EXAMPLES = "example:  python -m bnlab check exercises/03_forward.ipynb"
+EXAMPLES = "example, in the folder exercises:  python -m bnlab check 03_forward.ipynb"
 
 
 def read(path):
@@ -70,6 +70,12 @@ def structure(notebook, name):
     return found
 
 
+def empty_answers(notebook, name):
+    """Written answers in which nothing is written yet."""
+    texts = {cell.get("metadata", {}).get("nbgrader", {}).get("grade_id"): text_of(cell) for cell in notebook["cells"]}
+    return [task for task in points_of(name) if "YOUR ANSWER HERE" in texts.get(task, "")]
+
+
 def run(notebook, name):
     """Run the code cells in order and check the answers; the states of all tasks, and what cells raised."""
     namespace = {"__name__": "__main__"}
@@ -110,6 +116,8 @@ def check_here(path):
     problems = structure(notebook, name)
     with contextlib.redirect_stdout(io.StringIO()):
         found, raised = run(notebook, name)
+    for task in empty_answers(notebook, name):
+        found[task] = ("missing", found[task][1])
     print(table(found))
     for problem in problems + raised:
         print(f"  {problem}")
@@ -153,7 +161,7 @@ def main(arguments=None):
     )
     parser.add_argument("--version", action="version", version=f"bnlab {__version__}")
     parser.add_argument("command", choices=["check", "submit", "_check"], metavar="{check,submit}")
-    parser.add_argument("file", metavar="FILE", help="the notebook, exercises/NN_topic.ipynb")
+    parser.add_argument("file", metavar="FILE", help="the notebook, NN_topic.ipynb")
     given = parser.parse_args(arguments)
     return {"check": check, "submit": submit, "_check": check_here}[given.command](given.file)
 

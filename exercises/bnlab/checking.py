@@ -110,7 +110,12 @@ def hidden_solution(task_id, answer):
 
 def hint(task_id, step=None):
     """Show the next hint of a task: three steps, the last one points to the equation. `step` asks for one of them."""
-    task = find(task_id)
+    try:
+        task = find(task_id)
+    except KeyError as unknown:
+        return print(
+            f"No hints for {task_id!r}: {unknown.args[0]}. Written answers have none; read the task's chapter."
+        )
     if step is None:
         step = _shown.get(task_id, 0) + 1
     step = min(max(int(step), 1), len(task.hints))

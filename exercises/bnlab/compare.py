@@ -99,7 +99,11 @@ def describe(value):
         return f"a single {value.dtype} number"
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
-    return with_article(getattr(value, "type_name", type(value).__name__))
+    try:
+        noun = getattr(value, "type_name", type(value).__name__)
+    except Exception:  # an object of the student's may answer any question with an error
+        noun = getattr(value, "_name", "object")
+    return with_article(noun)
 
 
 def with_article(noun):
