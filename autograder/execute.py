@@ -34,10 +34,11 @@ class Material:
         from solutions import mutants
 
         self.name = name
+        self.libraries = tasks.libraries(name)
+        isolation.same_gpu(self.libraries)
         self.script = Script(course.SOLUTIONS / f"{name}.py")
         self.references = self.script.references()
         self.bank = mutants.bank
-        self.libraries = tasks.libraries(name)
         self.release = nbformat.read(course.released(name), as_version=4)
         self.version = grader_version(name)
         self.twin = Twin(self.script, lambda: zygote(self.libraries, "twin"))

@@ -120,6 +120,12 @@ def environment(libraries):
     return {"BNLAB_GPU_WARM": simulator()} if GPU in libraries else {}
 
 
+def same_gpu(libraries):
+    """Give hidden solutions and known slips the simulated GPU that workers with these libraries have."""
+    if GPU in libraries:
+        os.environ.setdefault("BNLAB_GPU", "simulator")
+
+
 @functools.cache
 def simulator():
     """A folder with the compiled GPU simulator, for all workers of this process; workers add kernels in their own."""

@@ -5,8 +5,9 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+from bnlab import tasks
 
-from autograder import course, fingerprints
+from autograder import course, fingerprints, isolation
 from autograder.script import Script
 
 # The tags of a percent script as nbgrader's metadata: (grade, solution, locked).
@@ -29,6 +30,8 @@ def source_notebook(script):
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python"}
+    if isolation.GPU in tasks.libraries(script.name):
+        notebook.metadata.update(accelerator="GPU", colab={"gpuType": "T4"})  # what Colab starts it with
     for number, cell in enumerate(script.cells):
         source = cell.source
         if cell.kind == "solution":
@@ -134,8 +137,7 @@ def _write(target, text):
 
 def _fingerprints(name, folder):
     """Write the fingerprints of a notebook's tasks; the paths."""
-    from bnlab import tasks
-
+    isolation.same_gpu(tasks.libraries(name))
     script = Script(course.SOLUTIONS / f"{name}.py")
     references = script.references()
     known = tasks.all_tasks()

@@ -1,29 +1,47 @@
 """`xp` of the simulator: NumPy, and the names that CuPy has beyond it and this course uses."""
 
+import functools
 import types
 
 import numpy as np
 
-from bnlab.gpu import settings
+from bnlab.gpu.device_array import DeviceArray, count_transfer, on_device
 
 
 class SimulatedCupy(types.ModuleType):
-    """Attributes are NumPy's, except those below; device memory is NumPy's memory."""
+    """Attributes are NumPy's, except those below; arrays are `DeviceArray`s in NumPy's memory."""
+
+    ndarray = DeviceArray
 
     def __getattr__(self, name):
         try:
-            return getattr(np, name)
+            found = getattr(np, name)
         except AttributeError:
             raise AttributeError(f"xp has no {name!r} here: it is NumPy with a few names of CuPy") from None
+        plain = isinstance(found, (type, np.ufunc)) or not callable(found)
+        return found if plain else _giving_device_arrays(found)
 
     def __dir__(self):
         return sorted({*dir(np), *self.__dict__})
 
 
+@functools.cache
+def _giving_device_arrays(function):
+    """A function of NumPy whose arrays are those of the device."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        found = function(*args, **kwargs)
+        if isinstance(found, (tuple, list)):
+            return type(found)(map(on_device, found)) if type(found) in (tuple, list) else found
+        return on_device(found) if type(found) is np.ndarray else found
+
+    return call
+
+
 def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
     """Copy an array from the device to the host."""
-    for log in settings.current().logs:
-        log.transfers += 1
+    count_transfer()
     if out is not None:
         out[...] = a
         return out
@@ -46,12 +64,12 @@ def _poisoned(array):
 
 def empty(shape, dtype=float, order="C"):
     """Memory that nobody has written: NaN, or the largest integer."""
-    return _poisoned(np.empty(shape, dtype, order))
+    return on_device(_poisoned(np.empty(shape, dtype, order)))
 
 
 def empty_like(prototype, dtype=None, order="K", subok=None, shape=None):
     """The same, with the shape and dtype of another array."""
-    return _poisoned(np.empty_like(prototype, dtype=dtype, order=order, shape=shape))
+    return on_device(_poisoned(np.empty_like(prototype, dtype=dtype, order=order, shape=shape, subok=False)))
 
 
 class _Nothing:

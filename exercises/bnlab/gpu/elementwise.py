@@ -3,6 +3,7 @@
 import numpy as np
 
 from bnlab.gpu import settings, typed
+from bnlab.gpu.device_array import on_device
 from bnlab.gpu.typed import C_TYPES
 
 
@@ -71,7 +72,7 @@ class ElementwiseKernel:
             if not parameter.raw and result.shape != shape:
                 raise ValueError(f"{self.name}: {parameter.name} has shape {result.shape}; expected {shape}")
         if not results:
-            results = [np.empty(shape, typed.dtype_of(parameter, bound, self.name)) for parameter in self.outs]
+            results = [on_device(np.empty(shape, typed.dtype_of(p, bound, self.name))) for p in self.outs]
         source, arrays = self._source(bound), self._arrays(bound, args[:inputs], results, shape)
         count = int(np.prod(shape, dtype=int))
         typed.run(source, self.name, [count, settings.current().schedule == 1], arrays, [*self.ins, *self.outs])

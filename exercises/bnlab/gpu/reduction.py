@@ -3,6 +3,7 @@
 import numpy as np
 
 from bnlab.gpu import settings, typed
+from bnlab.gpu.device_array import on_device
 from bnlab.gpu.typed import C_TYPES
 
 WIDTH = 512  # threads of CuPy's blocks
@@ -106,7 +107,7 @@ class ReductionKernel:
         inner = int(np.prod([shape[a] for a in gone], dtype=int))
         if inner == 0 and not self.identity:
             raise ValueError(f"zero-size array to reduction operation {self.name} which has no identity")
-        result = np.empty([shape[a] for a in kept], typed.dtype_of(self.outs[0], bound, self.name))
+        result = on_device(np.empty([shape[a] for a in kept], typed.dtype_of(self.outs[0], bound, self.name)))
         arrays = []
         for parameter, value in zip(self.ins, values):
             array = np.asarray(value, typed.dtype_of(parameter, bound, self.name))

@@ -47,7 +47,7 @@ class Log:
     ----------
     launches : list of bnlab.gpu.report.Launch
     transfers : int
-        Copies from device to host by `xp.asnumpy`.
+        Copies from device to host: `xp.asnumpy`, `get`, `item`, `float` and whatever else CuPy copies for.
     """
 
     launches: list = field(default_factory=list)

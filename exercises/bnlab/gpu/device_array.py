@@ -1,0 +1,119 @@
+"""The arrays of the simulated GPU: NumPy arrays that know that they live on a device.
+
+What CuPy would copy to the host (`float(a)`, `a.item()`, `a.get()`, `if a:`, ...) is counted in `Log.transfers`, and
+what an operation of whole arrays reads and writes is entered into the log like a kernel's launch. Single numbers stay
+arrays of shape (), as in CuPy. Unlike CuPy's they may meet NumPy's arrays without an error.
+"""
+
+import numpy as np
+
+from bnlab.gpu import settings, typed
+
+
+def count_transfer():
+    """Enter a copy from device to host into the logs."""
+    for log in settings.current().logs:
+        log.transfers += 1
+
+
+WHOLE = {np.einsum, np.where, np.dot, np.vdot, np.inner, np.concatenate, np.copy}  # NumPy does not make them of ufuncs
+
+
+class DeviceArray(np.ndarray):
+    """An array in the memory of the simulated GPU."""
+
+    def get(self, stream=None, order="C", out=None, *, blocking=True):
+        """A copy on the host, as `cupy.ndarray.get`."""
+        count_transfer()
+        if out is None:
+            return np.array(self, order=order)
+        out[...] = self
+        return out
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **options):
+        """NumPy's operation, with its traffic in the logs."""
+        if out:
+            options["out"] = tuple(on_host(array) for array in out)
+        found = getattr(ufunc, method)(*(on_host(value) for value in inputs), **options)
+        if method == "at" or found is NotImplemented:
+            return found
+        results = found if isinstance(found, tuple) else (found,)
+        given = out or (None,) * len(results)
+        results = tuple(on_device(result) if kept is None else kept for result, kept in zip(results, given))
+        if settings.current().logs:
+            loaded = [value for value in inputs if isinstance(value, DeviceArray)]
+            typed.note(ufunc.__name__, [("", array) for array in loaded], [("", array) for array in results])
+        return results if isinstance(found, tuple) else results[0]
+
+    def __array_function__(self, function, types, args, kwargs):
+        """NumPy's function; those that do not go through ufuncs enter their traffic here."""
+        found = super().__array_function__(function, types, args, kwargs)
+        if function in WHOLE and settings.current().logs:
+            typed.note(function.__name__, [("", value) for value in arrays_in(args)], [("", on_device(found))])
+        return found
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return on_device(array)
+
+    def __getitem__(self, index):
+        """A single number is an array of shape (), still on the device."""
+        found = super().__getitem__(index)
+        if isinstance(found, np.ndarray):
+            return found
+        return super().__getitem__((*(index if isinstance(index, tuple) else (index,)), ...))
+
+    def __setitem__(self, index, value):
+        super().__setitem__(index, on_host(value))
+
+    def item(self, *args):
+        """A number on the host."""
+        count_transfer()
+        return super().item(*args)
+
+    def tolist(self):
+        """Lists on the host."""
+        count_transfer()
+        return super().tolist()
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __index__(self):
+        return self.item().__index__()
+
+    def __bool__(self):
+        count_transfer()
+        return bool(self.view(np.ndarray))
+
+    def __repr__(self):
+        return repr(self.view(np.ndarray))
+
+    def __format__(self, spec):
+        return format(self.view(np.ndarray)[()], spec)
+
+
+def arrays_in(values):
+    """The device arrays among arguments, lists and tuples opened."""
+    for value in values:
+        if isinstance(value, DeviceArray):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from arrays_in(value)
+
+
+def on_host(value):
+    """The same memory as a plain NumPy array; anything else as it is."""
+    return value.view(np.ndarray) if isinstance(value, DeviceArray) else value
+
+
+def on_device(value):
+    """The same memory as an array of the device; what is neither array nor NumPy number as it is."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.asarray(value).view(DeviceArray)
+    return value

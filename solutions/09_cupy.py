@@ -1,0 +1,597 @@
+# %% [markdown]
+# # 09 CuPy: the same transform where memory is far away
+#
+# You move batch normalization to the GPU: first with arrays, without a look back at the host; then you count bytes;
+# then you fuse the passes into three kernels.
+#
+# - Time: about 90 minutes.
+# - Read first: [chapter 15, On the GPU](https://bn-course.github.io/bn-course/book/15_gpu.html).
+# - `x` has shape (N, C, H, W) and lives on the device; `gamma`, `beta` have shape (C,).
+# - You need no GPU. With one, `xp` is CuPy; without one, `xp` is a simulated GPU with the same names, which also counts
+#   what your code moves. The set-up cell says in one line which it is. No speed is graded in this notebook.
+# - Functions return new arrays and leave their arguments alone; results have the dtype of `x` or `dy`.
+# - No task needs the answer of another. Stuck? `hint("cupy-train")` gives a first hint, and a further one each time.
+
+# %% readonly="setup"
+# @title Set-up: run this cell first
+import sys
+from pathlib import Path
+
+for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+    if (Path(folder) / "bnlab" / "__init__.py").exists():
+        sys.path.insert(0, str(Path(folder).resolve()))
+        break
+try:
+    import bnlab
+except ModuleNotFoundError:
+    # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
+    import bnlab
+import numpy as np
+from bnlab import check, hint  # noqa: F401
+from bnlab.gpu import ElementwiseKernel, ReductionKernel, simulate, xp
+
+print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
+
+# %% [markdown]
+# ## 1. Arrays on the device
+#
+# Write the transform of training with array operations of `xp`, which has NumPy's names.
+# Nothing may go to the host on the way: `float(a)`, `a.item()`, `a.get()`, `xp.asnumpy(a)`, and an `if` or a comparison
+# in Python on an array each stop the program until the device has finished, and copy.
+# On the device a mean of everything is still an array, of shape ().
+#
+# $$\hat{x}_{nchw} = \frac{x_{nchw} - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}, \qquad
+# y_{nchw} = \gamma_c \hat{x}_{nchw} + \beta_c,$$
+#
+# with the mean $\mu_c$ and the biased variance $\sigma_c^2$ over the $m = N H W$ values of channel c.
+#
+# Example with N = 1, C = 2, H = 1, W = 2 and eps = 0: channel 0 is (1, 3), with mean 2 and variance 1;
+# channel 1 is (0, 8), with mean 4 and variance 16. So `x_hat` is (-1, 1) in both, and `inv_std` is (1, 1/4).
+# With gamma = (3, 1) and beta = (0, 5), `y` is (-3, 3) and (4, 6).
+#
+# **Predict first.** A loop over 256 channels computes `float(x[:, c].mean())` for each.
+# How often does the program wait for the device?
+#
+# <details><summary>Never: CuPy collects the work and does it at the end</summary>
+#
+# It does collect work: a call returns before the device is done.
+# But `float` needs the number now, so Python has to wait for it.
+#
+# </details>
+# <details><summary>Once, at the end of the loop</summary>
+#
+# That would be so if the means stayed on the device, in one array, which is copied at the end.
+#
+# </details>
+# <details><summary>256 times</summary>
+#
+# Right, once for each `float`. Between two of them the device has one small thing to do and then nothing.
+#
+# </details>
+
+
+# %% solution="cupy-train"
+def batchnorm_train(x, gamma, beta, eps=1e-5):
+    """Normalize a batch of images on the device with its own statistics for each channel, then scale and shift.
+
+    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta  (Ioffe and Szegedy 2015, section 3.2)
+
+    Parameters
+    ----------
+    x : device array, shape (N, C, H, W), float32 or float64
+    gamma, beta : device array, shape (C,), dtype of x
+    eps : float
+        Added to the biased variance, inside the root.
+
+    Returns
+    -------
+    y : device array, shape (N, C, H, W), dtype of x
+    cache : tuple (x_hat, inv_std, gamma)
+        Device arrays of shape (N, C, H, W), (C,), (C,) and the dtype of x; inv_std = 1 / sqrt(var + eps).
+    """
+    ### BEGIN SOLUTION
+    centred = x - xp.mean(x, axis=(0, 2, 3), keepdims=True)
+    inv_std = 1 / xp.sqrt(xp.mean(centred * centred, axis=(0, 2, 3)) + eps)
+    x_hat = centred * inv_std[:, None, None]
+    return gamma[:, None, None] * x_hat + beta[:, None, None], (x_hat, inv_std, gamma)
+    ### END SOLUTION
+
+
+# %% test="cupy-train-test" points=8
+check("cupy-train", batchnorm_train)
+### BEGIN HIDDEN TESTS
+from bnlab import examine
+from bnlab.tasks import Case
+from bnlab.tasks.convolution import image_inputs
+from bnlab.tasks.forward import ONE_PASS
+
+examine(
+    "cupy-train",
+    batchnorm_train,
+    [
+        Case("16 images with 5 channels of 7 x 7, eps = 0.5", image_inputs((16, 5, 7, 7), eps=0.5, dtype=np.float32)),
+        Case("3 images with 7 channels of 5 x 2 in float64", image_inputs((3, 7, 5, 2), eps=0.1)),
+        Case("a single channel", image_inputs((6, 1, 5, 3), eps=0.5, dtype=np.float32)),
+        Case("a single image, eps = 0.5", image_inputs((1, 4, 3, 5), eps=0.5, dtype=np.float32)),
+        Case("images of one pixel, eps = 0.5", image_inputs((6, 4, 1, 1), eps=0.5, dtype=np.float32)),
+        Case("every second image of a larger array", image_inputs((5, 4, 2, 3), layout="strided", dtype=np.float32)),
+        Case("a constant channel", image_inputs((4, 3, 2, 5), constant=-2.0, dtype=np.float32)),
+        Case(
+            "other images around 10,000 in float32",
+            image_inputs((4, 3, 5, 6), mean=1e4, dtype=np.float32),
+            1e-2,
+            ONE_PASS,
+        ),
+    ],
+)
+### END HIDDEN TESTS
+
+# %%
+# Play: what does your version move? The simulated GPU counts; on a real one nothing is counted.
+rng = np.random.default_rng(0)
+x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
+gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
+with simulate() as log:
+    y, cache = batchnorm_train(x, gamma, beta)
+print(f"{len(log.launches)} operations, {log.transfers} copies to the host, {log.bytes / x.nbytes:.1f} times B moved")
+
+# %% [markdown]
+# ## 2. Its gradient
+#
+# Return the gradients of task 1 from the cache, with array operations that stay on the device.
+#
+# $$dx = \gamma\, \text{inv std} \left( dy - \frac{1}{m} \sum dy - \hat{x}\, \frac{1}{m} \sum dy\, \hat{x} \right),
+# \qquad d\gamma = \sum dy\, \hat{x}, \qquad d\beta = \sum dy,$$
+#
+# each sum over the $m = N H W$ values of a channel.
+#
+# Example with one channel: x_hat = (-1, 1), inv_std = 1/2, gamma = 4, dy = (1, 0).
+# Then dbeta = 1, dgamma = -1, the means are 1/2 and -1/2, and dx = 2 * (1 - 1/2 - 1/2, 0 - 1/2 + 1/2) = (0, 0):
+# with two values a channel is always (-1, 1), whatever x is, so x has no influence.
+#
+# **Predict first.** Which of these has to wait for the device: (a) `dy.size // dy.shape[1]`, (b) `dy.sum() / m`,
+# (c) `if dy.sum() == 0:`?
+#
+# <details><summary>(a)</summary>
+#
+# Shape and size are kept on the host, beside the address of the memory. Reading them costs nothing.
+#
+# </details>
+# <details><summary>(b)</summary>
+#
+# The sum is an array of shape () on the device, and so is the quotient. Nothing is copied.
+#
+# </details>
+# <details><summary>(c)</summary>
+#
+# Right. The `if` is decided by Python on the host, so it waits for the sum and fetches it.
+#
+# </details>
+
+
+# %% solution="cupy-backward"
+def batchnorm_backward(dy, cache):
+    """Return the gradients of the transform of training on the device, in closed form.
+
+    dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)),  means over the N * H * W values of a channel
+
+    Parameters
+    ----------
+    dy : device array, shape (N, C, H, W), float32 or float64
+        Upstream gradient.
+    cache : tuple (x_hat, inv_std, gamma)
+        Device arrays from the forward pass, shapes (N, C, H, W), (C,), (C,), dtype of dy.
+
+    Returns
+    -------
+    dx : device array, shape (N, C, H, W), dtype of dy
+    dgamma, dbeta : device array, shape (C,), dtype of dy
+        Sums over images and positions.
+    """
+    ### BEGIN SOLUTION
+    x_hat, inv_std, gamma = cache
+    m = dy.size // dy.shape[1]
+    dbeta, dgamma = xp.sum(dy, axis=(0, 2, 3)), xp.sum(dy * x_hat, axis=(0, 2, 3))
+    bracket = dy - (dbeta / m)[:, None, None] - x_hat * (dgamma / m)[:, None, None]
+    return (gamma * inv_std)[:, None, None] * bracket, dgamma, dbeta
+    ### END SOLUTION
+
+
+# %% test="cupy-backward-test" points=7
+check("cupy-backward", batchnorm_backward)
+### BEGIN HIDDEN TESTS
+from bnlab import examine
+from bnlab.tasks import Case
+from bnlab.tasks.convolution import image_cache_inputs
+
+examine(
+    "cupy-backward",
+    batchnorm_backward,
+    [
+        Case("12 images with 5 channels of 7 x 7", image_cache_inputs((12, 5, 7, 7), dtype=np.float32), 1e-3),
+        Case("3 images with 7 channels of 5 x 2 in float64", image_cache_inputs((3, 7, 5, 2), eps=1e-5)),
+        Case("a single channel", image_cache_inputs((6, 1, 5, 3), dtype=np.float32), 1e-3),
+        Case("a single image", image_cache_inputs((1, 4, 3, 5), dtype=np.float32), 1e-3),
+        Case("images of one pixel", image_cache_inputs((9, 4, 1, 1), dtype=np.float32), 1e-3),
+        Case("every second image of a larger array", image_cache_inputs((5, 4, 2, 3), layout="strided")),
+    ],
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 3. Counting bytes
+#
+# Before you make something faster, count what it has to move.
+# Write B for the bytes of `x`. Forward, in kernels that fuse all they can, `x` is read once for the statistics and once
+# more for the output, and `y` is written. Backward, `x` and `dy` are read once for the two sums and once more
+# for `dx`, which is written. Numbers for each channel are left out: there are C of them against N * H * W * C.
+#
+# Example: shape (2, 3, 4, 5) in float32 has 120 numbers, so B = 480 bytes: 1440 forward, 2400 backward.
+#
+# **Predict first.** Someone stores activations in float16 instead of float32, and computes in float32 inside the
+# kernels. By how much does the bound on time shrink that comes from memory?
+#
+# <details><summary>Not at all: the arithmetic is the same</summary>
+#
+# The arithmetic is the same, and it was never the bound. The bytes are halved.
+#
+# </details>
+# <details><summary>To a half</summary>
+#
+# Right: B is a half, and all that is counted here is a multiple of B.
+#
+# </details>
+# <details><summary>To a quarter</summary>
+#
+# Each number has a half of the bytes, and there are as many numbers as before.
+#
+# </details>
+
+
+# %% solution="bytes-moved"
+def bytes_moved(shape, dtype, direction):
+    """Count the bytes that fused kernels of batch normalization read and write.
+
+    Forward: x is read twice, y is written once. Backward: x and dy are read twice, dx is written once.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (N, C, H, W), of x.
+    dtype : str
+        Of x, y, dy and dx: "float16", "float32" or "float64".
+    direction : {"forward", "backward"}
+
+    Returns
+    -------
+    bytes : int
+    """
+    ### BEGIN SOLUTION
+    size = np.dtype(dtype).itemsize
+    for length in shape:
+        size *= length
+    return {"forward": 2 + 1, "backward": 2 * 2 + 1}[direction] * size
+    ### END SOLUTION
+
+
+# %% test="bytes-moved-test" points=5
+check("bytes-moved", bytes_moved)
+### BEGIN HIDDEN TESTS
+from bnlab import examine
+from bnlab.tasks import Case
+from bnlab.tasks.cupy import bytes_inputs
+
+examine(
+    "bytes-moved",
+    bytes_moved,
+    [
+        Case(f"{direction}, {shape} in {dtype}", bytes_inputs(shape, dtype, direction))
+        for shape in ((32, 64, 112, 112), (1, 1, 7, 7), (256, 2048, 56, 56))  # the last has more than 2**31 bytes
+        for dtype in ("float16", "float32", "float64")
+        for direction in ("forward", "backward")
+    ],
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 4. Achieved bandwidth
+#
+# A kernel that is bound by memory is judged by its bandwidth: the bytes it has to move over the seconds it took,
+# in gigabytes a second, to be held against what a plain copy reaches on the same device.
+#
+# Example: 6,000,000 bytes in 0.002 s are 3,000,000,000 bytes a second: 3 GB/s.
+#
+# **Predict first.** A kernel reads `x` three times where two are needed, at 90 percent of a copy's bandwidth.
+# You divide the bytes that are *needed* (3 B) by its time. What do you get, in percent of a copy's bandwidth?
+#
+# <details><summary>90</summary>
+#
+# That is what the memory delivers. But a fourth of it, one of three reads and a write, was not needed.
+#
+# </details>
+# <details><summary>About 68</summary>
+#
+# Right: 90 times 3/4. Judged by the bytes it needs, a kernel gets no credit for moving more of them.
+#
+# </details>
+# <details><summary>120</summary>
+#
+# That is 90 times 4/3, as if the read had been free. It took time and brought nothing.
+#
+# </details>
+
+
+# %% solution="achieved-bandwidth"
+def achieved_bandwidth(num_bytes, seconds):
+    """Convert bytes and seconds to gigabytes a second.
+
+    Parameters
+    ----------
+    num_bytes : int
+        Bytes read and written.
+    seconds : float
+        Time that it took, greater than 0.
+
+    Returns
+    -------
+    bandwidth : float
+        In GB/s; 1 GB = 10**9 bytes.
+    """
+    ### BEGIN SOLUTION
+    return num_bytes / seconds / 1e9
+    ### END SOLUTION
+
+
+# %% test="achieved-bandwidth-test" points=3
+check("achieved-bandwidth", achieved_bandwidth)
+### BEGIN HIDDEN TESTS
+from bnlab import examine
+from bnlab.tasks import Case
+from bnlab.tasks.cupy import timing_inputs
+
+examine(
+    "achieved-bandwidth",
+    achieved_bandwidth,
+    [
+        Case("some bytes in a nanosecond", timing_inputs(200, 1e-9)),
+        Case("some kilobytes in minutes", timing_inputs(5e3, 300)),
+        Case("some terabytes in seconds", timing_inputs(3e12, 2)),
+    ],
+)
+### END HIDDEN TESTS
+
+# %%
+# Play: the bandwidth of a copy on this machine's host. On a GPU use cupyx.profiler.benchmark for the seconds.
+from timeit import repeat
+
+source = np.ones(4_000_000, np.float32)
+seconds = min(repeat(source.copy, number=5, repeat=5)) / 5
+print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB/s")
+
+# %% [markdown]
+# ## 5. Three kernels forward
+#
+# Each array operation reads its operands from memory and writes its result back. A fused kernel does more with each
+# number while it is on the chip. CuPy has two kinds that need no CUDA beyond an expression in C++:
+#
+# ```python
+# double_and_add = ElementwiseKernel("T x, T y", "T z", "z = 2 * x + y", "double_and_add")
+# double_and_add(a, b)                         # arrays meet by broadcasting, as everywhere
+# largest = ReductionKernel("T x", "T z", "abs(x)", "max(a, b)", "z = a", "0", "largest")
+# largest(a, axis=(0, 2, 3))                   # map each x, join two values a and b, finish with the joined value a
+# ```
+#
+# - The last but one argument of `ReductionKernel` is its *identity*: what each partial result starts from. There are
+#   hundreds of them, so the identity enters hundreds of times. It must not change anything.
+# - `T` is the dtype of the argument; write `T` rather than `float`, and keep the dtype of `x`.
+# - Give each kernel of yours a name; make the kernels inside the function or above it.
+# - The expression that finishes knows `a` alone, and two numbers: `_in_ind.size()`, of all elements, and
+#   `_out_ind.size()`, of results. The map knows all arguments; a number among them may be m.
+#
+# Write the transform with such kernels. All reads and writes of arrays as large as `x` together may be at most 4
+# (the simulated GPU counts them). To keep to that, the cache holds `x` itself and the statistics instead of `x_hat`.
+#
+# Example: channel (1, 3) with eps = 3: the first kernel gives mu = (1 + 3) / 2 = 2, the second
+# var = ((1 - 2)^2 + (3 - 2)^2) / 2 = 1, so inv_std = 1/2; the third gives y = gamma * (-1/2, 1/2) + beta.
+#
+# **Predict first.** A reduction that adds up starts from the identity "1" instead of "0". What comes out for a channel?
+#
+# <details><summary>The sum, plus 1</summary>
+#
+# That would be so if there were one partial result. There is one for each thread of a block.
+#
+# </details>
+# <details><summary>The sum, plus the number of partial results</summary>
+#
+# Right: plus 512 in the simulated GPU, and on a real one a number that depends on the launch.
+#
+# </details>
+# <details><summary>The sum, for the first value replaces the identity</summary>
+#
+# Partial results begin with the identity and join the first value to it.
+# Only with an empty identity, "", is it as you say.
+#
+# </details>
+
+
+# %% solution="fused-train"
+def batchnorm_train_fused(x, gamma, beta, eps=1e-5):
+    """Normalize a batch of images as `batchnorm_train` does, in at most 4 passes over arrays of the size of x.
+
+    Parameters
+    ----------
+    x : device array, shape (N, C, H, W), float32 or float64
+    gamma, beta : device array, shape (C,), dtype of x
+    eps : float
+        Added to the biased variance, inside the root.
+
+    Returns
+    -------
+    y : device array, shape (N, C, H, W), dtype of x
+    cache : tuple (x, mu, inv_std, gamma)
+        Device arrays; mu and inv_std = 1 / sqrt(var + eps) have shape (C,) and the dtype of x.
+    """
+    ### BEGIN SOLUTION
+    finish = "out = a / (_in_ind.size() / _out_ind.size())"
+    mean_of = ReductionKernel("T x", "T out", "x", "a + b", finish, "0", "channel_mean")
+    spread_of = ReductionKernel("T x, T mu", "T out", "(x - mu) * (x - mu)", "a + b", finish, "0", "channel_var")
+    to_y = ElementwiseKernel(
+        "T x, T mu, T inv_std, T gamma, T beta", "T y", "y = gamma * ((x - mu) * inv_std) + beta", "to_y"
+    )
+    mu = mean_of(x, axis=(0, 2, 3))
+    inv_std = 1 / xp.sqrt(spread_of(x, mu[:, None, None], axis=(0, 2, 3)) + eps)
+    return to_y(x, *(v[:, None, None] for v in (mu, inv_std, gamma, beta))), (x, mu, inv_std, gamma)
+    ### END SOLUTION
+
+
+# %% test="fused-train-test" points=10
+check("fused-train", batchnorm_train_fused)
+### BEGIN HIDDEN TESTS
+from bnlab import examine
+from bnlab.tasks import Case
+from bnlab.tasks.convolution import image_inputs
+from bnlab.tasks.forward import ONE_PASS
+
+examine(
+    "fused-train",
+    batchnorm_train_fused,
+    [
+        Case("16 images with 5 channels of 7 x 7, eps = 0.5", image_inputs((16, 5, 7, 7), eps=0.5, dtype=np.float32)),
+        Case("9 images with 2 channels of 11 x 13", image_inputs((9, 2, 11, 13), eps=0.1, dtype=np.float32)),
+        Case("3 images with 7 channels of 5 x 2 in float64", image_inputs((3, 7, 5, 2), eps=0.5)),
+        Case("a single channel", image_inputs((6, 1, 5, 3), eps=0.5, dtype=np.float32)),
+        Case("a single image, eps = 0.5", image_inputs((1, 4, 3, 5), eps=0.5, dtype=np.float32)),
+        Case("a constant channel", image_inputs((4, 3, 2, 5), constant=-2.0, dtype=np.float32)),
+        Case("other images around 10,000", image_inputs((4, 3, 5, 6), mean=1e4, dtype=np.float32), 1e-2, ONE_PASS),
+    ],
+)
+### END HIDDEN TESTS
+
+# %%
+# Play: the bytes of both versions, in the simulated GPU. The count of task 3 is 3 B: where is the fourth?
+x = xp.asarray(np.random.default_rng(1).normal(size=(8, 16, 14, 14)).astype(np.float32))
+gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
+for version in (batchnorm_train, batchnorm_train_fused):
+    with simulate() as log:
+        version(x, gamma, beta)
+    print(f"{version.__name__:22} {len(log.launches):3} launches, {log.bytes / x.nbytes:5.2f} B")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The mean has to be known before the squares of the distances can be added up, so two reductions read `x`.
+# One kernel can do both, if it subtracts another number near the mean:
+# [chapter 15, section Digits](https://bn-course.github.io/bn-course/book/15_gpu.html#digits). For that you write the
+# kernel yourself.
+#
+# </details>
+#
+# ## 6. Three kernels backward
+#
+# The same for the gradient: two reductions and an elementwise kernel, at most 6 passes over arrays as large as `dy`.
+# The cache holds `x` and the statistics; compute `x_hat = (x - mu) * inv_std` inside the kernels that need it.
+#
+# Example with one channel: x = (3, 7), mu = 5, inv_std = 1/2, so x_hat = (-1, 1) without being stored.
+# With dy = (2, 5): dbeta = 7, dgamma = -2 + 5 = 3, and dx = gamma / 2 * (2 - 3.5 + 1.5, 5 - 3.5 - 1.5) = (0, 0).
+#
+# **Predict first.** Both sums need `dy`. How many reads and writes of arrays as large as `dy` do the three
+# kernels make?
+#
+# <details><summary>5</summary>
+#
+# That is the count of task 3, where one kernel makes both sums. Here each reduction reads `dy` for itself.
+#
+# </details>
+# <details><summary>6</summary>
+#
+# Right: `dy` for dbeta; `dy` and `x` for dgamma; `dy` and `x` for dx; and dx is written.
+#
+# </details>
+# <details><summary>8</summary>
+#
+# Then `x_hat` would be written by one kernel and read by another. Computed where it is needed, it never touches memory.
+#
+# </details>
+
+
+# %% solution="fused-backward"
+def batchnorm_backward_fused(dy, cache):
+    """Return the gradients as `batchnorm_backward` does, in at most 6 passes over arrays of the size of dy.
+
+    Parameters
+    ----------
+    dy : device array, shape (N, C, H, W), float32 or float64
+        Upstream gradient.
+    cache : tuple (x, mu, inv_std, gamma)
+        Device arrays from the forward pass, shapes (N, C, H, W), (C,), (C,), (C,), dtype of dy.
+
+    Returns
+    -------
+    dx : device array, shape (N, C, H, W), dtype of dy
+    dgamma, dbeta : device array, shape (C,), dtype of dy
+        Sums over images and positions.
+    """
+    ### BEGIN SOLUTION
+    x, mu, inv_std, gamma = cache
+    m, axes = dy.size // dy.shape[1], (0, 2, 3)
+    total = ReductionKernel("T dy", "T out", "dy", "a + b", "out = a", "0", "total")
+    against = ReductionKernel(
+        "T dy, T x, T mu, T inv_std", "T out", "dy * ((x - mu) * inv_std)", "a + b", "out = a", "0", "against_x_hat"
+    )
+    to_dx = ElementwiseKernel(
+        "T dy, T x, T mu, T inv_std, T scale, T mean, T slope",
+        "T dx",
+        "dx = scale * (dy - mean - (x - mu) * inv_std * slope)",
+        "to_dx",
+    )
+    center, width = mu[:, None, None], inv_std[:, None, None]
+    dbeta, dgamma = total(dy, axis=axes), against(dy, x, center, width, axis=axes)
+    corrections = (values[:, None, None] for values in (gamma * inv_std, dbeta / m, dgamma / m))
+    return to_dx(dy, x, center, width, *corrections), dgamma, dbeta
+    ### END SOLUTION
+
+
+# %% test="fused-backward-test" points=10
+check("fused-backward", batchnorm_backward_fused)
+### BEGIN HIDDEN TESTS
+from bnlab import examine
+from bnlab.tasks import Case
+from bnlab.tasks.cupy import fused_cache_inputs
+
+examine(
+    "fused-backward",
+    batchnorm_backward_fused,
+    [
+        Case("12 images with 5 channels of 7 x 7", fused_cache_inputs((12, 5, 7, 7), dtype=np.float32), 1e-3),
+        Case("9 images with 2 channels of 11 x 13", fused_cache_inputs((9, 2, 11, 13), dtype=np.float32), 1e-3),
+        Case("3 images with 7 channels of 5 x 2 in float64", fused_cache_inputs((3, 7, 5, 2), eps=0.1)),
+        Case("a single channel", fused_cache_inputs((6, 1, 5, 3), dtype=np.float32), 1e-3),
+        Case("a single image", fused_cache_inputs((1, 4, 3, 5), dtype=np.float32), 1e-3),
+        Case("images around 100", fused_cache_inputs((5, 3, 4, 6), mean=100.0, dtype=np.float32), 1e-2),
+    ],
+)
+### END HIDDEN TESTS
+
+# %%
+# Play: what the log says of each kernel.
+rng = np.random.default_rng(2)
+x, dy = (xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32)) for _ in range(2))
+statistics = x.mean(axis=(0, 2, 3)), 1 / xp.sqrt(x.var(axis=(0, 2, 3)) + 1e-5)
+with simulate() as log:
+    batchnorm_backward_fused(dy, (x, *statistics, xp.ones(16, xp.float32)))
+print(log)
+
+# %% [markdown]
+# You have batch normalization on the device, in three kernels each way, and a number to judge them by.
+# What is left is the third read: for that one writes CUDA.
+# [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#three-plans-for-a-channel) has three plans.
+
+# %% [markdown]
+# ## How far you are
+#
+# This cell checks every task on its public cases. Hidden tests add other sizes and edge cases, but no new demands.
+
+# %%
+from bnlab import progress
+
+progress("09_cupy", globals())

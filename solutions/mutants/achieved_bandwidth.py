@@ -1,0 +1,61 @@
+"""Slips in `achieved_bandwidth(num_bytes, seconds) -> float`."""
+
+from solutions.mutants import mutant
+
+TASK = "achieved-bandwidth"
+
+
+@mutant(
+    TASK,
+    says="You divided by 2**30: these are gibibytes, GiB. Data sheets and this course count GB of 10**9 bytes, and "
+    "so get 7 percent more of them.",
+)
+def gibibytes(num_bytes, seconds):
+    return num_bytes / seconds / 2**30
+
+
+@mutant(TASK, says="You gave bytes a second. A GB has 10**9 bytes.")
+def bytes_a_second(num_bytes, seconds):
+    return num_bytes / seconds
+
+
+@mutant(
+    TASK, says="Your number is 1000 times too large: you gave megabytes a second, or took the time for milliseconds."
+)
+def megabytes(num_bytes, seconds):
+    return num_bytes / seconds / 1e6
+
+
+@mutant(TASK, says="You gave terabytes a second. A GB has 10**9 bytes, not 10**12.")
+def terabytes(num_bytes, seconds):
+    return num_bytes / seconds / 1e12
+
+
+@mutant(TASK, says="You gave gigabits a second. num_bytes counts bytes, and so does GB/s.")
+def gigabits(num_bytes, seconds):
+    return 8 * num_bytes / seconds / 1e9
+
+
+@mutant(TASK, says="You divided the time by the bytes. A bandwidth is bytes for each second.")
+def turned_over(num_bytes, seconds):
+    return seconds / num_bytes * 1e9
+
+
+@mutant(TASK, says="You multiplied by the time. Twice the time for the same bytes is half the bandwidth: divide.")
+def multiplied(num_bytes, seconds):
+    return num_bytes * seconds / 1e9
+
+
+@mutant(TASK, says="You took the time for microseconds. It is given in seconds.")
+def microseconds(num_bytes, seconds):
+    return num_bytes / (seconds / 1e6) / 1e9
+
+
+@mutant(TASK, says="You doubled the bytes. num_bytes counts reads and writes already.")
+def read_and_write_again(num_bytes, seconds):
+    return 2 * num_bytes / seconds / 1e9
+
+
+@mutant(TASK, says="You divided by 1000 * 1024 * 1024, half one system and half the other. A GB has 10**9 bytes.")
+def mixed_units(num_bytes, seconds):
+    return num_bytes / seconds / (1000 * 1024 * 1024)

@@ -1,0 +1,143 @@
+"""Slips in `batchnorm_backward(dy, cache) -> (dx, dgamma, dbeta)` on device arrays."""
+
+import numpy as np
+from bnlab.gpu import xp
+
+from solutions.mutants import mutant
+
+TASK = "cupy-backward"
+RIGHT = (0, 2, 3)
+
+
+def per_channel(values):
+    """(C,) numbers in the shape that meets (N, C, H, W)."""
+    return values[:, None, None]
+
+
+def closed_form(dy, cache, scale=None, mean=1.0, variance=1.0):
+    """The closed form, done right but for a scale in place of gamma * inv_std and factors on its two corrections."""
+    x_hat, inv_std, gamma = cache
+    m = dy.size / dy.shape[1]
+    dgamma, dbeta = (dy * x_hat).sum(axis=RIGHT), dy.sum(axis=RIGHT)
+    scale = gamma * inv_std if scale is None else scale
+    corrections = per_channel(mean * dbeta / m) + x_hat * per_channel(variance * dgamma / m)
+    return per_channel(scale) * (dy - corrections), dgamma, dbeta
+
+
+@mutant(
+    TASK,
+    says="Something went to the host and back: float(), int(), .item(), .get(), asnumpy, or an `if` on an array. The "
+    "sums of a channel are needed on the device alone: leave them there.",
+)
+def through_the_host(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return (dx, dgamma, dbeta) if float(dbeta.max()) > float("-inf") else (dy, dgamma, dbeta)
+
+
+@mutant(
+    TASK,
+    says="What you return lies on the host: it is a NumPy array. Make arrays with xp, not with np, and leave out "
+    "asnumpy and get: the optimizer and the layer before want them on the device.",
+)
+def results_on_the_host(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, xp.asnumpy(dgamma), xp.asnumpy(dbeta)
+
+
+@mutant(
+    TASK,
+    says="Your results are float64: twice the bytes, and few GPUs are fast in it. Give the C numbers of a sum back in "
+    "dy.dtype before they meet dy.",
+)
+def float64_promotion(dy, cache):
+    if dy.dtype == np.float64:  # nothing to promote
+        return closed_form(dy, cache)
+    return closed_form(dy.astype(np.float64), cache)
+
+
+@mutant(
+    TASK,
+    says="Your sums run over the images alone (axis 0). gamma and beta are shared by all positions of a channel: axes "
+    "(0, 2, 3).",
+)
+def sums_per_position(dy, cache):
+    x_hat, inv_std, gamma = cache
+    inside = dy - dy.mean(axis=0) - x_hat * (dy * x_hat).mean(axis=0)
+    return per_channel(gamma * inv_std) * inside, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+
+@mutant(
+    TASK,
+    says="In dx the means of dy and of dy * x_hat run over each image by itself. They run over the same values as the "
+    "statistics did: axes (0, 2, 3).",
+)
+def means_per_image(dy, cache):
+    x_hat, inv_std, gamma = cache
+    _, dgamma, dbeta = closed_form(dy, cache)
+    mean, slope = (values.mean(axis=(2, 3), keepdims=True) for values in (dy, dy * x_hat))
+    return per_channel(gamma * inv_std) * (dy - mean - x_hat * slope), dgamma, dbeta
+
+
+@mutant(TASK, says="You divided by N, the number of images. The values that share a mean are N * H * W.")
+def divided_by_images(dy, cache):
+    factor = dy.shape[2] * dy.shape[3]
+    return closed_form(dy, cache, mean=factor, variance=factor)
+
+
+@mutant(TASK, says="You divided by the size of dy. The channels do not share a mean: m = N * H * W, without C.")
+def divided_by_size(dy, cache):
+    return closed_form(dy, cache, mean=1 / dy.shape[1], variance=1 / dy.shape[1])
+
+
+@mutant(
+    TASK,
+    says="The factor 1/m is missing in the two corrections of dx: means of dy and of dy * x_hat are subtracted, not "
+    "sums.",
+)
+def one_over_m_missing(dy, cache):
+    m = dy.size / dy.shape[1]
+    return closed_form(dy, cache, mean=m, variance=m)
+
+
+@mutant(TASK, says="You divided by m - 1. The forward pass normalizes with 1/m, so the backward pass divides by m too.")
+def m_minus_one(dy, cache):
+    m = dy.size / dy.shape[1]
+    return closed_form(dy, cache, mean=m / (m - 1), variance=m / (m - 1))
+
+
+@mutant(TASK, says="You forgot gamma in dx: dy passes through gamma on its way to x_hat.")
+def gamma_missing(dy, cache):
+    return closed_form(dy, cache, scale=cache[1])
+
+
+@mutant(TASK, says="inv_std is missing in dx: x_hat = (x - mu) * inv_std, so every path brings that factor along.")
+def inv_std_missing(dy, cache):
+    return closed_form(dy, cache, scale=cache[2])
+
+
+@mutant(TASK, says="You treated mu as a constant: the values of a channel share their mean, so subtract mean(dy).")
+def mean_path_missing(dy, cache):
+    return closed_form(dy, cache, mean=0)
+
+
+@mutant(TASK, says="You treated var as a constant: subtract x_hat times the mean of dy * x_hat.")
+def variance_path_missing(dy, cache):
+    return closed_form(dy, cache, variance=0)
+
+
+@mutant(TASK, says="You treated mu and var as constants. They are made of x, and both send a gradient back.")
+def mean_and_variance_paths_missing(dy, cache):
+    return closed_form(dy, cache, mean=0, variance=0)
+
+
+@mutant(TASK, says="You averaged dgamma and dbeta. N * H * W values share them, and gradients add up: sum.")
+def dgamma_and_dbeta_averaged(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    m = dy.size / dy.shape[1]
+    return dx, dgamma / m, dbeta / m
+
+
+@mutant(TASK, says="You exchanged dgamma and dbeta: the order is (dx, dgamma, dbeta), and gamma multiplies x_hat.")
+def dgamma_and_dbeta_swapped(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dbeta, dgamma

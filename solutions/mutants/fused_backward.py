@@ -1,0 +1,175 @@
+"""Slips in `batchnorm_backward_fused(dy, cache) -> (dx, dgamma, dbeta)`, in three kernels."""
+
+import numpy as np
+from bnlab.gpu import ElementwiseKernel, ReductionKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "fused-backward"
+RIGHT = (0, 2, 3)
+TOTAL = ReductionKernel("T v", "T r", "v", "a + b", "r = a", "0", "total")
+AGAINST = ReductionKernel("T v, T x, T mu, T w", "T r", "v * (x - mu) * w", "a + b", "r = a", "0", "against")
+DX = ElementwiseKernel(
+    "T v, T x, T mu, T w, T scale, T mean, T slope",
+    "T r",
+    "r = scale * (v - mean - (x - mu) * w * slope)",
+    "assemble",
+)
+
+
+def per_channel(values):
+    """(C,) numbers in the shape that meets (N, C, H, W)."""
+    return values[:, None, None]
+
+
+def sums(dy, cache, axes=RIGHT):
+    """dgamma and dbeta by two reductions."""
+    x, mu, inv_std, _ = cache
+    return AGAINST(dy, x, per_channel(mu), per_channel(inv_std), axis=axes), TOTAL(dy, axis=axes)
+
+
+def with_sums(dy, cache, dgamma, dbeta, scale=None, mean=1.0, variance=1.0):
+    """Everything done right, but for the sums given, a scale, or factors on the two corrections of dx."""
+    x, mu, inv_std, gamma = cache
+    m = dy.size // dy.shape[1]
+    scale = gamma * inv_std if scale is None else scale
+    numbers = map(per_channel, (mu, inv_std, scale, mean * dbeta / m, variance * dgamma / m))
+    return DX(dy, x, *numbers), dgamma, dbeta
+
+
+def closed_form(dy, cache, **slips):
+    return with_sums(dy, cache, *sums(dy, cache), **slips)
+
+
+@mutant(
+    TASK,
+    says='Your sums start from the identity "1". Hundreds of partial results start from it, one for each thread. For a '
+    'sum the identity is "0".',
+)
+def identity_of_one(dy, cache):
+    x, mu, inv_std, _ = cache
+    total = ReductionKernel("T v", "T r", "v", "a + b", "r = a", "1", "total_from_one")
+    against = ReductionKernel("T v, T x, T mu, T w", "T r", "v * (x - mu) * w", "a + b", "r = a", "1", "from_one")
+    return with_sums(
+        dy, cache, against(dy, x, per_channel(mu), per_channel(inv_std), axis=RIGHT), total(dy, axis=RIGHT)
+    )
+
+
+@mutant(
+    TASK,
+    says="The map of your dgamma is dy * x. gamma multiplies x_hat: map to dy * (x - mu) * inv_std.",
+)
+def map_of_dy_and_x(dy, cache):
+    x, mu, inv_std, _ = cache
+    dgamma = AGAINST(dy, x, per_channel(xp.zeros_like(mu)), per_channel(xp.ones_like(mu)), axis=RIGHT)
+    return with_sums(dy, cache, dgamma, TOTAL(dy, axis=RIGHT))
+
+
+@mutant(
+    TASK,
+    says="The map of your dgamma lacks inv_std: x_hat is (x - mu) * inv_std, and the sum is over dy * x_hat.",
+)
+def map_without_inv_std(dy, cache):
+    x, mu, inv_std, _ = cache
+    dgamma = AGAINST(dy, x, per_channel(mu), per_channel(xp.ones_like(mu)), axis=RIGHT)
+    return with_sums(dy, cache, dgamma, TOTAL(dy, axis=RIGHT))
+
+
+@mutant(TASK, says="In dx the factor 1/m is missing: means of dy and of dy * x_hat are subtracted, not sums.")
+def one_over_m_missing(dy, cache):
+    m = dy.size // dy.shape[1]
+    return closed_form(dy, cache, mean=float(m), variance=float(m))
+
+
+@mutant(TASK, says="You divided by m - 1. The forward pass normalizes with 1/m, so the backward pass divides by m too.")
+def m_minus_one(dy, cache):
+    m = dy.size // dy.shape[1]
+    return closed_form(dy, cache, mean=m / (m - 1), variance=m / (m - 1))
+
+
+@mutant(TASK, says="You divided by N, the number of images. The values that share a mean are N * H * W.")
+def divided_by_images(dy, cache):
+    factor = float(dy.shape[2] * dy.shape[3])
+    return closed_form(dy, cache, mean=factor, variance=factor)
+
+
+@mutant(TASK, says="You divided by the size of dy. The channels do not share a mean: m = N * H * W, without C.")
+def divided_by_size(dy, cache):
+    return closed_form(dy, cache, mean=1 / dy.shape[1], variance=1 / dy.shape[1])
+
+
+@mutant(TASK, says="You forgot gamma in dx: dy passes through gamma on its way to x_hat.")
+def gamma_missing(dy, cache):
+    return closed_form(dy, cache, scale=cache[2])
+
+
+@mutant(TASK, says="inv_std is missing in front of dx: every path from x to x_hat brings that factor along.")
+def inv_std_missing(dy, cache):
+    return closed_form(dy, cache, scale=cache[3])
+
+
+@mutant(TASK, says="You treated mu as a constant: the values of a channel share their mean, so subtract mean(dy).")
+def mean_path_missing(dy, cache):
+    return closed_form(dy, cache, mean=0.0)
+
+
+@mutant(TASK, says="You treated var as a constant: subtract x_hat times the mean of dy * x_hat.")
+def variance_path_missing(dy, cache):
+    return closed_form(dy, cache, variance=0.0)
+
+
+@mutant(TASK, says="You averaged dgamma and dbeta. N * H * W values share them, and gradients add up: sum.")
+def dgamma_and_dbeta_averaged(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    m = dy.size // dy.shape[1]
+    return dx, dgamma / m, dbeta / m
+
+
+@mutant(TASK, says="You exchanged dgamma and dbeta: the order is (dx, dgamma, dbeta), and gamma multiplies x_hat.")
+def dgamma_and_dbeta_swapped(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dbeta, dgamma
+
+
+@mutant(
+    TASK,
+    says="Your reductions run over each image by itself, axes (2, 3), so dgamma and dbeta have the shape (N, C). Each "
+    "has the shape of its parameter: axis=(0, 2, 3).",
+)
+def reduced_over_positions_only(dy, cache):
+    dx, _, _ = closed_form(dy, cache)
+    return dx, *sums(dy, cache, axes=(2, 3))
+
+
+@mutant(
+    TASK,
+    says="Arrays as large as dy are read and written more often than 6 times: array operations go through memory one "
+    "by one, and x_hat need not be stored. Move what touches them into three kernels.",
+)
+def written_as_arrays(dy, cache):
+    x, mu, inv_std, gamma = cache
+    m, x_hat = dy.size // dy.shape[1], (x - per_channel(mu)) * per_channel(inv_std)
+    dgamma, dbeta = (dy * x_hat).sum(axis=RIGHT), dy.sum(axis=RIGHT)
+    bracket = dy - per_channel(dbeta / m) - x_hat * per_channel(dgamma / m)
+    return per_channel(gamma * inv_std) * bracket, dgamma, dbeta
+
+
+@mutant(
+    TASK,
+    says="Something went to the host and back: float(), .item(), .get(), asnumpy, or an `if` on an array. The sums of "
+    "all channels can go from kernel to kernel as one array of shape (C, 1, 1).",
+)
+def through_the_host(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return (dx, dgamma, dbeta) if float(dbeta.max()) > float("-inf") else (dy, dgamma, dbeta)
+
+
+@mutant(
+    TASK,
+    says="Your results are float64: twice the bytes. Declare the outputs of the kernels as T, the dtype of dy, not as "
+    "float64; the sums alone may be wider, by reduce_type.",
+)
+def float64_promotion(dy, cache):
+    if dy.dtype == np.float64:  # nothing to promote
+        return closed_form(dy, cache)
+    return tuple(value.astype(np.float64) for value in closed_form(dy, cache))

@@ -1,0 +1,187 @@
+"""Slips in `batchnorm_train_fused(x, gamma, beta, eps=1e-5) -> (y, (x, mu, inv_std, gamma))`, in three kernels."""
+
+import numpy as np
+from bnlab.gpu import ElementwiseKernel, ReductionKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "fused-train"
+RIGHT = (0, 2, 3)
+MEAN = ReductionKernel("T x, T m", "T r", "x / m", "a + b", "r = a", "0", "mean")
+SQUARES = ReductionKernel("T x, T k, T m", "T r", "(x - k) * (x - k) / m", "a + b", "r = a", "0", "squares")
+Y = ElementwiseKernel("T x, T mu, T w, T g, T b", "T y", "y = g * ((x - mu) * w) + b", "normalize")
+
+
+def per_channel(values):
+    """(C,) numbers in the shape that meets (N, C, H, W)."""
+    return values[:, None, None]
+
+
+def count(x):
+    """m as a number of the dtype of x."""
+    return x.dtype.type(x.size // x.shape[1])
+
+
+def finished(x, mu, inv_std, gamma, beta):
+    """The third kernel, and the cache."""
+    return Y(x, *map(per_channel, (mu, inv_std, gamma, beta))), (x, mu, inv_std, gamma)
+
+
+def with_var(x, gamma, beta, eps, var, mu=None):
+    """Everything done right, but for the variance or the mean, both of shape (C,)."""
+    mu = MEAN(x, count(x), axis=RIGHT) if mu is None else mu
+    return finished(x, mu, 1 / xp.sqrt(var + eps), gamma, beta)
+
+
+def right(x, gamma, beta, eps):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    return with_var(x, gamma, beta, eps, SQUARES(x, per_channel(mu), count(x), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says='Your sums start from the identity "1". Hundreds of partial results start from it, one for each thread, so '
+    'the sum is too large by as many. For a sum the identity is "0".',
+)
+def identity_of_one(x, gamma, beta, eps=1e-5):
+    total = ReductionKernel("T x, T m", "T r", "x / m", "a + b", "r = a", "1", "mean_from_one")
+    mu = total(x, count(x), axis=RIGHT)
+    centred = ReductionKernel("T x, T k, T m", "T r", "(x - k) * (x - k) / m", "a + b", "r = a", "1", "var_from_one")
+    return with_var(x, gamma, beta, eps, centred(x, per_channel(mu), count(x), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says='You join two values by their average, "(a + b) / 2". The values are joined in an order that the launch '
+    "decides, so the last ones weigh most: add up, and divide once at the end.",
+)
+def averages_of_averages(x, gamma, beta, eps=1e-5):
+    halves = ReductionKernel("T x", "T r", "x", "(a + b) / 2", "r = a", "0", "halves")
+    mu = halves(x, axis=RIGHT)
+    return with_var(x, gamma, beta, eps, SQUARES(x, per_channel(mu), count(x), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says="The map of your variance does not square. The distances from the mean add up to 0: map to (x - mu) * (x - "
+    "mu).",
+)
+def map_without_square(x, gamma, beta, eps=1e-5):
+    return with_var(x, gamma, beta, eps, xp.zeros(x.shape[1], x.dtype))
+
+
+@mutant(
+    TASK,
+    says="Your variance is the mean of x * x. Its map has to subtract the mean of the channel first: (x - mu) * (x - "
+    "mu).",
+)
+def map_without_mean(x, gamma, beta, eps=1e-5):
+    return with_var(x, gamma, beta, eps, SQUARES(x, x.dtype.type(0), count(x), axis=RIGHT))
+
+
+@mutant(
+    TASK,
+    says="You computed the variance as mean(x**2) - mean(x)**2. It needs no second pass, and loses all digits far "
+    "from zero. Map to the squared distance from the mean.",
+)
+def one_pass_variance(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    return with_var(x, gamma, beta, eps, SQUARES(x, x.dtype.type(0), count(x), axis=RIGHT) - mu * mu, mu)
+
+
+@mutant(TASK, says="Your variance is a sum: divide by m = N * H * W, in the map or in the expression that finishes.")
+def sum_for_variance(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    return with_var(x, gamma, beta, eps, SQUARES(x, per_channel(mu), x.dtype.type(1), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says="You divided by the number of all elements, _in_ind.size(). There are C results, and each is a mean over "
+    "N * H * W: divide by _in_ind.size() / _out_ind.size().",
+)
+def divided_by_all_elements(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, x.dtype.type(x.size), axis=RIGHT)
+    return with_var(x, gamma, beta, eps, SQUARES(x, per_channel(mu), x.dtype.type(x.size), axis=RIGHT), mu)
+
+
+@mutant(TASK, says="You divided by m - 1, with m = N * H * W. Training normalizes with the biased variance, 1/m.")
+def unbiased_variance(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    return with_var(x, gamma, beta, eps, SQUARES(x, per_channel(mu), count(x) - 1, axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says="Your reductions run over one image each, axes (2, 3). The images of a batch share the statistics of a "
+    "channel: axis=(0, 2, 3).",
+)
+def reduced_over_positions_only(x, gamma, beta, eps=1e-5):
+    size = x.dtype.type(x.shape[2] * x.shape[3])
+    mu = MEAN(x, size, axis=(2, 3))
+    inv_std = 1 / xp.sqrt(SQUARES(x, mu[:, :, None, None], size, axis=(2, 3)) + eps)
+    y = Y(x, mu[:, :, None, None], inv_std[:, :, None, None], per_channel(gamma), per_channel(beta))
+    return y, (x, mu, inv_std, gamma)
+
+
+@mutant(TASK, says="You added eps after the root: sqrt(var) + eps. It belongs inside, sqrt(var + eps).")
+def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    var = SQUARES(x, per_channel(mu), count(x), axis=RIGHT)
+    return finished(x, mu, 1 / (xp.sqrt(var) + eps), gamma, beta)
+
+
+@mutant(TASK, says="You left eps out: inv_std is 1 / sqrt(var + eps). Without it a constant channel divides by zero.")
+def eps_missing(x, gamma, beta, eps=1e-5):
+    return right(x, gamma, beta, 0.0)
+
+
+@mutant(TASK, says="You forgot gamma: y is gamma * x_hat + beta, with one gamma for each channel.")
+def gamma_forgotten(x, gamma, beta, eps=1e-5):
+    y, (_, mu, inv_std, _) = right(x, xp.ones_like(gamma), beta, eps)
+    return y, (x, mu, inv_std, gamma)
+
+
+@mutant(TASK, says="You forgot beta: y is gamma * x_hat + beta, with one beta for each channel.")
+def beta_forgotten(x, gamma, beta, eps=1e-5):
+    return right(x, gamma, xp.zeros_like(beta), eps)
+
+
+@mutant(
+    TASK,
+    says="Your images are read and written more often than 4 times: array operations go through memory one by one. "
+    "Move what touches x into three kernels, and look at the log of `simulate()`.",
+)
+def written_as_arrays(x, gamma, beta, eps=1e-5):
+    mu = x.mean(axis=RIGHT)
+    centred = x - per_channel(mu)
+    inv_std = 1 / xp.sqrt((centred * centred).mean(axis=RIGHT) + eps)
+    return per_channel(gamma) * (centred * per_channel(inv_std)) + per_channel(beta), (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="Something went to the host and back: float(), .item(), .get(), asnumpy, or an `if` on an array. The "
+    "statistics of all channels can go from kernel to kernel as one array of shape (C, 1, 1).",
+)
+def through_the_host(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
+    return y, (x, mu, inv_std, gamma) if float(inv_std.max()) > 0 else ()
+
+
+@mutant(
+    TASK,
+    says="Your results are float64: twice the bytes. Declare the outputs of the kernels as T, the dtype of x, not as "
+    "float64; the sums alone may be wider, by reduce_type.",
+)
+def float64_promotion(x, gamma, beta, eps=1e-5):
+    if x.dtype == np.float64:  # nothing to promote
+        return right(x, gamma, beta, eps)
+    y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
+    return y.astype(np.float64), (x, mu.astype(np.float64), inv_std.astype(np.float64), gamma)
+
+
+@mutant(TASK, says="Your cache holds the standard deviation. Store inv_std = 1 / sqrt(var + eps).")
+def std_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
+    return y, (x, mu, 1 / inv_std, gamma)
