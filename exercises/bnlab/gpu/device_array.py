@@ -65,6 +65,12 @@ class DeviceArray(np.ndarray):
     def __setitem__(self, index, value):
         super().__setitem__(index, on_host(value))
 
+    def argmin(self, *args, **options):
+        return on_device(super().argmin(*args, **options))
+
+    def argmax(self, *args, **options):
+        return on_device(super().argmax(*args, **options))
+
     def item(self, *args):
         """A number on the host."""
         count_transfer()

@@ -1,0 +1,118 @@
+"""The simulated GPU's arrays know what CuPy would copy to the host, and what operations of whole arrays move."""
+
+import numpy as np
+import pytest
+from bnlab import gpu_drivers
+from bnlab.answers import LocalAnswer
+from bnlab.gpu import simulate
+from bnlab.gpu.arrays import xp
+from bnlab.gpu.elementwise import ElementwiseKernel
+from bnlab.gpu.reduction import ReductionKernel
+
+X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+TO_HOST = {
+    "float": lambda x: float(x.mean()),
+    "int": lambda x: int(x.sum()),
+    "item": lambda x: x[0, 0, 0].item(),
+    "tolist": lambda x: x.tolist(),
+    "get": lambda x: x.get(),
+    "asnumpy": lambda x: xp.asnumpy(x),
+    "if": lambda x: 1 if x.max() > 0 else 0,
+    "index": lambda x: [1, 2][x.argmin()],
+}
+STAYS = {
+    "statistics": lambda x: (x - x.mean(axis=0)) / xp.sqrt(x.var(axis=0) + 1),
+    "numbers": lambda x: x[0, 1, 2] * x.sum() + x.size // x.shape[0],
+    "fill": lambda x: xp.stack([x[0], x[1]]),
+    "assign": lambda x: xp.zeros_like(x).__setitem__((0, 0, 0), x.mean()),
+    "views": lambda x: xp.ascontiguousarray(x.reshape(-1).astype(xp.float64)[::2]),
+    "einsum": lambda x: xp.einsum("abc->b", x),
+    "loop": lambda x: [row * 2 for row in x],
+}
+
+
+@pytest.mark.parametrize("name", TO_HOST)
+def test_what_goes_to_the_host_is_counted(name):
+    with simulate() as log:
+        TO_HOST[name](xp.asarray(X))
+    assert log.transfers >= 1
+
+
+@pytest.mark.parametrize("name", STAYS)
+def test_what_stays_is_not_counted_and_is_of_the_device(name):
+    with simulate() as log:
+        found = STAYS[name](xp.asarray(X))
+    assert log.transfers == 0
+    for part in found if isinstance(found, list) else [found]:
+        assert part is None or isinstance(part, xp.ndarray)
+
+
+def test_the_host_copy_is_plain():
+    for copy in (xp.asnumpy(xp.asarray(X)), xp.asarray(X).get()):
+        assert type(copy) is np.ndarray and (copy == X).all()
+
+
+def test_array_operations_enter_their_bytes():
+    """x - x.mean(axis=0): the sum reads x once, the difference reads it again and writes as much."""
+    x = xp.asarray(X)
+    with simulate() as log:
+        x - x.mean(axis=0)
+    assert gpu_drivers.passes(log, x) == 3
+
+
+def test_an_einsum_is_no_way_around_the_count():
+    x = xp.asarray(X)
+    with simulate() as log:
+        xp.einsum("abc,abc->b", x, x)
+    assert gpu_drivers.passes(log, x) == 2
+
+
+def test_kernels_give_device_arrays():
+    x = xp.asarray(X)
+    twice = ElementwiseKernel("T x", "T y", "y = 2 * x", "twice")(x)
+    total = ReductionKernel("T x", "T y", "x", "a + b", "y = a", "0", "total")(x, axis=(0, 2))
+    assert isinstance(twice, xp.ndarray) and isinstance(total, xp.ndarray)
+    np.testing.assert_allclose(xp.asnumpy(total), X.sum(axis=(0, 2)))
+
+
+def inputs():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 2, 4, 5)).astype(np.float32)
+    return {"x": x, "gamma": np.ones(2, np.float32), "beta": np.zeros(2, np.float32), "eps": 0.5}
+
+
+def answer(change):
+    def batchnorm_train(x, gamma, beta, eps=1e-5):
+        centred = x - x.mean(axis=(0, 2, 3), keepdims=True)
+        inv_std = 1 / xp.sqrt((centred**2).mean(axis=(0, 2, 3)) + eps)
+        x_hat = centred * inv_std[:, None, None]
+        return change(gamma[:, None, None] * x_hat + beta[:, None, None]), (x_hat, inv_std, gamma)
+
+    return LocalAnswer(batchnorm_train)
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "dtype"),
+    [
+        (lambda y: y, gpu_drivers.DEVICE, gpu_drivers.KEPT),
+        (lambda y: y * (float(y.max()) > 0), gpu_drivers.COPIED, gpu_drivers.KEPT),
+        (lambda y: np.asarray(y), gpu_drivers.HOST, gpu_drivers.KEPT),
+        (lambda y: y.astype(np.float64), gpu_drivers.DEVICE, "float64"),
+    ],
+    ids=["right", "float", "NumPy", "float64"],
+)
+def test_the_driver_says_where_and_in_which_dtype(change, where, dtype):
+    found = answer(change).drive(gpu_drivers.drive_train, inputs())
+    assert (found[gpu_drivers.WHERE], found[gpu_drivers.DTYPE]) == (where, dtype)
+    assert type(found["y"]) is np.ndarray and found["y"].dtype == np.float32
+
+
+def test_colab_is_asked_for_a_gpu_where_kernels_are_written():
+    import nbformat
+    from bnlab import tasks
+
+    from autograder import course
+
+    for name in course.notebook_names():
+        metadata = nbformat.read(course.released(name), as_version=4).metadata
+        assert (metadata.get("accelerator") == "GPU") == (tasks.libraries(name) == ("bnlab.gpu.ready",))
