@@ -1,9 +1,12 @@
-"""The website in a real browser, with every other host blocked: nothing is missing, formulas are set, nothing fails."""
+"""The website in a real browser, with every other host blocked: nothing missing, nothing failing, nobody shut out."""
 
 import functools
 import http.server
+import os
 import threading
+from pathlib import Path
 
+import axe_playwright_python
 import pytest
 
 pytestmark = pytest.mark.xdist_group("website")
@@ -109,3 +112,30 @@ def test_a_wide_equation_scrolls_within_a_phone(browser, site):
     beyond = "e => e.getBoundingClientRect().right > 391 || getComputedStyle(e).overflowX !== 'auto'"
     assert not any(page.locator("article .katex-display").evaluate_all(f"all => all.map({beyond})"))
     context.close()
+
+
+AUDIT = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations.flatMap(
+  rule => rule.nodes.map(node => `${rule.id}: ${node.target.join(' ')} ${node.html.slice(0, 160)}`))"""
+SAMPLE = ("book/06_transform.html", "book/index.html", "book/glossary.html", "exercises/03_forward.html", "search.html")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing(browser, site, names, width, tmp_path):
+    """A sample of pages; all of them with AXE=all, as `make axe` does."""
+    program = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    wrong = {}
+    for name in names if os.environ.get("AXE") == "all" else SAMPLE:
+        page = context.new_page()
+        page.goto(f"{site}/{name}", wait_until="load")
+        page.evaluate(program)
+        for mode in ("light", "dark"):
+            page.evaluate("mode => Object.assign(document.documentElement.dataset, {mode, theme: mode})", mode)
+            found = page.evaluate(AUDIT)
+            if found:
+                picture = tmp_path / f"{Path(name).stem}-{width}-{mode}.png"
+                page.screenshot(path=picture, full_page=True)
+                wrong[f"{name} {width} {mode}, see {picture}"] = found
+        page.close()
+    context.close()
+    assert wrong == {}

@@ -69,7 +69,7 @@ def box(chapter: dict, x: float, y: float, href) -> str:
         f'<text class="number" x="{x + 22}" y="{y + 38.5}">{number}</text>{text}'
         f"<title>{html.escape(chapter['question'])}</title>"
     )
-    found = link(href(f"book/{chapter['page']}"), drawing, f"Chapter {number}: {chapter['title']}")
+    found = link(href(f"book/{chapter['page']}"), drawing, f"{number} {chapter['title']}")
     if "notebook" in chapter:
         name = chapter["notebook"].replace("_", " ", 1).replace("_", " ")
         tab = (

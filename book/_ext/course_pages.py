@@ -5,15 +5,18 @@
 - A cell output's plain text becomes the alternative text of its image.
 - Equations, figures and tables of ``NN_topic`` are numbered NN.1, NN.2, ...
 - Every page gets a description for search engines: its first paragraph.
-- Entries of the bibliography are items of a list, as a screen reader expects.
+- Entries of the bibliography are items of a list, and what opens has a name, as a screen reader expects.
+- An image says its size, so that nothing moves when it arrives, and is loaded when the reader comes near.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
@@ -92,10 +95,43 @@ def depart_citation(self, node) -> None:
     HTML5Translator.depart_citation(self, node)
 
 
+def visit_image(self, node) -> None:
+    """Write an image with its size in pixels; all but the first of a page wait until they are near."""
+    source = Path(self.builder.srcdir, node["uri"])
+    HTML5Translator.visit_image(self, node)
+    if source.suffix != ".png" or not source.exists() or 'width="' in self.body[-1]:
+        return
+    with Image.open(source) as picture:
+        width, height = picture.size
+    lazy = ' loading="lazy" decoding="async"' if getattr(self, "seen_image", False) else ""
+    self.seen_image = True
+    self.body[-1] = self.body[-1].replace("<img ", f'<img width="{width}" height="{height}"{lazy} ', 1)
+
+
+def name_summaries(app, pagename, templatename, context, doctree) -> None:
+    """Name what opens: folded cells by their visible words, chapters' lists of notebooks by the chapter."""
+    if "body" in context:
+        context["body"] = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    draw = context.get("generate_toctree_html")
+    if draw is None:
+        return
+
+    def named(*arguments, **options):
+        return re.sub(
+            r"([^<>]+)</a>(\s*<details[^>]*>\s*)<summary>",
+            lambda found: f'{found[1]}</a>{found[2]}<summary aria-label="Pages of {html.escape(found[1].strip())}">',
+            str(draw(*arguments, **options)),
+        )
+
+    context["generate_toctree_html"] = named
+
+
 def setup(app):
     """Register with Sphinx."""
     app.connect("html-page-context", retarget_colab, priority=900)
     app.connect("html-page-context", describe, priority=900)
+    app.connect("html-page-context", name_summaries, priority=900)
+    app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.connect("doctree-read", image_alt)
     app.connect("env-check-consistency", number_by_chapter)
