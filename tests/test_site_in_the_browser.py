@@ -1,6 +1,7 @@
 """The website in a real browser, with every other host blocked: nothing missing, nothing failing, nobody shut out."""
 
 import functools
+import gzip
 import http.server
 import os
 import threading
@@ -69,6 +70,10 @@ LOOK = """() => {
     unset: formulas.filter(f => !f.querySelector('.katex-html') || !f.querySelector('math')).map(f => f.textContent),
     errors: [...document.querySelectorAll('.katex-error')].map(f => f.textContent),
     raw,
+    iconless: [...document.querySelectorAll('i[class*="fa-"], span[class*="fa-"]')]
+      .filter(i => !getComputedStyle(i).maskImage.startsWith('url(')).map(i => i.className),
+    unsized: [...document.querySelectorAll('article img')]
+      .filter(i => !(i.getAttribute('width') && i.getAttribute('height')) && !i.closest('noscript')).map(i => i.src),
     font: [...document.fonts].filter(f => f.family === 'KaTeX_Main' && f.status === 'loaded').length,
     broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
   };
@@ -83,7 +88,7 @@ def test_every_page_is_whole_without_other_hosts(site, names, page):
         page.evaluate("document.fonts.ready")
         seen = page.evaluate(LOOK)
         formulas += seen["formulas"]
-        for kind in ("unset", "errors", "raw", "broken"):
+        for kind in ("unset", "errors", "raw", "broken", "iconless", "unsized"):
             page.problems += [f"{kind} {what[:80]}" for what in seen[kind]]
         if seen["formulas"] and not seen["font"]:
             page.problems.append("the formulas' font is not loaded")
@@ -111,6 +116,80 @@ def test_a_wide_equation_scrolls_within_a_phone(browser, site):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     beyond = "e => e.getBoundingClientRect().right > 391 || getComputedStyle(e).overflowX !== 'auto'"
     assert not any(page.locator("article .katex-display").evaluate_all(f"all => all.map({beyond})"))
+    context.close()
+
+
+def test_a_page_is_light(browser, site):
+    """What a browser transfers for a chapter before the reader scrolls, compressed as on a web server."""
+    for name in ("book/06_transform.html", "book/01_covariate_shift.html", "exercises/03_forward.html"):
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        page, sizes = context.new_page(), {}
+        kept = (".png", ".woff2")
+
+        def weigh(answer, sizes=sizes, kept=kept):
+            body = answer.body()
+            sizes[answer.url] = len(body) if answer.url.endswith(kept) else len(gzip.compress(body, 6))
+
+        page.on("response", weigh)
+        page.goto(f"{site}/{name}", wait_until="load")
+        page.wait_for_timeout(500)
+        context.close()
+        assert 50_000 < sum(sizes.values()) < 300_000, {url.rpartition("/")[2]: n for url, n in sizes.items()}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_colours_are_those_of_the_system_from_the_start(browser, site, scheme):
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.route("**/course.js*", lambda route: route.abort())
+    page.goto(f"{site}/book/07_backward_graph.html")
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme, (
+        "no script has run but the one in the head"
+    )
+    context.close()
+
+
+def test_search_finds_a_word_and_the_keyboard_opens_it(site, page):
+    page.goto(f"{site}/book/07_backward_graph.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("variance")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=variance")
+    page.locator("#search-results li a").first.wait_for()
+    assert page.locator("#search-results li a", has_text="transform").count() >= 1
+    assert page.problems == []
+
+
+def test_the_mode_button_and_the_menus_work(site, page):
+    page.goto(f"{site}/book/07_backward_graph.html")
+    button = page.locator(".theme-switch-button").first
+    seen = set()
+    for _ in range(3):
+        button.click()
+        seen.add(page.evaluate("document.documentElement.dataset.mode"))
+    assert seen == {"light", "dark", "auto"}
+    page.locator(".dropdown-download-buttons > button").click()
+    page.get_by_role("link", name=".ipynb").wait_for()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    page.locator(".primary-toggle").first.click()
+    page.get_by_role("link", name="Notation").first.wait_for()
+    assert page.problems == []
+
+
+def test_a_wide_equation_is_reached_with_the_keyboard(browser, site):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{site}/book/07_backward_graph.html")
+    wide = page.locator(".katex-display[tabindex='0'][role=group][aria-label]")
+    wide.first.wait_for()
+    scrolls = page.locator(".katex-display").evaluate_all(
+        "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    )
+    assert wide.count() == scrolls > 0
+    wide.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
     context.close()
 
 

@@ -59,9 +59,10 @@ def named(pages: list[str]) -> set[str]:
 def read_css(path: Path, static: Path) -> str:
     """A style sheet with what it imports; its addresses hold from the folder _static."""
     text = path.read_text(encoding="utf-8")
-    text = re.sub(r'@import\s+"([^"]+)";', lambda found: read_css(path.parent / found[1], static), text)
     folder = path.parent.resolve().relative_to(static.resolve()).as_posix()
-    return re.sub(r"url\(([\"']?)(?!data:|[a-z]+:|#|/|[\"'])", rf"url(\g<1>{folder}/", text) if folder != "." else text
+    if folder != ".":
+        text = re.sub(r"url\(([\"']?)(?!data:|[a-z]+:|#|/|[\"'])", rf"url(\g<1>{folder}/", text)
+    return re.sub(r'@import\s+"([^"]+)";', lambda found: read_css(path.parent / found[1], static), text)
 
 
 def needed(selector: list, used: set[str]) -> list[str]:

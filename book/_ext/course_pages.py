@@ -16,8 +16,8 @@ import re
 from pathlib import Path
 
 from docutils import nodes
-from PIL import Image
 from sphinx.util import logging
+from sphinx.util.images import get_image_size
 from sphinx.writers.html5 import HTML5Translator
 
 logger = logging.getLogger(__name__)
@@ -97,12 +97,11 @@ def depart_citation(self, node) -> None:
 
 def visit_image(self, node) -> None:
     """Write an image with its size in pixels; all but the first of a page wait until they are near."""
-    source = Path(self.builder.srcdir, node["uri"])
+    size = get_image_size(str(Path(self.builder.srcdir, node["uri"])))
     HTML5Translator.visit_image(self, node)
-    if source.suffix != ".png" or not source.exists() or 'width="' in self.body[-1]:
+    if size is None or 'width="' in self.body[-1]:
         return
-    with Image.open(source) as picture:
-        width, height = picture.size
+    width, height = size
     lazy = ' loading="lazy" decoding="async"' if getattr(self, "seen_image", False) else ""
     self.seen_image = True
     self.body[-1] = self.body[-1].replace("<img ", f'<img width="{width}" height="{height}"{lazy} ', 1)
