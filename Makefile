@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book linkcheck serve release grade sample-class certify attacks attacks-nbgrader experiments wheel student-zip lint clean help
+.PHONY: course test book linkcheck audit axe serve release grade sample-class certify attacks attacks-nbgrader experiments wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,16 @@ book: .venv/installed  ## build the website strictly into _build/html
 
 linkcheck: .venv/installed  ## follow every link to other sites (needs the network)
 	@$(BIN)/jupyter-book build . --toc book/_toc.yml --builder linkcheck --path-output _build/linkcheck --quiet
+
+audit: _build/lighthouse  ## measure the built website with Lighthouse: speed, accessibility, practice, search
+	@cd _build/lighthouse && node $(CURDIR)/book/audit.mjs $(CURDIR)/_build/html \
+	  book/index.html book/06_transform.html exercises/03_forward.html
+
+_build/lighthouse:
+	@mkdir -p $@ && cd $@ && npm init -y >/dev/null && npm install --silent --no-audit --no-fund lighthouse@12 chrome-launcher@1
+
+axe: .venv/installed  ## look for what shuts people out, on every page (a sample of pages is part of `make test`)
+	@AXE=all $(BIN)/python -m pytest -q tests/test_site_in_the_browser.py -k axe
 
 serve:  ## show the built website at http://localhost:8000
 	@test -d _build/html || { echo "there is no website yet: run 'make course' first"; exit 1; }
