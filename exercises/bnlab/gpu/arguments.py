@@ -144,7 +144,7 @@ class Bytes:
         place, moved = self.slab.ctypes.data, {}
         for low, high, members in groups:
             start = place + GUARD
-            start += (low - start) % 256  # as aligned as the original
+            start += (offset(members[0]) - start) % 256
             ctypes.memmove(start, low, high - low)
             self.copies.append((low, start, high - low))
             moved.update((id(member), start - low) for member in members)
@@ -169,3 +169,11 @@ def extent(array):
     """(lowest address, bytes) of an array's memory, whatever its strides."""
     low, high = np.lib.array_utils.byte_bounds(array)
     return (low, high - low) if array.size else (array.__array_interface__["data"][0], 0)
+
+
+def offset(array):
+    """Bytes from the start of an array's allocation to its first element; on a GPU that start is a multiple of 256."""
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    return extent(array)[0] - extent(root)[0]
