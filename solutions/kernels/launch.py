@@ -70,14 +70,11 @@ class Kernels:
 
         self.gpu, self.layout, self.storage, self.threads = gpu, layout, storage, threads
         self.machine = machine or machine_of(gpu.device)
-        self.kernel = cache(self._kernel)
-        self.workspace = cache(self._workspace)
+        self.module, self.kernel, self.workspace = cache(self._module), cache(self._kernel), cache(self._workspace)
 
     def _kernel(self, name, vec):
-        module = self._module(vec, name.endswith("persistent"))
-        return module.get_function(name)
+        return self.module(vec, name.endswith("persistent")).get_function(name)
 
-    @cache  # noqa: B019  (one per object, and objects are few)
     def _module(self, vec, cooperative):
         return self.gpu.RawModule(
             code=source(self.layout), options=options(self.storage, vec), enable_cooperative_groups=cooperative
