@@ -12,21 +12,34 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-NEEDS = {"08_pytorch": "torch"}
+
+def left_out(name):
+    """Why a notebook cannot run here, or ""."""
+    if name == "08_pytorch" and importlib.util.find_spec("torch") is None:
+        return "torch is not installed"
+    if name in ("09_cupy", "10_cuda") and sys.platform != "linux":
+        return "the simulated GPU needs Linux"
+    return ""
 
 
-def problems(path):
-    """What failed in a notebook although it is no unanswered task."""
-    notebook = nbformat.read(path, as_version=4)
-    place = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=300, allow_errors=True, kernel_name="python3", resources=place).execute()
+def executed(notebook, folder):
+    """The notebook after all its cells have run in a fresh kernel, in a folder."""
+    place = {"metadata": {"path": str(folder)}}
+    return NotebookClient(notebook, timeout=300, allow_errors=True, kernel_name="python3", resources=place).execute()
+
+
+def errors(notebook):
+    """Cell -> the error that it ended with."""
     outputs = [(cell.get("id"), output) for cell in notebook.cells for output in cell.get("outputs", [])]
+    return {cell: output for cell, output in outputs if output.output_type == "error"}
+
+
+def problems(notebook):
+    """What failed in an executed notebook although it is no unanswered task."""
     return [
-        f"{path.name}, {cell}: {output.ename}: {output.evalue}"
-        for cell, output in outputs
-        if output.output_type == "error"
-        and output.ename != "NotImplementedError"
-        and "not answered yet" not in output.evalue
+        f"{cell}: {error.ename}: {error.evalue}"
+        for cell, error in errors(notebook).items()
+        if error.ename != "NotImplementedError" and "not answered yet" not in error.evalue
     ]
 
 
@@ -35,13 +48,12 @@ def main(folder):
     paths = sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
     found = [] if paths else [f"there are no notebooks in {folder}"]
     for path in paths:
-        missing = NEEDS.get(path.stem)
-        if missing and importlib.util.find_spec(missing) is None:
-            print(f"{path.name}: left out, {missing} is not installed")
+        if left_out(path.stem):
+            print(f"{path.name}: left out, {left_out(path.stem)}")
             continue
-        here = problems(path.resolve())
+        here = problems(executed(nbformat.read(path, as_version=4), path.resolve().parent))
         print(f"{path.name}: {'wrong' if here else 'fine'}")
-        found += here
+        found += [f"{path.name}, {line}" for line in here]
     print("\n".join(found))
     return 1 if found else 0
 
