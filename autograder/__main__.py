@@ -138,7 +138,7 @@ def run_collect(given):
 
 
 def run_grade(given):
-    from autograder import execute, grade, table
+    from autograder import changes, execute, grade, table
 
     name = course.require_notebook(given.name)
     problems = []
@@ -154,10 +154,13 @@ def run_grade(given):
     execute.close_zygotes()
     folder = course.course_folder() / "results"
     results = grade.execute_all(name, submissions, given.jobs, folder, again=given.again or bool(given.student))
+    changed = changes.report(name, results) if given.submissions is None else []
     refused = {} if given.submissions is not None else grade.commit(name, results)
     if given.json:
         grade.write_json(given.json, results)
     table.show(name, results, {} if given.submissions is not None else grade.hand_scores(name))
+    for line in changed:
+        print(line)
     for problem in problems:
         print(f"left out: {problem}")
     ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused

@@ -23,6 +23,8 @@ from autograder.submission import name_of
 from autograder.twin import Twin
 
 MAX_FLAGS = 30  # lines on what one submission tried
+# The modules of this package that a score depends on; a test holds this against what the referee imports.
+SCORING = "attempts execute integrity isolation reading referee remote script speed submission twin".split()
 
 
 class Material:
@@ -52,13 +54,20 @@ def material(name):
 
 @functools.cache
 def grader_version(name):
-    """Hash of everything that a score depends on besides the submission."""
-    files = [course.SOLUTIONS / f"{name}.py", *sorted((course.SOLUTIONS / "mutants").rglob("*.py"))]
+    """Hash of everything that a score depends on besides the submission.
+
+    What only people read is left out (the text of a notebook, reports, feedback), so that a new wording there grades
+    nobody again.
+    """
+    graded = Script(course.SOLUTIONS / f"{name}.py").of_kind("readonly", "solution", "test", "answer")
+    files = sorted((course.SOLUTIONS / "mutants").rglob("*.py"))
     files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))
     files += sorted((course.EXERCISES / "bnlab" / "gpu" / "cuda").iterdir())
-    files += sorted((course.REPOSITORY / "autograder").glob("*.py"))
+    files += [course.REPOSITORY / "autograder" / f"{module}.py" for module in SCORING]
     files += sorted((course.REPOSITORY / "autograder" / "sandbox").glob("*.py"))
     digest = hashlib.sha256(__version__.encode())
+    for cell in graded:
+        digest.update(f"{cell.kind}\0{cell.id}\0{cell.points}\0{cell.source}\0".encode())
     for path in files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -100,13 +109,17 @@ def isolation_of(libraries=()):
     return found
 
 
-def result_key(name, student, rebuilt):
-    """The name of a result: sha256 of what it depends on."""
+def submission_key(name, student, rebuilt):
+    """sha256 of what a student has handed in, as far as it counts."""
     written = [
         [submission.grade_id(cell), cell.source] for cell in rebuilt.notebook.cells if submission.is_written(cell)
     ]
-    text = json.dumps([name, student, grader_version(name), rebuilt.code(), written])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([name, student, rebuilt.code(), written]).encode()).hexdigest()
+
+
+def result_key(name, student, rebuilt):
+    """The name of a result: sha256 of what it depends on."""
+    return hashlib.sha256(f"{grader_version(name)} {submission_key(name, student, rebuilt)}".encode()).hexdigest()
 
 
 def read_submission(name, data):
@@ -174,6 +187,7 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
         "student": student,
         "assignment": name,
         "version": hold.version,
+        "submission": submission_key(name, student, rebuilt),
         "problem": problem,
         "repairs": rebuilt.repairs,
         "flags": flags,

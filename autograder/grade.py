@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autograder import collect, course, execute, reading
+from autograder import changes, collect, course, execute, reading, submission
 
 
 def submitted(name, students=()):
@@ -152,22 +152,25 @@ def commit(name, results):
     from autograder.gradebook import Course, kept_open
 
     nbgrader = Course()
-    if stale_source(name, nbgrader.root):
+    if stale_source(name, nbgrader):
         from autograder.release import release_notebook
 
         release_notebook(name, nbgrader)
     record = nbgrader.root / "committed" / f"{name}.json"
-    committed = json.loads(record.read_text()) if record.exists() else {}
+    committed = changes.committed(name)
     with nbgrader.gradebook() as book:
         known = {one.student.id for one in book.assignment_submissions(name)}
-    failed = {}
+    failed, by_hand = {}, hand_scores(name)
     with progress() as bar, kept_open():
         line = bar.add_task("writing the gradebook", total=len(results))
         for student, result in results.items():
             current = committed.get(student) == result["key"] and student in known and not result["problem"]
             if not current:
                 try:
+                    same_answers = changes.before(result, committed) is not None
                     nbgrader.call("autograde", name, student, force=True)
+                    if same_answers:
+                        settle(nbgrader, name, student, [cell for who, cell in by_hand if who == student])
                     committed[student] = result["key"]
                     record.parent.mkdir(exist_ok=True)
                     replace_text(record, json.dumps(committed, indent=1))
@@ -177,15 +180,30 @@ def commit(name, results):
     return failed
 
 
-def stale_source(name, root):
-    """Whether nbgrader's source of a notebook is missing or older than the solution script: points may differ."""
+def settle(nbgrader, name, student, cells):
+    """Answers that a person has graded need no other look where only the grader is another one."""
+    with nbgrader.gradebook() as book:
+        for cell in cells:
+            book.find_grade(cell, name, name, student).needs_manual_grade = False
+        book.db.commit()
+
+
+def stale_source(name, nbgrader):
+    """Whether nbgrader's source of a notebook is missing, half in the gradebook, or older than the solution script."""
+    from nbgrader.api import MissingEntry
+
     from autograder.release import source_notebook
 
-    path = root / "source" / name / f"{name}.ipynb"
-    if not path.exists():
+    path = nbgrader.root / "source" / name / f"{name}.ipynb"
+    wanted = source_notebook(execute.Script(course.SOLUTIONS / f"{name}.py"))
+    if not path.exists() or path.read_text(encoding="utf-8").strip() != nbformat.writes(wanted).strip():
         return True
-    script = execute.Script(course.SOLUTIONS / f"{name}.py")
-    return path.read_text(encoding="utf-8").strip() != nbformat.writes(source_notebook(script)).strip()
+    with nbgrader.gradebook() as book:
+        try:
+            saved = {cell.name for cell in book.find_notebook(name, name).source_cells}
+        except MissingEntry:
+            return True
+    return saved != {submission.grade_id(cell) for cell in wanted.cells if submission.grade_id(cell)}
 
 
 def hand_scores(name):

@@ -1,0 +1,93 @@
+"""What a new version of the grader changes: per student and question, the old points and the new, and why.
+
+A result is kept under a name that contains the grader's version. Where a submission has a result in the gradebook by
+an older version, and the same cells have another one now, the two are compared.
+"""
+
+import json
+from dataclasses import dataclass
+
+from autograder import course, execute
+
+
+@dataclass(frozen=True)
+class Change:
+    """One question of one student that another version of the grader judges differently."""
+
+    student: str
+    task: str
+    before: dict  # verdict of the older version: score, verdict, message
+    after: dict
+
+    def __str__(self):
+        points = f"{self.before['score']:g} -> {self.after['score']:g} of {self.after['max_score']:g} points"
+        verdicts = f"{self.before['verdict']} -> {self.after['verdict']}"
+        return "\n".join(
+            [
+                f"{self.student}, {self.task}: {points} ({verdicts})",
+                f"    before: {reason(self.before)}",
+                f"    now:    {reason(self.after)}",
+            ]
+        )
+
+
+def reason(verdict):
+    """The message of a verdict on one line: the slip or what was found rather than the headline."""
+    lines = [" ".join(line.split()) for line in verdict["message"].splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("found", "likely"))] or lines[:1]
+    return "; ".join(telling)[:300]
+
+
+def committed(name):
+    """student -> name of the result that is in the gradebook."""
+    record = course.course_folder() / "committed" / f"{name}.json"
+    return json.loads(record.read_text()) if record.exists() else {}
+
+
+def before(result, committed):
+    """The result that is in the gradebook for the same cells of the same student by another version, or None."""
+    if result["problem"]:
+        return None
+    stored = execute.load_result(course.course_folder() / "results", committed.get(result["student"], ""))
+    same = stored is not None and stored.get("submission") == result["submission"]
+    return stored if same and stored["version"] != result["version"] else None
+
+
+def since(name, results):
+    """Compare results with those of an older version; to be asked before the new ones are committed.
+
+    Parameters
+    ----------
+    name : str
+    results : dict
+        student -> result of `execute.execute`
+
+    Returns
+    -------
+    changes : list of Change
+    again : int
+        Number of submissions that were graded again because the grader is another one.
+    """
+    changes, again, known_results = [], 0, committed(name)
+    for student, result in results.items():
+        old = before(result, known_results)
+        if old is None:
+            continue
+        again += 1
+        known = {verdict["cell"]: verdict for verdict in old["verdicts"]}
+        for verdict in result["verdicts"]:
+            earlier = known.get(verdict["cell"])
+            if earlier and any(earlier[key] != verdict[key] for key in ("score", "max_score", "verdict")):
+                changes.append(Change(student, verdict["task"], earlier, verdict))
+    return changes, again
+
+
+def report(name, results):
+    """Lines for the instructor; none where no submission was graded again by another version."""
+    changes, again = since(name, results)
+    if not again:
+        return []
+    head = f"the grader has changed: {again} submissions were graded again, "
+    if not changes:
+        return [f"{head}no score is another one"]
+    return [f"{head}{len({change.student for change in changes})} of them with another score:", *map(str, changes)]
