@@ -7,7 +7,8 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book linkcheck audit axe serve release grade sample-class certify attacks attacks-nbgrader experiments wheel student-zip lint clean help
+.PHONY: course test book linkcheck audit axe serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
+  bench-grading experiments wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +72,12 @@ attacks: .venv/installed  ## the whole corpus of hostile submissions through the
 
 attacks-nbgrader: .venv/installed  ## the same corpus through unmodified nbgrader, in a sandbox: autograder/attacks.md
 	@$(BIN)/python -m tests.attacks.compare_nbgrader
+
+bench-speed: .venv/installed  ## how often the speed check is wrong: 1,000 races in each row (an hour or two, in quiet)
+	@$(BIN)/python -m autograder.bench_speed
+
+bench-grading: .venv/installed  ## seconds a submission beside unmodified nbgrader (five minutes, in quiet)
+	@$(BIN)/python -m autograder.bench_grading
 
 experiments: .venv/installed  ## run all experiments of the book again into book/results (most of an hour)
 	@for name in $(filter-out lab nets variants fashion internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \

@@ -4,7 +4,9 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import types
 import warnings
 
@@ -55,7 +57,7 @@ class Course:
         ------
         CourseError
         """
-        with contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()), interrupts_later():
             answer = getattr(self.api, verb)(*args, **kwargs)
         if not answer["success"]:
             log = answer.get("error") or answer.get("log") or ""
@@ -68,6 +70,22 @@ class Course:
     def gradebook(self):
         """nbgrader's gradebook; a context manager."""
         return self.api.gradebook
+
+
+@contextlib.contextmanager
+def interrupts_later():
+    """Ctrl-C waits until the end: nbgrader would take it for an error of the one notebook, and go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ def python_folders():
     """Folders that a worker needs to run Python with the course's libraries."""
     places = {sys.prefix, sys.base_prefix, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))}
     places.add(str(Path(sys.executable).resolve().parent.parent))
-    return sorted(str(place) for place in places if Path(place).is_dir())
+    return sorted(str(place) for place in places if os.path.isdir(place))  # one that we may not see counts as none
 
 
 def locks(libraries):

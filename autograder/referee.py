@@ -271,6 +271,13 @@ class Referee:
         """The hidden solution of a task."""
         return self.references[task.answer]
 
+    def once(self, key, compute):
+        """A value that no submission changes, kept for the next student."""
+        place = (self.script.name, self.cell.id, key)
+        if place not in _kept:
+            _kept[place] = compute()
+        return _kept[place]
+
     def race(self, task, answer, inputs, limit):
         """Time the answer against the twin; every timed result is checked against the twin's."""
         worker, twin = self.session.worker(), self.twin.worker()
@@ -297,6 +304,9 @@ class Referee:
             report.tested = "speed"
             report.likely = task.hints[0]
         return report
+
+
+_kept = {}  # (notebook, cell, key) -> what `Referee.once` has computed in this process
 
 
 def is_timed(cell):

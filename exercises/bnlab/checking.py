@@ -108,6 +108,20 @@ def hidden_solution(task_id, answer):
     return answer if judge is None else judge.reference(find(task_id))
 
 
+def once(key, compute):
+    """What depends on our own solutions alone: a referee computes it once for all students; used by the hidden tests.
+
+    Parameters
+    ----------
+    key : str
+        Names the value within its test cell.
+    compute : callable
+        () -> value
+    """
+    judge = referee.get()
+    return compute() if judge is None else judge.once(key, compute)
+
+
 def hint(task_id, step=None):
     """Show the next hint of a task: three steps, the last one points to the equation. `step` asks for one of them."""
     try:

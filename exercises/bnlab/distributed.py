@@ -202,7 +202,7 @@ def _work(functions, shard, rank, meeting, connection):
     signal.alarm(int(timeout) + 2)  # whatever happens to the parent
     torch.set_num_threads(1)  # a thread pool of the parent would not have survived the fork
     os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
-    patience = timedelta(seconds=timeout)
+    patience = timedelta(seconds=timeout + 1)  # the parent is the first to give up, and says so
     dist.init_process_group("gloo", store=dist.FileStore(path, world), rank=rank, world_size=world, timeout=patience)
     made = [dist.new_group(ranks) for ranks in groups or []]
     group = next((one for one, ranks in zip(made, groups or []) if rank in ranks), None)

@@ -1,0 +1,152 @@
+"""S3 to S0 tried for real, started by root and by an ordinary user: each line names what is missing and the cure."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autograder import course, isolation
+
+if sys.platform != "linux" or os.geteuid():
+    pytest.skip("needs root, which can become anybody and take layers away", allow_module_level=True)
+if isolation.namespaces():
+    pytest.skip(f"no namespaces here: {isolation.namespaces()}", allow_module_level=True)
+
+SHOW = """
+from autograder import isolation, remote
+zygote = remote.Zygote()
+print(isolation.inspect(zygote))
+worker = remote.Worker(zygote)
+worker.allow(60, "a test")
+worker.run_cell("cell", "import os\\ndef who(): return [os.getuid(), os.getgid(), os.getgroups()]")
+print(remote.RemoteAnswer(lambda: worker, "who")())
+worker.close()
+zygote.close()
+"""
+NO_USER_NAMESPACES = """
+import ctypes, os, sys
+(inside, told), (waiting, go) = os.pipe(), os.pipe()
+child = os.fork()
+if child:
+    os.read(inside, 1)
+    for kind in "uid", "gid":
+        open(f"/proc/{child}/{kind}_map", "w").write("0 0 65536")
+    os.write(go, b"x")
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+assert ctypes.CDLL(None).unshare(0x10000000) == 0
+os.write(told, b"x")
+os.read(waiting, 1)
+open("/proc/sys/user/max_user_namespaces", "w").write("0")
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+NO_LOCKS = """
+import errno, os, sys
+import pyseccomp as sc
+rules = sc.SyscallFilter(sc.ALLOW)
+absent = sc.ERRNO(errno.ENOSYS)
+for name in ("landlock_create_ruleset", "seccomp"):
+    rules.add_rule(absent, name)
+rules.add_rule(absent, "prctl", sc.Arg(0, sc.EQ, 22))
+rules.load()
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+# In a mount namespace of its own: folders that only root may enter become an open one with what is needed in it.
+OPENED = """
+set -e
+closed=$1 aside=$2; shift 2
+number=0
+for needed in $NEEDED; do
+  number=$((number + 1)); mkdir -p "$aside/$number"; mount --bind "$needed" "$aside/$number"
+done
+mount -t tmpfs -o mode=755 tmpfs "$closed"
+number=0
+for needed in $NEEDED; do
+  number=$((number + 1)); mkdir -p "$needed"; mount --bind "$aside/$number" "$needed"
+done
+exec "$@"
+"""
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The line and the ids of a worker, for a user and without some of the layers."""
+    tools = Path(tmp_path_factory.mktemp("tools"))
+    (tools / "setpriv").symlink_to(shutil.which("setpriv"))
+
+    def reachable(command):
+        """The command where an ordinary user can reach this Python and the course, wherever they lie."""
+        needed = {os.path.realpath(place) for place in (sys.base_prefix, sys.prefix, course.REPOSITORY)}
+        parents = {parent for place in needed for parent in Path(place).parents}
+        closed = sorted(str(parent) for parent in parents if not parent.stat().st_mode & 1)
+        if not closed:
+            return command
+        inside = " ".join(place for place in sorted(needed) if place.startswith(f"{closed[0]}/"))
+        opened = ["unshare", "--mount", "--propagation", "private", "env", f"NEEDED={inside}", "sh", "-c", OPENED, "sh"]
+        return [*opened, closed[0], str(tools / "aside"), *command]
+
+    def shown(user, bubblewrap=True, user_namespaces=True, locks=True):
+        command = [sys.executable, "-c", SHOW]
+        if not bubblewrap:
+            command = ["/usr/bin/env", f"PATH={tools}", *command]
+        if user == "nobody":
+            command = [*NOBODY, *command]
+        if not locks:
+            command = [sys.executable, "-c", NO_LOCKS, *command]
+        if not user_namespaces:
+            command = [sys.executable, "-c", NO_USER_NAMESPACES, *command]
+        if user == "nobody":
+            command = reachable(command)
+        environment = {"PYTHONPATH": str(course.EXERCISES), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        environment["PATH"] = os.environ["PATH"]
+        done = subprocess.run(
+            command, cwd=course.REPOSITORY, env=environment, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip().split("\n")
+
+    return shown
+
+
+def test_s3_as_an_ordinary_user(shown):
+    line, who = shown("nobody")
+    assert line == "isolation S3: namespaces, Landlock, seccomp"
+    assert who == "[65534, 65534, []]" or who.startswith("[65534, 65534")
+
+
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_s2_without_bubblewrap(shown, user):
+    line, who = shown(user, bubblewrap=False)
+    assert line.startswith("isolation S2: Landlock, seccomp; no namespaces (bubblewrap is not installed; install")
+    assert "could" not in line
+    uid = int(who.strip("[").split(",")[0])
+    assert uid == 65534 if user == "nobody" else uid >= isolation.FIRST_USER
+
+
+def test_s2_where_user_namespaces_are_not_allowed(shown):
+    line, _ = shown("nobody", user_namespaces=False)
+    assert line.startswith("isolation S2: Landlock, seccomp; no namespaces (")
+    assert "allow unprivileged user namespaces" in line
+
+
+def test_s1_root_without_locks(shown):
+    line, who = shown("root", bubblewrap=False, locks=False)
+    assert line.startswith("isolation S1: a user of its own")
+    assert "no landlock (" in line and "Linux 5.13" in line
+    assert "no seccomp (" in line and "pip install pyseccomp" in line
+    assert "student code could open a TCP connection" in line
+    assert int(who.strip("[").split(",")[0]) >= isolation.FIRST_USER, "rights are dropped all the same"
+
+
+def test_s0_an_ordinary_user_without_locks(shown):
+    line, _ = shown("nobody", bubblewrap=False, locks=False)
+    assert line.startswith("isolation S0: none")
+    assert "student code could" in line and "signal another process" in line
+
+
+def test_namespaces_alone_are_not_enough(shown):
+    line, _ = shown("root", locks=False)
+    assert line.startswith("isolation S1") and "no landlock" in line and "no seccomp" in line
