@@ -52,7 +52,13 @@ MOMENTS = {
 
 
 def start(folder, *arguments):
-    environment = {**os.environ, "BN_COURSE": str(folder), "PYTHONPATH": "exercises", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "BN_COURSE": str(folder),
+        "PYTHONPATH": "exercises",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
     command = [sys.executable, "-m", "autograder", "grade", NAME, *arguments]
     return subprocess.Popen(
         command, cwd=course.REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -62,6 +68,7 @@ def start(folder, *arguments):
 def interrupt(folder, moment, sign):
     """Send a signal to a run as soon as a moment has come; its exit code and stderr."""
     run = start(folder)
+    assert run.stdout.readline().startswith("isolation"), run.communicate()
     deadline = time.monotonic() + 300
     while not MOMENTS[moment](folder):
         assert run.poll() is None, f"the run ended before {moment!r}: {run.communicate()}"
