@@ -186,6 +186,9 @@ class Judge:
     def reference(self, task):
         return OURS[task.answer]
 
+    def once(self, key, compute):
+        return compute()
+
     def examine(self, task, answer, cases, kind):
         oracle = Functions(OURS[task.answer])
         return examine_answer(task, LocalAnswer(answer), cases, oracle, lambda i: np.random.default_rng([4, i]))

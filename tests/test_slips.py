@@ -44,8 +44,10 @@ TRIAL = {
 class Judge:
     """Stands where the autograder's referee stands: hidden solutions as the oracle, inputs from a seed."""
 
-    def __init__(self, seed):
-        self.seed = seed
+    kept = {}  # (task, key) -> what depends on our own solutions alone
+
+    def __init__(self, seed, task_id):
+        self.seed, self.task_id = seed, task_id
 
     def examine(self, task, answer, cases, kind):
         def rng(position):
@@ -56,6 +58,11 @@ class Judge:
 
     def reference(self, task):
         return reference(task.id)
+
+    def once(self, key, compute):
+        if (self.task_id, key) not in self.kept:
+            self.kept[self.task_id, key] = compute()
+        return self.kept[self.task_id, key]
 
     def race(self, task, answer, inputs, limit):
         return self.examine(task, answer, [tasks.Case("the racing track", inputs)], "race")
@@ -91,7 +98,7 @@ def report_of_referee(task_id, answer, seed=None):
 def grade(task_id, answer, seed):
     """Run the task's whole test cell, hidden tests included; raises AssertionError where it fails."""
     script, cell = CELLS[task_id]
-    token = checking.referee.set(Judge(seed))
+    token = checking.referee.set(Judge(seed, task_id))
     try:
         with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
             cell.run(REFERENCES[script.name] | {tasks.find(task_id).answer: answer})
@@ -429,7 +436,7 @@ def test_a_wrong_dtype_accuses_of_no_slip():
         mu, var = reference("batch-statistics")(x.astype(np.float64))
         return mu, var
 
-    judge = Judge(0)
+    judge = Judge(0, "batch-statistics")
     case = tasks.Case("float32", lambda rng: {"x": rng.normal(1e4, 1, (9, 4)).astype("f4")}, 1e-2, "one_pass_variance")
     report = judge.examine(tasks.find("batch-statistics"), batch_statistics, [case], "hidden")
     assert report.slips == [] and "astype" in report.likely
