@@ -4,6 +4,8 @@ What is built is named by the hash of all it depends on: the source, the simulat
 compiler's own account of its version. A file is written beside its final place and renamed, so nobody sees half of it.
 The folder may be deleted at any time.
 
+Most of a kernel's time in the compiler goes into the simulator's own header, so that is compiled once (precompiled).
+
     BNLAB_CXX         a compiler other than the first found
     BNLAB_GPU_CACHE   a folder other than ~/.cache/bnlab/gpu
     BNLAB_GPU_WARM    a folder that is only read: filled by `warm` for processes that start without a cache
@@ -33,6 +35,7 @@ COMMON = (
 ).split()
 KERNEL = "-fno-exceptions -fno-rtti -fvisibility=hidden -fstack-clash-protection -fno-finite-loops".split()
 PLAIN = ["-O2"]
+HEADER = "first.h"  # what every kernel begins with
 CHECKED = ["-O1", "-fno-tree-vectorize", "-fsanitize=thread"]
 
 
@@ -166,7 +169,38 @@ def own_files():
     return digest.hexdigest()
 
 
-def build(prefix, sources, steps, flags, libraries=()):
+def named(prefix, *parts):
+    """The name of what is built from these parts by this compiler with these files of the simulator."""
+    known = [current().command, current().version, own_files(), *parts]
+    return f"{prefix}-{hashlib.sha256(repr(known).encode()).hexdigest()[:24]}"
+
+
+def precompiled(flags):
+    """What to add to these flags so that the simulator's header need not be compiled again; nothing for clang++.
+
+    Returns
+    -------
+    list of str
+    """
+    compiler = current()
+    if compiler.clang:  # its own precompiled headers stay where they were made
+        return []
+    name = named("header", flags)
+    folder = stored(name)
+    if not folder:
+        folder = cache() / name
+        with alone(folder.parent / "header.lock"), tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            if not folder.exists():
+                made = Path(place, name)
+                made.mkdir()
+                made.joinpath(HEADER).write_text('#include "simt.h"\n')
+                target = ["-x", "c++-header", str(made / HEADER), "-o", str(made / f"{HEADER}.gch")]
+                run([*compiler.command, *flags, f"-I{CUDA}", *target])
+                os.replace(made, folder)
+    return ["-include", str(folder / HEADER)]
+
+
+def build(prefix, sources, flags, libraries=(), options=()):
     """Build a shared library, or find it.
 
     Parameters
@@ -175,21 +209,19 @@ def build(prefix, sources, steps, flags, libraries=()):
         Its name starts with it.
     sources : list of str
         Texts to compile, each in a file of its own.
-    steps : list of str
-        Flags of compiling alone (a sanitizer's flag at linking would add the sanitizer's library).
     flags : list of str
-        Flags of compiling.
+        Flags of compiling (at linking a sanitizer's flag would add the sanitizer's library).
     libraries : sequence of Path
-        To link with.
+        To link with: the runtime, for a kernel.
+    options : list of str
+        Further flags of compiling, of the kernel's author.
 
     Returns
     -------
     Path
     """
     compiler = current()
-    flags = [*COMMON, *compiler.flags, *compiler.errors, *flags, *steps]
-    known = [compiler.command, compiler.version, own_files(), flags, sources, [path.name for path in libraries]]
-    name = f"{prefix}-{hashlib.sha256(repr(known).encode()).hexdigest()[:24]}.so"
+    name = named(prefix, flags, options, sources, [path.name for path in libraries]) + ".so"
     found = stored(name)
     if found:
         return found
@@ -197,13 +229,14 @@ def build(prefix, sources, steps, flags, libraries=()):
     with alone(target.parent / f"{prefix}.lock"), tempfile.TemporaryDirectory(dir=target.parent) as place:
         if target.exists():  # somebody built it while we waited
             return target
-        objects = []
+        objects, header = [], precompiled(flags) if libraries else []
         for number, source in enumerate(sources):
             path = Path(place, str(number), "kernel.cu")  # the name that lines belong to
             path.parent.mkdir()
             path.write_text(source, encoding="utf-8")
             objects.append(str(path.with_suffix(".o")))
-            run([*compiler.command, *flags, f"-I{CUDA}", "-x", "c++", "-c", str(path), "-o", objects[-1]])
+            chosen = [*flags, *header, *options, f"-I{CUDA}"]
+            run([*compiler.command, *chosen, "-x", "c++", "-c", str(path), "-o", objects[-1]])
         made = Path(place, name)
         link = ["-shared", f"-Wl,-soname,{name}", "-Wl,-Bsymbolic"]
         run([*compiler.command, *link, "-o", str(made), *objects, *map(str, libraries)])
@@ -215,7 +248,7 @@ def build(prefix, sources, steps, flags, libraries=()):
 def build_runtime():
     """The scheduler and the checker, one library for all kernels."""
     parts = [(CUDA / name).read_text(encoding="utf-8") for name in ("runtime.cpp", "faults.cpp", "checker.cpp")]
-    return build("runtime", parts, [], ["-O2"])
+    return build("runtime", parts, [*common(), "-O2"])
 
 
 @functools.lru_cache
@@ -232,6 +265,16 @@ def runtime():
     return _runtime(current())
 
 
+def common():
+    """The flags with which everything is compiled."""
+    return [*COMMON, *current().flags, *current().errors]
+
+
+def flags_of(checked):
+    """The flags with which kernels are compiled, with the checker's hooks or without."""
+    return [*common(), *KERNEL, *([*CHECKED, *current().volatile] if checked else PLAIN)]
+
+
 def build_kernel(source, checked, options=()):
     """Compile a translated kernel (source.py) into a library.
 
@@ -244,13 +287,14 @@ def build_kernel(source, checked, options=()):
         Of the kernel's author: -D and -I count.
     """
     path, _ = runtime()
-    steps = [*CHECKED, *current().volatile] if checked else PLAIN
     chosen = [option for option in options if option.startswith(("-D", "-I", "-U"))]
-    return build("checked" if checked else "plain", [source], steps, [*KERNEL, *chosen], [path])
+    return build("checked" if checked else "plain", [source], flags_of(checked), [path], chosen)
 
 
 def warm(folder):
-    """Put the runtime into a folder, for processes that have no cache of their own: set BNLAB_GPU_WARM to it.
+    """Put the runtime and the precompiled headers into a folder, for processes that have no cache of their own.
+
+    They find it where BNLAB_GPU_WARM says.
 
     Parameters
     ----------
@@ -258,4 +302,9 @@ def warm(folder):
         Everybody who shall use it can read it; nobody else should be able to write it.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    os.chmod(shutil.copy(build_runtime(), folder), 0o755)
+    shutil.copy(build_runtime(), folder)
+    for checked in (True, False):
+        for header in precompiled(flags_of(checked))[1:]:
+            shutil.copytree(Path(header).parent, Path(folder) / Path(header).parent.name, dirs_exist_ok=True)
+    for path in Path(folder).rglob("*"):
+        os.chmod(path, 0o755)

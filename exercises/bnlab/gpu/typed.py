@@ -151,7 +151,7 @@ def finish(source):
 def library(source, compiler_found):
     """The compiled loop."""
     path, _ = compiler.runtime()
-    return ctypes.CDLL(str(compiler.build("loop", [source], ["-O2"], compiler.KERNEL, [path])))
+    return ctypes.CDLL(str(compiler.build("loop", [source], compiler.flags_of(checked=False), [path])))
 
 
 def run(source, kernel, numbers, arrays, parameters):
