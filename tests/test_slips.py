@@ -460,3 +460,38 @@ def test_an_object_instead_of_its_class_and_swapped_arguments():
         check("forward-layer", BatchNorm())
     with pytest.raises(TypeError, match='check."forward-layer", BatchNorm'):
         check(BatchNorm, "forward-layer")
+
+
+def test_a_slip_that_would_spoil_what_is_right_is_not_named():
+    """A right dx with the batch's x_hat in dgamma is not the backward pass of training, whose dx is another one."""
+    from bnlab import check
+    from bnlab.checking import CheckFailed
+
+    def batchnorm_eval_backward(dy, x, gamma, running_mean, running_var, eps=1e-5):
+        x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
+        return dy * gamma / np.sqrt(running_var + eps), (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+    with pytest.raises(CheckFailed) as failed:
+        check("backward-eval", batchnorm_eval_backward)
+    assert failed.value.report.slips == [] and "dgamma" in failed.value.report.problem
+
+
+def test_a_class_where_a_function_is_due():
+    from bnlab import check
+    from bnlab.checking import CheckFailed
+
+    class batch_statistics:
+        def __init__(self, x):
+            self.x = x
+
+    with pytest.raises(CheckFailed, match="is a class; expected a function"):
+        check("batch-statistics", batch_statistics)
+
+
+def test_hints_for_a_name_that_is_no_task(capsys):
+    from bnlab import hint
+
+    hint("forward-trian")
+    hint("derive-dx")
+    shown = capsys.readouterr().out
+    assert "do you mean 'forward-train'?" in shown and "written answer" in shown

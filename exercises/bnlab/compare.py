@@ -129,8 +129,9 @@ def difference(leaf, got, expected, tolerance=None):
         return array_difference(leaf, got, expected, tolerance)
     if isinstance(expected, (float, np.floating)) or (isinstance(expected, np.ndarray) and expected.dtype.kind == "f"):
         return number_difference(leaf, got, expected, tolerance)
-    if isinstance(expected, str) and expected.endswith("Error") and not isinstance(got, str):
-        text = f"nothing was raised; a {expected} was expected."
+    raises = isinstance(expected, str) and expected.endswith("Error")
+    if raises and not (isinstance(got, str) and got == expected):
+        text = f"{f'a {got}' if isinstance(got, str) else 'nothing'} was raised; a {expected} was expected."
         return Difference(leaf, "value", leaf, expected, brief(got), text)
     if type(got) in (bool, np.bool_, int, str, type(None)) and got == expected:
         return None

@@ -141,6 +141,8 @@ def signature_problem(task, answer):
     if kind not in ("function", "class"):
         found = "not defined" if kind == "missing" else with_article(kind)
         return f"{answer.name} is {found}; expected a function {task.answer}."
+    if kind == "class" and task.answer.islower():
+        return f"{answer.name} is a class; expected a function: `def {task.answer}(...)`."
     names = answer.parameters()
     wanted = list(task.parameters) + list(task.options)
     if names is not None and names[: len(wanted)] != wanted:
@@ -163,8 +165,9 @@ def _diagnose(report, observations, messages, task):
     first = failing[0].gaps[0] if failing else None
     if first and first.kind == "type" and failing[0].got[first.leaf] is not None:
         return  # what came is no array: its values say nothing; nothing at all may be a known slip
+    possible = [name for name in messages if not _contradicted(name, failing, first)]
     while unexplained:
-        candidates = {name: _explained(name, observations, unexplained) for name in messages}
+        candidates = {name: _explained(name, observations, unexplained) for name in possible}
         best = max(candidates, key=lambda name: (len(candidates[name][0]), -candidates[name][1]), default=None)
         if best is None or not candidates[best][0]:
             break
@@ -181,6 +184,19 @@ def _diagnose(report, observations, messages, task):
         report.likely = "A step of yours changes the dtype; give the result back with `.astype(x.dtype)`."
     else:
         report.likely = _remark(failing, task)
+
+
+def _contradicted(name, failing, first):
+    """Whether a slip cannot be the answer's: it spoils what is right before the first wrong leaf, or returns too much."""
+    for seen in failing:
+        slip = seen.truth.slips.get(name, {})
+        for leaf, expected in seen.truth.expected.items():
+            if leaf in seen.wrong:
+                break
+            if leaf in slip and not _alike(slip[leaf], expected, seen.case.tolerance):
+                return True
+    nothing = first is not None and failing[0].got[first.leaf] is None
+    return nothing and failing[0].truth.slips.get(name, {}).get(first.leaf, "") is not None
 
 
 def _explained(name, observations, unexplained):
