@@ -15,8 +15,8 @@ from autograder.make_sample_class import solved, written_by
 from autograder.referee import Referee, Verdict, is_timed
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
-FULL = {"seeds": 50, "races": 200}
-QUICK = {"seeds": 3, "races": 5}
+FULL = {"seeds": 50, "races": 200, "tries": 5}
+QUICK = {"seeds": 3, "races": 5, "tries": 1}
 
 
 @dataclass
@@ -83,7 +83,7 @@ def certify(name, amounts, advance=lambda: None):
     ----------
     name : str
     amounts : dict
-        "seeds" for solutions, "races" for timed tasks.
+        "seeds" for solutions, "races" for timed tasks, "tries" for each slip and style: seeds as well.
     advance : callable
         Called after each task.
 
@@ -97,7 +97,7 @@ def certify(name, amounts, advance=lambda: None):
         row = Row(name, bench.script.task_of(cell.id))
         owner = bench.answer_cell(cell)
         _right(bench, cell, owner, row, amounts)
-        _wrong(bench, cell, owner, row)
+        _wrong(bench, cell, owner, row, amounts)
         rows.append(row)
         advance()
     return rows
@@ -117,10 +117,11 @@ def _right(bench, cell, owner, row, amounts):
     accepted = 0
     for style, function in found.items():
         source = written_by(function, tasks.find(row.task).answer)
-        (verdict,) = bench.verdicts(cell, {owner: source}, ["style"])
-        accepted += verdict.score == verdict.max_score
-        if verdict.score != verdict.max_score:
-            row.problems.append(f"the right style {style} gets {verdict.verdict}: {verdict.message}")
+        verdicts = bench.verdicts(cell, {owner: source}, tries(amounts, "style", timed))
+        refused = next((verdict for verdict in verdicts if verdict.score != verdict.max_score), None)
+        accepted += refused is None
+        if refused:
+            row.problems.append(f"the right style {style} gets {refused.verdict}: {refused.message}")
     row.styles = f"{accepted}/{len(found)}"
     if len(found) < 3:
         row.problems.append("fewer than three other right styles")
@@ -133,7 +134,12 @@ def _right(bench, cell, owner, row, amounts):
             row.problems.append(f"{row.false_fails} right answers failed the race under load")
 
 
-def _wrong(bench, cell, owner, row):
+def tries(amounts, what, timed):
+    """The seeds for a slip or a style; one for a timed task, whose races are counted elsewhere."""
+    return [f"{what} {number}" for number in range(1 if timed else amounts["tries"])]
+
+
+def _wrong(bench, cell, owner, row, amounts):
     """Every known slip, and the untouched answer."""
     from bnlab import tasks
 
@@ -144,14 +150,19 @@ def _wrong(bench, cell, owner, row):
         row.problems.append(f"the untouched answer gets {verdict.score:g} points as {verdict.verdict}")
     named = 0
     bank = bench.hold.bank(row.task)
-    for name, (function, _) in bank.items():
+    for name, (function, message) in bank.items():
         source = written_by(function, tasks.find(row.task).answer)
-        (verdict,) = bench.verdicts(cell, {owner: source}, ["slip"])
-        right = verdict.score < verdict.max_score and verdict.slips[:1] == [name]
-        named += right
-        if not right:
-            row.problems.append(f"the slip {name} gets {verdict.verdict} and is called {verdict.slips[:1]}")
+        verdicts = bench.verdicts(cell, {owner: source}, tries(amounts, "slip", is_timed(cell)))
+        odd = next((verdict for verdict in verdicts if not is_named(verdict, name, message)), None)
+        named += odd is None
+        if odd:
+            row.problems.append(f"the slip {name} gets {odd.verdict} and is called {odd.slips[:1]}: {odd.message}")
     row.slips = f"{named}/{len(bank)}"
+
+
+def is_named(verdict, name, message):
+    """Whether a wrong answer loses points and hears its own slip's message first."""
+    return verdict.score < verdict.max_score and verdict.slips[:1] == [name] and message in verdict.message
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bnlab.answers import AnswerError, changed_text, raised_text
+from bnlab.answers import AnswerError, changed_text, missing_text, raised_text
 
 from autograder import isolation
 from autograder.sandbox import wire
@@ -452,6 +452,6 @@ def error_text(name, error):
         return f"{name} raised an error."
     kind, message, source = (str(error.get(field, ""))[:500] for field in ("type", "message", "source"))
     if error.get("missing") is True:
-        return f"{name} is not written yet ({message})."
+        return missing_text(name, message, error.get("begun") is True)
     line = error.get("line") if type(error.get("line")) is int else ""
     return raised_text(name, kind, message, line, source)

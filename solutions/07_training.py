@@ -62,6 +62,8 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # - The weights have the standard deviation $\text{gain} / \sqrt{n_{l-1}}$; `activation.gain` is $\sqrt{2}$ for ReLU and
 #   1 for Sigmoid, and the last layer, which no activation follows, has gain 1.
 #
+# `Linear(fan_in, fan_out, std, rng, bias=True)` draws its weights from `rng`; activations are made without arguments.
+#
 # Example: `build_network((64, 50, 10), ReLU, BatchNorm, rng)` is the list of a `Linear` from 64 to 50 without bias,
 # standard deviation $\sqrt{2/64} \approx 0.177$; a `BatchNorm(50)`; a `ReLU()`; and a `Linear` from 50 to 10 with bias,
 # standard deviation $\sqrt{1/50} \approx 0.141$. It has 3200 + 100 + 500 + 10 = 3810 parameters.
@@ -450,7 +452,7 @@ race("train-speed", train, inputs=inputs, limit=2)
 # </details>
 
 
-# %% solution="bn-layer"
+# %% solution="train-steps"
 class BatchNorm:
     """Batch normalization as a part of a network.
 

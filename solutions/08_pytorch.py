@@ -35,6 +35,7 @@ import torch
 import torch.distributed as dist  # noqa: F401
 from bnlab import check, hint  # noqa: F401
 
+torch.set_num_threads(1)  # layers this small are fastest on one thread
 print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")
 
 # %% [markdown]

@@ -105,6 +105,7 @@ def test_pages(secrets):
         assert leaks(path.read_text(encoding="utf-8"), secrets) == [], path
 
 
+@pytest.mark.xdist_group("website")  # one process builds the website, the others go on
 def test_website(secrets, website):
     for path in [
         *website.rglob("*.html"),

@@ -82,3 +82,26 @@ def test_clear_lines(bnlab, tmp_path, arguments):
 def test_usage(bnlab):
     assert bnlab().returncode == 2
     assert bnlab("--help").returncode == 0 and "bnlab 0" in bnlab("--version").stdout
+
+
+def test_submit_says_what_is_not_answered(bnlab, tmp_path):
+    shutil.copy(course.EXERCISES / "04_backward.ipynb", tmp_path)
+    done = bnlab("submit", "04_backward.ipynb")
+    assert done.returncode == 0
+    assert "not answered yet: numerical-gradient, backward-graph, backward, backward-eval, derive-dx" in done.stdout
+    shutil.copy(FOLDER / "perfect" / NAME, tmp_path / NAME)
+    assert "not answered" not in bnlab("submit", NAME).stdout
+
+
+def test_check_names_the_cell_that_raised(bnlab, tmp_path):
+    notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
+    added = ["# a try\nimport math\n1 / 0", "import torch_that_is_not_there", "exit()", "raise ValueError('x' * 5000)"]
+    notebook.cells += [nbformat.v4.new_code_cell(source) for source in added]
+    answer = next(cell for cell in notebook.cells if cell.id == "forward-running")
+    answer.source += "\nundefined_name"
+    nbformat.write(notebook, tmp_path / NAME)
+    shown = bnlab("check", NAME).stdout
+    assert "(`1 / 0`) raised ZeroDivisionError: division by zero" in shown
+    assert "needs the package torch_that_is_not_there: pip install" in shown
+    assert "(`exit()`) raised SystemExit" in shown and "xxx ..." in shown and "x" * 400 not in shown
+    assert "the cell `forward-running` raised NameError" in shown

@@ -18,7 +18,7 @@ import types
 import numpy as np
 import watch
 import wire
-from bnlab.answers import ChangedArguments, changed_arguments, copy_arguments, parameters_of
+from bnlab.answers import ChangedArguments, begun, changed_arguments, copy_arguments, parameters_of
 from bnlab.cells import run_cell
 
 MAX_MESSAGE = 500  # characters of a student's exception that go back
@@ -186,9 +186,10 @@ class Worker:
             message = "(its message cannot be shown)"
         shown = [type(error).__name__, message, source]
         name, message, source = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
-        missing = isinstance(error, NotImplementedError)
-        kind = str(getattr(error, "answer_kind", "raised"))[:20]
-        return {"type": name, "message": message, "line": line, "source": source, "missing": missing, "kind": kind}
+        found = {"type": name, "message": message, "line": line, "source": source}
+        if isinstance(error, NotImplementedError):
+            return found | {"missing": True, "begun": begun(error)}
+        return found | {"kind": str(getattr(error, "answer_kind", "raised"))[:20]}
 
 
 def serve(connection, layers, readable=()):

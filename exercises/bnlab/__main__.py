@@ -7,11 +7,13 @@ import argparse
 import datetime
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from bnlab import __version__
+from bnlab.answers import raised_text
 from bnlab.cells import run_cell
 from bnlab.overview import points_of, states, table
 
@@ -70,10 +72,31 @@ def structure(notebook, name):
     return found
 
 
+def id_of(cell):
+    """The grade id of a cell, or None."""
+    return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id")
+
+
 def empty_answers(notebook, name):
     """Written answers in which nothing is written yet."""
-    texts = {cell.get("metadata", {}).get("nbgrader", {}).get("grade_id"): text_of(cell) for cell in notebook["cells"]}
+    texts = {id_of(cell): text_of(cell) for cell in notebook["cells"]}
     return [task for task in points_of(name) if "YOUR ANSWER HERE" in texts.get(task, "")]
+
+
+def untouched(notebook, name):
+    """Answers that still are as they were handed out: written ones, and functions that raise NotImplementedError."""
+    left = re.compile(r"^\s*raise NotImplementedError", re.MULTILINE)
+    answers = {id_of(cell) for cell in notebook["cells"] if left.search(text_of(cell))}
+    return [task for task in points_of(name) if task in answers or task in empty_answers(notebook, name)]
+
+
+def called(cell, number):
+    """What a cell is called in a message: its answer's or test's name, else its first line of code."""
+    if id_of(cell):
+        return f"the cell `{id_of(cell)}`"
+    lines = [line.strip() for line in text_of(cell).split("\n")]
+    first = next((line for line in lines if line and not line.startswith(("#", "import ", "from "))), "")
+    return f"cell {number}" + (f" (`{first[:50]}`)" if first else "")
 
 
 def run(notebook, name):
@@ -87,9 +110,12 @@ def run(notebook, name):
             run_cell(text_of(cell), namespace, str(number))
         except NotImplementedError:
             pass
-        except Exception as error:
+        except ModuleNotFoundError as error:
+            raised.append(f"{called(cell, number)} needs the package {error.name}: pip install {error.name}")
+        except (Exception, SystemExit) as error:
             if type(error).__name__ != "CheckFailed":
-                raised.append(f"cell {number} raised {type(error).__name__}: {error}")
+                text = raised_text(called(cell, number), type(error).__name__, str(error))
+                raised.append(text)
     return states(name, namespace), raised
 
 
@@ -150,6 +176,9 @@ def submit(path):
     except OSError as error:
         print(f"bnlab: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
+    empty = untouched(notebook, Path(path).stem)
+    if empty:
+        print(f"not answered yet: {', '.join(empty)}. You can write the file again after you have answered.")
     print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...)")
     return 0
 

@@ -4,14 +4,18 @@ The same examiner judges a function of this process (`LocalAnswer`, at home) and
 process (the autograder's proxy); both raise the errors below and nothing else.
 """
 
+import ast
 import contextlib
 import inspect
 import linecache
 import os
 import sys
+import textwrap
 import traceback
 
 import numpy as np
+
+LONGEST = 300  # characters of an exception's text that are shown
 
 
 class AnswerError(Exception):
@@ -118,8 +122,8 @@ def student_errors(name):
     except ChangedArguments as changed:
         raise AnswerError("changed", changed_text(name, changed.names)) from None
     except NotImplementedError as error:
-        raise AnswerError("missing", f"{name} is not written yet ({error}).") from None
-    except Exception as error:
+        raise AnswerError("missing", missing_text(name, str(error), begun(error))) from None
+    except (Exception, SystemExit) as error:
         kind = getattr(error, "answer_kind", "raised")  # bnlab's own errors may know better
         raise AnswerError(kind, raised_text(name, type(error).__name__, str(error), *own_line(error))) from None
 
@@ -134,9 +138,26 @@ def own_line(error):
     return "", ""
 
 
+def begun(error):
+    """Whether the function that raised NotImplementedError does more than raise it: a line that was left behind."""
+    frame = next((frame for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__)))), None)
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(frame.f_code))).body[0].body
+    except (OSError, TypeError, SyntaxError, AttributeError, IndexError):
+        return False  # no source to look at
+    return len(body) - (ast.get_docstring(ast.Module(body, [])) is not None) > 1
+
+
+def missing_text(name, task, begun):
+    """One sentence on an answer that raises NotImplementedError."""
+    cure = "; it still ends with `raise NotImplementedError`: delete that line" if begun else ""
+    return f"{name} is not written yet ({task}){cure}."
+
+
 def raised_text(name, error_type, message, line="", source=""):
     """One sentence on an exception: what, in which function, at which of the student's lines."""
     where = f" in line {line}" + (f": {source}" if source else "") if line else ""
+    message = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
     return f"{name} raised {error_type}: {message}" + (f" ({where.strip()})" if where else "")
 
 

@@ -52,7 +52,8 @@ def check(task_id, answer):
     if type(answer).__name__ == task.answer:
         problem = f"you passed an object; pass the class: check({task.id!r}, {task.answer}), without parentheses."
         return _conclude(Report(task.id, "failed", 0.0, tested="what was passed", problem=problem, link=task.link))
-    return _conclude(_examine(task, answer, task.cases, "public"), task.note)
+    report = _examine(task, answer, task.cases, "public")
+    return _conclude(report, f"{task.note}{_pace(task, answer)}" if report.passed else "")
 
 
 def examine(task_id, answer, cases):
@@ -90,10 +91,7 @@ def race(task_id, answer, inputs, limit):
     task = find(task_id)
     if referee.get() is not None:
         return _conclude(referee.get().race(task, answer, inputs, limit))
-    values = inputs(public_rng(task.id, 0))
-    values = task.prepare(answer, values) if task.prepare else values
-    arguments = [values[name] for name in (*task.parameters, *task.options) if name in values]
-    print(f"{task.answer}: about {passes(answer, *arguments):.0f} passes over its largest array.")
+    print(f"{task.answer}: about {_passes(task, answer, inputs):.0f} passes over its largest array.")
 
 
 def hidden_solution(task_id, answer):
@@ -142,6 +140,23 @@ def hint(task_id, step=None):
 
 
 _shown = {}
+
+
+def _passes(task, answer, inputs):
+    values = inputs(public_rng(task.id, 0))
+    values = task.prepare(answer, values) if task.prepare else values
+    return passes(answer, *(values[name] for name in (*task.parameters, *task.options) if name in values))
+
+
+def _pace(task, answer):
+    """A sentence on how long an answer takes, where its time is graded; nothing where it cannot be told."""
+    if task.pace is None or referee.get() is not None:
+        return ""
+    try:
+        count = _passes(task, answer, task.pace)
+    except Exception:  # the answer was right on small arrays: that has been said, and the grader tells the rest
+        return ""
+    return f" Here it took as long as {count:.0f} additions to its largest array."
 
 
 def _examine(task, answer, cases, kind):

@@ -4,6 +4,7 @@ The order is: exists, signature, runs, structure, shape, dtype, finite, values; 
 known slips, a constant ratio, the task's own remarks. One engine serves the student at home and the autograder.
 """
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -129,7 +130,8 @@ def examine_answer(task, answer, cases, oracle, rng_of):
 
 def _blame(task, answer, error):
     """The text of an error; where a task is unfinished because it calls another one's answer, that one is named."""
-    other = error.text.rpartition("(")[2].removesuffix(").") if error.kind == "missing" else ""
+    named = re.search(r" is not written yet \(([\w-]+)\)", error.text) if error.kind == "missing" else None
+    other = named and named[1]
     if other in all_tasks() and all_tasks()[other].answer != task.answer:
         return f"{answer.name} calls {all_tasks()[other].answer}, which is not written yet ({other})."
     return error.text

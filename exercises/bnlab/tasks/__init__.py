@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 BOOK = "https://bn-course.github.io/bn-course/book"
+UNTIMED = "Only the values were checked: the points depend on the time, which is compared when the notebook is graded."
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Task:
         Each leaf of the result earns its share of the points.
     note : str
         Said after a `check` that passes.
+    pace : callable, optional
+        Generator -> inputs of the size on which the answer is timed: `check` tells how many passes it takes.
     """
 
     id: str
@@ -97,6 +100,7 @@ class Task:
     remarks: tuple = field(default=())
     partial: bool = False
     note: str = ""
+    pace: Callable = None
 
     def __post_init__(self):
         if self.observe is None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from bnlab.answers import strided
 from bnlab.sampling import affine, batch
-from bnlab.tasks import Case, Task
+from bnlab.tasks import UNTIMED, Case, Task
 from bnlab.tasks.backward import missing_path, plausible_cache, upstream
 from bnlab.tasks.forward import ONE_PASS, scale_is_right
 
@@ -219,6 +219,8 @@ SPEED = Task(
         "Chapter 8, section `What it costs`, and chapter 10, section `The gradient for images`.",
     ),
     page="10_convolutions_and_relatives.html#the-gradient-for-images",
+    note=UNTIMED,
+    pace=image_cache_inputs((9, 60, 21, 23)),
 )
 
 OVER = Task(

@@ -6,7 +6,7 @@ from bnlab.answers import AnswerError, strided, student_errors
 from bnlab.compare import describe
 from bnlab.rig import near, parameters, part_name
 from bnlab.sampling import affine
-from bnlab.tasks import Case, Task
+from bnlab.tasks import UNTIMED, Case, Task
 
 NOTEBOOK = "07_training"
 
@@ -255,6 +255,7 @@ SPEED = Task(
         "Chapter 12, section `The protocol`: what one step costs, and what a measurement of the accuracy costs.",
     ),
     page="12_claims_on_trial.html#the-protocol",
+    note=UNTIMED,
 )
 
 TASKS = [BUILD, TRAIN, SPEED]
