@@ -189,7 +189,7 @@ def _diagnose(report, observations, messages, task):
 
 
 def _contradicted(name, failing, first):
-    """Whether a slip cannot be the answer's: it spoils what is right before the first wrong leaf, or returns too much."""
+    """Whether a slip cannot be the answer's: it spoils what is right before the first wrong leaf, or gives too much."""
     for seen in failing:
         slip = seen.truth.slips.get(name, {})
         for leaf, expected in seen.truth.expected.items():

@@ -113,7 +113,7 @@ LAYER = Task(
         "Chapter 8, section `Six equations become one`: the last of its equations; chapter 6 has the forward pass.",
     ),
     page="08_backward_one_line.html#six-equations-become-one",
-    note="Only the layer was checked: when the notebook is graded it is trained, and its steps to the target are counted.",
+    note="Only the layer was checked: when the notebook is graded, it is trained and its steps to the target count.",
 )
 
 TASKS = [LAYER]
