@@ -5,7 +5,7 @@ import datetime
 import os
 import sys
 
-from autograder import __version__, course
+from autograder import __version__, course, logs
 from autograder.desk import commands as desk
 
 EXAMPLES = """examples:
@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   python -m autograder collect 03_forward --from class.zip --at 2026-10-05T23:59
   python -m autograder grade 03_forward                     grade, into nbgrader's gradebook
   python -m autograder grade 03_forward --submissions FOLDER --json scores.json
+  python -m autograder grade 03_forward --scheduler tcp://HOST:8786
 """
 EXAMPLES += desk.EXAMPLES
 
@@ -53,6 +54,9 @@ def parser():
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
     grade.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
+    grade.add_argument(
+        "--scheduler", metavar="ADDRESS", help="grade on the workers of a Dask cluster, such as tcp://HOST:8786"
+    )
     grade.add_argument("--allow-unsafe", action="store_true", help="grade even where student code cannot be locked in")
     grade.add_argument("--json", metavar="FILE", help="also write the records to FILE")
     grade.add_argument(
@@ -82,10 +86,13 @@ def _moment(text):
 
 def main(arguments=None):
     """Run one command; returns the exit code."""
-    given = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    given = parser().parse_args(words)
+    name = f"run_{given.command.replace('-', '_')}"
     try:
-        run = globals().get(f"run_{given.command}") or getattr(desk, f"run_{given.command}")
-        return run(given)
+        with logs.Run(given.command, words) as run:
+            run.code = (globals().get(name) or getattr(desk, name))(given)
+            return run.code
     except course.CourseError as error:
         print(f"autograder: {error}", file=sys.stderr)
         return 1
@@ -131,9 +138,11 @@ def run_collect(given):
 
     name = course.require_notebook(given.name)
     taken, problems = collect.collect(given.source, name, given.at)
+    for student in taken:
+        logs.line(f"{student}: new or changed")
     for problem in problems:
-        print(f"left out: {problem}")
-    print(f"collected {len(taken)} new or changed submissions of {name}")
+        logs.say(f"left out: {problem}")
+    logs.say(f"collected {len(taken)} new or changed submissions of {name}")
     return 1 if problems else 0
 
 
@@ -150,26 +159,29 @@ def run_grade(given):
         grade.write_json(given.json, {}, keep=True)
     if given.allow_unsafe:
         os.environ["BN_ALLOW_UNSAFE"] = "1"
-    print(execute.isolation_of(execute.material(name).libraries))
-    execute.close_zygotes()
-    folder = course.course_folder() / "results"
-    results = grade.execute_all(name, submissions, given.jobs, folder, again=given.again or bool(given.student))
+    if given.scheduler is None:
+        logs.say(str(execute.isolation_of(execute.material(name).libraries)))
+        execute.close_zygotes()
+    logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
+    folder, again = course.course_folder() / "results", given.again or bool(given.student)
+    results = grade.execute_all(name, submissions, given.jobs, folder, again, given.scheduler)
     changed = changes.report(name, results) if given.submissions is None else []
     refused = {} if given.submissions is not None else grade.commit(name, results)
     if given.json:
         grade.write_json(given.json, results)
     table.show(name, results, {} if given.submissions is not None else grade.hand_scores(name))
     for line in changed:
-        print(line)
+        logs.say(line)
     for problem in problems:
-        print(f"left out: {problem}")
+        logs.say(f"left out: {problem}")
     ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused
     for who, result in results.items():
         for verdict in result["verdicts"]:
             if verdict["broken"]:
                 ungraded[f"{who}, {verdict['task']}"] = verdict["message"]
     for who, why in ungraded.items():
-        print(f"not graded: {who}: {why}")
+        logs.say(f"not graded: {who}: {why}")
+    print(logs.where())
     return 1 if ungraded or problems else 0
 
 

@@ -23,6 +23,72 @@ def course_folder():
     return Path(os.environ.get("BN_COURSE") or REPOSITORY / "autograder" / "course").resolve()
 
 
+def database_url():
+    """Where the gradebook is: $BN_DATABASE, by default SQLite in the course folder."""
+    return driven(os.environ.get("BN_DATABASE") or f"sqlite:///{course_folder() / 'gradebook.db'}")
+
+
+def driven(url):
+    """A database URL that names the driver of this course where it names none: psycopg for PostgreSQL.
+
+    Raises
+    ------
+    CourseError
+
+    Examples
+    --------
+    >>> driven("postgresql://me@host/grades"), driven("sqlite:///gradebook.db")
+    ('postgresql+psycopg://me@host/grades', 'sqlite:///gradebook.db')
+    """
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        raise CourseError(f"{url!r} is no database URL; write postgresql://ME@HOST/DATABASE or sqlite:////a/file.db")
+    return f"postgresql+psycopg{mark}{rest}" if scheme in ("postgres", "postgresql") else url
+
+
+def sqlite_file(url):
+    """The file of a SQLite URL."""
+    return Path(url.partition(":///")[2])
+
+
+# Where the course is at home. Its texts name these addresses; what is released and published gets those of _config.yml.
+HOME = {"repository": "https://github.com/bn-course/bn-course", "site": "https://bn-course.github.io/bn-course"}
+
+
+def addresses():
+    """Where students find the course, as `repository` of _config.yml says.
+
+    Returns
+    -------
+    dict
+        repository, branch, and site: `html.baseurl` where that was changed, else GitHub's pages of the repository.
+
+    Raises
+    ------
+    CourseError
+        Where the repository is on no host that Colab opens.
+    """
+    import yaml
+
+    config = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
+    repository = config["repository"]["url"].rstrip("/").removesuffix(".git")
+    base = (config.get("html", {}).get("baseurl") or HOME["site"]).rstrip("/")
+    owner, slash, name = repository.removeprefix("https://github.com/").partition("/")
+    if not slash or "/" in name or owner.startswith("http"):
+        raise CourseError(f"_config.yml: repository.url is {repository}; expected https://github.com/OWNER/NAME")
+    site = base if base != HOME["site"] or repository == HOME["repository"] else f"https://{owner}.github.io/{name}"
+    return {"repository": repository, "branch": config["repository"].get("branch") or "main", "site": site}
+
+
+def readdressed(text):
+    """A text whose links lead to the addresses of _config.yml instead of those where the course is at home."""
+    found = addresses()
+    for what, home in HOME.items():
+        text = text.replace(home, found[what])
+    old, new = (one["repository"].rpartition("/")[2] for one in (HOME, found))
+    return text.replace(f"cd {old}/", f"cd {new}/")
+
+
 def notebook_names():
     """Names of the notebooks that have a source, in order: ["03_forward", ...]."""
     return sorted(path.stem for path in SOLUTIONS.glob("[0-9][0-9]_*.py"))

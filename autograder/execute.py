@@ -139,7 +139,24 @@ def read_submission(name, data):
         return submission.blank(release, str(unreadable)), str(unreadable)
 
 
-def execute(name, student, data, results=None, again=False):
+def stored(name, student, data, results):
+    """The finished result of a submission, if there is one.
+
+    Returns
+    -------
+    result : dict or None
+        None too where a test of ours broke, which another try may mend.
+    key : str
+    """
+    rebuilt, problem = read_submission(name, data)
+    key = result_key(name, student, rebuilt)
+    found = load_result(results, key)
+    if found is None or problem or any(verdict["broken"] for verdict in found["verdicts"]):
+        return None, key
+    return {**found, "repairs": rebuilt.repairs, "problem": ""}, key
+
+
+def execute(name, student, data, results=None, again=False, secret=None):
     """Grade one submission.
 
     Parameters
@@ -153,6 +170,8 @@ def execute(name, student, data, results=None, again=False):
         Folder of finished results; read before and written after.
     again : bool
         Do not read it before.
+    secret : bytes, optional
+        The course's secret, on machines that have no course folder.
 
     Returns
     -------
@@ -160,17 +179,17 @@ def execute(name, student, data, results=None, again=False):
         What the records have in common, and "key", "problem", "verdicts" (a list), "printed" (cell -> text).
     """
     rebuilt, problem = read_submission(name, data)
-    stored = load_result(results, result_key(name, student, rebuilt))
-    broken = stored is not None and any(verdict["broken"] for verdict in stored["verdicts"])
-    return execute_rebuilt(name, student, rebuilt, problem, results, again or broken)
+    known = load_result(results, result_key(name, student, rebuilt))
+    broken = known is not None and any(verdict["broken"] for verdict in known["verdicts"])
+    return execute_rebuilt(name, student, rebuilt, problem, results, again or broken, secret)
 
 
-def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=False):
+def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=False, secret=None):
     """As `execute`, for a submission that is on the cells of the release already."""
     key = result_key(name, student, rebuilt)
-    stored = None if again else load_result(results, key)
-    if stored is not None:
-        return {**stored, "repairs": rebuilt.repairs, "problem": problem}
+    known = None if again else load_result(results, key)
+    if known is not None:
+        return {**known, "repairs": rebuilt.repairs, "problem": problem}
     hold = material(name)
     tier = isolation_of(hold.libraries).tier
     started = time.monotonic()
@@ -178,16 +197,17 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
         verdicts, printed, flags = unreadable_verdicts(hold.script, problem), {}, []
     else:
         try:
-            verdicts, printed, flags = judge(hold, student, rebuilt)
+            verdicts, printed, flags = judge(hold, student, rebuilt, secret)
         except ZygoteEnded:
             zygote.cache_clear()  # killed from outside, for want of memory perhaps: once more with a new one
-            verdicts, printed, flags = judge(hold, student, rebuilt)
+            verdicts, printed, flags = judge(hold, student, rebuilt, secret)
     result = {
         "key": key,
         "student": student,
         "assignment": name,
         "version": hold.version,
         "submission": submission_key(name, student, rebuilt),
+        "run": os.environ.get("BN_RUN", ""),
         "problem": problem,
         "repairs": rebuilt.repairs,
         "flags": flags,
@@ -201,10 +221,10 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
     return result
 
 
-def judge(hold, student, rebuilt):
+def judge(hold, student, rebuilt, secret=None):
     """The verdicts of a submission, what its cells printed, and what they tried beside their task."""
     workers = zygote(hold.libraries)
-    referee = Referee(hold.script, hold.references, hold.bank, workers, hold.twin, course.secret(), student)
+    referee = Referee(hold.script, hold.references, hold.bank, workers, hold.twin, secret or course.secret(), student)
     verdicts, printed = referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
     return verdicts, printed, flags_of(rebuilt, hold.release, referee.session.noted)
 

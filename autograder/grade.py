@@ -1,33 +1,52 @@
 """Grade a class: execute every submission in parallel, then commit the results to nbgrader's gradebook one by one."""
 
 import concurrent.futures
+import functools
 import json
 import multiprocessing
 import os
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autograder import changes, collect, course, execute, reading, submission
+from autograder import changes, collect, course, execute, logs, reading, submission
+
+AHEAD = 4  # submissions for each process that are read before their turn
+BROKEN = "the grading process ended; run the command again"
+
+
+class OnDisk(Mapping):
+    """Submissions that are read when they are asked for: 3,000 of them would fill the memory.
+
+    files : dict
+        student -> callable that returns the bytes, or None where the file is missing or no regular file.
+    """
+
+    def __init__(self, files):
+        self.files = files
+
+    def __getitem__(self, student):
+        return self.files[student]()
+
+    def __iter__(self):
+        return iter(self.files)
+
+    def __len__(self):
+        return len(self.files)
 
 
 def submitted(name, students=()):
-    """The submissions in the course folder.
-
-    Returns
-    -------
-    dict
-        student -> bytes; None where the file is missing or no regular file.
-    """
+    """The submissions in the course folder, as `OnDisk`."""
     folder = course.course_folder() / "submitted"
-    found = {}
-    for path in sorted(folder.glob(f"*/{name}")):
-        file = path / f"{name}.ipynb"
-        found[path.parent.name] = reading.file_bytes(file, folder)
+    found = {
+        path.parent.name: functools.partial(reading.file_bytes, path / f"{name}.ipynb", folder)
+        for path in sorted(folder.glob(f"*/{name}"))
+    }
     return _only(
         found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
     )
@@ -38,6 +57,7 @@ def in_folder(folder, name, students=()):
     if not Path(folder).is_dir():
         raise course.CourseError(f"there is no folder {folder}")
     found, problems = collect.find(folder, name)
+    found = {student: functools.partial(bytes, data) for student, data in found.items()}
     return _only(found, students, f"submission of {name} in {folder}"), problems
 
 
@@ -47,7 +67,7 @@ def _only(found, students, what):
         raise course.CourseError(f"there is no submission of {unknown[0]!r}; there are {', '.join(found) or 'none'}")
     if not found:
         raise course.CourseError(f"there is no {what}")
-    return {student: data for student, data in found.items() if not students or student in students}
+    return OnDisk({student: read for student, read in found.items() if not students or student in students})
 
 
 def progress():
@@ -56,46 +76,79 @@ def progress():
     return Progress(*columns, transient=True)
 
 
-def execute_all(name, submissions, jobs=None, results=None, again=False):
-    """Phase 1 for many submissions.
+def execute_all(name, submissions, jobs=None, results=None, again=False, scheduler=None):
+    """Phase 1 for many submissions, on this machine or on a Dask cluster.
 
     Parameters
     ----------
-    submissions : dict
+    submissions : Mapping
         student -> bytes or None
     jobs : int, optional
         Number of processes; by default one a core.
     results : Path, optional
     again : bool
         Grade anew what has a result already.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers grade in place of local processes.
 
     Returns
     -------
     dict
-        student -> result of `execute.execute`
+        student -> result of `execute.execute`, without what cells printed
     """
     course.released(name)
     course.secret()
-    jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
     finished = {}
+    with progress() as bar:
+        line = bar.add_task(f"grading {name}", total=len(submissions))
+        for who, result in _outcomes(name, submissions, jobs, results, again, scheduler, bar.console.print):
+            result = _failed(name, who, result) if isinstance(result, str) else result
+            finished[who] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
+            logs.line(account(result))
+            bar.advance(line)
+    return {who: finished[who] for who in submissions}
+
+
+def _outcomes(name, submissions, jobs, results, again, scheduler, say):
+    """Pairs (student, result or a sentence on why there is none), in the order in which they are finished."""
+    if scheduler is None:
+        return _on_this_machine(name, submissions, jobs, results, again)
+    from autograder import cluster
+
+    return cluster.outcomes(scheduler, name, submissions, results, again, os.environ.get("BN_RUN", ""), say)
+
+
+def _on_this_machine(name, submissions, jobs, results, again):
+    jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
         jobs, mp_context=context, initializer=end_with, initargs=(os.getpid(),)
     )
-    with pool, progress() as bar:
-        line = bar.add_task(f"grading {name}", total=len(submissions))
-        waiting = {
-            pool.submit(execute.execute, name, who, data, results, again): who for who, data in submissions.items()
-        }
+    line, waiting = iter(submissions), {}
+    with pool:
         try:
-            for future in concurrent.futures.as_completed(waiting):
-                who = waiting[future]
-                finished[who] = _outcome(name, who, future)
-                bar.advance(line)
-        except KeyboardInterrupt:
+            while True:
+                while len(waiting) < AHEAD * jobs and (who := next(line, None)) is not None:
+                    data = submissions[who]
+                    try:
+                        waiting[pool.submit(execute.execute, name, who, data, results, again)] = who
+                    except BrokenProcessPool:
+                        yield who, BROKEN
+                if not waiting:
+                    return
+                for future in concurrent.futures.wait(waiting, return_when="FIRST_COMPLETED").done:
+                    yield waiting.pop(future), _outcome(future)
+        except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return {who: finished[who] for who in submissions}
+
+
+def account(result):
+    """What the log says of one submission."""
+    points, most = (sum(verdict[key] for verdict in result["verdicts"]) for key in ("score", "max_score"))
+    where = f" on {result['host']}" if "host" in result else ""
+    how = f"{result['seconds']:.2f} s, {result['isolation']}{where}, run {result.get('run') or '-'}"
+    return f"{result['student']}: {points:g} of {most:g}; {result['problem'] or how}"
 
 
 def end_with(parent):
@@ -109,14 +162,18 @@ def end_with(parent):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _outcome(name, who, future):
-    """The result of a submission; where our own process failed, a result that says so and costs nobody else's grade."""
+def _outcome(future):
+    """The result of a submission, or a sentence where our own process failed, which costs nobody else's grade."""
     try:
         return future.result()
     except BrokenProcessPool:
-        reason = "the grading process ended; run the command again"
+        return BROKEN
     except Exception as error:
-        reason = f"the grader failed with {type(error).__name__}: {error}"
+        return f"the grader failed with {type(error).__name__}: {error}"
+
+
+def _failed(name, who, reason):
+    """A result that says why there is none."""
     script = execute.Script(course.SOLUTIONS / f"{name}.py")
     verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
     return {

@@ -22,7 +22,7 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.root = str(course.course_folder())
 c.CourseDirectory.course_id = "batch_normalization"
 if os.environ.get("BN_DATABASE"):
-    c.CourseDirectory.db_url = os.environ["BN_DATABASE"]
+    c.CourseDirectory.db_url = course.database_url()
 
 c.GenerateAssignment.preprocessors = swap(GenerateAssignment.preprocessors.default(), ClearSolutions=plugins.NamedStub)
 c.Autograde.exporter_class = plugins.RebuildingExporter

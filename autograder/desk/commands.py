@@ -1,6 +1,6 @@
-"""The commands of the instructor's desk: `feedback`, `report`, `roster`, `export`, `forget`, `doctor`."""
+"""The commands of the instructor's desk: what happens before and after grading."""
 
-from autograder import course
+from autograder import course, logs
 
 EXAMPLES = """\
   python -m autograder feedback 03_forward                  HTML pages for the students
@@ -10,6 +10,8 @@ EXAMPLES = """\
   python -m autograder export 03_forward --format csv
   python -m autograder export 03_forward --format canvas --roster canvas_gradebook.csv
   python -m autograder export 03_forward --format moodle --roster worksheet.csv
+  python -m autograder publish --to ../public               the repository for readers, without solutions
+  python -m autograder copy-gradebook --to postgresql://ME@HOST/DATABASE
   python -m autograder forget ID                            remove one student's files and records
   python -m autograder doctor                               is this installation fit, and what to do
 """
@@ -34,6 +36,13 @@ def add_to(commands):
     export.add_argument("--format", choices=["csv", "canvas", "moodle"], default="csv")
     export.add_argument("--to", metavar="FILE", help="by default NAME.csv (NAME.canvas.csv, ...) in the course folder")
     export.add_argument("--roster", metavar="FILE", help="the platform's own export, to be filled in")
+
+    publish = commands.add_parser("publish", help="write the repository for readers and students, without solutions")
+    publish.add_argument("--to", required=True, metavar="FOLDER", help="new, empty, or written by an earlier `publish`")
+
+    copy = commands.add_parser("copy-gradebook", help="copy the gradebook into another, empty database")
+    copy.add_argument("--to", required=True, metavar="URL", help="postgresql://ME@HOST/DATABASE; exists and is empty")
+    copy.add_argument("--from", dest="source", metavar="URL", help="by default the gradebook of the course")
 
     forget = commands.add_parser("forget", help="remove one student's files and records from the course")
     forget.add_argument("student", metavar="ID", help="as `grade` prints it")
@@ -63,8 +72,8 @@ def run_feedback(given):
                 failed[student] = str(error)
             bar.advance(line)
     for student, why in failed.items():
-        print(f"no page: {student}: {why}")
-    print(f"{len(students) - len(failed)} feedback pages in {folder / 'feedback'}")
+        logs.say(f"no page: {student}: {why}")
+    logs.say(f"{len(students) - len(failed)} feedback pages in {folder / 'feedback'}")
     return 1 if failed else 0
 
 
@@ -72,7 +81,7 @@ def run_report(given):
     from autograder.desk import report
 
     name = course.require_notebook(given.name)
-    print(f"the report is in {report.write(name, given.to, given.csv)}")
+    logs.say(f"the report is in {report.write(name, given.to, given.csv)}")
     if given.csv:
         print(f"the table is in {given.csv}")
     return 0
@@ -82,10 +91,10 @@ def run_roster(given):
     from autograder.desk import roster
 
     added, changed, gone = roster.take(given.file)
-    print(f"{len(added)} new, {len(changed)} corrected")
+    logs.say(f"{len(added)} new, {len(changed)} corrected")
     for word, students in (("new", added), ("corrected", changed), ("not on the list, kept", gone)):
         for student in students:
-            print(f"{word}: {student}")
+            logs.say(f"{word}: {student}")
     return 0
 
 
@@ -95,9 +104,43 @@ def run_export(given):
     name = course.require_notebook(given.name)
     path, rows, problems = export.export(name, given.format, given.to, given.roster)
     for problem in problems:
-        print(f"left out: {problem}")
-    print(f"{rows} scores in {path}")
+        logs.say(f"left out: {problem}")
+    logs.say(f"{rows} scores in {path}")
     return 1 if problems else 0
+
+
+def run_publish(given):
+    from autograder.desk import publish
+    from autograder.grade import progress
+
+    with progress() as bar:
+        line = bar.add_task("publishing", total=None)
+        done = publish.publish(given.to, lambda files: bar.update(line, total=files), lambda: bar.advance(line))
+    for word, names in zip(("new", "changed", "gone"), done):
+        for name in names if len(names) <= 30 else []:
+            print(f"{word}: {name}")
+    new, changed, gone = map(len, done)
+    print(f"{given.to}: {new} files new, {changed} changed, {gone} gone; no leak found.")
+    print(f"Next: commit it there and push it to {course.addresses()['repository']}.")
+    return 0
+
+
+def run_copy_gradebook(given):
+    from autograder.desk import transfer
+    from autograder.grade import progress
+
+    with progress() as bar:
+        line = bar.add_task("copying rows", total=None)
+        done = transfer.copy(
+            given.source or course.database_url(),
+            given.to,
+            lambda rows: bar.update(line, total=rows),
+            lambda rows: bar.advance(line, rows),
+        )
+    for table, rows in done.items():
+        logs.say(f"{rows:8} rows in {table}")
+    logs.say(f"{sum(done.values())} rows copied and counted. Set BN_DATABASE to the new address from now on.")
+    return 0
 
 
 def run_forget(given):

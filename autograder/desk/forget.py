@@ -14,7 +14,8 @@ import sqlite3
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from nbgrader.api import MissingEntry
+from nbgrader.api import Base, MissingEntry
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from autograder import collect, course
@@ -101,15 +102,19 @@ def forget_records(student):
 
 
 def compact():
-    """Let SQLite overwrite what it has deleted; other databases do so themselves."""
-    from autograder.gradebook import configuration
-
-    url = configuration().CourseDirectory.get("db_url") or f"sqlite:///{course.course_folder() / 'gradebook.db'}"
-    if make_url(url).get_backend_name() == "sqlite" and Path(make_url(url).database).exists():
-        with sqlite3.connect(make_url(url).database) as line:
+    """Let the database overwrite what it has deleted; until then the rows still lie in its files."""
+    url = make_url(course.database_url())
+    if url.get_backend_name() == "sqlite" and Path(url.database).exists():
+        with sqlite3.connect(url.database) as line:
             line.execute("PRAGMA secure_delete = ON")
         line.execute("VACUUM")
         line.close()
+    elif url.get_backend_name() == "postgresql":
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as line:
+            for table in Base.metadata.sorted_tables:
+                line.execute(text(f'VACUUM (FULL) "{table.name}"'))
+        engine.dispose()
 
 
 def names(text, marks):

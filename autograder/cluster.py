@@ -1,0 +1,263 @@
+"""Phase 1 on a Dask cluster: `grade NAME --scheduler tcp://HOST:8786`.
+
+The tasks are those of the local pool: a submission in, a result out. What a cluster adds is distrust between machines.
+A worker gets work only if its files are those of this grader and its isolation holds; who does not fit is refused by
+name. It stores nothing: submissions and the course's secret come with the task, and the result goes back to the folder
+`results` of the course, so that a run that loses workers, or is interrupted, goes on where it was.
+
+Dask marks a fit worker with a resource that bears the grader's version, and gives tasks to such workers alone:
+newcomers and workers that a nanny has started again are looked at before they get any. What is sent is pickled by
+value, so that a scheduler needs Dask alone, and a machine without this repository is a finding instead of an error.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from autograder import course, execute
+
+AHEAD = 3  # tasks for each worker that the scheduler holds; the rest of the class stays on this machine's disk
+LOOK_EVERY = 2.0  # seconds of silence after which we look whether there are still workers
+PATIENCE = 60  # seconds without a fit worker before the run ends; a nanny needs a few to start one again
+ANSWER = 15  # seconds for a scheduler to answer
+START = "start one with `dask scheduler`, and workers in this repository with `PYTHONPATH=. dask worker ADDRESS`"
+
+
+# -- on a worker -------------------------------------------------------------------------------------------------------
+_thread = ThreadPoolExecutor(1)  # a process forks its workers from one thread, and they live as long as that thread
+
+
+def fitness(name, wanted):
+    """The grader's version on this machine; where it is the wanted one, its isolation is known to hold.
+
+    Raises
+    ------
+    CourseError
+        With a sentence that says why this machine must not grade.
+    """
+    version = execute.grader_version(name)
+    if version != execute.grader_version.__wrapped__(name):
+        raise course.CourseError("its files have changed since it was started; start it again")
+    if version == wanted:
+        _thread.submit(lambda: execute.isolation_of(execute.material(name).libraries)).result()
+    return version
+
+
+def grade_one(name, student, data, secret, run):
+    """Grade one submission here; returns the result, or a sentence on what kept this machine from it.
+
+    Dask writes the arguments of a task that raises into its log. Nothing raises here, and no student is logged.
+    """
+    work = _thread.submit(execute.execute, name, student, data, None, True, secret)
+    try:
+        return {**work.result(), "run": run, "host": f"{socket.gethostname()} {os.getpid()}"}
+    except Exception as error:
+        return f"{socket.gethostname()}: the grader failed with {type(error).__name__}: {error}"
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------------
+def task():
+    """`grade_one` as a function that is pickled by value."""
+
+    def grade(*arguments):
+        from autograder import cluster
+
+        return cluster.grade_one(*arguments)
+
+    return grade
+
+
+def gate(name, version):
+    """The Dask plugin that lets a worker take part: it looks at the machine and marks it as fit or not."""
+    from distributed import WorkerPlugin
+
+    resource = mark(name, version)
+
+    class Gate(WorkerPlugin):
+        async def setup(self, worker):
+            import asyncio
+
+            def look():
+                try:
+                    from autograder import cluster
+
+                    return cluster.fitness(name, version)
+                except Exception as error:
+                    words = f"{type(error).__name__}: {error}"
+                    return words.removeprefix("CourseError: ")
+
+            found = await asyncio.to_thread(look)
+            worker.grader_found = {**getattr(worker, "grader_found", {}), resource: found}
+            await worker.set_resources(**{resource: 1 if found == version else 0})
+
+    return Gate()
+
+
+def mark(name, version):
+    """The name of the resource of workers that may grade a notebook."""
+    return f"grader {name} {version}"
+
+
+def finding(resource):
+    """A function that tells what the gate has found on a worker."""
+    return lambda dask_worker: getattr(dask_worker, "grader_found", {}).get(resource)
+
+
+# -- on this machine ---------------------------------------------------------------------------------------------------
+class Cluster:
+    """A connection to a cluster, and its workers that may grade one notebook.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler: tcp://HOST:8786, or tls:// where the cluster is set up for it.
+    name : str
+        The notebook.
+    say : callable
+        Called with lines on workers that are refused.
+
+    Raises
+    ------
+    CourseError
+        Where nothing answers, or no worker fits.
+    """
+
+    def __init__(self, address, name, say=lambda line: None):
+        try:
+            from distributed import Client
+        except ImportError:
+            raise course.CourseError("--scheduler needs Dask: pip install 'distributed>=2024.8'") from None
+        for logger in ("distributed.client", "distributed.core", "distributed.comm", "distributed.batched"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
+        self.address, self.name, self.say, self.refused = address, name, say, {}
+        self.version = execute.grader_version(name)
+        self.resource = mark(name, self.version)
+        try:
+            self.client = Client(address, timeout=ANSWER, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0][:120]
+            raise course.CourseError(f"no Dask scheduler answers at {address} ({reason}); {START}") from None
+        self.client.register_plugin(gate(name, self.version), name=self.resource)
+        if not self.fit():
+            reasons = "; ".join(f"{worker}: {why}" for worker, why in self.refused.items())
+            self.close()
+            raise course.CourseError(f"no worker at {address} can grade {name}: {reasons or f'there is none; {START}'}")
+
+    def fit(self):
+        """Addresses of the workers that may grade; who may not is named once."""
+        found = self.client.run(finding(self.resource), on_error="return")
+        for worker, what in found.items():
+            if what in (self.version, None) or isinstance(what, Exception) or worker in self.refused:
+                continue  # None: it has come just now and is being looked at
+            other = len(what) == len(self.version) and " " not in what
+            self.refused[worker] = f"has grader version {what}, not {self.version}; update it" if other else what
+            self.say(f"refused: worker {worker}: {self.refused[worker]}")
+        return [worker for worker, what in found.items() if what == self.version]
+
+    def submit(self, student, data, key, run):
+        """Hand over one submission."""
+        arguments = (self.name, student, data, course.secret(), run)
+        # the key is what dashboards and logs show: a hash, no name
+        return self.client.submit(task(), *arguments, key=f"grade-{key}-{run}", resources={self.resource: 1})
+
+    def finished(self, futures):
+        """Wait for some of the futures.
+
+        Raises
+        ------
+        CourseError
+            Where no worker is left, or no scheduler.
+        """
+        from distributed import wait
+
+        silence = 0.0
+        while True:
+            with contextlib.suppress(TimeoutError), self.client.as_current():
+                return wait(futures, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED").done
+            silence = 0.0 if self.alive() else silence + LOOK_EVERY
+            if silence >= PATIENCE:
+                raise course.CourseError(
+                    f"no worker at {self.address} is left to grade {self.name}; finished results are kept: "
+                    "start workers and run the same command again"
+                )
+
+    def alive(self):
+        """Whether there is a worker that may grade."""
+        try:
+            return bool(self.fit())
+        except (OSError, TimeoutError):
+            self.lost()
+
+    def lost(self):
+        raise course.CourseError(
+            f"the Dask scheduler at {self.address} is gone; finished results are kept: run the same command again"
+        ) from None
+
+    def close(self):
+        """Leave the cluster; what it still holds of this run is forgotten there."""
+        with contextlib.suppress(Exception):
+            self.client.unregister_worker_plugin(self.resource)
+        with contextlib.suppress(Exception):
+            self.client.close(timeout=5)
+
+
+def outcomes(address, name, submissions, results, again=False, run="", say=lambda line: None):
+    """Grade a class on a cluster.
+
+    Parameters
+    ----------
+    address, name, say :
+        As for `Cluster`.
+    submissions : Mapping
+        student -> bytes or None; read when their turn comes.
+    results : Path
+        Folder of finished results.
+    again : bool
+        Grade anew what has a result already.
+    run : str
+        The id of this run.
+
+    Yields
+    ------
+    student : str
+    result : dict or str
+        A result of `execute.execute`, or a sentence on why there is none.
+
+    Raises
+    ------
+    CourseError
+    """
+    from distributed import CancelledError
+
+    cluster, waiting = Cluster(address, name, say), {}
+    room = AHEAD * len(cluster.fit())
+    line = iter(submissions)
+    try:
+        while True:
+            while len(waiting) < room and (student := next(line, None)) is not None:
+                data = submissions[student]
+                stored, key = execute.stored(name, student, data, results)
+                if stored is not None and not again:
+                    yield student, stored
+                else:
+                    waiting[cluster.submit(student, data, key, run)] = student
+            if not waiting:
+                return
+            for future in cluster.finished(list(waiting)):
+                student = waiting.pop(future)
+                try:
+                    result = future.result()
+                except CancelledError:
+                    cluster.lost()
+                except Exception as error:  # KilledWorker: several workers ended over this submission
+                    result = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}; run the command again"
+                if isinstance(result, dict) and not result["problem"]:
+                    execute.store_result(Path(results), result)
+                yield student, result
+            room = AHEAD * max(1, len(cluster.client.scheduler_info()["workers"]))
+        cluster.fit()  # names who came during the run and was refused
+    finally:
+        cluster.close()

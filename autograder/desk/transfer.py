@@ -1,0 +1,103 @@
+"""Copy a gradebook into another database: from SQLite, with which a course begins, to PostgreSQL, for a department.
+
+Tables are copied as they are, in one transaction: afterwards the target holds all rows or none. Rows come in batches,
+so that a large gradebook needs no more memory than a small one, and the counts are compared before anything is final.
+"""
+
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from autograder import course
+
+BATCH = 1000  # rows
+
+
+def first_line(error):
+    """What went wrong, in one line without the statement."""
+    return (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def tables():
+    """nbgrader's tables, those first to which others refer."""
+    from nbgrader.api import Base
+
+    return Base.metadata.sorted_tables
+
+
+def counts(connection):
+    """Table -> number of rows."""
+    return {table.name: connection.scalar(select(func.count()).select_from(table)) for table in tables()}
+
+
+def prepare(url):
+    """Make nbgrader's tables where there are none; the course row that nbgrader puts in is taken out again.
+
+    Raises
+    ------
+    CourseError
+        Where the database cannot be used, or holds a gradebook already.
+    """
+    from nbgrader.api import Gradebook
+
+    shown = make_url(url).render_as_string(hide_password=True)
+    engine = create_engine(url)
+    try:
+        Gradebook(url, course_id="batch_normalization").close()
+        with engine.begin() as line:
+            held = {name: count for name, count in counts(line).items() if count and name != "course"}
+            if held:
+                what = ", ".join(f"{count} in {name}" for name, count in list(held.items())[:3])
+                raise course.CourseError(f"{shown} holds a gradebook already ({what}); name an empty database")
+            line.execute(next(table for table in tables() if table.name == "course").delete())
+    except (SQLAlchemyError, OSError) as error:
+        raise course.CourseError(f"cannot use {shown}: {first_line(error)}; does it exist, may you write?") from None
+    finally:
+        engine.dispose()
+
+
+def copy(source, target, total=lambda rows: None, advance=lambda rows: None):
+    """Copy all rows.
+
+    Parameters
+    ----------
+    source, target : str
+        Database URLs. The target exists and holds no gradebook.
+    total, advance : callable
+        Called with the number of all rows, and with numbers of rows that are done.
+
+    Returns
+    -------
+    dict
+        Table -> number of rows, the same in both databases.
+
+    Raises
+    ------
+    CourseError
+    """
+    source, target = course.driven(source), course.driven(target)
+    if make_url(source) == make_url(target):
+        raise course.CourseError("the gradebook would be copied onto itself; name another database with --to")
+    if make_url(source).get_backend_name() == "sqlite" and not course.sqlite_file(source).exists():
+        raise course.CourseError(f"there is no gradebook {course.sqlite_file(source)}; grade something first")
+    prepare(target)
+    reading, writing = create_engine(source), create_engine(target)
+    try:
+        with reading.connect() as old, writing.begin() as new:
+            wanted = counts(old)
+            total(sum(wanted.values()))
+            for table in tables():
+                rows = old.execution_options(yield_per=BATCH).execute(select(table)).mappings()
+                for part in rows.partitions(BATCH):
+                    new.execute(table.insert(), [dict(row) for row in part])
+                    advance(len(part))
+            found = counts(new)
+            if found != wanted:
+                wrong = {name: (wanted[name], found[name]) for name in wanted if wanted[name] != found[name]}
+                raise course.CourseError(f"rows are missing, nothing was copied: {wrong}; is somebody grading?")
+    except SQLAlchemyError as error:
+        raise course.CourseError(f"nothing was copied: {first_line(error)}") from None
+    finally:
+        reading.dispose()
+        writing.dispose()
+    return wanted
