@@ -1,8 +1,10 @@
 """Take submissions from a folder or an archive into nbgrader's `submitted` folder.
 
 Layouts, in a folder or a .zip: STUDENT/NAME.ipynb, STUDENT/NAME/NAME.ipynb, STUDENT.ipynb, Moodle's
-STUDENT_123_assignsubmission_file/NAME.ipynb and Canvas's STUDENT_12_34_NAME.ipynb; also "NAME (1).ipynb". Only regular
-files are taken, with limits on size and compression, and the time of collection is the time of submission.
+STUDENT_123_assignsubmission_file/NAME.ipynb (or all in one folder), Canvas's STUDENT_12_34_NAME.ipynb, and the folder
+`inbound` of an nbgrader exchange, STUDENT+NAME+TIME+RANDOM/NAME.ipynb; also "NAME (1).ipynb". Only regular files are
+taken, with limits on size and compression, and the time of collection is the time of submission. Where a platform's
+names show that a student has handed in something else, that student is named.
 """
 
 import datetime
@@ -19,6 +21,10 @@ from autograder import course, submission
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
 MARKS = " .,_@'+()-"  # allowed in a student id beside letters and digits of any script
+MOODLE = r"(.+)_\d+_assignsubmission_file_?"
+CANVAS = r"(.+?)(?:_LATE)?_\d+_\d+_"
+OTHER = "is no notebook"
+EXCHANGE = re.compile(r"(.+)\+([^+]+)\+(\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d(?:\.\d+)?)[^+]*(?:\+[^+]*)?")
 
 
 def find(source, name):
@@ -54,8 +60,12 @@ def find(source, name):
 
 def _from_folder(folder):
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() == ".ipynb" and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            parts = PurePosixPath(path.relative_to(folder).as_posix())
+        parts = PurePosixPath(path.relative_to(folder).as_posix())
+        if any(part.startswith(".") for part in parts.parts) or path.is_dir() and parts.suffix.lower() != ".ipynb":
+            continue
+        if parts.suffix.lower() != ".ipynb":
+            yield parts, None, OTHER
+        else:
             if any(parent.is_symlink() for parent in [path, *path.parents][: len(parts.parts)]):
                 yield parts, None, "is a link"
             elif not path.is_file():
@@ -69,9 +79,11 @@ def _from_folder(folder):
 def _from_archive(archive):
     for item in archive.infolist():
         parts = PurePosixPath(_name_of(item))
-        if parts.suffix.lower() != ".ipynb" or item.is_dir() or "__MACOSX" in parts.parts:
+        if item.is_dir() or "__MACOSX" in parts.parts:
             continue
-        if parts.is_absolute() or ".." in parts.parts:
+        if parts.suffix.lower() != ".ipynb":
+            yield parts, None, OTHER
+        elif parts.is_absolute() or ".." in parts.parts:
             yield parts, None, "points out of the archive"
         elif (item.external_attr >> 16) & 0o170000 not in (0, 0o100000):
             yield parts, None, "is no regular file"
@@ -98,8 +110,11 @@ def _unpack(archive, item):
 
 def _choose(found, name):
     """One file a student; each notebook that is not taken is named, so that nobody is dropped in silence."""
-    candidates, problems = {}, []
+    candidates, problems, others = {}, [], {}
     for parts, read, problem in found:
+        if problem is OTHER:
+            others.setdefault(_sender_of(parts), []).append(parts)
+            continue
         student, fits = _student_of(parts, name)
         if problem:
             problems.append(f"{parts}: {problem}; left out")
@@ -110,6 +125,9 @@ def _choose(found, name):
             problems.append(f"{parts}: a student id has letters, digits and {MARKS.strip()}, not {strange}; left out")
         else:
             candidates.setdefault(student, []).append((fits, parts, read))
+    for student, files in others.items():
+        if student is not None and student not in candidates:
+            problems.append(f"{student}: handed in {files[0].name}, no notebook; left out")
     submissions = {}
     for student, files in candidates.items():
         files.sort(key=lambda file: file[0])
@@ -137,6 +155,17 @@ def _strange(student):
     return ""
 
 
+def _sender_of(parts):
+    """Who handed in a file that is no notebook, where a platform's way to name files tells."""
+    folders = [unicodedata.normalize("NFC", part) for part in parts.parts[:-1]]
+    for folder in reversed(folders):
+        if known := re.fullmatch(MOODLE, folder) or EXCHANGE.fullmatch(folder):
+            return known[1]
+    if not folders and (known := re.match(f"{MOODLE}(?=.)|{CANVAS}", unicodedata.normalize("NFC", parts.name))):
+        return known[1] or known[2]
+    return None
+
+
 def _student_of(parts, name):
     """(student, how well the file's name fits: 0 best), or (None, why a notebook was not taken), or (None, None)."""
     folders, stem = [unicodedata.normalize("NFC", part) for part in parts.parts[:-1]], parts.stem
@@ -147,13 +176,19 @@ def _student_of(parts, name):
         if copies is None:
             other = any(stem.startswith(known) for known in course.notebook_names())
             return None, None if other and not stem.startswith(name) else f"is not named {name}.ipynb"
-        moodle = re.fullmatch(r"(.+)_\d+_assignsubmission_file_?", folders[-1])
+        if inbound := EXCHANGE.fullmatch(folders[-1]):
+            latest_first = -int(re.sub(r"\D", "", inbound[3])[:14])
+            return (inbound[1], latest_first) if inbound[2] == name else (None, None)
+        moodle = re.fullmatch(MOODLE, folders[-1])
         return (moodle.group(1) if moodle else folders[-1]), int(next(filter(None, copies.groups()), 0))
     if copies is not None:
         return None, "lies beside the students' folders, not in one"
     if stem in course.notebook_names():
         return None, None
-    canvas = re.fullmatch(rf"(.+?)(?:_LATE)?_\d+_\d+_{re.escape(name)}(?:-(\d+))?", stem)
+    flat = re.fullmatch(rf"{MOODLE}{re.escape(name)}(?: ?\(\d+\)|-\d+|_\d+)?", unicodedata.normalize("NFC", stem))
+    if flat:
+        return flat.group(1), 0
+    canvas = re.fullmatch(rf"{CANVAS}{re.escape(name)}(?:-(\d+))?", stem)
     if canvas:
         return canvas.group(1), -int(canvas.group(2) or 0)  # Canvas numbers later versions upwards
     if any(f"_{known}" in stem for known in course.notebook_names()):

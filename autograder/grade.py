@@ -1,6 +1,7 @@
 """Grade a class: execute every submission in parallel, then commit the results to nbgrader's gradebook one by one."""
 
 import concurrent.futures
+import contextlib
 import functools
 import json
 import multiprocessing
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from autograder import changes, collect, course, execute, logs, reading, submission
 
 AHEAD = 4  # submissions for each process that are read before their turn
+RECORD_EVERY = 1.0  # seconds
 BROKEN = "the grading process ended; run the command again"
 
 
@@ -98,7 +100,7 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
     """
     course.released(name)
     course.secret()
-    finished = {}
+    finished, started = {}, time.monotonic()
     with progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
         for who, result in _outcomes(name, submissions, jobs, results, again, scheduler, bar.console.print):
@@ -106,6 +108,7 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
             finished[who] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
             logs.line(account(result))
             bar.advance(line)
+    logs.line(f"{len(finished)} executed in {time.monotonic() - started:.2f} s")
     return {who: finished[who] for who in submissions}
 
 
@@ -213,12 +216,13 @@ def commit(name, results):
         from autograder.release import release_notebook
 
         release_notebook(name, nbgrader)
-    record = nbgrader.root / "committed" / f"{name}.json"
     committed = changes.committed(name)
     with nbgrader.gradebook() as book:
-        known = {one.student.id for one in book.assignment_submissions(name)}
+        known = {one.student_id for one in book.assignment_submissions(name)}
+    started = time.monotonic()
     failed, by_hand = {}, hand_scores(name)
-    with progress() as bar, kept_open():
+    record = nbgrader.root / "committed" / f"{name}.json"
+    with progress() as bar, kept_open(), written_now_and_then(record, committed) as keep:
         line = bar.add_task("writing the gradebook", total=len(results))
         for student, result in results.items():
             current = committed.get(student) == result["key"] and student in known and not result["problem"]
@@ -229,12 +233,34 @@ def commit(name, results):
                     if same_answers:
                         settle(nbgrader, name, student, [cell for who, cell in by_hand if who == student])
                     committed[student] = result["key"]
-                    record.parent.mkdir(exist_ok=True)
-                    replace_text(record, json.dumps(committed, indent=1))
+                    keep()
                 except course.CourseError as error:
                     failed[student] = str(error)
             bar.advance(line)
+    logs.line(f"{len(results)} written into the gradebook in {time.monotonic() - started:.2f} s")
     return failed
+
+
+@contextlib.contextmanager
+def written_now_and_then(path, content):
+    """A function that writes a dict as JSON where the last time is a while ago; in the end it is written in any case.
+
+    Written after each of 3,000 students it would take longer than grading them. Who is not in it yet when everything
+    ends at once is committed again by the next run, with the same result.
+    """
+    path.parent.mkdir(exist_ok=True)
+    last = time.monotonic()
+
+    def keep():
+        nonlocal last
+        if time.monotonic() - last > RECORD_EVERY:
+            replace_text(path, json.dumps(content, indent=1))
+            last = time.monotonic()
+
+    try:
+        yield keep
+    finally:
+        replace_text(path, json.dumps(content, indent=1))
 
 
 def settle(nbgrader, name, student, cells):
@@ -265,20 +291,21 @@ def stale_source(name, nbgrader):
 
 def hand_scores(name):
     """Points given by hand: (student, cell) -> score, for cells that a person has graded."""
+    from nbgrader import api
+
     from autograder.gradebook import Course
 
     with Course().gradebook() as book:
-        grades = [
-            (one.student.id, grade)
-            for one in book.assignment_submissions(name)
-            for notebook in one.notebooks
-            for grade in notebook.grades
-        ]
-        return {
-            (student, grade.name): grade.score
-            for student, grade in grades
-            if grade.manual_score is not None and not grade.needs_manual_grade
-        }
+        rows = (
+            book.db.query(api.SubmittedAssignment.student_id, api.BaseCell.name, api.Grade.score)
+            .join(api.SubmittedNotebook, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)
+            .join(api.Grade, api.Grade.notebook_id == api.SubmittedNotebook.id)
+            .join(api.BaseCell, api.BaseCell.id == api.Grade.cell_id)
+            .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
+            .filter(api.Assignment.name == name)
+            .filter(api.Grade.manual_score.is_not(None), api.Grade.needs_manual_grade.is_(False))
+        )
+        return {(student, cell): score for student, cell, score in rows}
 
 
 def replace_text(path, text):

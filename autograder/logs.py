@@ -31,7 +31,7 @@ def folder():
 
 def runs():
     """The log files, the newest first."""
-    return sorted(folder().glob("*.log"), reverse=True)
+    return sorted(folder().glob("*.log"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def run_id(command):

@@ -70,6 +70,7 @@ def template():
         for cell, most in cells.items():
             kind = "markdown" if cell == "derive-dx" else "code"
             book.add_grade_cell(cell, NAME, NAME, max_score=most, cell_type=kind)
+        book.add_solution_cell("derive-dx", NAME, NAME)
         for days, (student, rows) in enumerate(VERDICTS.items()):
             book.add_student(student)
             when = DUE + datetime.timedelta(days=days - 0.5)

@@ -35,7 +35,13 @@ def place(tmp_path):
         (f"ann/{NAME}-2.ipynb", "ann"),
         (f"Ann Lee_123456_assignsubmission_file/{NAME}.ipynb", "Ann Lee"),
         (f"Ann Lee_123456_assignsubmission_file_/{NAME}.ipynb", "Ann Lee"),
+        (f"Ann Lee_123456_assignsubmission_file_{NAME}.ipynb", "Ann Lee"),
+        (f"Participant 7_123456_assignsubmission_file_{NAME}-2.ipynb", "Participant 7"),
         (f"leeann_1234_5678_{NAME}.ipynb", "leeann"),
+        (f"anon_x1Yz2_1234_5678_{NAME}.ipynb", "anon_x1Yz2"),
+        (f"jlee+{NAME}+2026-10-05 21:30:01.123456 UTC+aGVsbG8/{NAME}.ipynb", "jlee"),
+        (f"inbound/j.lee@x.org+{NAME}+2026-10-05 21:30:01 CET/{NAME}.ipynb", "j.lee@x.org"),
+        (f"course/submitted/jlee/{NAME}/{NAME}.ipynb", "jlee"),
         (f"leeann_LATE_1234_5678_{NAME}-1.ipynb", "leeann"),
         (f"class/week 3/jörg/{NAME}.ipynb", "jörg"),
         (f"Jose\u0301/{NAME}.ipynb", "Jos\u00e9"),
@@ -67,6 +73,39 @@ def test_other_notebooks_of_the_course_are_no_problem(place):
     files = {f"a/{NAME}.ipynb": NOTEBOOK, "a/04_backward.ipynb": OTHER, "x_1_2_04_backward.ipynb": OTHER}
     found, problems = collect.find(place(files), NAME)
     assert list(found) == ["a"] and problems == []
+
+
+def test_an_exchange_gives_the_latest_submission(place):
+    times = ("2026-10-05 21:30:01.1 UTC+aa", "2026-10-06 08:00:00.1 UTC+bb", "2026-10-05 23:59:59.9 UTC+cc")
+    files = {f"jlee+{NAME}+{when}/{NAME}.ipynb": b"{}" for when in times}
+    files[f"jlee+{NAME}+{times[1]}/{NAME}.ipynb"] = NOTEBOOK
+    files["jlee+04_backward+2026-10-07 08:00:00.1 UTC+dd/04_backward.ipynb"] = OTHER
+    found, problems = collect.find(place(files), NAME)
+    assert found == {"jlee": NOTEBOOK} and len(problems) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Bo Li_123_assignsubmission_file/essay.pdf",
+        "Bo Li_123_assignsubmission_file_work.zip",
+        "Bo Li_12_34_03_forward.py",
+        f"Bo Li+{NAME}+2026-10-05 21:30:01.1 UTC+aa/notes.txt",
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_who_hands_in_something_else_is_named(place, tmp_path, path, packed):
+    source = place({f"ann/{NAME}.ipynb": NOTEBOOK, path: b"x", "readme.txt": b"x", "ann/notes.txt": b"x"})
+    if packed:
+        with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+            for file in [
+                one for one in source.rglob("*") if one.is_file() and one.suffix != ".zip" or "work" in one.name
+            ]:
+                archive.write(file, file.relative_to(source))
+        source = tmp_path / "class.zip"
+    found, problems = collect.find(source, NAME)
+    assert list(found) == ["ann"]
+    assert problems == [f"Bo Li: handed in {path.rpartition('/')[2]}, no notebook; left out"]
 
 
 def test_canvas_keeps_the_latest_version(place):

@@ -7,8 +7,8 @@ from collections import namedtuple
 import pytest
 from small_course import NAME, VERDICTS, build
 
-from autograder import course
-from autograder.desk import doctor, export, forget, late, report, roster
+from autograder import course, logs
+from autograder.desk import doctor, export, forget, late, report, roster, written
 
 WHO = "bob@example.org"
 
@@ -27,6 +27,10 @@ def folder(tmp_path, monkeypatch):
     with zipfile.ZipFile(folder / "class.zip", "w") as archive:
         for who in VERDICTS:
             archive.writestr(f"{who}/{NAME}.ipynb", who)
+    with logs.Run("grade", ["grade", NAME, "--student", WHO]):
+        for who in VERDICTS:
+            logs.line(f"{who}: 17 of 25; 1.00 s")
+    written.sheet(NAME)
     late.apply(NAME)
     export.export(NAME)
     report.write(NAME, table=folder / "table.csv")
@@ -44,8 +48,8 @@ def holding(folder, words):
 
 
 def test_nothing_is_left_of_a_student(folder):
-    words = (WHO, "Burton", "bob.b@example.org")
-    assert len(holding(folder, words)) > 8
+    words = (WHO, "Burton", "bob.b@example.org", written.anonymous(WHO))
+    assert len(holding(folder, words)) > 10
     done, left = forget.forget(WHO)
     assert left == [] and "gradebook" in done
     assert holding(folder, words) == []
@@ -56,6 +60,7 @@ def test_the_others_keep_everything(folder):
     forget.forget(WHO)
     assert all(path.exists() for path in before) and before
     assert set(json.loads((folder / "committed" / f"{NAME}.json").read_text())) == set(VERDICTS) - {WHO}
+    assert "ann: 17 of 25" in logs.runs()[0].read_text()
     assert f"ann,{NAME},1" in (folder / "extensions.csv").read_text()
     assert [line.student for line in report.gather(NAME)] == sorted(set(VERDICTS) - {WHO})
     with zipfile.ZipFile(folder / "class.zip") as archive:
@@ -96,7 +101,7 @@ def test_the_command_asks_first_and_names_who_is_unknown(autograder, folder):
 
 def test_a_fit_installation(autograder, tmp_path):
     done = autograder("doctor", course=tmp_path)
-    for word in ("Python", "packages", "compiler", "isolation", "GPU", "gradebook", "disk", "notebooks"):
+    for word in ("Python", "packages", "compiler", "isolation", "GPU", "gradebook", "disk", "notebooks", "logs"):
         assert f" {word}: " in done.stdout, done.stdout
     wrong = "WRONG" in done.stdout
     assert done.returncode == int(wrong) and ("keep the course" in done.stdout) == wrong
@@ -125,6 +130,19 @@ def test_a_database_that_does_not_answer(monkeypatch, tmp_path):
     monkeypatch.setenv("BN_DATABASE", "postgresql://me:hidden@127.0.0.1:1/none")
     finding = doctor.database()
     assert finding.level == "wrong" and "hidden" not in finding.found
+
+
+def test_a_run_that_broke_off_is_noted(folder):
+    assert doctor.runs().level == "note", "ended without an exit code"
+    with logs.Run("grade", ["grade", NAME]) as run:
+        logs.line("ann: 17 of 25")
+        run.code = 0
+    finding = doctor.runs()
+    assert finding.level == "ok" and run.id in finding.found and "exit code 0" in finding.found
+    with pytest.raises(KeyboardInterrupt), logs.Run("grade", ["grade", NAME]):
+        logs.line("ann: 17 of 25")
+        raise KeyboardInterrupt
+    assert doctor.runs().level == "note" and "goes on" in doctor.runs().cure
 
 
 def test_examine_counts(monkeypatch):

@@ -10,6 +10,8 @@ EXAMPLES = """\
   python -m autograder export 03_forward --format csv
   python -m autograder export 03_forward --format canvas --roster canvas_gradebook.csv
   python -m autograder export 03_forward --format moodle --roster worksheet.csv
+  python -m autograder written 04_backward                  answers for a person, on a sheet without names
+  python -m autograder written 04_backward --take FILE      the points of such a sheet, into the gradebook
   python -m autograder publish --to ../public               the repository for readers, without solutions
   python -m autograder copy-gradebook --to postgresql://ME@HOST/DATABASE
   python -m autograder forget ID                            remove one student's files and records
@@ -36,6 +38,11 @@ def add_to(commands):
     export.add_argument("--format", choices=["csv", "canvas", "moodle"], default="csv")
     export.add_argument("--to", metavar="FILE", help="by default NAME.csv (NAME.canvas.csv, ...) in the course folder")
     export.add_argument("--roster", metavar="FILE", help="the platform's own export, to be filled in")
+
+    written = commands.add_parser("written", help="written answers on a sheet without names, and its points back")
+    written.add_argument("name", metavar="NAME")
+    written.add_argument("--to", metavar="FILE", help="by default written/NAME.csv in the course folder")
+    written.add_argument("--take", metavar="FILE", help="put the points and comments of this sheet into the gradebook")
 
     publish = commands.add_parser("publish", help="write the repository for readers and students, without solutions")
     publish.add_argument("--to", required=True, metavar="FOLDER", help="new, empty, or written by an earlier `publish`")
@@ -107,6 +114,19 @@ def run_export(given):
         logs.say(f"left out: {problem}")
     logs.say(f"{rows} scores in {path}")
     return 1 if problems else 0
+
+
+def run_written(given):
+    from autograder.desk import written
+
+    name = course.require_notebook(given.name)
+    if given.take:
+        count, waiting = written.take(name, given.take)
+        logs.say(f"{count} answers have points now, {waiting} lines had none")
+    else:
+        path, count, waiting = written.sheet(name, given.to)
+        logs.say(f"{count} answers in {path}, {waiting} of them without points")
+    return 0
 
 
 def run_publish(given):

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from autograder import course
+from autograder import course, logs
 
 NEEDED = {"numpy": "2.0", "nbgrader": "0.9.5", "jupytext": "1.16", "rich": "13", "latex2mathml": "3.77"}
 OPTIONAL = {
     "torch": ("2.4", "notebook 08 cannot be graded without it"),
     "pyseccomp": ("0.1.2", "no seccomp: tier S1 at most"),
+    "distributed": ("2024.8", "no `grade --scheduler`"),
+    "psycopg": ("3.2", "no gradebook in PostgreSQL"),
 }
 ROOM = 2 << 30  # bytes that should be free
 
@@ -35,7 +37,7 @@ class Finding:
 
 def checks():
     """The checks, in the order in which they help."""
-    return [python, packages, compiler, isolation, gpu, folder, database, disk, notebooks]
+    return [python, packages, compiler, isolation, gpu, folder, database, disk, notebooks, runs]
 
 
 def python():
@@ -154,6 +156,19 @@ def notebooks():
     if missing:
         return Finding("wrong", "notebooks", f"not released: {', '.join(missing)}", "python -m autograder release")
     return Finding("ok", "notebooks", f"{len(course.notebook_names())} released")
+
+
+def runs():
+    """The logs: which command ran last, and how it ended."""
+    found = logs.runs()
+    if not found:
+        return Finding("ok", "logs", f"none yet; each run gets one in {logs.folder()}")
+    lines = found[0].read_text(encoding="utf-8", errors="replace").splitlines()
+    end = lines[-1].partition(" ")[2] if lines else "empty"
+    text = f"{len(found)} in {logs.folder()}; the last is {found[0].stem}: {end[:100]}"
+    if "exit code 0" in end or "exit code 1" in end:
+        return Finding("ok", "logs", text)
+    return Finding("note", "logs", text, "that run did not come to its end: run the same command again, it goes on")
 
 
 def examine(show):

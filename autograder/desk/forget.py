@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from autograder import collect, course
+from autograder.desk import written
 from autograder.desk.export import write_text
 
 
@@ -44,6 +45,7 @@ def forget(student):
     """
     folder = course.course_folder()
     marks, known = forget_records(student)
+    marks += [written.anonymous(student)] if (folder / "secret").exists() else []
     done = ["gradebook"] if known else []
     done += [_path(path, folder) for path in folders_of(folder, student)]
     for path in folders_of(folder, student):
@@ -139,9 +141,11 @@ def clean(path, student, marks):
         return clean_json(path, text, student)
     if path.suffix == ".csv":
         return clean_table(path, text, marks)
-    if "reports" in path.parts or path.suffix == ".log":
+    if "reports" in path.parts:
         path.unlink()  # `report` writes it again
         return "removed"
+    if path.suffix == ".log":
+        return clean_log(path, text, marks)
     return "left"
 
 
@@ -174,6 +178,13 @@ def clean_table(path, text, marks):
     csv.writer(out, lineterminator="\r\n" if "\r\n" in text else "\n").writerows(kept)
     write_text(path, out.getvalue())
     return "left" if names(out.getvalue(), marks) else "changed"
+
+
+def clean_log(path, text, marks):
+    """The lines of a run's log that name the student are taken out."""
+    kept = [line for line in text.splitlines() if not names(line, marks)]
+    write_text(path, "\n".join(kept) + "\n")
+    return "changed"
 
 
 def clean_archive(path, student):

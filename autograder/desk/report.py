@@ -223,6 +223,7 @@ def html(name, lines):
         flags=flags(lines),
         repaired=[line for line in lines if line.result["repairs"]],
         tiers=Counter(line.result["isolation"] for line in lines),
+        runs=Counter(line.result.get("run") or "before there were logs" for line in lines),
         late=[line for line in lines if line.penalty],
         waiting=sum(line.waiting for line in lines),
     )

@@ -1,0 +1,183 @@
+"""Written answers on a sheet without names: to be graded by several people, in any spreadsheet, and taken back.
+
+`python -m autograder written NAME` writes one line for each answer that a person has to grade, under an identifier that
+says nothing about the student and is the same in every sheet of the course. `--take FILE` puts points and comments into
+nbgrader's gradebook, where the formgrader and later runs of `grade` find them. Who comes first on a sheet is drawn by
+the identifier, not by name or by time.
+"""
+
+import base64
+import csv
+import hashlib
+import hmac
+from pathlib import Path
+
+from autograder import course, execute
+from autograder.desk.export import points, write_rows
+from autograder.submission import grade_id
+
+HEADER = ["id", "task", "answer", "max_score", "score", "comment"]
+NEEDED = {"id", "task", "score", "comment"}
+LETTERS = 8  # of an identifier: 40 bits, so that 3,000 students have different ones
+
+
+def anonymous(student):
+    """The identifier of a student: without the course's secret nobody can tell whose it is.
+
+    Returns
+    -------
+    str
+        Eight letters and digits such as "K7QX-2MPA".
+    """
+    digest = hmac.new(course.secret(), f"written {student}".encode(), hashlib.sha256).digest()
+    code = base64.b32encode(digest).decode()[:LETTERS]
+    return f"{code[:4]}-{code[4:]}"
+
+
+def answers(name, student):
+    """The written answers in a student's submission: task -> text."""
+    path = course.course_folder() / "submitted" / student / name / f"{name}.ipynb"
+    data = path.read_bytes() if path.is_file() and not path.is_symlink() else None
+    rebuilt, _ = execute.read_submission(name, data)
+    return {grade_id(cell): cell.source for cell in rebuilt.notebook.cells if cell.cell_type == "markdown"}
+
+
+def tasks(name):
+    """The tasks of a notebook that a person grades: task -> points."""
+    return {cell.id: cell.points for cell in execute.Script(course.SOLUTIONS / f"{name}.py").of_kind("answer")}
+
+
+def graded(name):
+    """Points and comments that are in the gradebook: (student, task) -> (score or "", comment).
+
+    Raises
+    ------
+    CourseError
+        Where nothing is graded yet.
+    """
+    from nbgrader import api
+
+    from autograder.gradebook import Course
+
+    wanted, found = tasks(name), {}
+    if not wanted:
+        raise course.CourseError(f"{name} has no written answers; there are some in {', '.join(with_answers())}")
+    with Course().gradebook() as book:
+        for submission in book.assignment_submissions(name):
+            for task in wanted:
+                try:
+                    grade = book.find_grade(task, name, name, submission.student_id)
+                    comment = book.find_comment(task, name, name, submission.student_id).manual_comment
+                except api.MissingEntry:  # the task came after this submission was graded
+                    continue
+                given = grade.manual_score is not None and not grade.needs_manual_grade
+                found[submission.student_id, task] = points(grade.manual_score) if given else "", comment or ""
+    if not found:
+        raise course.CourseError(f"nothing of {name} is graded yet; run `python -m autograder grade {name}`")
+    return found
+
+
+def with_answers():
+    """The notebooks that have written answers."""
+    return [name for name in course.notebook_names() if tasks(name)]
+
+
+def sheet(name, to=None):
+    """Write the sheet.
+
+    Parameters
+    ----------
+    name : str
+    to : str or Path, optional
+        By default written/NAME.csv in the course folder.
+
+    Returns
+    -------
+    path : Path
+    count : int
+        Number of answers on it.
+    waiting : int
+        Number of those that have no points yet.
+
+    Raises
+    ------
+    CourseError
+    """
+    found, most, texts, rows = graded(name), tasks(name), {}, []
+    for (student, task), (score, comment) in found.items():
+        if student not in texts:
+            texts[student] = answers(name, student)
+        rows.append([anonymous(student), task, texts[student].get(task, ""), points(most[task]), score, comment])
+    path = Path(to) if to else course.course_folder() / "written" / f"{name}.csv"
+    count = write_rows(path, HEADER, sorted(rows, key=lambda row: (row[1], row[0])))
+    return path, count, sum(row[4] == "" for row in rows)
+
+
+def read(name, path):
+    """What a person has written on a sheet: (student, task) -> (score or None, comment).
+
+    Raises
+    ------
+    CourseError
+        With the line, where an identifier, a task or a score cannot be; nothing has been changed then.
+    """
+    known, most = {anonymous(student): student for student, _ in graded(name)}, tasks(name)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            text = file.read()
+    except OSError as error:
+        raise course.CourseError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise course.CourseError(f"{path} is not UTF-8; save it as CSV in UTF-8") from None
+    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
+    rows = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
+    if not NEEDED <= set(rows.fieldnames or ()):
+        columns = ", ".join(rows.fieldnames or ())[:200] or "(none)"
+        raise course.CourseError(f"{path} has the columns {columns}; expected {', '.join(HEADER)}")
+    found = {}
+    for number, row in enumerate(rows, 2):
+        where, who, task = f"{path}, answer {number - 1}", (row["id"] or "").strip(), (row["task"] or "").strip()
+        if who not in known:
+            raise course.CourseError(f"{where}: {who!r} is nobody's identifier in this course")
+        if task not in most:
+            raise course.CourseError(f"{where}: {task!r} is no written answer of {name}; expected {', '.join(most)}")
+        if (known[who], task) in found:
+            raise course.CourseError(f"{where}: {who} and {task} are there twice")
+        found[known[who], task] = _score(row["score"], most[task], where), (row["comment"] or "").strip()
+    return found
+
+
+def _score(text, most, where):
+    text = (text or "").strip().replace(",", ".")
+    if not text:
+        return None
+    try:
+        score = float(text)
+    except ValueError:
+        raise course.CourseError(f"{where}: the score {text!r} is no number") from None
+    if not 0 <= score <= most:
+        raise course.CourseError(f"{where}: the score is {score:g}; expected 0 to {most:g}")
+    return score
+
+
+def take(name, path):
+    """Put the points and comments of a sheet into the gradebook; lines without a score change nothing.
+
+    Returns
+    -------
+    given : int
+        Number of answers that have points now.
+    open_ : int
+        Number of lines without.
+    """
+    from autograder.gradebook import Course
+
+    found = read(name, path)
+    given = {key: value for key, value in found.items() if value[0] is not None}
+    with Course().gradebook() as book:
+        for (student, task), (score, comment) in given.items():
+            grade = book.find_grade(task, name, name, student)
+            grade.manual_score, grade.needs_manual_grade = score, False
+            book.find_comment(task, name, name, student).manual_comment = comment or None
+        book.db.commit()
+    return len(given), len(found) - len(given)

@@ -1,0 +1,68 @@
+"""Each run that changes the course has an id and a log, which tells what was asked and what became of whom."""
+
+import re
+
+import pytest
+from small_course import NAME, build
+
+from autograder import __version__, logs
+from autograder.__main__ import main
+from autograder.desk import report
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    build(tmp_path / "course")
+    return tmp_path / "course"
+
+
+def test_a_run_tells_what_it_did_and_how_it_ended(folder):
+    assert main(["export", NAME, "--format", "csv"]) == 0
+    (path,) = logs.runs()
+    assert re.fullmatch(r"\d{8}T\d{6}Z-export-[0-9a-f]{4}\.log", path.name)
+    text = path.read_text()
+    assert f"python -m autograder export {NAME} --format csv" in text and f"autograder {__version__}" in text
+    assert "4 scores in" in text and text.splitlines()[-1].endswith("exit code 0")
+
+
+def test_an_error_is_in_the_log(folder, capsys):
+    assert main(["export", NAME, "--format", "canvas", "--roster", "/no/such/file.csv"]) == 1
+    (path,) = logs.runs()
+    assert "ended by CourseError: cannot read /no/such/file.csv" in path.read_text()
+    assert capsys.readouterr().err.count("\n") == 1, "and the person reads one line"
+
+
+def test_commands_that_change_nothing_leave_no_log(folder, capsys):
+    assert main(["forget", "nobody", "--yes"]) == 1
+    assert main(["collect", "nothing", "--from", "."]) == 1
+    assert not [path for path in logs.runs() if "nobody" in path.read_text()]
+
+
+def test_a_mistyped_command_makes_no_course_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    assert main(["collect", "nothing", "--from", "."]) == 1
+    assert not (tmp_path / "course").exists()
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(folder, capsys):
+    (folder / "logs").write_text("a file in its place")
+    assert main(["export", NAME]) == 0
+
+
+def test_names_and_errors_cannot_forge_lines(folder):
+    with logs.Run("grade", ["grade", NAME]):
+        logs.line("ann\n12:00:00 bob: 50 of 50\x1b[2J")
+    (line,) = [line for line in logs.runs()[0].read_text().splitlines() if "bob" in line]
+    assert "ann | 12:00:00 bob" in line and "\x1b" not in line
+
+
+def test_passwords_stay_out(folder):
+    with logs.Run("copy-gradebook", ["copy-gradebook", "--to", "postgresql://me:hidden@host/grades"]):
+        logs.line("x")
+    assert "postgresql://me:...@host/grades" in logs.runs()[0].read_text()
+
+
+def test_the_report_names_the_runs(folder):
+    page = report.write(NAME).read_text()
+    assert "Graded in the runs" in page and "before there were logs" in page

@@ -1,0 +1,73 @@
+"""Large classes: the benchmark's short form, and memory that does not grow with the class."""
+
+import concurrent.futures
+import functools
+import json
+import re
+
+from autograder import bench_scale, execute, grade, logs
+
+
+def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
+    """Two tiny classes, as `python -m autograder.bench_scale` grades larger ones."""
+    monkeypatch.setattr(bench_scale, "RESULT", tmp_path / "scale.json")
+    monkeypatch.setattr(
+        "sys.argv", ["bench_scale", "--submissions", "4", "--jobs", "1", "--to", str(tmp_path / "x.json")]
+    )
+    monkeypatch.setattr(bench_scale, "bench", functools.partial(bench_scale.bench, shares=(0.5, 1.0)))
+    assert bench_scale.main() == 0
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert found["machine"]["processor"] and re.fullmatch(r"\d{4}-\d\d-\d\d", found["machine"]["date"])
+    small, large = found["runs"]
+    assert (small["submissions"], large["submissions"]) == (2, 4)
+    for one in found["runs"]:
+        assert 0 < one["seconds of grading"] + one["seconds of writing the gradebook"] < one["seconds"]
+        assert 50 < one["peak MB of the command"] < one["peak MB of all processes"]
+    assert set(found["drawn on"]) >= {"seconds", "peak MB of the command"}
+
+
+def test_the_line_is_that_of_least_squares():
+    slope, intercept = bench_scale.line([(10, 7.0), (20, 9.0), (30, 11.0)])
+    assert (round(slope, 12), round(intercept, 12)) == (0.2, 5.0)
+
+
+def test_submissions_wait_on_the_disk(monkeypatch):
+    """Of 500 submissions no more are in memory than the processes need soon."""
+    read, done, most = [], [], 0
+    monkeypatch.setattr(
+        concurrent.futures, "ProcessPoolExecutor", lambda jobs, **_: concurrent.futures.ThreadPoolExecutor(jobs)
+    )
+    monkeypatch.setattr(execute, "execute", lambda name, who, data, *_: {"student": who})
+
+    def take(number):
+        read.append(number)
+        return b"x"
+
+    class_ = grade.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
+    for who, result in grade._on_this_machine("03_forward", class_, 2, None, False):
+        assert result == {"student": who}
+        most = max(most, len(read) - len(done))
+        done.append(who)
+    assert sorted(map(int, done)) == list(range(500)) and most <= 2 * grade.AHEAD
+
+
+def test_the_record_of_the_gradebook_is_written_now_and_then(tmp_path, monkeypatch):
+    written, path = [], tmp_path / "committed" / "x.json"
+    monkeypatch.setattr(grade, "replace_text", lambda path, text: written.append(json.loads(text)))
+    content = {}
+    with grade.written_now_and_then(path, content) as keep:
+        for number in range(100):
+            content[str(number)] = number
+            keep()
+        monkeypatch.setattr(grade, "RECORD_EVERY", -1.0)
+        keep()
+    assert len(written) == 2 and len(written[-1]) == 100
+
+
+def test_old_logs_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    monkeypatch.setattr(logs, "KEPT", 3)
+    for _ in range(5):
+        with logs.Run("grade", ["grade"]):
+            logs.line("x")
+    assert len(logs.runs()) == 3

@@ -1,0 +1,114 @@
+"""Written answers are graded on a sheet without names, and only what is right on it reaches the gradebook."""
+
+import csv
+
+import pytest
+from small_course import NAME, VERDICTS, build
+
+from autograder import course
+from autograder.__main__ import main
+from autograder.desk import written
+from autograder.gradebook import Course
+
+ZOE, TASK = "Zoë Ó Brien", "derive-dx"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    build(tmp_path / "course")
+    for who in VERDICTS:
+        path = tmp_path / "course" / "submitted" / who / NAME / f"{NAME}.ipynb"
+        path.write_text(path.read_text(encoding="utf-8").replace("YOUR ANSWER HERE", f"Because of {len(who)} paths."))
+    return tmp_path / "course"
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_sheet_names_nobody(folder, capsys):
+    assert main(["written", NAME]) == 0
+    path = folder / "written" / f"{NAME}.csv"
+    assert f"3 answers in {path}" in capsys.readouterr().out
+    found = rows(path)
+    assert {row["id"] for row in found} == {written.anonymous(who) for who in VERDICTS} and len(found) == 3
+    assert not [who for who in VERDICTS if who in path.read_text(encoding="utf-8")]
+    answers = {row["id"]: row["answer"] for row in found}
+    assert "Because of 11 paths." in answers[written.anonymous(ZOE)]
+    assert [row["id"] for row in found] == sorted(row["id"] for row in found), "in an order that says nothing"
+
+
+def test_identifiers_stay_within_a_course_and_differ_between_courses(folder, tmp_path, monkeypatch):
+    here = written.anonymous("ann")
+    assert here == written.anonymous("ann") != written.anonymous("bob")
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "another"))
+    assert written.anonymous("ann") != here
+    assert len({written.anonymous(f"student-{number}") for number in range(3000)}) == 3000
+
+
+def score_of(who):
+    with Course().gradebook() as book:
+        grade = book.find_grade(TASK, NAME, NAME, who)
+        comment = book.find_comment(TASK, NAME, NAME, who).manual_comment
+        return grade.manual_score, grade.needs_manual_grade, comment
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_points_and_comments_are_taken_back(folder, tmp_path, capsys, delimiter):
+    path, _, waiting = written.sheet(NAME)
+    assert waiting == 3
+    found = rows(path)
+    for row in found:
+        if row["id"] == written.anonymous(ZOE):
+            row |= {"score": "6,5" if delimiter == ";" else "6.5", "comment": "The mean path is missing.\nRead 8."}
+    with open(tmp_path / "back.csv", "w", newline="", encoding="utf-8-sig") as file:
+        table = csv.DictWriter(file, written.HEADER, delimiter=delimiter)
+        table.writeheader()
+        table.writerows(found)
+    assert main(["written", NAME, "--take", str(tmp_path / "back.csv")]) == 0
+    assert "1 answers have points now, 2 lines had none" in capsys.readouterr().out
+    assert score_of(ZOE) == (6.5, False, "The mean path is missing.\nRead 8.")
+    assert score_of("ann")[0] is None
+    again, _, waiting = written.sheet(NAME)
+    assert waiting == 2 and "6.5" in {row["score"] for row in rows(again)}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("AAAA-AAAA,derive-dx,,8,1,", "answer 2: 'AAAA-AAAA' is nobody's"),
+        ("{ann},backward,,8,1,", "answer 2: 'backward' is no written answer"),
+        ("{ann},derive-dx,,8,nine,", "answer 2: the score 'nine' is no number"),
+        ("{ann},derive-dx,,8,8.5,", "answer 2: the score is 8.5; expected 0 to 8"),
+        ("{ann},derive-dx,,8,nan,", "answer 2: the score is nan; expected 0 to 8"),
+        ("{zoe},derive-dx,,8,1,", "answer 2: .* there twice"),
+    ],
+)
+def test_a_wrong_line_changes_nothing(folder, tmp_path, line, words):
+    known = {"ann": written.anonymous("ann"), "zoe": written.anonymous(ZOE)}
+    text = ",".join(written.HEADER) + f"\n{known['zoe']},derive-dx,,8,5,\n" + line.format(**known) + "\n"
+    (tmp_path / "back.csv").write_text(text)
+    with pytest.raises(course.CourseError, match=words):
+        written.take(NAME, tmp_path / "back.csv")
+    assert score_of(ZOE)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["03_forward"], "has no written answers; there are some in 02_internal"),
+        ([NAME, "--take", "/no/such/file.csv"], "cannot read"),
+        ([NAME, "--take", "README.md"], "expected id, task, answer"),
+    ],
+)
+def test_errors_name_the_cure(folder, capsys, arguments, words):
+    assert main(["written", *arguments]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_nothing_graded_yet(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    assert main(["written", NAME]) == 1
+    assert f"run `python -m autograder grade {NAME}`" in capsys.readouterr().err
