@@ -51,42 +51,12 @@ def sqlite_file(url):
     return Path(url.partition(":///")[2])
 
 
-# Where the course is at home. Its texts name these addresses; what is released and published gets those of _config.yml.
-HOME = {"repository": "https://github.com/bn-course/bn-course", "site": "https://bn-course.github.io/bn-course"}
-
-
-def addresses():
-    """Where students find the course, as `repository` of _config.yml says.
-
-    Returns
-    -------
-    dict
-        repository, branch, and site: `html.baseurl` where that was changed, else GitHub's pages of the repository.
-
-    Raises
-    ------
-    CourseError
-        Where the repository is on no host that Colab opens.
-    """
+def public_repository():
+    """The address of the repository for readers, from _config.yml; `make address` carries it to all other files."""
     import yaml
 
     config = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
-    repository = config["repository"]["url"].rstrip("/").removesuffix(".git")
-    base = (config.get("html", {}).get("baseurl") or HOME["site"]).rstrip("/")
-    owner, slash, name = repository.removeprefix("https://github.com/").partition("/")
-    if not slash or "/" in name or owner.startswith("http"):
-        raise CourseError(f"_config.yml: repository.url is {repository}; expected https://github.com/OWNER/NAME")
-    site = base if base != HOME["site"] or repository == HOME["repository"] else f"https://{owner}.github.io/{name}"
-    return {"repository": repository, "branch": config["repository"].get("branch") or "main", "site": site}
-
-
-def readdressed(text):
-    """A text whose links lead to the addresses of _config.yml instead of those where the course is at home."""
-    found = addresses()
-    for what, home in HOME.items():
-        text = text.replace(home, found[what])
-    old, new = (one["repository"].rpartition("/")[2] for one in (HOME, found))
-    return text.replace(f"cd {old}/", f"cd {new}/")
+    return config["repository"]["url"].rstrip("/")
 
 
 def notebook_names():

@@ -33,7 +33,7 @@ def source_notebook(script):
     if isolation.GPU in tasks.libraries(script.name):
         notebook.metadata.update(accelerator="GPU", colab={"gpuType": "T4"})  # what Colab starts it with
     for number, cell in enumerate(script.cells):
-        source = course.readdressed(cell.source)
+        source = cell.source
         if cell.kind == "solution":
             source = f"# answer: {cell.id}\n{source}"
         make = nbformat.v4.new_code_cell if cell.is_code else nbformat.v4.new_markdown_cell

@@ -25,10 +25,7 @@ def write(target):
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in paths:
             name = f"exercises/{path.relative_to(course.EXERCISES).as_posix()}"
-            data = path.read_bytes()
-            if path.suffix in (".ipynb", ".md", ".py"):
-                data = course.readdressed(data.decode("utf-8")).encode()
-            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
     return len(paths)
 
 

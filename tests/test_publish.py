@@ -8,26 +8,20 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from autograder import course
 from autograder.__main__ import main
 from autograder.desk import leaks, publish
 
 SAMPLE = course.REPOSITORY / "autograder" / "sample_class"
-ELSEWHERE = {
-    "repository": "https://github.com/some-school/normalize",
-    "site": "https://some-school.github.io/normalize",
-}
+ADDRESS = course.public_repository()
 
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory):
-    """The public repository, at another address than ours."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(course, "addresses", lambda: {**ELSEWHERE, "branch": "main"})
-        target = tmp_path_factory.mktemp("public") / "repository"
-        publish.publish(target)
+    """The public repository."""
+    target = tmp_path_factory.mktemp("public") / "repository"
+    publish.publish(target)
     return target
 
 
@@ -49,18 +43,9 @@ def test_it_holds_what_readers_and_students_need_and_nothing_else(public):
     assert "jupyter-book" in (public / "requirements.txt").read_text()
 
 
-def test_addresses_follow_one_setting(public):
-    for path, text in texts(public):
-        assert "bn-course/bn-course" not in text and "bn-course.github.io" not in text, path
-    config = yaml.safe_load((public / "_config.yml").read_text(encoding="utf-8"))
-    assert config["repository"]["url"] == ELSEWHERE["repository"]
-    notebook = (public / "exercises" / "03_forward.ipynb").read_text(encoding="utf-8")
-    assert f"bnlab @ git+{ELSEWHERE['repository']}" in notebook and f"{ELSEWHERE['site']}/book/06_transform" in notebook
-
-
 def test_no_link_leads_to_what_is_not_published(public):
     for path, text in texts(public):
-        for place in re.findall(re.escape(ELSEWHERE["repository"]) + r"/blob/[\w.-]+/([^)#\s\"]+)", text):
+        for place in re.findall(re.escape(ADDRESS) + r"/blob/[\w.-]+/([^)#\s\"]+)", text):
             assert (public / place).exists(), f"{path}: {place}"
         if path.suffix == ".md" and path.parent == public:
             for place in re.findall(r"`([\w./-]+\.(?:py|md|cff))`|`(exercises/|book/[\w/]*)`", text):
@@ -119,8 +104,8 @@ def test_its_site_is_built(public, run, tmp_path):
     done = run(*command, cwd=public, env={"PYTHONPATH": "exercises"})
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     page = (tmp_path / "_build" / "html" / "exercises" / "03_forward.html").read_text(encoding="utf-8")
-    colab = "https://colab.research.google.com/github/some-school/normalize/blob/main/exercises/03_forward.ipynb"
-    assert colab in page and "bn-course/bn-course" not in page
+    place = ADDRESS.removeprefix("https://github.com/") + "/blob/main/exercises/03_forward.ipynb"
+    assert f"https://colab.research.google.com/github/{place}" in page
 
 
 def test_a_publication_is_brought_up_to_date(tmp_path, monkeypatch):

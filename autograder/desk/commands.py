@@ -141,7 +141,7 @@ def run_publish(given):
             print(f"{word}: {name}")
     new, changed, gone = map(len, done)
     print(f"{given.to}: {new} files new, {changed} changed, {gone} gone; no leak found.")
-    print(f"Next: commit it there and push it to {course.addresses()['repository']}.")
+    print(f"Next: commit it there and push it to {course.public_repository()}.")
     return 0
 
 

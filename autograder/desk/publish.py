@@ -1,8 +1,8 @@
 """The public repository: what readers and students see, without solutions, tests and grader, by one command.
 
 What is taken is listed here, and of it only files that git knows: drafts and downloads lie in working folders.
-Addresses follow `repository` of _config.yml. Everything is put together in a folder of its own and searched for leaks
-(leaks.py); only if nothing is found does it replace what an earlier publication wrote.
+Everything is put together in a folder of its own and searched for leaks (leaks.py); only if nothing is found does it
+replace what an earlier publication wrote.
 """
 
 import json
@@ -122,18 +122,18 @@ def written():
     content["requirements.txt"] = readers_requirements(made["requirements.txt"]).encode()
     for name, data in content.items():
         if leaks.is_text(Path(name)) and not name.startswith(("book/katex", "book/results")):
-            content[name] = at_home(course.readdressed(data.decode("utf-8")), content).encode()
+            content[name] = at_home(data.decode("utf-8"), content).encode()
     return content
 
 
 def at_home(text, content):
-    """Links to files of the repository that are not published become their names."""
+    """A text for the public repository: links to files that are not published become the names of these files."""
 
     def say(found):
         there = any(one == found[2] or one.startswith(f"{found[2]}/") for one in content)
         return found[0] if there else f"`{found[2]}`"
 
-    return re.sub(LINK % re.escape(course.addresses()["repository"]), say, text)
+    return re.sub(LINK % re.escape(course.public_repository()), say, text)
 
 
 def publish(target, total=lambda files: None, advance=lambda: None):
