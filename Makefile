@@ -8,7 +8,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
 .PHONY: course test book linkcheck audit axe serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
-  bench-grading experiments wheel student-zip lint clean help
+  bench-grading experiments published colab bench-scale wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,6 +78,15 @@ bench-speed: .venv/installed  ## how often the speed check is wrong: 1,000 races
 
 bench-grading: .venv/installed  ## seconds a submission beside unmodified nbgrader (five minutes, in quiet)
 	@$(BIN)/python -m autograder.bench_grading
+
+bench-scale: .venv/installed  ## time and memory of large classes, measured up to 300 and drawn on to 3,000
+	@$(BIN)/python -m autograder.bench_scale
+
+published: .venv/installed  ## write the public repository and build its whole website there (a few pages are part of `make test`)
+	@PUBLISHED=all $(BIN)/python -m pytest -q tests/test_publish.py
+
+colab: .venv/installed  ## run the set-up cells in clean environments with Colab's versions (Python 3.12, 3.13)
+	@$(BIN)/python tests/colab.py
 
 experiments: .venv/installed  ## run all experiments of the book again into book/results (most of an hour)
 	@for name in $(filter-out lab nets variants fashion internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \

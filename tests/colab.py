@@ -29,7 +29,8 @@ for path in sorted(Path(".").glob("*.ipynb")):
     wrong = [f"{cell}: {o.ename}: {o.evalue}" for cell, o in outputs if o.output_type == "error"
              and o.ename != "NotImplementedError" and "not answered yet" not in o.evalue]
     checked = sum(o.output_type == "error" and "not answered yet" in o.evalue for _, o in outputs)
-    print(path.name, "|", next((line for line in said.splitlines() if line.startswith("bnlab ")), "no set-up"), "|", wrong)
+    first = next((line for line in said.splitlines() if line.startswith("bnlab ")), "no set-up")
+    print(f"{path.name}: {first}", *wrong)
     if wrong or "NumPy VERSION" not in said or not checked:
         sys.exit(1)
     subprocess = __import__("subprocess")
