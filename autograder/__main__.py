@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import os
+import platform
 import sys
 
 from autograder import __version__, course, logs
@@ -21,6 +22,13 @@ EXAMPLES = """examples:
 EXAMPLES += desk.EXAMPLES
 
 
+def version():
+    """What `--version` says, for a report of something that does not work."""
+    import bnlab
+
+    return f"autograder {__version__} (bnlab {bnlab.__version__}, Python {platform.python_version()})"
+
+
 def parser():
     """The command line."""
     main = argparse.ArgumentParser(
@@ -29,7 +37,7 @@ def parser():
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    main.add_argument("--version", action="version", version=f"autograder {__version__}")
+    main.add_argument("--version", action="version", version=version())
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     release = commands.add_parser("release", help="write exercises/*.ipynb and fingerprints from solutions/*.py")

@@ -13,6 +13,7 @@ value, so that a scheduler needs Dask alone, and a machine without this reposito
 import contextlib
 import logging
 import os
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,6 +108,29 @@ def finding(resource):
 
 
 # -- on this machine ---------------------------------------------------------------------------------------------------
+def reachable(address):
+    """The address of a scheduler, once something answers there; Dask's own client would try for half a minute.
+
+    Raises
+    ------
+    CourseError
+    """
+    known = re.fullmatch(r"(?:(tcp|tls)://)?(\[[^\]]+\]|[^:/\s]+):(\d+)/?", address)
+    if known is None:
+        raise course.CourseError(f"{address!r} is no address of a Dask scheduler; expected tcp://HOST:8786; {START}")
+    try:
+        socket.create_connection((known[2].strip("[]"), int(known[3])), ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise silent(address, error) from None
+    return f"{known[1] or 'tcp'}://{known[2]}:{known[3]}"
+
+
+def silent(address, error):
+    """The error where no scheduler answers."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return course.CourseError(f"no Dask scheduler answers at {address} ({reason}); {START}")
+
+
 class Cluster:
     """A connection to a cluster, and its workers that may grade one notebook.
 
@@ -132,14 +156,13 @@ class Cluster:
             raise course.CourseError("--scheduler needs Dask: pip install 'distributed>=2024.8'") from None
         for logger in ("distributed.client", "distributed.core", "distributed.comm", "distributed.batched"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)
-        self.address, self.name, self.say, self.refused = address, name, say, {}
+        self.address, self.name, self.say, self.refused = reachable(address), name, say, {}
         self.version = execute.grader_version(name)
         self.resource = mark(name, self.version)
         try:
-            self.client = Client(address, timeout=ANSWER, set_as_default=False)
+            self.client = Client(self.address, timeout=ANSWER, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0][:120]
-            raise course.CourseError(f"no Dask scheduler answers at {address} ({reason}); {START}") from None
+            raise silent(address, error) from None
         self.client.register_plugin(gate(name, self.version), name=self.resource)
         if not self.fit():
             reasons = "; ".join(f"{worker}: {why}" for worker, why in self.refused.items())

@@ -49,13 +49,13 @@ def find(source, name):
     """
     source = Path(source)
     if not source.exists():
-        raise course.CourseError(f"there is no file or folder {source}")
+        raise course.CourseError(f"there is no file or folder {source}; name what the platform gave you to download")
     if source.is_dir():
         return _choose(_from_folder(source), name)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             return _choose(_from_archive(archive), name)
-    raise course.CourseError(f"{source} is neither a folder nor a .zip archive")
+    raise course.CourseError(f"{source} is neither a folder nor a .zip archive; unpack others and name the folder")
 
 
 def _from_folder(folder):

@@ -57,10 +57,10 @@ def submitted(name, students=()):
 def in_folder(folder, name, students=()):
     """The submissions in any folder, as `collect` finds them, and what it leaves out."""
     if not Path(folder).is_dir():
-        raise course.CourseError(f"there is no folder {folder}")
+        raise course.CourseError(f"there is no folder {folder}; name the one that holds STUDENT/{name}.ipynb")
     found, problems = collect.find(folder, name)
     found = {student: functools.partial(bytes, data) for student, data in found.items()}
-    return _only(found, students, f"submission of {name} in {folder}"), problems
+    return _only(found, students, f"submission of {name} in {folder}; expected STUDENT/{name}.ipynb"), problems
 
 
 def _only(found, students, what):

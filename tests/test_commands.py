@@ -1,17 +1,27 @@
 """Every command answers wrong use with one clear line and a non-zero exit code, and loses nothing."""
 
+import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import bnlab
 import pytest
+import yaml
 
-from autograder import __version__, course
+from autograder import __main__ as cli
+from autograder import __version__, course, grade
+from autograder.__main__ import EXAMPLES, main, parser
+from autograder.desk import commands as desk
 
 NAME = "03_forward"
+CURE = re.compile(
+    r"; (run `|there are |the course has |expected |export |name |unpack |write |start |there are some)|goes with"
+)
 
 
 def lines(done):
@@ -44,14 +54,22 @@ def lines(done):
         ["roster", "/no/such/file.csv"],
         ["roster", "README.md"],
         ["forget", "nobody", "--yes"],
+        ["certify", "nothing"],
+        ["written", "nothing"],
+        ["written", "04_backward"],
+        ["publish", "--to", "README.md"],
+        ["copy-gradebook", "--to", "nonsense"],
+        ["grade", NAME, "--submissions", "autograder/sample_class", "--scheduler", "nonsense"],
     ],
     ids=" ".join,
 )
-def test_one_clear_line(autograder, tmp_path, arguments):
-    done = autograder(*arguments, course=tmp_path / "course")
-    assert done.returncode == 1
-    (line,) = lines(done)
+def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    monkeypatch.chdir(course.REPOSITORY)
+    assert main(arguments) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("autograder: ") and len(line) > 30
+    assert CURE.search(line), "it says what to do, or what there is"
 
 
 @pytest.mark.parametrize(
@@ -68,28 +86,70 @@ def test_one_clear_line(autograder, tmp_path, arguments):
         ["roster"],
         ["forget"],
         ["doctor", "now"],
+        ["certify", "--slow"],
+        ["written"],
+        ["publish"],
+        ["copy-gradebook"],
+        ["release", "--force"],
+        ["feedback"],
     ],
     ids=str,
 )
-def test_wrong_usage(autograder, tmp_path, arguments):
-    done = autograder(*arguments, course=tmp_path)
-    assert done.returncode == 2
-    assert lines(done)[0].startswith("usage:")
+def test_wrong_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2 and capsys.readouterr().err.startswith("usage:")
 
 
-COMMANDS = ["release", "certify", "collect", "grade", "feedback", "report", "roster", "export", "forget", "doctor"]
+COMMANDS = list(next(action for action in parser()._actions if action.dest == "command").choices)
+SLOW = ("certify", "grade", "feedback", "copy-gradebook", "publish")  # `release` tells each notebook as it is done
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, None])
-def test_help(autograder, tmp_path, command):
-    done = autograder(*([command] if command else []), "--help", course=tmp_path)
-    assert done.returncode == 0 and "usage:" in done.stdout
-    assert f"examples:\n  python -m autograder {command or ''}".rstrip() in done.stdout
+def test_help_has_examples(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main([*([command] if command else []), "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0 and said.startswith("usage:")
+    examples = [line for line in said.splitlines() if line.startswith("  python -m autograder ")]
+    assert examples and all(command is None or f" autograder {command}" in line for line in examples)
+    if command is None:
+        assert {line.split()[3] for line in examples} == set(COMMANDS)
 
 
-def test_version(autograder, tmp_path):
-    done = autograder("--version", course=tmp_path)
-    assert done.returncode == 0 and done.stdout.split() == ["autograder", __version__]
+def test_the_examples_of_the_help_are_right(capsys):
+    """Each is what the parser understands, and each notebook that it names exists."""
+    for line in [*EXAMPLES.splitlines(), *desk.EXAMPLES.splitlines()]:
+        words = re.split(r"\s{2,}", line.strip())[0].split()[3:]
+        if words:
+            given = parser().parse_args(words)
+            assert getattr(given, "name", NAME) in course.notebook_names(), line
+
+
+@pytest.mark.parametrize("command", SLOW)
+def test_long_work_shows_progress(command):
+    """In the source: that a bar moves is for eyes."""
+    name = f"run_{command.replace('-', '_')}"
+    run = getattr(desk, name, None) or getattr(cli, name)
+    assert "progress()" in inspect.getsource(grade.execute_all if command == "grade" else run)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    words = capsys.readouterr().out.split()
+    assert words[:2] == ["autograder", __version__] and f"{bnlab.__version__}," in words
+
+
+def test_one_version_for_everything():
+    """The library, the grader, the citation and the newest heading of the changelog."""
+    citation = yaml.safe_load((course.REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (course.REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    number, day = re.findall(r"(?m)^## (\d+\.\d+\.\d+), (\d{4}-\d\d-\d\d)$", changelog)[0]
+    assert {__version__, bnlab.__version__, str(citation["version"]), number} == {__version__}
+    assert str(citation["date-released"]) == day
+    assert citation["cff-version"] and citation["authors"] and citation["title"] and citation["license"]
+    assert citation["repository-code"] == course.public_repository()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+from bnlab import __version__
 
 from autograder import course
 from autograder.make_sample_class import FOLDER
@@ -76,12 +77,14 @@ def test_clear_lines(bnlab, tmp_path, arguments):
     done = bnlab(*arguments)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
-    assert line.startswith("bnlab: ")
+    assert line.startswith("bnlab: ") and "; " in line, "and what to do"
 
 
 def test_usage(bnlab):
     assert bnlab().returncode == 2
-    assert bnlab("--help").returncode == 0 and "bnlab 0" in bnlab("--version").stdout
+    examples = [line.split()[3] for line in bnlab("--help").stdout.splitlines() if line.startswith("  python -m bnlab")]
+    assert examples == ["check", "submit", "--version"]
+    assert bnlab("--version").stdout.split() == ["bnlab", __version__]
 
 
 def test_submit_says_what_is_not_answered(bnlab, tmp_path):

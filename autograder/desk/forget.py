@@ -60,7 +60,7 @@ def forget(student):
         elif outcome:
             done.append(_path(path, folder))
     if not done and not left:
-        raise course.CourseError(f"nothing in {folder} knows a student {student!r}")
+        raise course.CourseError(f"nothing in {folder} knows a student {student!r}; write the id as `grade` prints it")
     compact()
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()) and "replaced" in path.parts:

@@ -54,7 +54,7 @@ def read(path):
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise course.CourseError(f"cannot read {path}: {error.strerror}") from None
+        raise course.CourseError(f"cannot read {path}: {error.strerror}; name the platform's CSV file") from None
     except UnicodeDecodeError:
         raise course.CourseError(f"{path} is not UTF-8; export it as CSV in UTF-8") from None
     delimiter = max(",;\t", key=text.split("\n", 1)[0].count)

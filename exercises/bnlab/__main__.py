@@ -19,7 +19,12 @@ from bnlab.overview import points_of, states, table
 
 SECONDS = 300  # for a whole notebook
 GOOD, BAD = 10, 11  # what the checking process ends with, unless a student's cell ends it
-EXAMPLES = "example, in the folder exercises:  python -m bnlab check 03_forward.ipynb"
+SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
+EXAMPLES = """examples, in the folder exercises:
+  python -m bnlab check 03_forward.ipynb      what is right so far, and what is missing
+  python -m bnlab submit 03_forward.ipynb     writes hand_in/03_forward.ipynb and a receipt
+  python -m bnlab --version                   for a question about something that does not work
+"""
 
 
 def read(path):
@@ -36,15 +41,15 @@ def read(path):
             raise TypeError
         points_of(Path(path).stem)
     except FileNotFoundError:
-        raise SystemExit(f"bnlab: there is no file {path}") from None
+        raise SystemExit(f"bnlab: there is no file {path}; run this in the folder of the notebook") from None
     except OSError as error:
-        raise SystemExit(f"bnlab: cannot read {path}: {error.strerror}") from None
+        raise SystemExit(f"bnlab: cannot read {path}: {error.strerror}; name a notebook, NN_topic.ipynb") from None
     except KeyError as error:
         if error.args[0] == "cells":
-            raise SystemExit(f"bnlab: {path} is not a notebook") from None
+            raise SystemExit(f"bnlab: {path} is not a notebook; {SAVE}") from None
         raise SystemExit(f"bnlab: {path}: {error.args[0]}; keep the name of the file") from None
     except (ValueError, TypeError):
-        raise SystemExit(f"bnlab: {path} is not a notebook") from None
+        raise SystemExit(f"bnlab: {path} is not a notebook; {SAVE}") from None
     return notebook
 
 
@@ -186,7 +191,10 @@ def submit(path):
 def main(arguments=None):
     """Run one command; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m bnlab", description="Check and hand in a notebook.", epilog=EXAMPLES
+        prog="python -m bnlab",
+        description="Check and hand in a notebook.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bnlab {__version__}")
     parser.add_argument("command", choices=["check", "submit", "_check"], metavar="{check,submit}")
