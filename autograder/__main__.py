@@ -61,8 +61,9 @@ def parser():
     grade.add_argument("name", metavar="NAME")
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
-    grade.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
-    grade.add_argument(
+    where = grade.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
+    where.add_argument(
         "--scheduler", metavar="ADDRESS", help="grade on the workers of a Dask cluster, such as tcp://HOST:8786"
     )
     grade.add_argument("--allow-unsafe", action="store_true", help="grade even where student code cannot be locked in")

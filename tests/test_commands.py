@@ -87,6 +87,7 @@ def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
         ["forget"],
         ["doctor", "now"],
         ["certify", "--slow"],
+        ["grade", NAME, "--jobs", "2", "--scheduler", "tcp://127.0.0.1:8786"],
         ["written"],
         ["publish"],
         ["copy-gradebook"],

@@ -70,6 +70,8 @@ def test_its_workflows_and_commands_exist_there(public):
             assert re.search(rf"(?m)^{target}:", makefile), f"{path.name}: make {target}"
         for script in re.findall(r"(?:python|bash) ([\w./]+\.(?:py|sh))", text):
             assert (public / script).exists(), f"{path.name}: {script}"
+    phony = set(re.search(r"(?m)^\.PHONY:(.*)", makefile)[1].split())
+    assert phony == {name for name in re.findall(r"(?m)^([a-z-]+):", makefile)}
     done = subprocess.run(["make", "-n", "help", "serve"], cwd=public, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

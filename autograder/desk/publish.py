@@ -83,6 +83,7 @@ def readers_makefile(text):
     -------
     str
     """
+    text = text.replace("\\\n  ", "")  # a list of .PHONY that goes on in the next line; recipes begin with a tab
     head, *rules = re.split(r"(?m)^(?=[.\w/][^\n:=]*:(?!=))", text)
     kept, gone = [], set()
     for rule in rules:
