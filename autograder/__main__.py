@@ -190,7 +190,8 @@ def run_grade(given):
                 ungraded[f"{who}, {verdict['task']}"] = verdict["message"]
     for who, why in ungraded.items():
         logs.say(f"not graded: {who}: {why}")
-    print(logs.where())
+    if logs.where():
+        print(logs.where())
     return 1 if ungraded or problems else 0
 
 

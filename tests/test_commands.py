@@ -103,7 +103,8 @@ def test_wrong_usage(capsys, arguments):
 
 
 COMMANDS = list(next(action for action in parser()._actions if action.dest == "command").choices)
-SLOW = ("certify", "grade", "feedback", "copy-gradebook", "publish")  # `release` tells each notebook as it is done
+# Commands that show their progress; `release` tells each notebook as it is done.
+SLOW = ("certify", "grade", "feedback", "report", "written", "copy-gradebook", "publish")
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, None])

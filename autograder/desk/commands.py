@@ -86,9 +86,15 @@ def run_feedback(given):
 
 def run_report(given):
     from autograder.desk import report
+    from autograder.grade import progress
 
     name = course.require_notebook(given.name)
-    logs.say(f"the report is in {report.write(name, given.to, given.csv)}")
+    with progress() as bar:
+        line = bar.add_task("reading results", total=None)
+        page = report.write(
+            name, given.to, given.csv, lambda students: bar.update(line, total=students), lambda: bar.advance(line)
+        )
+    logs.say(f"the report is in {page}")
     if given.csv:
         print(f"the table is in {given.csv}")
     return 0
@@ -118,13 +124,18 @@ def run_export(given):
 
 def run_written(given):
     from autograder.desk import written
+    from autograder.grade import progress
 
     name = course.require_notebook(given.name)
     if given.take:
         count, waiting = written.take(name, given.take)
         logs.say(f"{count} answers have points now, {waiting} lines had none")
     else:
-        path, count, waiting = written.sheet(name, given.to)
+        with progress() as bar:
+            line = bar.add_task("reading answers", total=None)
+            path, count, waiting = written.sheet(
+                name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line)
+            )
         logs.say(f"{count} answers in {path}, {waiting} of them without points")
     return 0
 

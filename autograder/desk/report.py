@@ -36,8 +36,14 @@ class Line:
     by_hand: dict = field(default_factory=dict)  # cell -> points
 
 
-def gather(name):
+def gather(name, total=lambda students: None, advance=lambda: None):
     """The class, in the order of the gradebook.
+
+    Parameters
+    ----------
+    name : str
+    total, advance : callable
+        Called with the number of students, and after each.
 
     Returns
     -------
@@ -53,8 +59,11 @@ def gather(name):
     late.apply(name)
     lines = []
     with Course().gradebook() as book:
-        for submission in sorted(book.assignment_submissions(name), key=lambda one: one.student.id):
-            result = result_of(name, submission.student.id)
+        submissions = sorted(book.assignment_submissions(name), key=lambda one: one.student_id)
+        total(len(submissions))
+        for submission in submissions:
+            result = result_of(name, submission.student_id)
+            advance()
             if result is None:
                 continue
             hands = {g.name: g.score for n in submission.notebooks for g in n.grades if g.manual_score is not None}
@@ -158,7 +167,7 @@ def flags(lines):
     return found
 
 
-def write(name, target=None, table=None):
+def write(name, target=None, table=None, total=lambda students: None, advance=lambda: None):
     """Write the page, and the table where one is asked for.
 
     Parameters
@@ -168,13 +177,15 @@ def write(name, target=None, table=None):
         By default reports/NAME.html in the course folder.
     table : Path, optional
         A CSV file: one line for each student and task.
+    total, advance : callable
+        As for `gather`.
 
     Returns
     -------
     Path
         The page.
     """
-    lines = gather(name)
+    lines = gather(name, total, advance)
     target = target or course.course_folder() / "reports" / f"{name}.html"
     export.write_text(target, html(name, lines))
     if table:

@@ -82,7 +82,7 @@ def with_answers():
     return [name for name in course.notebook_names() if tasks(name)]
 
 
-def sheet(name, to=None):
+def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
     """Write the sheet.
 
     Parameters
@@ -90,6 +90,8 @@ def sheet(name, to=None):
     name : str
     to : str or Path, optional
         By default written/NAME.csv in the course folder.
+    total, advance : callable
+        Called with the number of answers, and after each.
 
     Returns
     -------
@@ -104,7 +106,9 @@ def sheet(name, to=None):
     CourseError
     """
     found, most, texts, rows = graded(name), tasks(name), {}, []
+    total(len(found))
     for (student, task), (score, comment) in found.items():
+        advance()
         if student not in texts:
             texts[student] = answers(name, student)
         rows.append([anonymous(student), task, texts[student].get(task, ""), points(most[task]), score, comment])
