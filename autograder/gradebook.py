@@ -1,6 +1,7 @@
 """nbgrader as a library: one configuration, the same as on its command line, and calls that say what went wrong."""
 
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -33,6 +34,9 @@ def configuration(root=None):
         config.CourseDirectory.root = str(root)
         config.CourseDirectory.db_url = f"sqlite:///{root}/gradebook.db"
     return config
+
+# A new gradebook asks a program for the newest schema, which takes seconds; one answer holds as long as we run.
+api.get_alembic_version = functools.cache(api.get_alembic_version)
 
 
 class Course:
