@@ -21,13 +21,13 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course, isolation, release
+from autograder import course, grade, isolation, machine, release
 from autograder.script import Script
 from tests.attacks import build
 from tests.attacks.corpus import CORPUS
 
 HERE = Path(__file__).parent
-SECONDS = 150  # for one attack and one honest student
+SECONDS = 300  # for one attack and one honest student, who take about 8 s on a quiet machine
 PLACES = {"REPOSITORY": course.REPOSITORY, "COURSE": "/course", "CANARY": "/canary", "HOME": "/home/grader"}
 PLACES |= {"TCP": 8765, "UDP": 8766}
 CONFIG = "c = get_config()\nc.CourseDirectory.course_id = 'stock'\n"
@@ -73,16 +73,15 @@ def boxed(template, inbox, command):
     return [*wrap, "--", *user, "bash", "-c", limits, "bash", *command]
 
 
-def under_nbgrader(attack, template, text):
-    """Points and side effects of one attack in a course of its own."""
+def under_nbgrader(name, template, data):
+    """Points and side effects of one submission of a notebook in a course of its own, with an honest one after it."""
     with tempfile.TemporaryDirectory() as inbox:
         os.chmod(inbox, 0o755)
-        files = {"mallory": build.file_of(attack, PLACES, text), "zoe": build.honest(attack.notebook)}
-        for student, data in files.items():
-            path = Path(inbox, student, attack.notebook, f"{attack.notebook}.ipynb")
+        for student, handed_in in {"mallory": data, "zoe": build.honest(name)}.items():
+            path = Path(inbox, student, name, f"{name}.ipynb")
             path.parent.mkdir(parents=True)
-            path.write_bytes(data)
-        command = [sys.executable, str(HERE / "stock.py"), attack.notebook]
+            path.write_bytes(handed_in)
+        command = [sys.executable, str(HERE / "stock.py"), name]
         try:
             done = subprocess.run(boxed(template, inbox, command), capture_output=True, text=True, timeout=SECONDS)
             return json.loads(done.stdout.strip().splitlines()[-1])
@@ -90,6 +89,15 @@ def under_nbgrader(attack, template, text):
             return {"points": None, "other": None, "escaped": True, "note": f"nbgrader hung for {SECONDS} s"}
         except (IndexError, ValueError):
             return {"points": None, "other": None, "escaped": True, "note": "everything was killed"}
+
+
+def require_fairness(names, template):
+    """Nothing is compared where nbgrader does not give honest submissions their points in the time that it has here."""
+    for name in names:
+        cells = Script(course.SOLUTIONS / f"{name}.py").of_kind("test")
+        found, most = under_nbgrader(name, template, build.honest(name)), sum(cell.points for cell in cells)
+        if (found["points"], found["other"], found["escaped"]) != (most, most, False):
+            raise SystemExit(f"an honest submission of {name} has {most} points, and under nbgrader here: {found}")
 
 
 def under_ours(names, attacks):
@@ -144,7 +152,7 @@ def table(rows):
     return "\n".join(lines) + "\n"
 
 
-def note_of(found, full):
+def note_of(found):
     """What happened under nbgrader, in a few words."""
     notes = [f"**{found['note']}**"] if found["note"] else []
     notes += ["**did what it must not**"] if found["escaped"] and not found["note"] else []
@@ -164,17 +172,26 @@ def main():
         template = Path(folder, "template")
         template.mkdir()
         texts = stock_course(template, names)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda attack: under_nbgrader(attack, template, texts[attack.notebook]), attacks))
+        require_fairness(names, template)
+
+        def tried(attack):
+            return under_nbgrader(attack.notebook, template, build.file_of(attack, PLACES, texts[attack.notebook]))
+
+        with concurrent.futures.ThreadPoolExecutor(2) as pool, grade.progress() as bar:
+            line = bar.add_task("attacking nbgrader", total=len(attacks))
+            found = []
+            for one in pool.map(tried, attacks):
+                found.append(one)
+                bar.advance(line)
         shutil.rmtree(template)
     rows = [
         {"attack": attack.name, "notebook": attack.notebook, "honest": earned(attack), "nbgrader": one["points"]}
-        | {"nbgrader escaped": one["escaped"], "note": note_of(one, attack), "ours": ours[attack.notebook, attack.name]}
+        | {"nbgrader escaped": one["escaped"], "note": note_of(one), "ours": ours[attack.notebook, attack.name]}
         for attack, one in zip(attacks, found)
     ]
     print(table(rows))
-    if not only:
-        (HERE / "compared.json").write_text(json.dumps(rows, indent=1) + "\n")
+    if not only:  # the whole corpus
+        machine.write(HERE / "compared.json", {"attacks": rows})
         (course.REPOSITORY / "autograder" / "attacks.md").write_text(table(rows))
 
 
