@@ -221,14 +221,13 @@ class Referee:
     def _namespace(self, cell):
         """What a test cell sees: the read-only cells' names, and proxies for the student's."""
         namespace = dict(self.setup)
-        used = {node.id for node in ast.walk(ast.parse(cell.python)) if isinstance(node, ast.Name)}
-        namespace.update({name: RemoteAnswer(self.session.worker, name) for name in used & set(self.names)})
+        namespace.update({name: RemoteAnswer(self.session.worker, name) for name in cell.names & set(self.names)})
         return namespace
 
     def _blame_cell(self, verdict):
         """Where the answer's own cell failed, say so: it explains a missing name better than the missing name."""
-        used = {node.id for node in ast.walk(ast.parse(self.cell.python)) if isinstance(node, ast.Name)}
-        cells = dict.fromkeys([verdict.task, *(self.names[name] for name in sorted(used & set(self.names)))])
+        used = sorted(self.cell.names & set(self.names))
+        cells = dict.fromkeys([verdict.task, *(self.names[name] for name in used)])
         undefined = "is not defined; expected" in verdict.message
         for cell_id in cells:
             error = self.session.errors.get(cell_id)

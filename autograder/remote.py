@@ -137,7 +137,8 @@ class Worker:
         self.link.setblocking(False)
         os.set_blocking(self.output, False)
         self.selector = selectors.DefaultSelector()
-        self.selector.register(self.link, selectors.EVENT_READ)
+        self.events = selectors.EVENT_READ
+        self.selector.register(self.link, self.events)
         self.selector.register(self.output, selectors.EVENT_READ)
         self.printed, self.cut = bytearray(), False
         self.deadline = self.cpu_deadline = 0.0
@@ -300,9 +301,12 @@ class Worker:
         return view
 
     def _wait(self, events):
-        self.selector.modify(self.link, events)
-        self.selector.select(timeout=min(max(0.01, self._remaining()), WEIGH_EVERY))
-        self._drain()
+        if events != self.events:
+            self.selector.modify(self.link, events)
+            self.events = events
+        ready = self.selector.select(timeout=min(max(0.01, self._remaining()), WEIGH_EVERY))
+        if any(key.fd == self.output for key, _ in ready):
+            self._drain()
         if time.monotonic() > self.weighed + WEIGH_EVERY:
             self.weighed = time.monotonic()
             if isolation.too_much_below(self.zygote.process.pid, isolation.MEMORY_OF_ALL):

@@ -3,7 +3,9 @@
 The one reader of percent scripts: the release step, the referee and the tests all see cells through `Script`.
 """
 
+import ast
 import contextlib
+import functools
 import io
 import linecache
 from dataclasses import dataclass
@@ -38,10 +40,15 @@ class Cell:
     def is_code(self):
         return self.kind not in ("markdown", "answer")
 
-    @property
+    @functools.cached_property
     def python(self):
         """The source with magics commented out, so that plain Python runs it."""
         return "\n".join(comment_magic(self.source.split("\n")))
+
+    @functools.cached_property
+    def names(self):
+        """The names that the cell uses."""
+        return {node.id for node in ast.walk(ast.parse(self.python)) if isinstance(node, ast.Name)}
 
     def run(self, namespace, name=None):
         """Execute the cell in `namespace`; tracebacks show its lines.
@@ -53,9 +60,13 @@ class Cell:
         >>> space["x"]
         2
         """
-        name = f"<{name or self.id or 'cell'}>"
-        linecache.cache[name] = (len(self.python), None, self.python.splitlines(keepends=True), name)
-        exec(compile(self.python, name, "exec"), namespace)
+        exec(_compiled(self.python, f"<{name or self.id or 'cell'}>"), namespace)
+
+
+@functools.lru_cache(1024)
+def _compiled(python, name):
+    linecache.cache[name] = (len(python), None, python.splitlines(keepends=True), name)
+    return compile(python, name, "exec")
 
 
 class Script:

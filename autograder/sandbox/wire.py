@@ -32,6 +32,7 @@ MAGIC = b"BNW1"
 PREFIX = struct.Struct(">4sIQ")
 MAX_HEADER = 4 << 20  # bytes
 MAX_PAYLOAD = 512 << 20  # bytes
+SMALL = 64 << 10  # bytes that are copied rather than sent piece by piece
 MAX_DEPTH = 12
 MAX_ITEMS = 100_000
 MAX_TEXT = 20_000  # characters of one string
@@ -50,6 +51,7 @@ DTYPES = (
     "bool",
 )
 TENSOR_DTYPES = tuple(name for name in DTYPES if name not in ("uint16", "uint32", "uint64"))
+NAMES = {np.dtype(name): name for name in DTYPES}  # native types alone; `dtype.name` takes long to find
 LAYOUTS = ("C", "F", "strided")
 TAGS = "n b i f s t l d a g h c r T".split()
 
@@ -80,10 +82,12 @@ def array_of(value):
 
 
 def pack(header, arrays):
-    """The bytes of a frame, as a list of buffers to send in order."""
+    """The bytes of a frame, as a list of buffers to send in order; a small frame is one, which wakes the other once."""
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     bodies = [memoryview(np.ascontiguousarray(array)).cast("B") if array.size else memoryview(b"") for array in arrays]
-    return [PREFIX.pack(MAGIC, len(text), sum(len(body) for body in bodies)), text, *bodies]
+    length = sum(len(body) for body in bodies)
+    parts = [PREFIX.pack(MAGIC, len(text), length), text, *bodies]
+    return [b"".join(parts)] if len(text) + length < SMALL else parts
 
 
 def buffer(count):
@@ -144,13 +148,13 @@ class Encoder:
             and all(type(key) is str and len(key) <= MAX_TEXT for key in value)
         ):
             return ["d", [[key, self.encode(item, depth + 1)] for key, item in value.items()]]
-        if kind is np.ndarray and value.dtype.name in DTYPES and value.dtype.isnative:
+        if kind is np.ndarray and value.dtype in NAMES:
             return ["a", *self._array(value)]
         array = array_of(value)
         if array is not None:
             return ["T", *self._array(array), bool(value.requires_grad)]
-        if isinstance(value, np.generic) and value.dtype.name in DTYPES:
-            return ["g", value.dtype.name, value.tobytes().hex()]
+        if isinstance(value, np.generic) and value.dtype in NAMES:
+            return ["g", NAMES[value.dtype], value.tobytes().hex()]
         return self.other(value)
 
     def _array(self, array):
@@ -158,7 +162,7 @@ class Encoder:
         if array.ndim == 0:
             layout = "C"
         self.arrays.append(array.T if layout == "F" else array)
-        return array.dtype.name, list(array.shape), layout
+        return NAMES[array.dtype], list(array.shape), layout
 
 
 def generator(rng):
