@@ -64,7 +64,8 @@ def boxed(template, inbox, command):
     for place in places:
         wrap += ["--ro-bind", place, place]
     wrap += ["--ro-bind", str(template), "/template", "--ro-bind", str(inbox), "/inbox", "--chdir", "/course"]
-    wrap += ["--setenv", "HOME", "/home/grader", "--setenv", "PYTHONPATH", str(course.EXERCISES)]
+    found = f"{course.EXERCISES}:{course.REPOSITORY}"  # hidden tests import from both
+    wrap += ["--setenv", "HOME", "/home/grader", "--setenv", "PYTHONPATH", found]
     wrap += ["--setenv", "PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin", "--setenv", "OMP_NUM_THREADS", "1"]
     limits = 'ulimit -v 8000000 -u 200 -f 200000 -c 0; exec "$@"'
     user = (
