@@ -26,6 +26,7 @@ SANDBOX = Path(__file__).parent / "sandbox"
 EXERCISES = Path(__file__).parent.parent / "exercises"
 CELL_SECONDS = 5.0  # CPU time of one cell of the notebook, or of all calls of one test cell
 PATIENCE = 4  # wall time allowed for each second of CPU time: a busy machine costs nobody a grade
+MOST_STRAIN = 5.0  # times as much is allowed at most, where a machine has that many more tasks than cores
 MAX_OUTPUT = 20_000  # bytes of printed output kept for one submission
 WEIGH_EVERY = 0.25  # seconds between two looks at a busy worker's memory
 MAX_NOTES = 40  # on what one submission tried
@@ -41,6 +42,14 @@ def cpu_clock(pid):
         return time.clock_gettime((~pid << 3) | 2)
     except (OSError, AttributeError, OverflowError):
         return time.perf_counter()
+
+
+def strain():
+    """How many times longer than alone a task takes here at present, by the load of the last minute; at least 1."""
+    try:
+        return min(MOST_STRAIN, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+    except OSError:
+        return 1.0
 
 
 class ZygoteEnded(Exception):
@@ -164,13 +173,14 @@ class Worker:
 
     # -- deadlines -------------------------------------------------------------------------------------------------
     def allow(self, seconds, where):
-        """Give all that follows this many seconds of CPU time, and PATIENCE times as many of wall time.
+        """Give all that follows this many seconds of CPU time, and PATIENCE times as many of wall time, more on a
+        busy machine.
 
         where : str
             Named in messages.
         """
         self.seconds, self.where = seconds, where
-        self.deadline = time.monotonic() + PATIENCE * seconds
+        self.deadline = time.monotonic() + PATIENCE * strain() * seconds
         self.cpu_deadline = cpu_clock(self.pid) + seconds
 
     def _remaining(self):

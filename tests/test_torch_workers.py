@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import time
 
 import numpy as np
@@ -241,6 +242,55 @@ def test_failures_in_a_process_are_told(function, error, words):
     with pytest.raises(error, match=words):
         distributed.run(function, [torch.ones(2), torch.ones(2)], timeout=2)
     assert time.monotonic() - started < 10
+
+
+def crossed(x, group=None):
+    if dist.get_rank() == 0:
+        dist.all_reduce(x)
+    dist.broadcast(x, 0)
+    dist.all_reduce(x)
+    return x
+
+
+@pytest.mark.parametrize("function", [lonely, crossed])
+def test_a_deadlock_is_found_by_its_stillness(function):
+    """Long before the limit of 40 s, also where the machine has much to do."""
+    started = time.monotonic()
+    with pytest.raises(distributed.Deadlock, match="nothing moves"):
+        distributed.run(function, [torch.ones(2), torch.ones(2)])
+    assert time.monotonic() - started < 20
+
+
+def late(x, group=None):
+    """The first process waits, longer than stillness lasts: the second works, then it is kept from running."""
+    if dist.get_rank() == 1:
+        ends = time.process_time() + distributed.STILL
+        while time.process_time() < ends:
+            pass
+        if os.fork() == 0:
+            parent = os.getppid()
+            os.kill(parent, signal.SIGSTOP)
+            time.sleep(1.5 * distributed.STILL)
+            os.kill(parent, signal.SIGCONT)
+            os._exit(0)
+        os.wait()
+    dist.all_reduce(x)
+    return x
+
+
+def test_a_process_that_has_to_wait_for_the_machine_is_not_stuck():
+    got = distributed.run(late, [torch.ones(2), torch.ones(2)])
+    assert [value.tolist() for value in got] == [[2.0, 2.0]] * 2
+
+
+def forever(x, group=None):
+    while True:
+        pass
+
+
+def test_a_process_that_computes_for_ever_is_ended():
+    with pytest.raises(distributed.Deadlock, match="was not done after 1 s|were not done after 5 s"):
+        distributed.run(forever, [torch.ones(2), torch.ones(2)], timeout=1)
 
 
 def test_without_a_loopback_a_person_looks(monkeypatch):

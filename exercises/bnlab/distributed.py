@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -24,7 +25,10 @@ from datetime import timedelta
 
 from bnlab.answers import ChangedArguments
 
-TIMEOUT = 8.0  # seconds until processes that wait for one another are given up
+TIMEOUT = 8.0  # seconds of computing time of a process until it is given up
+PATIENCE = 5  # seconds of waiting allowed for each of them: a busy machine is no mistake
+STILL = 2.0  # seconds in which nothing moves, until processes that wait for one another are given up
+LOOK = 0.1  # seconds between two looks at whether a process moves
 LOST_PEER = ("RuntimeError", "DistBackendError", "DistNetworkError", "ended")  # what a process says when another left
 
 
@@ -35,7 +39,7 @@ class NoLoopback(RuntimeError):
 
 
 class Deadlock(TimeoutError):
-    """Processes wait for one another, and no message is on its way."""
+    """Processes wait for one another and nothing moves, or one of them computes for ever."""
 
     answer_kind = "timeout"
 
@@ -57,7 +61,7 @@ def run(function, shards, groups=None, timeout=TIMEOUT):
         Processes that form a group of their own: [[0, 2], [1]]. Each process gets its group, or None without groups
         (which stands for all processes).
     timeout : float
-        Seconds.
+        Seconds of computing time for each process.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def run(function, shards, groups=None, timeout=TIMEOUT):
     ProcessFailed
         Where the function raises in a process; NotImplementedError where it is not written yet.
     Deadlock
-        Where the processes still wait for one another after the timeout.
+        Where all processes wait for one another, or one is not done after the timeout.
     NoLoopback
     """
     return run_all([function], shards, groups, timeout)[0]
@@ -118,20 +122,23 @@ def require_loopback():
 def _gather(connections, count, timeout):
     """The results of all processes, function by function; the first failure ends the waiting."""
     results = [[None] * len(connections) for _ in range(count)]
-    waiting, deadline = dict.fromkeys(range(len(connections)), 0), time.monotonic() + timeout
+    waiting, deadline = dict.fromkeys(range(len(connections)), 0), time.monotonic() + PATIENCE * timeout
+    still = set()  # processes in which nothing moves
     while waiting:
         ready = multiprocessing.connection.wait(
             [connections[rank] for rank in waiting], max(0.0, deadline - time.monotonic())
         )
         if not ready:
-            raise Deadlock(
-                f"the processes still wait for one another after {timeout:.0f} s: "
-                "every process has to make the same collective calls in the same order"
-            )
+            raise Deadlock(f"the processes were not done after {PATIENCE * timeout:.0f} s")
         failures = []
         for connection in ready:
             rank = connections.index(connection)
             kind, *content = _read(connection)
+            if kind in ("still", "moves"):
+                (still.add if kind == "still" else still.discard)(rank)
+                continue
+            if kind == "busy":
+                raise Deadlock(f"process {rank} was not done after {timeout:.0f} s of computing")
             if kind != "result":
                 failures.append((rank, kind, *content))
                 continue
@@ -143,9 +150,14 @@ def _gather(connections, count, timeout):
             others = [connections[rank] for rank in waiting if rank not in [failure[0] for failure in failures]]
             for connection in multiprocessing.connection.wait(others, 0.3) if others else []:
                 kind, *content = _read(connection)
-                if kind != "result":
+                if kind not in ("result", "still", "moves", "busy"):
                     failures.append((connections.index(connection), kind, *content))
             _fail(*min(failures, key=lambda failure: failure[1] in LOST_PEER))
+        if waiting and still >= waiting.keys():
+            raise Deadlock(
+                "the processes wait for one another and nothing moves: "
+                "every process has to make the same collective calls in the same order"
+            )
     return results
 
 
@@ -178,36 +190,76 @@ def _end(process):
 def _serve(functions, shard, rank, meeting, pipes):
     """In the child: meet the others, call the functions, send what they give, and leave without a trace."""
     connection = pipes[rank][1]
+    say = _sender(connection)
     try:
         for reading, writing in pipes:
             reading.close()
             if writing is not connection:
                 writing.close()
-        _work(functions, shard, rank, meeting, connection)
+        threading.Thread(target=_tell_whether_it_moves, args=(say, meeting[-1]), daemon=True).start()
+        _work(functions, shard, rank, meeting, say)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            connection.send_bytes(pickle.dumps(_account(error)))
+            say(_account(error))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
 
 
-def _work(functions, shard, rank, meeting, connection):
+def _sender(connection):
+    """A function that sends a message whole, whichever thread calls it."""
+    lock = threading.Lock()
+
+    def say(message):
+        with lock:
+            connection.send_bytes(pickle.dumps(message))
+
+    return say
+
+
+def _tell_whether_it_moves(say, timeout):
+    """In a thread of the child: tell when its main thread stops using the processor, and when it goes on.
+
+    A thread that waits for a message that never comes uses none at all. One that has to wait for a busy machine does
+    not look different; then this thread has to wait as well, and what it sees does not count. So a right answer is
+    never called stuck, however slow the machine is, and a stuck one is found in seconds.
+    """
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return  # macOS: the parent's patience ends it
+    clock = time.pthread_getcpuclockid(threading.main_thread().ident)
+    used, since, told = -1.0, 0.0, False
+    with contextlib.suppress(OSError):  # the parent is gone
+        while time.process_time() < timeout:
+            before = time.monotonic()
+            time.sleep(LOOK)
+            now, last, used = time.monotonic(), used, time.clock_gettime(clock)
+            if used != last or now - before > 3 * LOOK:
+                since = now
+                if told:
+                    say(("moves",))
+                told = False
+            elif not told and now - since > STILL:
+                say(("still",))
+                told = True
+        say(("busy",))
+
+
+def _work(functions, shard, rank, meeting, say):
     import torch
     import torch.distributed as dist
 
     path, world, groups, timeout = meeting
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(int(timeout) + 2)  # whatever happens to the parent
+    signal.alarm(int(PATIENCE * timeout) + 2)  # whatever happens to the parent
     torch.set_num_threads(1)  # a thread pool of the parent would not have survived the fork
     os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
-    patience = timedelta(seconds=timeout + 1)  # the parent is the first to give up, and says so
+    patience = timedelta(seconds=PATIENCE * timeout + 1)  # the parent is the first to give up, and says so
     dist.init_process_group("gloo", store=dist.FileStore(path, world), rank=rank, world_size=world, timeout=patience)
     made = [dist.new_group(ranks) for ranks in groups or []]
     group = next((one for one, ranks in zip(made, groups or []) if rank in ranks), None)
     for function in functions:
-        connection.send_bytes(pickle.dumps(("result", function(shard, group=group))))
+        say(("result", function(shard, group=group)))
     dist.barrier()  # nobody hangs up while another still talks
 
 
