@@ -10,8 +10,10 @@ worker tries what must be impossible, and the tier is what these canaries show:
 """
 
 import atexit
+import contextlib
 import functools
 import os
+import secrets
 import select
 import shutil
 import socket
@@ -143,6 +145,16 @@ def simulator():
     return folder
 
 
+def free_user():
+    """An id of FIRST_USER and the next USERS that no process has: each zygote, and so each worker, is alone with it."""
+    taken = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            taken.add(process.stat().st_uid)
+    free = [user for user in range(FIRST_USER, FIRST_USER + USERS) if user not in taken]
+    return secrets.choice(free)
+
+
 def wrapped(command, namespaces, libraries=()):
     """The zygote's command inside its namespaces.
 
@@ -155,7 +167,7 @@ def wrapped(command, namespaces, libraries=()):
         What its workers have loaded.
     """
     as_root = os.geteuid() == 0
-    user = str(FIRST_USER + os.getpid() % USERS)
+    user = free_user() if as_root else None
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"] if as_root else []
     if not namespaces:
         return [*drop, *command]

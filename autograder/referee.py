@@ -1,7 +1,9 @@
-"""The referee: grades one submission. It holds the tests, the hidden solutions and the mutant bank.
+"""The referee: grades one submission.
 
-Student code never runs here. A test cell does, with the student's names bound to proxies whose calls go to a worker.
-Every verdict is 0 points until a test cell has run to its end.
+It may know: the tests, the hidden solutions, the mutant bank, the course's secret, and what a worker answers, which is
+a claim. It must never see: a student's code running in its own process, nor bytes of a worker that wire.py has not
+checked. A test cell runs here with the student's names bound to proxies whose calls go to a worker; every verdict is 0
+points until its test cell has run to the end.
 """
 
 import ast

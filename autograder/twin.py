@@ -1,8 +1,8 @@
 """The twin: the hidden solution in a worker of its own, against which timed answers race.
 
-It may know: the hidden solutions of one notebook, and the inputs of its races. It never sees a line of a student's:
-its zygote is its own, with namespaces (and, started by root, a user) that no student's worker shares. It is started
-once for a grading process and stays warm from one submission to the next.
+It may know: the hidden solutions of one notebook, and the inputs of its races. It must never see: a line of a
+student's, or a test. Its zygote is its own, with namespaces (and, started by root, a user) that no student's worker
+shares. It is started once for a grading process and stays warm from one submission to the next.
 """
 
 import numpy as np

@@ -23,9 +23,38 @@ worker = remote.Worker(zygote)
 worker.allow(60, "a test")
 worker.run_cell("cell", "import os\\ndef who(): return [os.getuid(), os.getgid(), os.getgroups()]")
 print(remote.RemoteAnswer(lambda: worker, "who")())
-worker.close()
-zygote.close()
+worker.run_cell("touch", TOUCH)
+neighbour = remote.Zygote()
+other = remote.Worker(neighbour)
+print(*remote.RemoteAnswer(lambda: worker, "touch")(other.pid), sep=", ")
+for one in (worker, other, zygote, neighbour):
+    one.close()
 """
+TOUCH = """
+import ctypes, os, resource
+def touch(pid):
+    libc = ctypes.CDLL(None, use_errno=True)
+    def ptrace():
+        if libc.ptrace(16, pid, 0, 0):
+            raise OSError
+        libc.ptrace(17, pid, 0, 0)
+    acts = {
+        "signals": lambda: os.kill(pid, 0),
+        "reads its environment": lambda: open(f"/proc/{pid}/environ", "rb").read(1),
+        "opens its memory": lambda: open(f"/proc/{pid}/mem", "rb").close(),
+        "traces": ptrace,
+        "limits": lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE),
+    }
+    done = []
+    for name, act in acts.items():
+        try:
+            act()
+        except Exception:
+            continue
+        done.append(name)
+    return done
+"""
+SHOW = f"TOUCH = {TOUCH!r}\n{SHOW}"
 NO_USER_NAMESPACES = """
 import ctypes, os, sys
 (inside, told), (waiting, go) = os.pipe(), os.pipe()
@@ -73,7 +102,7 @@ NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """The line and the ids of a worker, for a user and without some of the layers."""
+    """The line and the ids of a worker, for a user and without some of the layers, and how it reaches another one."""
     tools = Path(tmp_path_factory.mktemp("tools"))
     (tools / "setpriv").symlink_to(shutil.which("setpriv"))
 
@@ -106,20 +135,22 @@ def shown(tmp_path_factory):
             command, cwd=course.REPOSITORY, env=environment, capture_output=True, text=True, timeout=240
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip().split("\n")
+        return done.stdout.removesuffix("\n").split("\n")
 
     return shown
 
 
 def test_s3_as_an_ordinary_user(shown):
-    line, who = shown("nobody")
+    line, who, reached = shown("nobody")
+    assert reached == "", "workers of two students do not reach one another"
     assert line == "isolation S3: namespaces, Landlock, seccomp"
     assert who == "[65534, 65534, []]" or who.startswith("[65534, 65534")
 
 
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_s2_without_bubblewrap(shown, user):
-    line, who = shown(user, bubblewrap=False)
+    line, who, reached = shown(user, bubblewrap=False)
+    assert reached == ""
     assert line.startswith("isolation S2: Landlock, seccomp; no namespaces (bubblewrap is not installed; install")
     assert "could" not in line
     uid = int(who.strip("[").split(",")[0])
@@ -127,13 +158,15 @@ def test_s2_without_bubblewrap(shown, user):
 
 
 def test_s2_where_user_namespaces_are_not_allowed(shown):
-    line, _ = shown("nobody", user_namespaces=False)
+    line, _, reached = shown("nobody", user_namespaces=False)
+    assert reached == ""
     assert line.startswith("isolation S2: Landlock, seccomp; no namespaces (")
     assert "allow unprivileged user namespaces" in line
 
 
 def test_s1_root_without_locks(shown):
-    line, who = shown("root", bubblewrap=False, locks=False)
+    line, who, reached = shown("root", bubblewrap=False, locks=False)
+    assert reached == "", "each has a user of its own"
     assert line.startswith("isolation S1: a user of its own")
     assert "no landlock (" in line and "Linux 5.13" in line
     assert "no seccomp (" in line and "pip install pyseccomp" in line
@@ -142,11 +175,13 @@ def test_s1_root_without_locks(shown):
 
 
 def test_s0_an_ordinary_user_without_locks(shown):
-    line, _ = shown("nobody", bubblewrap=False, locks=False)
+    line, _, reached = shown("nobody", bubblewrap=False, locks=False)
+    assert "signals" in reached and "reads its environment" in reached, "nothing keeps them apart"
     assert line.startswith("isolation S0: none")
     assert "student code could" in line and "signal another process" in line
 
 
 def test_namespaces_alone_are_not_enough(shown):
-    line, _ = shown("root", locks=False)
+    line, _, reached = shown("root", locks=False)
+    assert reached == ""
     assert line.startswith("isolation S1") and "no landlock" in line and "no seccomp" in line

@@ -1,0 +1,116 @@
+"""Killed or interrupted at any moment, a second run ends with the gradebook of an undisturbed one."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from autograder import course
+
+NAME = "03_forward"
+STUDENTS = ("perfect", "other-style", "slip-unbiased", "empty", "half-done", "ends-the-process")
+pytestmark = pytest.mark.xdist_group("grading")
+
+
+def collected(autograder, folder):
+    """A course with a few submissions of the sample class."""
+    sample = folder / "class"
+    sample.mkdir(parents=True)
+    for student in STUDENTS:
+        (sample / student).symlink_to(course.REPOSITORY / "autograder" / "sample_class" / student)
+    real = folder / "real"
+    subprocess.run(["cp", "-rL", sample, real], check=True)
+    done = autograder("collect", NAME, "--from", real, course=folder / "course")
+    assert "collected 6 new" in done.stdout, done.stdout + done.stderr
+    return folder / "course"
+
+
+def results(folder):
+    return len(list((folder / "results").glob("[!.]*.json")))
+
+
+def committed(folder):
+    try:
+        return len(json.loads((folder / "committed" / f"{NAME}.json").read_text()))
+    except FileNotFoundError:
+        return 0
+
+
+MOMENTS = {
+    "before the first result": lambda folder: (folder / "results").exists() or (folder / "secret").exists(),
+    "with some results": lambda folder: results(folder) >= 2,
+    "while nbgrader knows half of the assignment": lambda folder: (folder / "source" / NAME).exists(),
+    "with a student in the gradebook": lambda folder: committed(folder) >= 1,
+}
+
+
+def start(folder, *arguments):
+    environment = {
+        **os.environ,
+        "BN_COURSE": str(folder),
+        "PYTHONPATH": "exercises",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "autograder", "grade", NAME, *arguments]
+    return subprocess.Popen(
+        command, cwd=course.REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def interrupt(folder, moment, sign):
+    """Send a signal to a run as soon as a moment has come; its exit code and stderr."""
+    run = start(folder)
+    assert run.stdout.readline().startswith("isolation"), run.communicate()
+    deadline = time.monotonic() + 300
+    while not MOMENTS[moment](folder):
+        assert run.poll() is None, f"the run ended before {moment!r}: {run.communicate()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    run.send_signal(sign)
+    _, errors = run.communicate(timeout=120)
+    return run.returncode, errors
+
+
+def grades(folder):
+    """What a gradebook says about every graded cell."""
+    with sqlite3.connect(folder / "gradebook.db") as book:
+        rows = book.execute(
+            "select s.student_id, b.name, g.auto_score, g.manual_score, g.needs_manual_grade"
+            " from grade g join submitted_notebook n on g.notebook_id = n.id"
+            " join submitted_assignment s on n.assignment_id = s.id join base_cell b on g.cell_id = b.id"
+        )
+        return sorted(tuple(row) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(autograder, tmp_path_factory):
+    folder = collected(autograder, tmp_path_factory.mktemp("undisturbed"))
+    assert autograder("grade", NAME, course=folder).returncode == 0
+    found = grades(folder)
+    assert len(found) == len(STUDENTS) * 5
+    return found
+
+
+def test_kill_and_interrupt_at_many_moments(autograder, undisturbed, tmp_path):
+    """One run after another is ended, each a little further, by kill -9 and by Ctrl-C in turn; the last is left alone."""
+    folder = collected(autograder, tmp_path)
+    before = 0
+    for number, moment in enumerate(MOMENTS):
+        sign = signal.SIGINT if number % 2 else signal.SIGKILL
+        code, errors = interrupt(folder, moment, sign)
+        assert code == (-signal.SIGKILL if sign == signal.SIGKILL else 130), f"{moment}: {code}\n{errors}"
+        if sign == signal.SIGINT:
+            assert "run the same command to go on" in errors and "Traceback" not in errors
+        assert results(folder) >= before, "finished results are kept"
+        before = results(folder)
+    run = start(folder)
+    output, errors = run.communicate(timeout=300)
+    assert run.returncode == 0, errors
+    assert grades(folder) == undisturbed
+    assert results(folder) == len(STUDENTS) and committed(folder) == len(STUDENTS)
