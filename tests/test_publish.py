@@ -1,5 +1,8 @@
 """`publish` writes a repository for readers and students that works on its own, or nothing where it would leak."""
 
+import ast
+import contextlib
+import importlib.metadata
 import json
 import os
 import re
@@ -8,6 +11,8 @@ import subprocess
 import sys
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 
 from autograder import course
 from autograder.__main__ import main
@@ -15,6 +20,7 @@ from autograder.desk import leaks, publish
 
 SAMPLE = course.REPOSITORY / "autograder" / "sample_class"
 ADDRESS = course.public_repository()
+OPTIONAL = {"IPython", "cupy", "cupy_backends", "pooch", "playwright"}  # used where they are there
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +80,48 @@ def test_its_workflows_and_commands_exist_there(public):
     assert phony == {name for name in re.findall(r"(?m)^([a-z-]+):", makefile)}
     done = subprocess.run(["make", "-n", "help", "serve"], cwd=public, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def closure(lines):
+    """Distributions and all that they require."""
+    found, waiting = {}, [Requirement(line) for line in lines]
+    while waiting:
+        one = waiting.pop()
+        name, extras = canonical(one.name), found.setdefault(canonical(one.name), set())
+        if {"", *one.extras} <= extras:
+            continue
+        extras |= {"", *one.extras}
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            needed = [Requirement(line) for line in importlib.metadata.requires(name) or ()]
+            waiting += [
+                one
+                for one in needed
+                if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras)
+            ]
+    return set(found)
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_readers_get_every_package_that_the_book_uses(public):
+    """Extensions of Sphinx, and what pages, experiments and the library import."""
+    lines = (public / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    lines = [line.split(" #")[0] for line in lines if line.strip() and not line.startswith("#")]
+    there, owners = closure(lines), importlib.metadata.packages_distributions()
+    config = yaml.safe_load((public / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    used = {name.split(".")[0] for name in config["extensions"]}
+    for path in [*(public / "book").rglob("*.py"), *(public / "exercises").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                used |= {item.name.split(".")[0] for item in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                used.add(node.module.split(".")[0])
+    foreign = {name: owners[name] for name in used if name in owners and name != "bnlab"}
+    assert {"numpy", "torch", "sphinx_design"} <= set(foreign)
+    beyond = {name for name in foreign if not {canonical(one) for one in foreign[name]} & there}
+    assert beyond <= OPTIONAL, "in requirements.txt these belong above the line `# to grade`"
 
 
 def test_its_exercises_check_themselves(public, run, tmp_path):
