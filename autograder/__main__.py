@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   python -m autograder grade 03_forward                     grade, into nbgrader's gradebook
   python -m autograder grade 03_forward --submissions FOLDER --json scores.json
   python -m autograder grade 03_forward --scheduler tcp://HOST:8786
+  python -m autograder grade 09_cupy --only needs-gpu       on a machine with a GPU: what waits for one
 """
 EXAMPLES += desk.EXAMPLES
 
@@ -61,6 +62,9 @@ def parser():
     grade.add_argument("name", metavar="NAME")
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
+    grade.add_argument(
+        "--only", choices=["needs-gpu"], default="", help="judge only what waits for a GPU, on a machine that has one"
+    )
     where = grade.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
     where.add_argument(
@@ -156,10 +160,14 @@ def run_collect(given):
 
 
 def run_grade(given):
-    from autograder import changes, execute, grade, table
+    from autograder import changes, execute, gpu, grade, table
 
     name = course.require_notebook(given.name)
     problems = []
+    if given.only and given.scheduler:
+        raise course.CourseError("what waits for a GPU is graded on this machine: leave --scheduler out")
+    if given.only and gpu.find()[0] is None:
+        raise course.CourseError(f"there is no GPU here that CuPy can use ({gpu.find()[1]}); run this where one is")
     if given.submissions is not None:
         submissions, problems = grade.in_folder(given.submissions, name, given.student)
     else:
@@ -173,9 +181,10 @@ def run_grade(given):
         execute.close_zygotes()
     logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
     folder, again = course.course_folder() / "results", given.again or bool(given.student)
-    results = grade.execute_all(name, submissions, given.jobs, folder, again, given.scheduler)
+    results = grade.execute_all(name, submissions, given.jobs, folder, again, given.scheduler, given.only)
     changed = changes.report(name, results) if given.submissions is None else []
-    refused = {} if given.submissions is not None else grade.commit(name, results)
+    ready = {who: result for who, result in results.items() if not (given.only and result["problem"])}
+    refused = {} if given.submissions is not None else grade.commit(name, ready)
     if given.json:
         grade.write_json(given.json, results)
     table.show(name, results, {} if given.submissions is not None else grade.hand_scores(name))

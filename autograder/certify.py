@@ -15,6 +15,7 @@ from autograder.make_sample_class import solved, written_by
 from autograder.referee import Referee, Verdict, is_timed
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
+RIGHT = ("passed", "undecided", "needs-gpu")
 FULL = {"seeds": 50, "races": 200, "tries": 5}
 QUICK = {"seeds": 3, "races": 5, "tries": 1}
 
@@ -107,7 +108,7 @@ def _right(bench, cell, owner, row, amounts):
     """Solution over seeds, other styles, and for timed tasks the false fails under load."""
     timed = is_timed(cell)
     seeds = [f"seed {number}" for number in range(min(amounts["seeds"], 5) if timed else amounts["seeds"])]
-    passed = [verdict.verdict in ("passed", "undecided") for verdict in bench.verdicts(cell, {}, seeds)]
+    passed = [verdict.verdict in RIGHT for verdict in bench.verdicts(cell, {}, seeds)]
     row.seeds = f"{sum(passed)}/{len(passed)}"
     if not all(passed):
         row.problems.append(f"the solution fails for {row.seeds} seeds")
@@ -118,7 +119,7 @@ def _right(bench, cell, owner, row, amounts):
     for style, function in found.items():
         source = written_by(function, tasks.find(row.task).answer)
         verdicts = bench.verdicts(cell, {owner: source}, tries(amounts, "style", timed))
-        refused = next((verdict for verdict in verdicts if verdict.score != verdict.max_score), None)
+        refused = next((one for one in verdicts if one.score != one.max_score and one.verdict != "needs-gpu"), None)
         accepted += refused is None
         if refused:
             row.problems.append(f"the right style {style} gets {refused.verdict}: {refused.message}")

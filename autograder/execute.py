@@ -15,8 +15,8 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import __version__, attempts, course, isolation, submission
-from autograder.referee import Referee, Verdict
+from autograder import __version__, attempts, course, gpu, isolation, submission
+from autograder.referee import Referee, Verdict, is_timed_on_gpu
 from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
 from autograder.submission import name_of
@@ -24,7 +24,7 @@ from autograder.twin import Twin
 
 MAX_FLAGS = 30  # lines on what one submission tried
 # The modules of this package that a score depends on; a test holds this against what the referee imports.
-SCORING = "attempts execute integrity isolation reading referee remote script speed submission twin".split()
+SCORING = "attempts execute gpu integrity isolation reading referee remote script speed submission twin".split()
 
 
 class Material:
@@ -45,6 +45,17 @@ class Material:
         self.version = grader_version(name)
         self.twin = Twin(self.script, lambda: zygote(self.libraries, "twin"))
 
+    @functools.cached_property
+    def stadium(self):
+        """Where answers race on a GPU; None where this machine has none, or the notebook needs none."""
+        if not any(map(is_timed_on_gpu, self.script.cells)):
+            return None
+        found, _ = gpu.find()
+        cells = [(cell.id, cell.python) for cell in self.script.of_kind("readonly", "solution")]
+        if found and not found.stand_in:
+            isolation_of(found.libraries)
+        return found and gpu.Stadium(found, cells, lambda purpose: zygote(found.libraries, f"{purpose} on the GPU"))
+
 
 @functools.cache
 def material(name):
@@ -61,6 +72,7 @@ def grader_version(name):
     """
     graded = Script(course.SOLUTIONS / f"{name}.py").of_kind("readonly", "solution", "test", "answer")
     files = sorted((course.SOLUTIONS / "mutants").rglob("*.py"))
+    files += sorted((course.SOLUTIONS / "kernels").glob("*.*")) if any(map(is_timed_on_gpu, graded)) else []
     files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))
     files += sorted((course.EXERCISES / "bnlab" / "gpu" / "cuda").iterdir())
     files += [course.REPOSITORY / "autograder" / f"{module}.py" for module in SCORING]
@@ -77,7 +89,7 @@ def grader_version(name):
 def zygote(libraries=(), purpose="students"):
     """This process's zygote with these libraries loaded, started at the first submission that needs it.
 
-    purpose : "students" | "twin"
+    purpose : "students" | "twin", or these "on the GPU"
         What its workers run: students never share one with hidden solutions.
     """
     _zygotes[libraries, purpose] = Zygote(libraries)
@@ -156,7 +168,7 @@ def stored(name, student, data, results):
     return {**found, "repairs": rebuilt.repairs, "problem": ""}, key
 
 
-def execute(name, student, data, results=None, again=False, secret=None):
+def execute(name, student, data, results=None, again=False, secret=None, only=""):
     """Grade one submission.
 
     Parameters
@@ -172,6 +184,8 @@ def execute(name, student, data, results=None, again=False, secret=None):
         Do not read it before.
     secret : bytes, optional
         The course's secret, on machines that have no course folder.
+    only : str
+        Judge again the cells with this verdict in the finished result alone: "needs-gpu".
 
     Returns
     -------
@@ -180,6 +194,8 @@ def execute(name, student, data, results=None, again=False, secret=None):
     """
     rebuilt, problem = read_submission(name, data)
     known = load_result(results, result_key(name, student, rebuilt))
+    if only and not problem:
+        return fill_in(name, student, rebuilt, known, only, results)
     broken = known is not None and any(verdict["broken"] for verdict in known["verdicts"])
     return execute_rebuilt(name, student, rebuilt, problem, results, again or broken, secret)
 
@@ -221,11 +237,39 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
     return result
 
 
-def judge(hold, student, rebuilt, secret=None):
-    """The verdicts of a submission, what its cells printed, and what they tried beside their task."""
-    workers = zygote(hold.libraries)
-    referee = Referee(hold.script, hold.references, hold.bank, workers, hold.twin, secret or course.secret(), student)
-    verdicts, printed = referee.grade(rebuilt.code(), rebuilt.answers(hold.release))
+def fill_in(name, student, rebuilt, known, only, results):
+    """A finished result in which the cells with one verdict are judged again, and nothing else.
+
+    Raises
+    ------
+    CourseError
+        Where there is no finished result of this version of the grader.
+    """
+    if known is None:
+        raise course.CourseError(f"{student} has no finished result; run `python -m autograder grade {name}` first")
+    waiting = {verdict["cell"] for verdict in known["verdicts"] if verdict["verdict"] == only}
+    known = {**known, "repairs": rebuilt.repairs, "problem": ""}
+    if not waiting:
+        return known
+    hold = material(name)
+    isolation_of(hold.libraries)
+    verdicts, _, flags = judge(hold, student, rebuilt, None, waiting)
+    new = {verdict.cell: asdict(verdict) for verdict in verdicts}
+    known["verdicts"] = [new.get(verdict["cell"], verdict) for verdict in known["verdicts"]]
+    known["flags"] = list(dict.fromkeys([*known["flags"], *flags]))[:MAX_FLAGS]
+    store_result(results, known)
+    return known
+
+
+def judge(hold, student, rebuilt, secret=None, only=None):
+    """The verdicts of a submission, what its cells printed, and what they tried beside their task.
+
+    only : set of str, optional
+        The cells that are judged; by default all.
+    """
+    workers, secret = zygote(hold.libraries), secret or course.secret()
+    referee = Referee(hold.script, hold.references, hold.bank, workers, hold.twin, secret, student, hold.stadium)
+    verdicts, printed = referee.grade(rebuilt.code(), rebuilt.answers(hold.release), only)
     return verdicts, printed, flags_of(rebuilt, hold.release, referee.session.noted)
 
 

@@ -78,7 +78,7 @@ def progress():
     return Progress(*columns, transient=True)
 
 
-def execute_all(name, submissions, jobs=None, results=None, again=False, scheduler=None):
+def execute_all(name, submissions, jobs=None, results=None, again=False, scheduler=None, only=""):
     """Phase 1 for many submissions, on this machine or on a Dask cluster.
 
     Parameters
@@ -92,6 +92,8 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
         Grade anew what has a result already.
     scheduler : str, optional
         Address of a Dask scheduler, whose workers grade in place of local processes.
+    only : str
+        Judge again the cells with this verdict alone: "needs-gpu".
 
     Returns
     -------
@@ -103,7 +105,7 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
     finished, started = {}, time.monotonic()
     with progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
-        for who, result in _outcomes(name, submissions, jobs, results, again, scheduler, bar.console.print):
+        for who, result in _outcomes(name, submissions, jobs, results, again, scheduler, only, bar.console.print):
             result = _failed(name, who, result) if isinstance(result, str) else result
             finished[who] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
             logs.line(account(result))
@@ -112,16 +114,16 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
     return {who: finished[who] for who in submissions}
 
 
-def _outcomes(name, submissions, jobs, results, again, scheduler, say):
+def _outcomes(name, submissions, jobs, results, again, scheduler, only, say):
     """Pairs (student, result or a sentence on why there is none), in the order in which they are finished."""
     if scheduler is None:
-        return _on_this_machine(name, submissions, jobs, results, again)
+        return _on_this_machine(name, submissions, jobs, results, again, only)
     from autograder import cluster
 
     return cluster.outcomes(scheduler, name, submissions, results, again, os.environ.get("BN_RUN", ""), say)
 
 
-def _on_this_machine(name, submissions, jobs, results, again):
+def _on_this_machine(name, submissions, jobs, results, again, only):
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
@@ -134,7 +136,7 @@ def _on_this_machine(name, submissions, jobs, results, again):
                 while len(waiting) < AHEAD * jobs and (who := next(line, None)) is not None:
                     data = submissions[who]
                     try:
-                        waiting[pool.submit(execute.execute, name, who, data, results, again)] = who
+                        waiting[pool.submit(execute.execute, name, who, data, results, again, None, only)] = who
                     except BrokenProcessPool:
                         yield who, BROKEN
                 if not waiting:
@@ -171,6 +173,8 @@ def _outcome(future):
         return future.result()
     except BrokenProcessPool:
         return BROKEN
+    except course.CourseError as error:
+        return str(error)
     except Exception as error:
         return f"the grader failed with {type(error).__name__}: {error}"
 
@@ -225,14 +229,15 @@ def commit(name, results):
     with progress() as bar, kept_open(), written_now_and_then(record, committed) as keep:
         line = bar.add_task("writing the gradebook", total=len(results))
         for student, result in results.items():
-            current = committed.get(student) == result["key"] and student in known and not result["problem"]
+            version = version_of(result)
+            current = committed.get(student) == version and student in known and not result["problem"]
             if not current:
                 try:
                     same_answers = changes.before(result, committed) is not None
                     nbgrader.call("autograde", name, student, force=True)
                     if same_answers:
                         settle(nbgrader, name, student, [cell for who, cell in by_hand if who == student])
-                    committed[student] = result["key"]
+                    committed[student] = version
                     keep()
                 except course.CourseError as error:
                     failed[student] = str(error)
@@ -269,6 +274,12 @@ def settle(nbgrader, name, student, cells):
         for cell in cells:
             book.find_grade(cell, name, name, student).needs_manual_grade = False
         book.db.commit()
+
+
+def version_of(result):
+    """What the gradebook was told of a result: another text once cells that waited for a GPU are filled in."""
+    waiting = sum(verdict["verdict"] == "needs-gpu" for verdict in result["verdicts"])
+    return f"{result['key']}, {waiting} wait for a GPU" if waiting else result["key"]
 
 
 def stale_source(name, nbgrader):

@@ -28,6 +28,7 @@ SANDBOX = Path(__file__).parent / "sandbox"
 EXERCISES = Path(__file__).parent.parent / "exercises"
 MEMORY, MEMORY_TORCH = 4 << 30, 16 << 30  # bytes of address space of a worker
 GPU = "bnlab.gpu.ready"  # the library of tasks whose answers are kernels
+DEVICE = "bnlab.gpu.real"  # the library of workers whose speed is measured on a real GPU (autograder/gpu.py)
 MEMORY_OF_ALL = 6 << 30  # bytes that a worker and what it started may hold together
 SCRATCH = 512 << 20  # bytes of the memory file system that all workers of a zygote write to
 FIRST_USER, USERS = 61184, 4000  # ids that Linux keeps for services that come and go
@@ -86,7 +87,27 @@ def locks(libraries):
     torch = "torch" in libraries
     found = {"readable": readable(libraries), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
     found["compiler"] = GPU in libraries
+    if DEVICE in libraries:  # its driver is a set of devices
+        found |= {"memory": MEMORY_TORCH, "devices": devices()}
+    if unlocked(libraries):
+        return {"readable": [], "memory": 0, "unlocked": True}
     return found if namespaces() == "" else without(found, hidden(libraries))
+
+
+def unlocked(libraries):
+    """Whether workers on a GPU run as they are: `make gpu` asks for it (BN_GPU_UNLOCKED), which times our own code."""
+    return DEVICE in libraries and bool(os.environ.get("BN_GPU_UNLOCKED"))
+
+
+def devices():
+    """The files by which a process talks to NVIDIA's driver."""
+    return sorted(str(path) for path in Path("/dev").glob("nvidia*"))
+
+
+def cuda_folders():
+    """Folders outside of the system's that CUDA's libraries may be in, and what the driver tells."""
+    places = [os.environ.get("CUDA_PATH", ""), *os.environ.get("LD_LIBRARY_PATH", "").split(":"), "/sys", "/proc"]
+    return [place for place in places if place.startswith("/") and os.path.isdir(place)]
 
 
 def hidden(libraries):
@@ -113,12 +134,17 @@ def without(locks, folders):
 
 def readable(libraries=()):
     """Everything that a worker may read."""
-    own = [str(SANDBOX), str(EXERCISES / "bnlab"), *environment(libraries).values()]
+    own = [str(SANDBOX), str(EXERCISES / "bnlab"), *([simulator()] if GPU in libraries else [])]
+    own += cuda_folders() if DEVICE in libraries else []
     return [*SYSTEM, *DETAILS, *python_folders(), *own, "/dev/urandom"]
 
 
 def environment(libraries):
-    """What the environment of workers with these libraries has in addition: where the GPU simulator is, compiled."""
+    """What the environment of workers with these libraries has in addition: where the GPU simulator is, compiled; or
+    where CUDA is."""
+    if DEVICE in libraries:
+        names = ("CUDA_PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+        return {name: os.environ[name] for name in names if name in os.environ}
     return {"BNLAB_GPU_WARM": simulator()} if GPU in libraries else {}
 
 
@@ -169,6 +195,8 @@ def wrapped(command, namespaces, libraries=()):
     as_root = os.geteuid() == 0
     user = free_user() if as_root else None
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"] if as_root else []
+    if unlocked(libraries):
+        return command
     if not namespaces:
         return [*drop, *command]
     wrap = [
@@ -191,7 +219,9 @@ def wrapped(command, namespaces, libraries=()):
     wrap += ["--dev", "/dev", "--size", str(SCRATCH), "--tmpfs", "/tmp"]
     if as_root:
         wrap += ["--chmod", "1777", "/tmp"]
-    places = [*DETAILS, *python_folders(), str(SANDBOX), str(EXERCISES / "bnlab"), *environment(libraries).values()]
+    for device in devices() if DEVICE in libraries else ():
+        wrap += ["--dev-bind", device, device]
+    places = [place for place in readable(libraries) if place not in ("/dev/urandom", "/proc", *SYSTEM)]
     places = [place for place in places if not place.startswith(("/usr/", "/lib/")) and os.path.exists(place)]
     parents = {str(parent) for place in places for parent in Path(place).parents} - {"/", "/tmp", "/dev"}
     for parent in sorted(parents):

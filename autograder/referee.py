@@ -8,6 +8,7 @@ points until its test cell has run to the end.
 
 import ast
 import contextlib
+import dataclasses
 import hashlib
 import hmac
 import io
@@ -21,10 +22,11 @@ from bnlab.answers import AnswerError
 from bnlab.examiner import Report, examine_answer, share
 from bnlab.oracles import Functions
 
-from autograder import attempts, integrity, speed
+from autograder import attempts, gpu, integrity, speed
 from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded, strain
 from autograder.twin import POOL, Heat
 
+NO_GPU = "all that is checked without a GPU is right; the time waits for a machine with one, and no points are lost."
 IMPLAUSIBLE = 0.3  # a ratio below it means that the work was done where the clock does not look
 SUBMISSION_SECONDS = 180.0  # after this, more on a busy machine, what is left of a submission times out
 
@@ -118,10 +120,12 @@ class Referee:
     seed : bytes
         Secret key of the course; inputs of tests are drawn from it, the student and the cell.
     student : str
+    stadium : autograder.gpu.Stadium, optional
+        Where speed on a GPU is measured; without one it waits.
     """
 
-    def __init__(self, script, references, bank, zygote, twin, seed, student):
-        self.script, self.references, self.bank = script, references, bank
+    def __init__(self, script, references, bank, zygote, twin, seed, student, stadium=None):
+        self.script, self.references, self.bank, self.stadium = script, references, bank, stadium
         self.zygote, self.twin, self.seed, self.student = zygote, twin, seed, student
         self.names = answer_names(script)
         self.session = self.cell = self.verdict = None
@@ -131,7 +135,7 @@ class Referee:
             for readonly in script.of_kind("readonly"):
                 readonly.run(self.setup)
 
-    def grade(self, cells, answers):
+    def grade(self, cells, answers, only=None):
         """Run the student's cells, then every test cell.
 
         Parameters
@@ -140,6 +144,8 @@ class Referee:
             All code cells but the tests, in order.
         answers : dict
             id of a written answer -> True where the student wrote something.
+        only : set of str, optional
+            The cells that are judged; by default all.
 
         Returns
         -------
@@ -150,6 +156,8 @@ class Referee:
         verdicts = []
         with self.seated(cells):
             for cell in self.script.of_kind("test", "answer"):
+                if only is not None and cell.id not in only:
+                    continue
                 verdict = Verdict(cell.id, self.script.task_of(cell.id), float(cell.points))
                 verdicts.append(verdict)
                 if cell.kind == "answer":
@@ -184,7 +192,7 @@ class Referee:
         except checking.CheckFailed as failed:
             report = failed.report
             verdict.verdict, verdict.message, verdict.slips = report.verdict, str(report), list(report.slips)
-            earned = 0.0 if report.verdict == "needs-person" else report.fraction
+            earned = 0.0 if report.verdict in ("needs-person", "needs-gpu") else report.fraction
             verdict.score = round(earned * verdict.max_score, 2)
         except AnswerError as error:
             verdict.verdict = "failed" if error.kind in ("raised", "changed") else error.kind
@@ -306,6 +314,42 @@ class Referee:
             report.likely = task.hints[0]
         return report
 
+    def race_on_gpu(self, task, answer, event, limit, cases):
+        """Examine and time the answer on a GPU, in a process of its own; without a GPU the verdict waits."""
+        if self.stadium is None:
+            return Report(task.id, "needs-gpu", 0.0, problem=NO_GPU)
+        with gpu.alone():
+            twin = self.stadium.twin(event["rival"])
+            living = [cell for place, cell in enumerate(self.session.cells) if place not in self.session.dead]
+            lane = self.stadium.lane(living)
+            lane.worker.noted = self.session.noted
+            try:
+                event = gpu.event_of(event, self.stadium.gpu, self.rng("race"))
+                report = self.examine(task, gpu.answer_in(lane, task.answer), cases, "gpu") if cases else None
+                if report is None or report.passed:
+                    report = self._timed_on_gpu(task, gpu.Heat(event, lane, twin, np.random.default_rng()), limit)
+            except checking.CheckFailed as failed:
+                report = dataclasses.replace(failed.report, task=task.id, link=task.link)
+            finally:
+                lane.close()
+        return report
+
+    def _timed_on_gpu(self, task, heat, limit):
+        verdict, pace, share = heat.race(limit)
+        text = f"Your answer took {pace} on {self.stadium.gpu.name}; up to {limit:g} times is accepted."
+        text += f" It moves what has to be moved at {share:.2f} of the pace of a plain copy."
+        report = Report(task.id, verdict, float(verdict != "failed"), cases=pace.pairs, problem=text, link=task.link)
+        if verdict == "undecided":
+            report.problem += " The measurement was too noisy to decide: full points; run it again to know."
+            self.verdict.verdict = "undecided"
+        if share > 1 / gpu.FLOOR:
+            report.verdict, report.fraction = "needs-person", 0.0
+            report.problem += " That is faster than the memory allows: a person will look at it."
+            self.session.noted.append(f"`{task.id}` is too fast to be true")
+        if verdict == "failed":
+            report.tested, report.likely = "speed on a GPU", task.hints[0]
+        return report
+
 
 _kept = {}  # (notebook, cell, key) -> what `Referee.once` has computed in this process
 
@@ -313,6 +357,11 @@ _kept = {}  # (notebook, cell, key) -> what `Referee.once` has computed in this 
 def is_timed(cell):
     """Whether a cell is a test that races."""
     return cell.kind == "test" and "race(" in cell.source
+
+
+def is_timed_on_gpu(cell):
+    """Whether a cell is a test whose points need a GPU."""
+    return cell.kind == "test" and "race_on_gpu(" in cell.source
 
 
 def answer_names(script):

@@ -49,6 +49,10 @@ def show(name, results, by_hand=None):
     console.print(table)
     if waiting:
         console.print(f"  to be graded by a person: {', '.join(waiting)}", markup=False)
+    pending = sum(verdict["verdict"] == "needs-gpu" for result in results.values() for verdict in result["verdicts"])
+    if pending:
+        many = f"{pending} answers wait" if pending > 1 else "1 answer waits"
+        console.print(f"  {many} for a GPU: on a machine with one, `grade {name} --only needs-gpu`", markup=False)
     for student, result in results.items():
         for repair in result["repairs"]:
             console.print(f"  {student}: {repair}", markup=False)

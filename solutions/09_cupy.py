@@ -8,7 +8,7 @@
 # - Read first: [chapter 15, On the GPU](https://bn-course.github.io/bn-course/book/15_gpu.html).
 # - `x` has shape (N, C, H, W) and lives on the device; `gamma`, `beta` have shape (C,).
 # - You need no GPU. With one, `xp` is CuPy; without one, `xp` is a simulated GPU with the same names, which also counts
-#   what your code moves. The set-up cell says in one line which it is. No speed is graded in this notebook.
+#   what your code moves. The set-up cell says in one line which it is. Speed is graded in section 7 alone.
 # - Functions return new arrays and leave their arguments alone; results have the dtype of `x` or `dy`.
 # - No task needs the answer of another. Stuck? `hint("cupy-train")` gives a first hint, and a further one each time.
 
@@ -580,6 +580,93 @@ statistics = x.mean(axis=(0, 2, 3)), 1 / xp.sqrt(x.var(axis=(0, 2, 3)) + 1e-5)
 with simulate() as log:
     batchnorm_backward_fused(dy, (x, *statistics, xp.ones(16, xp.float32)))
 print(log)
+
+# %% [markdown]
+# ## 7. How fast
+#
+# The points of this section are for the time that your two fused functions take on a GPU, held against our three
+# kernels: up to 1.25 times our time earns them. The grader measures it, on the same inputs for both, in turn, with
+# everything flushed from the caches before each call; if the grader has no GPU, these points wait until it has one.
+# There is nothing to write. If you have a GPU, this cell shows how you compare with a plain copy.
+#
+# **Predict first.** Three kernels move 4 B forward, a copy of `x` moves 2 B. At what share of a copy's pace do they
+# bring what *has* to be moved, 2 B, if each of them is as fast as the memory?
+#
+# <details><summary>About 1</summary>
+#
+# That takes one read and one write in all. No chain of kernels can do it, for the mean comes after the last read.
+#
+# </details>
+# <details><summary>About 1/2</summary>
+#
+# Right: 2 B over 4 B. The hidden kernels of notebook 10 come closer.
+#
+# </details>
+# <details><summary>About 1/4</summary>
+#
+# It would be so if a copy moved B. It reads B and writes B.
+#
+# </details>
+
+# %%
+# Play: needs a GPU; a simulated one has no speed.
+from bnlab.gpu.timing import share_of_copy
+
+rng = np.random.default_rng(3)
+x = rng.normal(size=(32, 64, 56, 56)).astype(np.float32)
+gamma, beta = np.ones(64, np.float32), np.zeros(64, np.float32)
+share = share_of_copy(batchnorm_train_fused, {"x": x, "gamma": gamma, "beta": beta}, "train", least=1)
+print("no GPU, no time" if share is None else f"{share:.2f} of a copy's pace")
+
+# %% test="fused-train-speed-test" points=5
+check("fused-train-speed", batchnorm_train_fused)
+### BEGIN HIDDEN TESTS
+from bnlab import race_on_gpu
+from bnlab.gpu_drivers import TRAIN_FUSED
+from bnlab.tasks import Case
+from bnlab.tasks.convolution import image_inputs
+
+race_on_gpu(
+    "fused-train-speed",
+    batchnorm_train_fused,
+    inputs=lambda shape: image_inputs(shape, dtype=np.float32),
+    fresh="train",
+    returns=TRAIN_FUSED,
+    least=1,
+    limit=1.25,
+    shape=(32, 64, 56, 56),
+    rival="fused",
+    cases=[
+        Case("on the GPU, 9 images of 11 x 13", image_inputs((9, 2, 11, 13), eps=0.1, dtype=np.float32), 1e-4),
+        Case("on the GPU, a single channel", image_inputs((33, 1, 7, 7), eps=0.1, dtype=np.float32), 1e-4),
+    ],
+)
+### END HIDDEN TESTS
+
+# %% test="fused-backward-speed-test" points=5
+check("fused-backward-speed", batchnorm_backward_fused)
+### BEGIN HIDDEN TESTS
+from bnlab import race_on_gpu
+from bnlab.gpu_drivers import BACKWARD
+from bnlab.tasks import Case
+from bnlab.tasks.cupy import fused_cache_inputs
+
+race_on_gpu(
+    "fused-backward-speed",
+    batchnorm_backward_fused,
+    inputs=lambda shape: fused_cache_inputs(shape, dtype=np.float32),
+    fresh="backward",
+    returns=BACKWARD,
+    least=1.5,
+    limit=1.25,
+    shape=(32, 64, 56, 56),
+    rival="fused",
+    cases=[
+        Case("on the GPU, 9 images of 11 x 13", fused_cache_inputs((9, 2, 11, 13), dtype=np.float32), 1e-3),
+        Case("on the GPU, a single channel", fused_cache_inputs((33, 1, 7, 7), dtype=np.float32), 1e-3),
+    ],
+)
+### END HIDDEN TESTS
 
 # %% [markdown]
 # You have batch normalization on the device, in three kernels each way, and a number to judge them by.

@@ -70,6 +70,9 @@ class Judge:
     def race(self, task, answer, inputs, limit):
         return self.examine(task, answer, [tasks.Case("the racing track", inputs)], "race")
 
+    def race_on_gpu(self, task, answer, event, limit, cases):
+        return self.examine(task, answer, cases, "gpu")
+
 
 def reference(task_id):
     script, _ = CELLS[task_id]

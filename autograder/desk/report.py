@@ -236,8 +236,16 @@ def html(name, lines):
         tiers=Counter(line.result["isolation"] for line in lines),
         runs=Counter(line.result.get("run") or "before there were logs" for line in lines),
         late=[line for line in lines if line.penalty],
-        waiting=sum(line.waiting for line in lines),
+        waiting=sum(line.waiting and any(waits_for_a_person(line)) for line in lines),
+        pending=sum(row.verdicts["needs-gpu"] for row in tasks),
     )
+
+
+def waits_for_a_person(line):
+    """For each cell of a line whether a person still has to look at it, as opposed to a GPU."""
+    verdicts = [verdict for verdict in line.result["verdicts"] if verdict["cell"] not in line.by_hand]
+    found = [verdict["verdict"] == "needs-person" for verdict in verdicts]
+    return found if any(verdict["verdict"] == "needs-gpu" for verdict in verdicts) else [line.waiting]
 
 
 def binned(totals, most):

@@ -21,7 +21,8 @@ LIMITS = {
 # Landlock: system calls of Linux on all architectures, and the rights of ABI 1 (see landlock(7)).
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
-WRITES_BY_ABI = {1: 0x1FF0, 2: 0x2000, 3: 0x4000, 5: 0x8000}  # make, remove; refer; truncate; ioctl
+IOCTL = 0x8000
+WRITES_BY_ABI = {1: 0x1FF0, 2: 0x2000, 3: 0x4000, 5: IOCTL}  # make, remove; refer; truncate; ioctl
 NETWORK = 3  # bind and connect by TCP, ABI 4
 SCOPES = 3  # abstract sockets and signals, ABI 6
 
@@ -39,7 +40,7 @@ OF_OTHERS = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched
 CLONE_THREAD = 0x10000
 
 
-def lock(home, readable, memory, network=False, listed=(), compiler=False):
+def lock(home, readable, memory, network=False, listed=(), compiler=False, devices=(), unlocked=False):
     """Take all locks that this system offers.
 
     Parameters
@@ -57,16 +58,22 @@ def lock(home, readable, memory, network=False, listed=(), compiler=False):
         network namespace of their own. Without it a worker is one process, whose clock and memory are all there is.
     compiler : bool
         Leave processes alone, but not sockets: for tasks whose answers are compiled. Their speed is not measured here.
+    devices : list of str
+        Devices, and folders of devices, that may be used: those of a GPU.
+    unlocked : bool
+        Take none: for the benchmark, which runs no student's code.
 
     Returns
     -------
     dict
         layer -> "" where it holds, or why it does not.
     """
+    if unlocked:
+        return dict.fromkeys(("limits", "landlock", "seccomp"), "asked for none")
     held, scoped = {}, []
     for name, take in (
-        ("limits", lambda: limit(memory)),
-        ("landlock", lambda: scoped.append(landlock(home, readable, network, listed))),
+        ("limits", lambda: limit(memory, "RLIMIT_DATA" if devices else "RLIMIT_AS")),
+        ("landlock", lambda: scoped.append(landlock(home, readable, network, listed, devices))),
         ("seccomp", lambda: seccomp(network, any(scoped), compiler)),
     ):
         try:
@@ -77,15 +84,15 @@ def lock(home, readable, memory, network=False, listed=(), compiler=False):
     return held
 
 
-def limit(memory):
-    """Resource limits, soft and hard."""
-    for name, value in {**LIMITS, "RLIMIT_AS": memory}.items():
+def limit(memory, kind="RLIMIT_AS"):
+    """Resource limits, soft and hard. CUDA maps far more addresses than it takes memory: there its own data count."""
+    for name, value in {**LIMITS, kind: memory}.items():
         _, hard = resource.getrlimit(getattr(resource, name))
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def landlock(home, readable, network=False, listed=()):
+def landlock(home, readable, network=False, listed=(), devices=()):
     """Files: read `readable`, write `home` alone. TCP: none. Signals: to the worker's own processes alone.
 
     Returns
@@ -110,13 +117,14 @@ def landlock(home, readable, network=False, listed=()):
     attributes = struct.pack("QQQ"[: 1 + (abi >= 4) + (abi >= 6)], *fields[: 1 + (abi >= 4) + (abi >= 6)])
     ruleset = call(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
     rules = [(path, reads) for path in readable] + [(path, READ_DIR) for path in listed]
+    rules += [(path, (reads | WRITE_FILE | IOCTL) & handled) for path in devices]
     for path, rights in [*rules, (home, handled), ("/dev/null", READ_FILE | WRITE_FILE)]:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue
         if not os.path.isdir(path):
-            rights &= EXECUTE | READ_FILE | WRITE_FILE
+            rights &= EXECUTE | READ_FILE | WRITE_FILE | IOCTL
         call(
             ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), struct.pack("=QI", rights, descriptor), ctypes.c_uint32(0)
         )

@@ -4,7 +4,7 @@ It may know: the student's code, and the arguments of each call. It must never s
 It is killed at its deadline from outside; nothing it says is trusted.
 
 Requests (frames of wire.py, field "op"): cell, inspect, library, drive, call, get, set, drop; stage, run, fetch
-for timed calls.
+for timed calls; track for those on a GPU.
 """
 
 import builtins
@@ -58,7 +58,7 @@ class Worker:
         self.module.__dict__.update(__builtins__=builtins, display=print)
         sys.modules["__main__"] = self.module
         self.objects = {}
-        self.staged = self.result = None
+        self.staged = self.result = self.track = None
 
     # -- values ----------------------------------------------------------------------------------------------------
     def keep(self, value):
@@ -163,6 +163,15 @@ class Worker:
         """Send what the timed call returned."""
         encoded, arrays = self.encode(self.result)
         self.staged = self.result = None
+        return {"value": encoded}, arrays
+
+    def op_track(self, header, payload):
+        """A step of a race on a GPU; the first one takes place before a student's cell runs."""
+        if self.track is None:  # its steps are those of this moment, whatever the class becomes
+            track = importlib.import_module("bnlab.gpu.timing").Track()
+            self.track = {name: getattr(track, name) for name in ("about", "load", "stage", "run", "fetch")}
+        given = self.decoder(payload).decode(header["given"])
+        encoded, arrays = self.encode(self.track[header["step"]](self.module.__dict__.get(header["name"]), given))
         return {"value": encoded}, arrays
 
     def answer(self, header, payload):

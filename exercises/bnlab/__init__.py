@@ -3,10 +3,10 @@
 Importing bnlab needs NumPy only; torch, CuPy, matplotlib and scikit-learn are imported where they are used.
 """
 
-from bnlab.checking import check, examine, hint, race
+from bnlab.checking import check, examine, hint, race, race_on_gpu
 from bnlab.gradient import check_gradient
 from bnlab.overview import progress
 from bnlab.timing import passes
 
 __version__ = "0.1.0"
-__all__ = ["check", "check_gradient", "examine", "hint", "passes", "progress", "race"]
+__all__ = ["check", "check_gradient", "examine", "hint", "passes", "progress", "race", "race_on_gpu"]

@@ -94,6 +94,40 @@ def race(task_id, answer, inputs, limit):
     print(f"{task.answer}: about {_passes(task, answer, inputs):.0f} passes over its largest array.")
 
 
+def race_on_gpu(task_id, answer, inputs, fresh, returns, least, limit, shape, small=(4, 6, 14, 14), rival="", cases=()):
+    """Time an answer against the hidden solution on a GPU; used by the course's hidden tests.
+
+    Without a referee there is nothing to race against. A referee without a GPU leaves the points open.
+
+    Parameters
+    ----------
+    task_id : str
+    answer : function
+    inputs : callable
+        shape -> (generator -> dict of arrays): the base from which every timed call gets inputs of its own.
+    fresh : "train" | "backward" | "hat"
+        How, see `bnlab.gpu.timing`.
+    returns : tuple
+        Template of the result; leaves whose names begin with "_" are not compared.
+    least : float
+        What has to be moved at least, in copies of the first argument (a copy reads it once and writes it once).
+    limit : float
+        Largest accepted ratio of times.
+    shape, small : tuple of int
+        Of the images on a GPU, and on the stand-in of the grader's own tests.
+    rival : str
+        Name of faster kernels than the notebook's solution to race against; only a referee has them.
+    cases : list of Case
+        Checked on the GPU before anything is timed.
+    """
+    task, judge = find(task_id), referee.get()
+    if judge is None:
+        return print(f"{task.id}: the time is compared on a GPU when the notebook is graded.")
+    event = {"answer": task.answer, "inputs": inputs, "fresh": fresh, "returns": returns, "least": least}
+    event |= {"shape": shape, "small": small, "rival": rival}
+    return _conclude(judge.race_on_gpu(task, answer, event, limit, tuple(cases)))
+
+
 def hidden_solution(task_id, answer):
     """The hidden solution of a task where a referee holds one, else the answer itself; used by the hidden tests.
 

@@ -55,6 +55,7 @@ class Report:
         head = {
             "missing": "not answered yet",
             "needs-person": "a person will look at it",
+            "needs-gpu": "right, as far as can be told without a GPU",
             "partial": f"partly right ({self.fraction:.0%} of the points)",
         }
         lines = [f"{self.task}: {head.get(self.verdict, 'not yet right')}."]

@@ -9,6 +9,7 @@ from pathlib import Path
 _BANK = {}
 # the same function, judged a second time
 _SAME = {"backward-speed": "backward", "batchnorm2d-speed": "batchnorm2d-backward", "train-speed": "train"}
+_SAME |= {"fused-train-speed": "fused-train", "fused-backward-speed": "fused-backward"}
 
 
 def mutant(task_id, says):

@@ -166,7 +166,7 @@ HAT = ElementwiseKernel(
 DOT = ReductionKernel("T p, T q, T k", "T s", "p * (q - k)", "a + b", "s = a", "0", "dot")
 
 
-@style("fused-train")
+@style("fused-train", "fused-train-speed")
 def sums_divided_outside(x, gamma, beta, eps=1e-5):
     """Kernels that add up; everything of C numbers in array operations; a straight line for y."""
     m, shape = x.size // x.shape[1], (1, -1, 1, 1)
@@ -187,7 +187,7 @@ def kept_axes_fused(x, gamma, beta, eps=1e-5):
     return y, (x, mu.ravel(), inv.ravel(), gamma)
 
 
-@style("fused-train")
+@style("fused-train", "fused-train-speed")
 def array_means_and_a_kernel(x, gamma, beta, eps=1e-5):
     """xp.sum reads x once as well: not each pass has to be a kernel of one's own."""
     m = x.size // x.shape[1]
@@ -196,7 +196,7 @@ def array_means_and_a_kernel(x, gamma, beta, eps=1e-5):
     return LINE(x, mu[:, None, None], (gamma * inv_std)[:, None, None], beta[:, None, None]), (x, mu, inv_std, gamma)
 
 
-@style("fused-train")
+@style("fused-train", "fused-train-speed")
 def shifted_sums(x, gamma, beta, eps=1e-5):
     """Both sums of the distances from one number of each channel; the variance is that of the shifted values."""
     m, shift = x.size // x.shape[1], x[:1, :, :1, :1]
@@ -206,7 +206,7 @@ def shifted_sums(x, gamma, beta, eps=1e-5):
     return LINE(x, mu[:, None, None], (gamma * inv_std)[:, None, None], beta[:, None, None]), (x, mu, inv_std, gamma)
 
 
-@style("fused-train")
+@style("fused-train", "fused-train-speed")
 def written_into_place(x, gamma, beta, eps=1e-5):
     """Outputs given to the kernels."""
     m, c = x.size // x.shape[1], x.shape[1]
@@ -219,7 +219,7 @@ def written_into_place(x, gamma, beta, eps=1e-5):
     return y, (x, mu, inv_std, gamma)
 
 
-@style("fused-backward")
+@style("fused-backward", "fused-backward-speed")
 def hat_in_the_kernel(dy, cache):
     x, *others = cache
     mu, inv_std, gamma = (values[:, None, None] for values in others)
@@ -230,7 +230,7 @@ def hat_in_the_kernel(dy, cache):
     return dx, dgamma, dbeta
 
 
-@style("fused-backward")
+@style("fused-backward", "fused-backward-speed")
 def kept_axes_dx(dy, cache):
     x, mu, inv_std, gamma = (values if values.ndim == 4 else values.reshape(1, -1, 1, 1) for values in cache)
     over = dict(axis=(0, 2, 3), keepdims=True)
@@ -251,7 +251,7 @@ def straight_line_in_two_inputs(dy, cache):
     return plane(dy, x, *(v[:, None, None] for v in (mu, p, q, r))), dgamma, dbeta
 
 
-@style("fused-backward")
+@style("fused-backward", "fused-backward-speed")
 def array_sum_and_kernels(dy, cache):
     """xp.sum reads dy once as well; the other passes are kernels."""
     x, mu, inv_std, gamma = cache

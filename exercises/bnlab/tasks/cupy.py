@@ -1,5 +1,7 @@
 """Tasks of notebook 09: batch normalization on the device, in array operations and in fused kernels; counting bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from bnlab import gpu_drivers as drivers
@@ -186,4 +188,32 @@ BACKWARD_FUSED = Task(
     page="15_gpu.html#counting-passes",
 )
 
-TASKS = [TRAIN, BACKWARD, BYTES, BANDWIDTH, TRAIN_FUSED, BACKWARD_FUSED]
+WAITS = "Only the values were checked: the points depend on the time, which is compared on a GPU."
+
+TRAIN_SPEED = replace(
+    TRAIN_FUSED,
+    id="fused-train-speed",
+    cases=TRAIN_FUSED.cases[:2],
+    observe=None,
+    hints=(
+        "Count the kernels and the passes of each: `x` should be read by two reductions and by the kernel that writes.",
+        "Make the kernels once, above the function, and leave nothing of the size of x to array operations.",
+        "Chapter 15, section `Counting passes`: what is moved decides, and three kernels move 4 B.",
+    ),
+    note=WAITS,
+)
+
+BACKWARD_SPEED = replace(
+    BACKWARD_FUSED,
+    id="fused-backward-speed",
+    cases=BACKWARD_FUSED.cases[:1],
+    observe=None,
+    hints=(
+        "Count the kernels and the passes of each: two reductions and the kernel that writes dx make 6 passes.",
+        "Make the kernels once, above the function; what has shape (C,) may be computed with array operations.",
+        "Chapter 15, section `Counting passes`: the two sums of the gradient, and what they read.",
+    ),
+    note=WAITS,
+)
+
+TASKS = [TRAIN, BACKWARD, BYTES, BANDWIDTH, TRAIN_FUSED, BACKWARD_FUSED, TRAIN_SPEED, BACKWARD_SPEED]

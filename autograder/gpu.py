@@ -1,0 +1,373 @@
+"""Speed on a GPU: the answer against the hidden solution, each in a process of its own, timed from a third one.
+
+The clock is the wall clock of this process, which runs no student code: from the request to run until the worker says
+that the device has nothing left to do. A lap is a row of calls on fresh inputs, each behind a flushed cache; what the
+flushes take is measured with a function that does nothing, and subtracted. So nobody gains by patching clocks or
+events, by other streams or threads, by one call that does the work of all; a result that is remembered or comes later
+is wrong or costs time (bnlab/gpu/timing.py). One lap is compared with the other by numbers at positions chosen after
+the run. A time below that of a plain copy of the bytes that have to be moved is no time.
+
+Where there is no GPU the verdict is `needs-gpu`. BN_GPU_STAND_IN=simulator, for tests alone, puts the simulated GPU in
+its place: the same steps, small shapes, and the CPU time of the workers as the clock. It says nothing about speed.
+"""
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from bnlab.checking import CheckFailed
+from bnlab.compare import difference, flatten
+from bnlab.examiner import Report
+from bnlab.gpu.timing import recipe
+
+from autograder import isolation, speed
+from autograder.remote import RemoteAnswer, Worker, ZygoteEnded, cpu_clock
+
+CALLS, SMALL_CALLS = 24, 3  # in a lap, on a GPU and on the stand-in
+PICKS = 1000  # positions that are compared in each array of each call
+FLOOR = 0.8  # of the time of a copy: below it a time is not believed
+HASTE = 0.7  # of the time that flushes take: below it they were left out
+SECONDS = 120.0  # for all that a race asks of a worker
+TOLERANCE = 1e-3  # of float32 results: sums in another order
+ASK = """
+import json
+from bnlab.gpu import backend
+cupy, why = backend.find_cupy()
+found = backend._real(cupy).device if cupy else None
+about = found and {"name": found.name, "version": cupy.__version__, "l2": found.l2}
+print(json.dumps([about, why]))
+"""
+IDLE = """
+def nothing(*arguments):
+    return ()
+
+
+def copied(first, *others):
+    return first.copy()
+"""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """The device that answers race on.
+
+    Attributes
+    ----------
+    name : str
+    libraries : tuple of str
+        Of the zygotes of its workers.
+    stand_in : bool
+        The simulator, for tests.
+    """
+
+    name: str
+    libraries: tuple
+    stand_in: bool = False
+
+    @property
+    def calls(self):
+        return SMALL_CALLS if self.stand_in else CALLS
+
+    def clock(self, worker):
+        """Seconds: wall time on a GPU; on the stand-in the CPU time of the worker, read from outside."""
+        return cpu_clock(worker.pid) if self.stand_in else time.perf_counter()
+
+
+@functools.cache
+def find():
+    """The GPU of this machine, found by a process of its own, so that this one never touches it.
+
+    Returns
+    -------
+    Gpu or None
+    str
+        Why there is none.
+    """
+    if os.environ.get("BN_GPU_STAND_IN") == "simulator":
+        return Gpu("simulated GPU, for tests: no speed", (isolation.GPU,), True), ""
+    environment = {name: value for name, value in os.environ.items() if name != "BNLAB_GPU"}
+    environment["PYTHONPATH"] = str(isolation.EXERCISES)
+    done = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True)
+    try:
+        about, why = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        return None, (done.stderr.strip().splitlines() or ["Python does not start"])[-1]
+    if about is None:
+        return None, why
+    return Gpu(f"{about['name']}, CuPy {about['version']}", (isolation.DEVICE,)), ""
+
+
+@contextlib.contextmanager
+def alone():
+    """One race at a time on this machine, whoever grades."""
+    with open(Path(tempfile.gettempdir(), f"bn-gpu-{os.geteuid()}.lock"), "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Lane:
+    """A worker on the device, with the cells of a notebook run in it.
+
+    Parameters
+    ----------
+    gpu : Gpu
+    zygote : autograder.remote.Zygote
+        With the GPU's libraries.
+    cells : list of (id, source)
+        A cell that raises is passed over, as in a notebook.
+
+    Raises
+    ------
+    AnswerError
+        Where a cell ends the process or does not end.
+    ZygoteEnded
+        Where the device cannot be used in a worker.
+    """
+
+    def __init__(self, gpu, zygote, cells):
+        self.gpu, self.worker = gpu, Worker(zygote)
+        try:
+            self.worker.allow(SECONDS, "the GPU")
+            self.about = self._open()
+            problems = [self.worker.run_cell(name, source) for name, source in cells]
+            self.problems = list(filter(None, problems))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self):
+        try:
+            about = self.step("about", {})
+        except Exception as error:
+            raise ZygoteEnded(f"a worker cannot use the GPU: {error}") from None
+        if about["simulated"] != self.gpu.stand_in:
+            raise ZygoteEnded(f"a worker finds no GPU behind its locks: {about['line']}")
+        return about
+
+    def step(self, step, given, name=""):
+        """One step of bnlab.gpu.timing.Track in the worker."""
+        return self.worker.value(name or step, {"op": "track", "step": step, "name": name}, {"given": given})
+
+    def lap(self, name, fresh, recipes, positions):
+        """Stage, run and fetch.
+
+        Returns
+        -------
+        autograder.speed.Lap
+            Seconds of one call, flush included, and around it; the value is what `fetch` gave.
+        """
+        clock, calls = lambda: self.gpu.clock(self.worker), len(recipes)
+        times = [clock()]
+        self.step("stage", {"fresh": fresh, "recipes": recipes}, name)
+        times.append(clock())
+        self.step("run", {}, name)
+        times.append(clock())
+        value = self.step("fetch", {"positions": positions}, name)
+        times.append(clock())
+        staged, run, fetched = np.diff(times) / calls
+        return speed.Lap(run, staged + fetched, value)
+
+    def close(self):
+        self.worker.close()
+
+
+class Stadium:
+    """Where answers race against the hidden solutions of one notebook; these stay warm from one race to the next.
+
+    Parameters
+    ----------
+    gpu : Gpu
+    cells : list of (id, source)
+        Set-up and hidden solutions.
+    zygote : callable
+        "students" or "twin" -> autograder.remote.Zygote with the GPU's libraries; the two never share one.
+    """
+
+    def __init__(self, gpu, cells, zygote):
+        self.gpu, self.cells, self.zygote, self._twins = gpu, [*cells, ("idle", IDLE)], zygote, {}
+
+    def lane(self, cells):
+        """A fresh process for one student."""
+        return Lane(self.gpu, self.zygote("students"), cells)
+
+    def twin(self, rival=""):
+        """The lane of the hidden solutions, or of faster kernels with their names (solutions/kernels/rivals.py)."""
+        from solutions.kernels import rivals
+
+        lane = self._twins.get(rival)
+        if lane is None or not lane.worker.alive:
+            lane = self._twins[rival] = Lane(self.gpu, self.zygote("twin"), [*self.cells, *rivals.cells(rival)])
+            if lane.problems:
+                raise RuntimeError("; ".join(lane.problems))
+        lane.worker.allow(SECONDS, "the hidden solution")
+        return lane
+
+    def close(self):
+        for lane in self._twins.values():
+            lane.close()
+        self._twins.clear()
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is raced: a task's answer on one shape.
+
+    Attributes
+    ----------
+    answer : str
+        Name of the function.
+    inputs : dict
+        Base arrays, from which each call gets its own.
+    fresh : "train" | "backward" | "hat"
+        How, see bnlab.gpu.timing.
+    returns : tuple
+        Template of the result; a name that begins with "_" is left alone.
+    least : float
+        Bytes that have to be moved at least, in copies of the first argument (one copy: read once, written once).
+    """
+
+    answer: str
+    inputs: dict
+    fresh: str
+    returns: tuple
+    least: float
+
+
+def event_of(given, gpu, rng):
+    """The event of a test cell's words (bnlab.checking.race_on_gpu), with base arrays drawn."""
+    shape = given["small" if gpu.stand_in else "shape"]
+    inputs = {name: value for name, value in given["inputs"](shape)(rng).items() if name != "eps"}
+    if "cache" in inputs:
+        inputs["x"], inputs["gamma"] = inputs["cache"][0], inputs.pop("cache")[-1]
+    return Event(given["answer"], inputs, given["fresh"], given["returns"], given["least"])
+
+
+class Heat:
+    """One race; `race` tells how it went.
+
+    Parameters
+    ----------
+    event : Event
+    student, twin : Lane
+    rng : numpy.random.Generator
+        Secret.
+    """
+
+    def __init__(self, event, student, twin, rng):
+        self.event, self.student, self.twin, self.rng = event, student, twin, rng
+        self.given, self.values, self.runs = {}, {}, []
+        for lane in (student, twin):
+            lane.step("load", event.inputs)
+        self.idle = self.measure("nothing")
+        self.copy = max(self.measure("copied") - self.idle, 0.0)
+
+    def measure(self, name, laps=7):
+        """Median seconds of a call of a function of ours, beside the hidden solution."""
+        return float(np.median([self.twin.lap(name, *self.draw(-9 - k)).run for k in range(laps)]))
+
+    def draw(self, pair):
+        """(fresh, recipes, positions) of a pair, the same for both; nobody knows them before."""
+        if pair not in self.given:
+            size = max(value.size for value in flat(self.event.inputs) if isinstance(value, np.ndarray))
+            recipes = [recipe(self.rng, size) for _ in range(self.student.gpu.calls)]
+            self.given[pair] = self.event.fresh, recipes, self.rng.integers(0, 1 << 40, PICKS)
+        return self.given[pair]
+
+    def answer(self, pair):
+        return self._lap(self.student, pair)
+
+    def solution(self, pair):
+        return self._lap(self.twin, pair)
+
+    def _lap(self, lane, pair):
+        lap = lane.lap(self.event.answer, *self.draw(pair))
+        both = self.values.setdefault(pair, {})
+        both[lane] = lap.value
+        if len(both) == 2:
+            self.compare(both[self.student], both[self.twin])
+            del self.values[pair], self.given[pair]
+        if lane is self.student and pair >= 0:
+            self.runs.append(lap.run)
+        return speed.Lap(max(lap.run - self.idle, 1e-9), lap.around, None)
+
+    def compare(self, got, expected):
+        """Raises CheckFailed where the numbers of a lap are not those of the hidden solution."""
+        for call, (mine, theirs) in enumerate(zip(claimed(got, "results", expected), expected["results"])):
+            problem = differing(mine, theirs, self.event.returns, self.event.answer)
+            if problem:
+                self.fail(f"timed call {call + 1} of {len(expected['results'])}: {problem}")
+        for mine, theirs in zip(claimed(got, "arguments", expected), expected["arguments"]):
+            pairs = list(zip(flat(mine), flat(theirs)))
+            if len(pairs) != len(list(flat(theirs))) or any(not alike(a, b) for a, b in pairs):
+                self.fail("the arguments of a timed call were changed in place; return new arrays")
+
+    def fail(self, problem):
+        raise CheckFailed(Report("", "failed", 0.0, tested="timed calls on a GPU", problem=problem))
+
+    def race(self, limit):
+        """Race until it is decided.
+
+        Returns
+        -------
+        verdict, pace
+            Of autograder.speed.race.
+        share : float
+            Pace at which the answer moves the bytes that have to be moved, over the pace of a copy.
+
+        Raises
+        ------
+        CheckFailed
+            Where a timed call was wrong.
+        """
+        verdict, pace = speed.race(self.answer, self.solution, limit, self.rng)
+        middle = float(np.median(self.runs))
+        if middle < HASTE * self.idle:
+            self.fail("the timed calls took less time than the flushes of the cache between them")
+        return verdict, pace, self.event.least * self.copy / max(middle - self.idle, 1e-9)
+
+
+def claimed(value, key, expected):
+    """A list of a worker's claim; an empty one where it is something else."""
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, list) and len(found) == len(expected[key]) else [None] * len(expected[key])
+
+
+def differing(got, expected, template, name):
+    """In words, where numbers differ from those of the hidden solution; "" where they agree."""
+    right, problem = flatten(expected, template)
+    if problem:
+        raise RuntimeError(problem.text)
+    leaves, problem = flatten(got, template, name)
+    for leaf, value in right.items():
+        if problem is None and not leaf.startswith("_"):
+            problem = difference(leaf, leaves[leaf], value, TOLERANCE)
+    return problem.text if problem else ""
+
+
+def flat(value):
+    """The leaves of nested dicts, tuples and lists."""
+    if isinstance(value, (tuple, list, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from flat(part)
+    else:
+        yield value
+
+
+def alike(a, b):
+    """Whether two samples of an argument are the same, but for rounding."""
+    same = isinstance(a, np.ndarray) and a.shape == b.shape and a.dtype == b.dtype
+    return same and bool(np.allclose(a, b, rtol=1e-5, atol=1e-6, equal_nan=True))
+
+
+def answer_in(lane, name):
+    """The answer of a lane, for an examination on the device."""
+    return RemoteAnswer(lambda: lane.worker, name)

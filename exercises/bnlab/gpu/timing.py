@@ -1,0 +1,183 @@
+"""Many calls in a row on fresh inputs, each behind a flushed cache: what is timed in a race on a GPU.
+
+`Track` looks at no clock: whoever asks for the steps does, and the grader from outside of the process. A lap is
+
+    stage    make the arguments of all calls on the device, from base arrays and numbers that nobody could know before
+    run      the timed part: flush the cache, call, and again; at the end wait for everything that the device was given
+    fetch    numbers at positions that are chosen after the run, from every result and every argument
+
+A result that comes out of a memory of earlier calls is wrong for its own inputs; what is computed after the run, or
+before it, takes its time there; an argument that was written to is found out.
+"""
+
+import time
+
+import numpy as np
+
+from bnlab.gpu import settings
+
+CACHES = 4  # the flush writes this many times the second-level cache
+
+
+class Track:
+    """Steps of a race on the device of this process.
+
+    What it needs of the device is taken when it is made: before a student's first cell runs.
+    """
+
+    def __init__(self):
+        from bnlab.gpu import device, xp
+
+        self.xp, self.device, self.array = xp, device, xp.ndarray
+        self.asarray, self.asnumpy, self.take = xp.asarray, xp.asnumpy, xp.take
+        self.wait = xp.cuda.Device().synchronize
+        self.cache = xp.zeros(max(CACHES * device.l2, 1 << 20) // 4, xp.float32)
+        self.flush, self.empty = self.cache.fill, settings.simulate
+        self.base, self.calls, self.results = {}, [], []
+
+    def about(self, function, given):
+        """What was found: whether it is simulated, and its name."""
+        return {"simulated": self.device.simulated, "name": self.device.name, "line": self.device.line}
+
+    def load(self, function, given):
+        """Put the base arrays on the device: a dict of arrays, tuples of arrays, and numbers."""
+        self.base = {name: self._place(value) for name, value in given.items()}
+
+    def _place(self, value):
+        if isinstance(value, tuple):
+            return tuple(map(self._place, value))
+        return self.asarray(value) if hasattr(value, "shape") else value
+
+    def stage(self, function, given):
+        """Arguments for one call a recipe; what earlier results left in memory becomes NaN."""
+        for leaf in leaves(self.results):
+            if type(leaf) is self.array and leaf.dtype.kind == "f":
+                leaf.fill(float("nan"))
+        self.results, self.calls = [], []
+        fresh = {"train": fresh_train, "backward": fresh_backward, "hat": fresh_hat}[given["fresh"]]
+        self.calls = [fresh(self.xp, self.base, recipe) for recipe in given["recipes"]]
+        self.wait()
+
+    def run(self, function, given):
+        """The timed part."""
+        calls, results, flush = self.calls, [], self.flush
+        with self.empty(checked=False):
+            for arguments in calls:
+                flush(0.0)
+                results.append(function(*arguments))
+            self.wait()
+        self.results = results
+
+    def fetch(self, function, given):
+        """Numbers at the given positions, counted modulo the size of each array.
+
+        Returns
+        -------
+        dict
+            "results" and "arguments": for each call what was returned or passed, each array replaced by its numbers.
+
+        Raises
+        ------
+        TypeError
+            Where a result holds anything but arrays of the device, of exactly that type.
+        """
+        for leaf in leaves(self.results):
+            if type(leaf) is not self.array:
+                raise TypeError(f"a timed call returned {type(leaf).__name__}; expected arrays of the device")
+        picks = self.asarray(given["positions"])
+        return {
+            "results": [self._pick(result, picks) for result in self.results],
+            "arguments": [self._pick(arguments, picks) for arguments in self.calls],
+        }
+
+    def _pick(self, value, picks):
+        if isinstance(value, (tuple, list)):
+            return tuple(self._pick(part, picks) for part in value)
+        return self.asnumpy(self.take(value, picks % value.size)) if value.size else self.asnumpy(value).ravel()
+
+
+def leaves(value):
+    """Everything in nested tuples and lists."""
+    if isinstance(value, (tuple, list)):
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value
+
+
+def mixed(xp, array, recipe):
+    """The array with a shifted copy of itself added: other values, and other statistics in every channel."""
+    flat = array.ravel()
+    blend = xp.roll(flat, recipe["shift"]) + xp.roll(flat, recipe["other"]) * recipe["mix"]
+    return (blend * recipe["scale"]).reshape(array.shape)
+
+
+def turned(xp, values, recipe):
+    """Numbers of the channels, in another order and of another size."""
+    return xp.roll(values, recipe["turn"]) * recipe["scale"]
+
+
+def fresh_train(xp, base, recipe):
+    """Arguments (x, gamma, beta) of a forward pass."""
+    return mixed(xp, base["x"], recipe), turned(xp, base["gamma"], recipe), turned(xp, base["beta"], recipe)
+
+
+def fresh_backward(xp, base, recipe):
+    """Arguments (dy, (x, mu, inv_std, gamma)) of a backward pass."""
+    x, moments = fresh_statistics(xp, base, recipe)
+    return mixed(xp, base["dy"], recipe), (x, *moments, turned(xp, base["gamma"], recipe))
+
+
+def fresh_hat(xp, base, recipe):
+    """Arguments (dy, (x_hat, inv_std, gamma)) of a backward pass."""
+    x, (mean, root) = fresh_statistics(xp, base, recipe)
+    hat = (x - mean[:, None, None]) * root[:, None, None]
+    return mixed(xp, base["dy"], recipe), (hat, root, turned(xp, base["gamma"], recipe))
+
+
+def fresh_statistics(xp, base, recipe, eps=1e-5):
+    """Fresh images with their means and 1 / deviations."""
+    x = mixed(xp, base["x"], recipe)
+    return x, (x.mean(axis=(0, 2, 3)), (x.var(axis=(0, 2, 3)) + eps) ** -0.5)
+
+
+def share_of_copy(function, inputs, fresh, least, calls=20, laps=9):
+    """The pace at which a function brings the bytes that have to be moved, over the pace of a plain copy.
+
+    Parameters
+    ----------
+    function : callable
+    inputs : dict of ndarray
+        Base arrays: "x", "gamma" and "beta", or "x", "dy" and "gamma".
+    fresh : "train" | "backward" | "hat"
+        What each call gets: (x, gamma, beta); (dy, (x, mu, inv_std, gamma)); (dy, (x_hat, inv_std, gamma)).
+    least : float
+        Bytes that have to be moved, in copies of x: 1 forward, 1.5 backward.
+
+    Returns
+    -------
+    float or None
+        None on a simulated GPU, which has no speed.
+    """
+    track, rng = Track(), np.random.default_rng()
+    if track.device.simulated:
+        return None
+    track.load(None, inputs)
+
+    def seconds(function):
+        times = []
+        for _ in range(laps):
+            track.stage(None, {"fresh": fresh, "recipes": [recipe(rng, inputs["x"].size) for _ in range(calls)]})
+            start = time.perf_counter()
+            track.run(function, {})
+            times.append((time.perf_counter() - start) / calls)
+        return float(np.median(times[2:]))
+
+    idle = seconds(lambda *arguments: ())
+    return least * (seconds(lambda first, *others: first.copy()) - idle) / max(seconds(function) - idle, 1e-9)
+
+
+def recipe(rng, size):
+    """Numbers by which one call gets inputs of its own."""
+    numbers = {name: int(rng.integers(size)) for name in ("shift", "other", "turn")}
+    return numbers | {"mix": float(rng.uniform(0.3, 0.9)), "scale": float(rng.uniform(0.5, 2))}

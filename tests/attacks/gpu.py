@@ -1,0 +1,300 @@
+"""Answers that cheat a clock on a GPU, for `tests/test_gpu_races.py`.
+
+Each does at least `REPEATS` times the work of the honest answer, or none of it, and looks for a way to be called fast.
+Written with the array operations of `xp`, so that they run on the simulated GPU as well.
+"""
+
+from dataclasses import dataclass
+
+HONEST = """
+from bnlab.gpu import xp
+
+
+def honest(x, gamma, beta, eps=1e-5):
+    mu = x.mean(axis=(0, 2, 3))
+    centred = x - mu[:, None, None]
+    inv_std = 1 / xp.sqrt((centred * centred).mean(axis=(0, 2, 3)) + eps)
+    return centred * (gamma * inv_std)[:, None, None] + beta[:, None, None], (x, mu, inv_std, gamma)
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    return honest(x, gamma, beta, eps)
+"""
+REPEATS = 4
+SLOW = (
+    HONEST
+    + f"""
+
+def slow(x, gamma, beta, eps=1e-5):
+    for _ in range({REPEATS - 1}):
+        honest(x, gamma, beta, eps)
+    return honest(x, gamma, beta, eps)
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    return slow(x, gamma, beta, eps)
+"""
+)
+
+
+@dataclass(frozen=True)
+class GpuAttack:
+    """One way to cheat.
+
+    code : str
+        Put after SLOW; may define `answer` anew.
+    refused : str
+        Words of the refusal; "" where the time tells.
+    flag : str
+        Words by which the static look names it; "" where there is nothing to see.
+    """
+
+    name: str
+    code: str
+    refused: str = ""
+    flag: str = ""
+
+
+ATTACKS = [
+    GpuAttack("slow, without a trick", ""),
+    GpuAttack(
+        "outputs remembered by shape",
+        """
+kept = {}
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    if x.shape not in kept:
+        kept[x.shape] = slow(x, gamma, beta, eps)
+    return kept[x.shape]
+""",
+        "expected",
+    ),
+    GpuAttack(
+        "outputs remembered by address",
+        """
+kept = {}
+
+
+def address(x):
+    return x.data.ptr if hasattr(x.data, 'ptr') else x.__array_interface__['data'][0]
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    if address(x) not in kept:
+        kept[address(x)] = slow(x, gamma, beta, eps)
+    return kept[address(x)]
+""",
+    ),
+    GpuAttack(
+        "one buffer for all outputs",
+        """
+buffers = {}
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    y, cache = honest(x, gamma, beta, eps)
+    if x.shape not in buffers:
+        buffers[x.shape] = xp.empty_like(y)
+    buffers[x.shape][...] = y
+    return buffers[x.shape], cache
+""",
+        "expected",
+    ),
+    GpuAttack(
+        "the result written over the argument",
+        """
+def answer(x, gamma, beta, eps=1e-5):
+    y, (_, mu, inv_std, gamma) = honest(x, gamma, beta, eps)
+    x[...] = y
+    return x, (x, mu, inv_std, gamma)
+""",
+        "expected",
+    ),
+    GpuAttack(
+        "the arguments set to zero",
+        """
+def answer(x, gamma, beta, eps=1e-5):
+    y, (_, *others) = honest(x, gamma, beta, eps)
+    kept = x.copy()
+    x.fill(0.0)
+    return y, (kept, *others)
+""",
+        "changed in place",
+    ),
+    GpuAttack(
+        "a result that works when it is asked",
+        """
+class Later:
+    def __init__(self, *arguments):
+        self.arguments = arguments
+
+    def __array__(self, *args, **kwargs):
+        return xp.asnumpy(slow(*self.arguments)[0])
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    statistics = xp.zeros_like(gamma)
+    return Later(x, gamma, beta, eps), (x, statistics, statistics, gamma)
+""",
+        "expected arrays of the device",
+    ),
+    GpuAttack(
+        "an array of another class",
+        """
+class Lazy(xp.ndarray):
+    pass
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    return x.view(Lazy), (x, gamma, gamma, gamma)
+""",
+        "",
+    ),
+    GpuAttack(
+        "work in a thread that goes on",
+        """
+import threading
+
+waiting = []
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    y, mu, inv_std = xp.empty_like(x), xp.empty_like(gamma), xp.empty_like(gamma)
+
+    def work():
+        result, (_, a, b, _) = slow(x, gamma, beta, eps)
+        y[...], mu[...], inv_std[...] = result, a, b
+
+    thread = threading.Timer(0.5, work)
+    thread.daemon = True
+    thread.start()
+    return y, (x, mu, inv_std, gamma)
+""",
+        "",
+        "starts a thread",
+    ),
+    GpuAttack(
+        "work on another stream",
+        """
+side = xp.cuda.Stream(non_blocking=True)
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    with side:
+        return slow(x, gamma, beta, eps)
+""",
+    ),
+    GpuAttack(
+        "patched clocks and events",
+        """
+import time
+
+for name in ('time', 'perf_counter', 'process_time', 'monotonic'):
+    setattr(time, name, lambda: 0.0)
+xp.cuda.get_elapsed_time = lambda start, end: 1e-6
+xp.cuda.Event = type('Event', (), {'record': lambda *a: None, 'synchronize': lambda *a: None})
+""",
+        "",
+        "replaces",
+    ),
+    GpuAttack(
+        "the wait taken away",
+        """
+xp.cuda.Device.synchronize = lambda *a: None
+from bnlab.gpu import timing
+
+timing.Track.wait = lambda *a: None
+""",
+        "",
+        "replaces",
+    ),
+    GpuAttack(
+        "the steps of the race replaced",
+        """
+from bnlab.gpu import timing
+
+
+def run(self, function, given):
+    self.results = [honest(*arguments) for arguments in self.calls]
+
+
+timing.Track.run = run
+""",
+        "",
+        "replaces timing.Track.run",
+    ),
+    GpuAttack(
+        "the same inputs for every call",
+        """
+from bnlab.gpu import timing
+
+timing.mixed = lambda xp, array, recipe: array.copy()
+timing.turned = lambda xp, values, recipe: values.copy()
+kept = {}
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    if x.shape not in kept:
+        kept[x.shape] = slow(x, gamma, beta, eps)
+    return kept[x.shape][0], (x, *kept[x.shape][1][1:3], gamma)
+""",
+        "expected",
+        "replaces timing.mixed",
+    ),
+    GpuAttack(
+        "all work in the first call",
+        """
+import gc
+
+done = {}
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    if id(x) not in done:
+        done.clear()
+        calls = next(one.calls for one in gc.get_objects() if type(one).__name__ == 'Track')
+        done.update((id(call[0]), slow(*call)) for call in calls)
+    return done[id(x)]
+""",
+        "",
+        "looks through memory",
+    ),
+    GpuAttack(
+        "looks for the expected arrays",
+        """
+import gc
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    for one in gc.get_objects():
+        if type(one) is xp.ndarray and one.shape == x.shape and one is not x:
+            return one, (x, gamma, gamma, gamma)
+    return x, (x, gamma, gamma, gamma)
+""",
+        "expected",
+        "looks through memory",
+    ),
+    GpuAttack(
+        "half of the images",
+        """
+def answer(x, gamma, beta, eps=1e-5):
+    half = x.shape[0] // 2
+    y, cache = honest(x[:half], gamma, beta, eps)
+    return xp.concatenate([y, x[half:]]), (x, *cache[1:])
+""",
+        "expected",
+    ),
+    GpuAttack(
+        "torch inside",
+        """
+import torch
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    y = torch.nn.functional.batch_norm(torch.as_tensor(x), None, None, torch.as_tensor(gamma),
+                                       torch.as_tensor(beta), True, 0.1, eps)
+    return xp.asarray(y), (x, gamma, gamma, gamma)
+""",
+    ),
+]
