@@ -8,7 +8,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
 .PHONY: course test book linkcheck audit axe serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
-  bench-grading experiments published colab bench-scale wheel student-zip lint clean help
+  bench-grading experiments gpu published colab bench-scale wheel student-zip lint clean help
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,6 +92,9 @@ experiments: .venv/installed  ## run all experiments of the book again into book
 	@for name in $(filter-out lab nets variants fashion internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \
 	  $(BIN)/python book/experiments/$$name.py; \
 	done
+
+gpu:  ## on a machine with an NVIDIA GPU (NumPy, CuPy, PyTorch, pytest): all that is said about speed, in 8 minutes
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m solutions.kernels.bench $(GPU)
 
 wheel: .venv/installed  ## build the wheel of bnlab into dist/
 	@$(BIN)/pip wheel -q --no-deps --wheel-dir dist .

@@ -10,5 +10,6 @@ launch.py            the same launches for CuPy and for the simulator of bnlab.g
 fused.py             notebook 09's three kernels each way, made once: what answers race against on a GPU
 by_hand.py           the same for notebook 10: the hidden kernels under the names of its tasks
 rivals.py            both as text for a worker
+bench/               what a GPU has to tell about speed: `make gpu`
 nvrtc.py             compiles without a GPU, and reports registers and spills
 """

@@ -1,0 +1,317 @@
+"""`make gpu`: everything about speed that a GPU has to tell, in one call of at most eight minutes.
+
+    python -m solutions.kernels.bench                 on a machine with a GPU: writes book/measured/gpu.json
+    python -m solutions.kernels.bench --dry-run       the same on the simulated GPU with small shapes: no speed
+
+It needs NumPy, CuPy, PyTorch and pytest. In order: compute-sanitizer where it is there, repeats of the persistent
+kernel, a table of all contenders (contenders.py), training (training.py), the tests that need a GPU. The file is
+written after each part, so that what an interrupted run has measured is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[3]
+RESULT, DRY = ROOT / "book" / "measured" / "gpu.json", ROOT / "_build" / "gpu_dry.json"
+SHAPES = [(32, 64, 112, 112), (32, 256, 56, 56), (32, 512, 28, 28), (32, 1024, 14, 14), (32, 2048, 7, 7)]
+SHAPES += [(8, 64, 32, 32)]
+SMALL = [(4, 3, 8, 8)]
+LARGE = 13e6  # bytes from which a shape counts for the goals
+GOALS = {"times PyTorch": 1.5, "of a copy": 0.85, "never below": 0.95}
+BEST = ("block", "split", "persistent")
+TOOLS = ("racecheck", "synccheck", "memcheck")
+
+
+class Bench:
+    """One run of the benchmark.
+
+    Parameters
+    ----------
+    to : Path
+    minutes : float
+        Parts that would begin later are left out, and said to be.
+    """
+
+    def __init__(self, to, minutes):
+        from bnlab import gpu
+
+        from solutions.kernels.bench.measure import Stopwatch
+
+        self.to, self.deadline, self.begun = Path(to), time.monotonic() + 60 * minutes, time.monotonic()
+        self.gpu, self.dry, self.watch = gpu, gpu.device.simulated, Stopwatch()
+        self.rng = np.random.default_rng()
+        self.found = {"dry": self.dry, "machine": machine(gpu)}
+
+    def part(self, name, work, least=20):
+        """Do one part and write the file; a part that fails says so, and the others go on."""
+        started = time.monotonic()
+        if self.deadline - started < least:
+            self.found[name] = {"left out": "no time left"}
+        else:
+            say(f"{name} ...")
+            try:
+                self.found[name] = work()
+            except Exception as error:  # a broken part costs no other one
+                self.found[name] = {"failed": f"{type(error).__name__}: {error}"[:500]}
+        say(f"{name}: {time.monotonic() - started:.0f} s{' FAILED' if 'failed' in self.found[name] else ''}")
+        self.found["seconds"] = round(time.monotonic() - self.begun, 1)
+        self.to.parent.mkdir(parents=True, exist_ok=True)
+        self.to.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
+
+    def run(self):
+        """All parts.
+
+        Returns
+        -------
+        dict
+        """
+        from solutions.kernels.bench import training
+
+        self.part("sanitizer", self.sanitizer)
+        self.part("repeats", self.repeats)
+        self.part("table", self.table, 60)
+        self.part("goals", lambda: goals(self.found["table"]), 0)
+        self.part("training", lambda: training.on_gpu(min(120, self.deadline - time.monotonic() - 60), say), 60)
+        self.part("tests", self.tests, 30)
+        return self.found
+
+    def sanitizer(self):
+        """compute-sanitizer over every kernel; where there is none, the simulator's checks over the same launches."""
+        program = shutil.which("compute-sanitizer")
+        if self.dry:
+            probe(self.gpu)
+            return {"simulator": "no race, no wild access"}
+        if program is None:
+            return {"left out": "compute-sanitizer is not installed"}
+        found = {}
+        for tool in TOOLS:
+            command = [program, "--tool", tool, "--error-exitcode", "9"]
+            command += [sys.executable, "-m", "solutions.kernels.bench", "--probe"]
+            try:
+                done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+                lines = [line for line in done.stdout.splitlines() if "ERROR SUMMARY" in line or "Error" in line]
+                found[tool] = "; ".join(lines[-2:]) or f"exit code {done.returncode}"
+            except subprocess.TimeoutExpired:
+                found[tool] = "not finished within 60 s"
+        return found
+
+    def repeats(self):
+        """Launch the persistent kernel again and again: every result has the same bits, the counters end at zero."""
+        from solutions.kernels.bench.contenders import Case, hidden_kernels
+
+        count, shape = (20, SMALL[0]) if self.dry else (10_000, (32, 96, 28, 28))
+        kernels, found = hidden_kernels("float32"), {"launches": 0}
+        for direction in ("forward", "backward"):
+            case = Case(self.gpu.xp, shape, "float32", direction, kernels)
+            for layout in ("images", "rows"):
+                pair = case.hidden(layout, "persistent")
+                if pair is None:
+                    raise RuntimeError(f"{shape} does not fit the persistent kernel here")
+                call, read = pair
+                call()
+                first = read().copy()
+                for number in range(1, count // 4 + 1):
+                    call()
+                    if number % (count // 20) == 0 and not np.array_equal(first, read()):
+                        raise RuntimeError(f"launch {number} of {direction}, {layout} gave other bits than the first")
+                found["launches"] += count // 4
+                problem = case.wrong(read)
+                if problem:
+                    raise RuntimeError(f"{direction}, {layout}: {problem}")
+        return found | {"shape": shape, "bits": "the same in all of them"}
+
+    def table(self):
+        """Rows, one a shape, storage, direction and contender."""
+        from solutions.kernels.bench.contenders import Case, hidden_kernels
+
+        rows, xp = [], self.gpu.xp
+        for storage in ("float32",) if self.dry else ("float32", "float16"):
+            kernels = hidden_kernels(storage)
+            for shape in SMALL if self.dry else SHAPES:
+                for direction in ("forward", "backward"):
+                    if self.deadline - time.monotonic() < 60:
+                        return {"rows": rows, "left out": f"from {shape} in {storage} on: no time left"}
+                    rows += self.rows(Case(xp, shape, storage, direction, kernels))
+                    if not self.dry:
+                        xp.get_default_memory_pool().free_all_blocks()
+        return {"rows": rows}
+
+    def rows(self, case):
+        """The rows of one case: checked first, then timed in turn."""
+        from solutions.kernels.bench.measure import middle
+
+        about = {"shape": list(case.shape), "storage": case.storage, "direction": case.direction, "bytes": case.nbytes}
+        calls, rows = {}, []
+        for name, (call, read) in case.calls().items():
+            try:
+                call()
+                problem = case.wrong(read) if read else ""
+            except RuntimeError as error:
+                problem = f"{type(error).__name__}: {error}"[:200]
+            if problem:
+                rows.append({**about, "kernel": name, "wrong": problem})
+            else:
+                calls[name] = call
+        seconds = self.watch.in_turn(calls, 3 if self.dry else 40, self.rng)
+        copy = float(np.median(seconds["copy"])) / (2 * case.nbytes)  # seconds a byte
+        for name, taken in seconds.items():
+            median, low, high = middle(taken)
+            row = {**about, "kernel": name, "seconds": [median, low, high]}
+            if name != "copy":
+                row |= {"GB/s": case.least / median / 1e9, "of a copy": case.least * copy / median}
+            else:
+                row["GB/s"] = 1e-9 / copy
+            for other in ("PyTorch", "PyTorch, channels last"):
+                if other in seconds and name not in ("copy", other):
+                    row[f"times {other}"] = list(middle(seconds[other] / taken))
+            rows.append(row)
+        best = min((name for name in calls if name in BEST), key=lambda name: np.median(seconds[name]), default="")
+        say(f"  {case.direction:8} {case.storage} {'x'.join(map(str, case.shape)):16} {best}" + self.told(rows, best))
+        return rows
+
+    def told(self, rows, best):
+        if self.dry:
+            return "  (simulated: no speed)"
+        row = next(one for one in rows if one["kernel"] == best)
+        times = row.get("times PyTorch", [float("nan")])[0]
+        return f"  {row['GB/s']:.0f} GB/s, {row['of a copy']:.2f} of a copy, {times:.2f} times PyTorch"
+
+    def tests(self):
+        """The tests that need a GPU, each with what it said; in the dry run they are collected."""
+        marked = ["tests/test_kernels_on_a_gpu.py", "tests/test_gpu_races.py"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *marked]
+        command += ["--collect-only"] if self.dry else []
+        environment = {**os.environ, "BN_GPU_UNLOCKED": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'exercises'}"}
+        limit = 60 if self.dry else max(30.0, self.deadline - time.monotonic())
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit)
+        lines = done.stdout.strip().splitlines() or [done.stderr.strip()[-500:]]
+        failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+        return {"summary": lines[-1], "exit code": done.returncode, "not passed": failed}
+
+
+def machine(gpu):
+    """What the figures were measured on."""
+    import importlib.metadata
+
+    about = {"date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"), "device": gpu.device.name}
+    about |= {"multiprocessors": gpu.device.multiprocessors, "l2": gpu.device.l2, "python": platform.python_version()}
+    packages = ("numpy", "torch", "cupy-cuda12x", "cupy-cuda13x")
+    for name in packages:
+        try:
+            about[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    if gpu.device.simulated:
+        return about
+    runtime = gpu.xp.cuda.runtime
+    about |= {"CUDA of the driver": runtime.driverGetVersion(), "CUDA": runtime.runtimeGetVersion()}
+    program = shutil.which("nvidia-smi")
+    if program:
+        ask = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+        about["driver"] = subprocess.run(ask, capture_output=True, text=True, timeout=30).stdout.strip().split("\n")[0]
+    import torch
+
+    return about | {"cuDNN": torch.backends.cudnn.version()}
+
+
+def goals(table):
+    """What the project wants to reach, and whether these rows do: over shapes of 13 MB and more, best tier in float32.
+
+    Returns
+    -------
+    dict
+        Name of the goal -> {"wanted", "found", "reached"}; empty where no row counts.
+    """
+    from solutions.kernels.bench.measure import geometric_mean
+
+    best = {}
+    for row in table.get("rows", ()):
+        key = tuple(row["shape"]), row["storage"], row["direction"]
+        if row["kernel"] in BEST and "times PyTorch" in row:
+            if key not in best or row["seconds"][0] < best[key]["seconds"][0]:
+                best[key] = row
+    found = {}
+    for direction in ("forward", "backward"):
+        rows = [row for row in best.values() if row["direction"] == direction and row["storage"] == "float32"]
+        large = [row for row in rows if row["bytes"] >= LARGE * 0.98]
+        if not large:
+            continue
+        values = {
+            "times PyTorch": geometric_mean([row["times PyTorch"][0] for row in large]),
+            "of a copy": min(row["of a copy"] for row in large),
+            "never below": min(row["times PyTorch"][0] for row in rows),
+        }
+        for name, value in values.items():
+            found[f"{direction}: {name}"] = {"wanted": GOALS[name], "found": value, "reached": value >= GOALS[name]}
+    return found
+
+
+def probe(gpu):
+    """One small launch of every kernel, checked; what compute-sanitizer watches."""
+    from solutions.kernels.bench.contenders import Case, hidden_kernels
+
+    for storage in ("float32",) if gpu.device.simulated else ("float32", "float16"):
+        kernels = hidden_kernels(storage)
+        for direction in ("forward", "backward"):
+            case = Case(gpu.xp, SMALL[0], storage, direction, kernels)
+            for layout in kernels:
+                for tier in ("block", "split", "persistent"):
+                    call, read = case.hidden(layout, tier)
+                    call()
+                    problem = case.wrong(read)
+                    if problem:
+                        raise RuntimeError(f"{layout}, {tier}, {direction}, {storage}: {problem}")
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def main():
+    given = argparse.ArgumentParser(prog="python -m solutions.kernels.bench", description=__doc__.split("\n")[0])
+    given.add_argument("--dry-run", action="store_true", help="on the simulated GPU, small shapes; no speed")
+    given.add_argument("--minutes", type=float, default=8.0, help="parts that would begin later are left out")
+    given.add_argument("--to", type=Path, metavar="FILE")
+    given.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
+    given = given.parse_args()
+    sys.path[:0] = [str(ROOT), str(ROOT / "exercises")]
+    os.environ["BN_GRADING"] = "1"  # the device is named below
+    if given.dry_run:
+        os.environ["BNLAB_GPU"] = "simulator"
+    from bnlab import gpu
+
+    if gpu.device.simulated and not given.dry_run:
+        print(f"no speed can be measured here: {gpu.device.line}\nadd --dry-run to try the script itself")
+        return 1
+    if given.probe:
+        return probe(gpu)
+    say(f"on {gpu.device.name}{': a dry run, which says nothing about speed' if given.dry_run else ''}")
+    bench = Bench(given.to or (DRY if given.dry_run else RESULT), given.minutes)
+    found = bench.run()
+    for name, goal in found["goals"].items():
+        if isinstance(goal, dict):
+            reached = "reached" if goal["reached"] else "NOT REACHED"
+            say(f"{name}: {goal['found']:.2f}, wanted {goal['wanted']:g}: {reached}")
+    broken = [name for name, part in found.items() if isinstance(part, dict) and "failed" in part]
+    wrong = [f"{row['kernel']} {row['shape']}" for row in found["table"].get("rows", ()) if "wrong" in row]
+    say(f"written: {bench.to}")
+    if broken or wrong or found["tests"].get("exit code"):
+        say(f"look at: {', '.join([*broken, *wrong, *found['tests'].get('not passed', ())]) or 'the tests'}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""`make gpu` runs from end to end without a GPU as a dry run, says so, and nothing of it is ever shown as a speed."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from solutions.kernels.bench import __main__ as bench
+from solutions.kernels.bench import measure, training
+
+
+@pytest.fixture(scope="module")
+def dry(run, tmp_path_factory):
+    target = tmp_path_factory.mktemp("gpu") / "dry.json"
+    done = run(sys.executable, "-m", "solutions.kernels.bench", "--dry-run", "--to", target, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(target.read_text()), done.stdout
+
+
+def test_every_part_is_there_and_marked_as_dry(dry):
+    found, printed = dry
+    assert found["dry"] is True and found["machine"]["device"] == "simulated GPU"
+    parts = ("sanitizer", "repeats", "table", "goals", "training", "tests")
+    for part in parts:
+        assert "failed" not in found[part] and "left out" not in found[part], (part, found[part])
+    assert found["repeats"]["launches"] == 20 and "no race" in found["sanitizer"]["simulator"]
+    assert "says nothing about speed" in printed and "GB/s" not in printed and "NOT REACHED" not in printed
+    assert found["goals"] == {}, "small shapes count for no goal"
+
+
+def test_every_contender_is_right_and_timed_in_both_directions(dry):
+    rows = dry[0]["table"]["rows"]
+    for direction in ("forward", "backward"):
+        names = {row["kernel"] for row in rows if row["direction"] == direction}
+        assert {"copy", "block", "split", "persistent", "three kernels", "PyTorch", "PyTorch, channels last"} <= names
+        assert {"split, channels last", "persistent, channels last"} <= names
+    for row in rows:
+        assert "wrong" not in row, row
+        median, low, high = row["seconds"]
+        assert 0 < low <= median <= high
+
+
+def test_every_variant_trains(dry):
+    variants = dry[0]["training"]["variants"]
+    assert set(variants) >= {"hidden kernels", "three kernels of notebook 09", "PyTorch", "no batch norm"}
+    for name, found in variants.items():
+        assert found.get("images a second", 0) > 0 or name == "PyTorch, compiled", (name, found)
+    layers = ("hidden kernels", "three kernels of notebook 09", "PyTorch")
+    assert len({variants[name]["accuracy"] for name in layers}) == 1, "the same layer, the same seed, the same steps"
+
+
+def test_without_a_gpu_nothing_is_measured(run, tmp_path):
+    environment = {"BNLAB_GPU": "simulator"}
+    target = tmp_path / "gpu.json"
+    done = run(sys.executable, "-m", "solutions.kernels.bench", "--to", target, env=environment)
+    assert done.returncode == 1 and "no speed can be measured here" in done.stdout and not target.exists()
+
+
+def test_committed_figures_come_from_a_gpu(repository):
+    path = repository / "book" / "measured" / "gpu.json"
+    if not path.exists():
+        pytest.skip("not measured yet")
+    found = json.loads(path.read_text())
+    assert not found["dry"] and found["machine"]["device"] != "simulated GPU" and found["machine"]["date"]
+    assert not [row for row in found["table"]["rows"] if "wrong" in row]
+
+
+def test_the_goals_are_counted_as_they_are_stated():
+    def row(megabytes, times, copy, kernel="block", seconds=1.0):
+        about = {"shape": [megabytes], "storage": "float32", "direction": "forward", "bytes": megabytes * 1e6}
+        more = {"seconds": [seconds] * 3, "of a copy": copy, "times PyTorch": [times, times, times]}
+        return about | {"kernel": kernel} | more
+
+    rows = [row(100, 1.0, 0.6), row(100, 4.0, 0.9, "persistent", 0.5), row(20, 1.0, 0.8), row(2, 0.9, 0.3)]
+    found = bench.goals({"rows": rows})
+    assert found["forward: times PyTorch"]["found"] == pytest.approx(2.0), "the best tier of each, 13 MB and more"
+    assert found["forward: times PyTorch"]["reached"] and not found["forward: of a copy"]["reached"]
+    assert found["forward: never below"]["found"] == 0.9 and not found["forward: never below"]["reached"]
+
+
+def test_an_interval_holds_the_median():
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        median, low, high = measure.middle(rng.normal(3, 1, 41), rng, draws=300)
+        assert low <= median <= high
+        held += low <= 3 <= high
+    assert held > 180, "about 95 percent"
+
+
+# -- the network in NumPy ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("norm", [training.array_norm(), None], ids=["batch norm", "plain"])
+def test_the_network_in_numpy_is_the_one_in_torch(norm):
+    import torch
+
+    rng = np.random.default_rng(0)
+    ours = training.NumpyNet(norm, rng)
+    layer = norm and (lambda c: torch.nn.BatchNorm2d(c, track_running_stats=False))
+    theirs = training.torch_net(layer, "cpu")
+    convolutions = [one for one in theirs if isinstance(one, torch.nn.Conv2d)]
+    with torch.no_grad():
+        for convolution, weight in zip(convolutions, ours.weights):
+            convolution.weight.copy_(torch.from_numpy(weight))
+            if convolution.bias is not None:
+                convolution.bias.zero_()
+        theirs[-1].weight.copy_(torch.from_numpy(ours.head.T.copy()))
+    x, y = rng.normal(size=(16, 1, 28, 28)).astype("f"), rng.integers(10, size=16)
+    before = [parameter.copy() for parameter in ours.parameters()]
+    loss = torch.nn.functional.cross_entropy(theirs(torch.from_numpy(x)), torch.from_numpy(y))
+    loss.backward()
+    ours.step(x, y, 1.0)
+    steps = [old - new for old, new in zip(before, ours.parameters())]
+    for step, convolution in zip(steps[:3], convolutions):
+        wanted = convolution.weight.grad.numpy()
+        np.testing.assert_allclose(step, wanted, atol=2e-4 * np.abs(wanted).max(), rtol=1e-3)
+    np.testing.assert_allclose(steps[-2], theirs[-1].weight.grad.numpy().T, atol=1e-5, rtol=1e-3)
+
+
+def test_kernels_inside_torch_give_the_gradients_of_torch():
+    import torch
+
+    space = training.read_answers(training.ROOT / "solutions" / "kernels" / "fused.py")
+    from bnlab.gpu import xp
+
+    layer = training.kernel_norm(space["batchnorm_train_fused"], space["batchnorm_backward_fused"], xp)(5)
+    reference = torch.nn.BatchNorm2d(5, track_running_stats=False)
+    x, other = (torch.randn(4, 5, 6, 7, generator=torch.Generator().manual_seed(0)).requires_grad_() for _ in range(2))
+    weights = torch.linspace(-1, 1, 7)
+    for net, values in ((layer, x), (reference, other)):
+        (net(values) ** 3 * weights).sum().backward()
+    torch.testing.assert_close(x.grad, other.grad, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(layer.weight.grad, reference.weight.grad, rtol=1e-3, atol=1e-3)
+
+
+def test_a_students_notebook_can_be_read(tmp_path):
+    from attacks import build
+
+    path = tmp_path / "answers.ipynb"
+    path.write_bytes(build.honest("09_cupy"))
+    space = training.read_answers(path)
+    assert callable(space["batchnorm_train_fused"]) and callable(space["batchnorm_backward_fused"])

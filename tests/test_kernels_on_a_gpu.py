@@ -1,0 +1,59 @@
+"""The hidden kernels on a real GPU: right in every tier, layout and storage, the same bits each time, in CUDA graphs.
+
+Needs NumPy, CuPy, PyTorch and pytest alone; `make gpu` runs it.
+"""
+
+import numpy as np
+import pytest
+from bnlab import gpu
+
+from solutions.kernels import launch
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def device():
+    if gpu.device.simulated:
+        pytest.skip("needs a GPU")
+    return gpu.device
+
+
+SHAPES = [(32, 64, 56, 56), (32, 2048, 7, 7), (5, 3, 7, 7), (2, 1, 3, 3), (16, 96, 28, 28)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_every_contender_agrees_with_float64(device, shape, storage, direction):
+    contenders = pytest.importorskip("solutions.kernels.bench.contenders")
+    case = contenders.Case(gpu.xp, shape, storage, direction, contenders.hidden_kernels(storage))
+    calls = case.calls()
+    assert {"block", "split"} <= set(calls)
+    for name, (call, read) in calls.items():
+        call()
+        assert read is None or not case.wrong(read), name
+
+
+@pytest.mark.parametrize("layout", launch.FILES)
+def test_a_cuda_graph_repeats_the_persistent_kernel(device, layout):
+    xp = gpu.xp
+    kernels, shape = launch.Kernels(layout), (16, 64, 28, 28) if layout == "images" else (16, 28, 28, 64)
+    x = xp.asarray(np.random.default_rng(0).normal(3, 2, shape).astype(np.float32))
+    gamma, beta, running = xp.ones(64, "f"), xp.zeros(64, "f"), (xp.zeros(64, "f"), xp.ones(64, "f"))
+    out = xp.empty_like(x)
+    kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)  # compiles, takes the workspace
+    first, stream = out.copy(), xp.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)
+        graph = stream.end_capture()
+        for _ in range(100):
+            out.fill(0)
+            graph.launch(stream)
+    stream.synchronize()
+    assert bool((out == first).all())
+
+
+def test_the_detection_round_trip(device):
+    assert device.multiprocessors > 0 and device.l2 > 0 and device.shared_memory_block >= 48 << 10
