@@ -1,6 +1,7 @@
 """`make gpu` runs from end to end without a GPU as a dry run, says so, and nothing of it is ever shown as a speed."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -77,6 +78,52 @@ def test_the_goals_are_counted_as_they_are_stated():
     assert found["forward: times PyTorch"]["found"] == pytest.approx(2.0), "the best tier of each, 13 MB and more"
     assert found["forward: times PyTorch"]["reached"] and not found["forward: of a copy"]["reached"]
     assert found["forward: never below"]["found"] == 0.9 and not found["forward: never below"]["reached"]
+
+
+def as_if_measured(dry):
+    """What the dry run found, as it would look from a GPU: for tests of what is shown, never shown itself."""
+    found = json.loads(json.dumps(dry[0]))
+    found["dry"] = False
+    found["machine"] |= {"device": "A GPU", "driver": "1.2", "date": "2000-01-01"}
+    return found
+
+
+def test_the_page_shows_the_model_until_something_is_measured(dry, repository, tmp_path, monkeypatch):
+    text = (repository / "book" / "15_gpu.md").read_text(encoding="utf-8")
+    cells = re.findall(r"```\{code-cell\} ipython3\n(?::tags:[^\n]*\n)?(.*?)```", text, re.DOTALL)
+    chosen = [cell for cell in cells if "def measured_table" in cell or "def training_table" in cell]
+    assert len(chosen) == 2
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "measured").mkdir()
+
+    def shown():
+        space = {"np": np, "Markdown": lambda text: space.setdefault("told", []).append(text)}
+        for cell in chosen:
+            exec(cell, space)
+        return space["told"]
+
+    table, training_text = shown()
+    assert "Not measured yet" in table and "model" in table and training_text == "Not measured yet."
+    path = tmp_path / "measured" / "gpu.json"
+    path.write_text(json.dumps(dry[0]))
+    assert shown() == [table, training_text], "a dry run is never shown"
+    path.write_text(json.dumps(as_if_measured(dry)))
+    table, training_text = shown()
+    assert "A GPU, 2000-01-01, driver 1.2" in table and "times PyTorch" in table and "Not measured" not in table
+    assert "hidden kernels" in training_text and "no batch norm" in training_text
+
+
+def test_the_readme_takes_the_figures(dry, repository, tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text((repository / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
+    found = as_if_measured(dry)
+    goal = {"wanted": 1.0, "found": 1.234, "reached": True}
+    found["goals"] = {f"{direction}: {name}": goal for direction in ("forward", "backward") for name in bench.GOALS}
+    for _ in range(2):
+        bench.into_readme(found, path)
+    text = path.read_text(encoding="utf-8")
+    assert text.count("Measured on A GPU, 2000-01-01") == 1 and "Not measured yet" not in text
+    assert text.count("1.23 times as fast as PyTorch") == 2 and "## Where things are" in text
 
 
 def test_an_interval_holds_the_median():

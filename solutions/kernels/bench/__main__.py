@@ -31,6 +31,7 @@ SMALL = [(4, 3, 8, 8)]
 LARGE = 13e6  # bytes from which a shape counts for the goals
 GOALS = {"times PyTorch": 1.5, "of a copy": 0.85, "never below": 0.95}
 BEST = ("block", "split", "persistent")
+MARKS = ("<!-- speed: written by `make gpu` -->", "<!-- end of speed -->")
 TOOLS = ("racecheck", "synccheck", "memcheck")
 
 
@@ -258,6 +259,30 @@ def goals(table):
     return found
 
 
+def summary(found):
+    """The figures in a few lines of Markdown: device, date, and the geometric means that the goals are about."""
+    about, goal = found["machine"], found["goals"]
+    lines = [f"Measured on {about['device']}, {about['date']}, driver {about.get('driver', '?')}, "]
+    lines[0] += f"PyTorch {about.get('torch', '?')}, in float32, shapes of 13 MB and more, the best plan for each:"
+    for direction in ("forward", "backward"):
+        rows = {name: goal.get(f"{direction}: {name}") for name in GOALS}
+        if all(rows.values()):
+            times, copy, least = (row["found"] for row in rows.values())
+            lines.append(
+                f"- {direction}: {times:.2f} times as fast as PyTorch (geometric mean), at least {copy:.2f} of a "
+                f"copy's bandwidth; on the worst shape, small ones included, {least:.2f} times PyTorch."
+            )
+    return "\n".join([lines[0], "", *lines[1:]])
+
+
+def into_readme(found, path=ROOT / "README.md"):
+    """Put the summary between the marks of the README."""
+    text = path.read_text(encoding="utf-8")
+    begin, end = (text.index(mark) for mark in MARKS)
+    begin += len(MARKS[0])
+    path.write_text(f"{text[:begin]}\n{summary(found)}\n{text[end:]}", encoding="utf-8")
+
+
 def probe(gpu):
     """One small launch of every kernel, checked; what compute-sanitizer watches."""
     from solutions.kernels.bench.contenders import Case, hidden_kernels
@@ -307,6 +332,8 @@ def main():
     broken = [name for name, part in found.items() if isinstance(part, dict) and "failed" in part]
     wrong = [f"{row['kernel']} {row['shape']}" for row in found["table"].get("rows", ()) if "wrong" in row]
     say(f"written: {bench.to}")
+    if bench.to == RESULT:
+        into_readme(found)
     if broken or wrong or found["tests"].get("exit code"):
         say(f"look at: {', '.join([*broken, *wrong, *found['tests'].get('not passed', ())]) or 'the tests'}")
         return 1
