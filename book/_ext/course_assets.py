@@ -120,31 +120,33 @@ def icons(pages: list[str], library: str) -> str:
 
 
 def bundle(app, exception) -> None:
-    """Write the two files and their hashes."""
-    if exception or app.builder.format != "html":
+    """Write the two files and their hashes; in a build that wrote no page both still hold."""
+    if exception or app.builder.format != "html" or not hasattr(app, "course_css"):
         return
     static = Path(app.outdir) / "_static"
-    paths = [path for path in Path(app.outdir).rglob("*.html") if "@CSS@" in path.read_text(encoding="utf-8")]
-    pages = [path.read_text(encoding="utf-8") for path in paths]
+    texts = {path: path.read_text(encoding="utf-8") for path in Path(app.outdir).rglob("*.html")}
+    pages = {path: text for path, text in texts.items() if "_static/course.css?v=" in text}
     scripts = [
         (static.parent / name).read_text(encoding="utf-8") if name else body
         for name, body in [*app.course_js, *((f"_static/{name}", "") for name in THEME_SCRIPTS)]
     ]
     script = "\n;".join(re.sub(r"//# sourceMappingURL=\S+", "", text) for text in scripts)
-    used = named(pages) | words(script)
+    used = named(list(pages.values())) | words(script)
     for folder in ("widgets", "live"):
         for path in (static.parent / folder).glob("**/*.js"):
             used |= words(path.read_text(encoding="utf-8"))
     names = [*(f"_static/{name}" for name in THEME), *app.course_css]
     text = "\n".join(read_css(static.parent / name, static) for name in dict.fromkeys(names))
     rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
-    style = prune(rules, used) + "\n" + icons(pages, (static / ICONS).read_text(encoding="utf-8"))
-    for name, mark, content in (("course.css", "@CSS@", style), ("course.js", "@JS@", script)):
+    style = prune(rules, used) + "\n" + icons(list(pages.values()), (static / ICONS).read_text(encoding="utf-8"))
+    files = {"course.css": style, "course.js": script}
+    versions = {name: hashlib.sha256(content.encode()).hexdigest()[:10] for name, content in files.items()}
+    for name, content in files.items():
         (static / name).write_text(content, encoding="utf-8")
-        version = hashlib.sha256(content.encode()).hexdigest()[:10]
-        pages = [page.replace(mark, version, 1) for page in pages]
-    for path, page in zip(paths, pages):
-        path.write_text(page, encoding="utf-8")
+    for path, page in pages.items():
+        marked = re.sub(r"(_static/(course\.\w+)\?v=)[\w@]+", lambda found: found[1] + versions[found[2]], page)
+        if marked != page:
+            path.write_text(marked, encoding="utf-8")
 
 
 def setup(app):
