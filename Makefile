@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book linkcheck audit axe serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
+.PHONY: course test book linkcheck audit axe site offline pdf card serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
   bench-grading experiments gpu published colab bench-scale wheel student-zip lint clean help
 
 help:  ## show what there is
@@ -29,22 +29,35 @@ test: .venv/installed  ## run everything that must hold
 	@echo "All of it holds. Next: 'make course', or open a pull request (CONTRIBUTING.md)."
 
 book: .venv/installed  ## build the website strictly into _build/html
-	@$(BIN)/jupyter-book build . --toc book/_toc.yml --all -W -n --keep-going --quiet \
-	  2> >(grep -v IPKernelApp >&2)
+	@$(BIN)/python book/build.py 2> >(grep -v IPKernelApp >&2)
 	@echo "website: _build/html/index.html"
 
 linkcheck: .venv/installed  ## follow every link to other sites (needs the network)
-	@$(BIN)/jupyter-book build . --toc book/_toc.yml --builder linkcheck --path-output _build/linkcheck --quiet
+	@$(BIN)/python book/build.py --builder linkcheck --path-output _build/linkcheck
 
-audit: _build/lighthouse  ## measure the built website with Lighthouse: speed, accessibility, practice, search
-	@cd _build/lighthouse && node $(CURDIR)/book/audit.mjs $(CURDIR)/_build/html \
+audit: _build/lighthouse  ## measure the built website with Lighthouse, beside Jupyter Book as it comes
+	@$(BIN)/python book/default_look.py
+	@cd _build/lighthouse && node $(CURDIR)/book/audit.mjs $(CURDIR)/_build/html,$(CURDIR)/_build/default/_build/html \
 	  book/index.html book/06_transform.html exercises/03_forward.html
 
 _build/lighthouse:
 	@mkdir -p $@ && cd $@ && npm init -y >/dev/null && npm install --silent --no-audit --no-fund lighthouse@12 chrome-launcher@1
 
 axe: .venv/installed  ## look for what shuts people out, on every page (a sample of pages is part of `make test`)
-	@AXE=all $(BIN)/python -m pytest -q tests/test_site_in_the_browser.py -k axe
+	@AXE=all $(BIN)/python -m pytest -q tests/test_axe.py
+
+site: book  ## write dist/site, the folder to publish
+	@$(BIN)/python book/pack.py site
+
+offline: book  ## write dist/course-offline.zip, the website for machines without a network
+	@$(BIN)/python book/pack.py offline
+
+pdf: book  ## write dist/course.pdf, the whole book (needs Chromium)
+	@$(BIN)/python book/pdf.py
+
+card: ## draw book/_static/card.png, what a link to the course shows elsewhere (needs Chromium)
+	@chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,630 \
+	  --screenshot=$(CURDIR)/book/_static/card.png $(CURDIR)/book/card.svg 2>/dev/null
 
 serve:  ## show the built website at http://localhost:8000
 	@test -d _build/html || { echo "there is no website yet: run 'make course' first"; exit 1; }

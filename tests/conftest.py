@@ -1,10 +1,14 @@
-"""Fixtures shared by the tests: the repository, a throw-away course, a built website."""
+"""Fixtures shared by the tests: the repository, a throw-away course, a built website, a browser that looks at it."""
 
+import functools
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -33,6 +37,7 @@ def browser(on_ci):
 
     quiet = ("background-networking", "component-update", "sync", "quic", "gpu", "dev-shm-usage")
     arguments = ["--no-first-run", *(f"--disable-{part}" for part in quiet)]
+    arguments += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # no host but this one can be reached
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=arguments, chromium_sandbox=False)
         yield chromium
@@ -81,3 +86,61 @@ def website(run, tmp_path_factory):
     code, _, log = done.read_text().partition("\n")
     assert code == "0", log[-4000:]
     return folder
+
+
+class SiteHandler(http.server.SimpleHTTPRequestHandler):
+    """The website below the path at which it is published, with its own page for addresses that do not exist."""
+
+    prefix = "/"
+
+    def translate_path(self, path):
+        if not path.startswith(self.prefix):
+            return str(Path(self.directory) / "no such file")
+        return super().translate_path("/" + path.removeprefix(self.prefix))
+
+    def send_error(self, code, message=None, explain=None):
+        lost = Path(self.directory) / "404.html"
+        if code != 404 or not lost.exists():
+            return super().send_error(code, message, explain)
+        self.send_response(404)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(lost.read_bytes())
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(website):
+    """The address of the built website on a local server, without a slash at its end."""
+    import yaml
+
+    config = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
+    SiteHandler.prefix = urlsplit(config["html"]["baseurl"]).path
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SiteHandler, directory=website))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}{SiteHandler.prefix.rstrip('/')}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site_pages(website):
+    """All pages, as paths from the site's root, whose own index.html only leads on to the front page."""
+    found = [path.relative_to(website).as_posix() for path in sorted(website.rglob("*.html"))]
+    return [name for name in found if name != "index.html" and not name.startswith("_static")]
+
+
+@pytest.fixture(scope="session")
+def keep():
+    """Keep what went wrong on a page, words and picture, in _build/browser, which CI hands out when a test fails."""
+    folder = REPOSITORY / "_build" / "browser"
+
+    def keep(page, name, words):
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = name.replace("/", "_").removesuffix(".html")
+        (folder / f"{stem}.txt").write_text("\n".join([name, *words]) + "\n", encoding="utf-8")
+        page.screenshot(path=folder / f"{stem}.png", full_page=True)
+        return folder / f"{stem}.png"
+
+    return keep

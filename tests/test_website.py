@@ -136,13 +136,14 @@ def test_a_chapter_has_its_parts(path):
 
 
 def test_a_failing_cell_or_formula_fails_the_build(run, tmp_path):
-    for name in ("_ext", "_static", "katex", "widgets", "results", "references.bib"):
+    for name in ("_ext", "_static", "katex", "widgets", "results", "references.bib", "scorer.js"):
         source = BOOK / name
         target = tmp_path / "book" / name
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
     shutil.copytree(course.EXERCISES / "bnlab", tmp_path / "exercises" / "bnlab")
     shutil.copy(course.REPOSITORY / "_config.yml", tmp_path)
-    (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: book/page\n")
+    (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: book/page\nchapters: [{file: book/other}]\n")
+    (tmp_path / "book" / "other.md").write_text("# Another page\n\nWords.\n")
     front_matter = PAGES[1].read_text(encoding="utf-8").split("---")[1].replace("colab: ", "about: ")
     head = f"---{front_matter}---\n\n# A page\n\nA sentence.\n\n"
     page = tmp_path / "book" / "page.md"

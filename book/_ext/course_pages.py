@@ -4,7 +4,6 @@
   (``colab: exercises/03_forward.ipynb``), because Colab cannot open a .md file.
 - A cell output's plain text becomes the alternative text of its image.
 - Equations, figures and tables of ``NN_topic`` are numbered NN.1, NN.2, ...
-- Every page gets a description for search engines: its first paragraph.
 - Entries of the bibliography are items of a list, and what opens has a name, as a screen reader expects.
 - An image says its size, so that nothing moves when it arrives, and is loaded when the reader comes near.
 """
@@ -71,19 +70,6 @@ def number_by_chapter(app, env) -> None:
                 kinds[kind][node_id] = (int(chapter[1]), n)
 
 
-def describe(app, pagename, templatename, context, doctree) -> None:
-    """Add the first paragraph of running text as the page's description."""
-    for paragraph in doctree.findall(nodes.paragraph) if doctree is not None else ():
-        words = " ".join(paragraph.astext().split())
-        if isinstance(paragraph.parent, nodes.section) and len(words) > 40 and "\\" not in words:
-            if len(words) > 158:
-                words = words[:157].rsplit(" ", 1)[0] + "…"
-            context["metatags"] = (context.get("metatags") or "") + (
-                f'<meta name="description" content="{html.escape(words)}">\n'
-            )
-            return
-
-
 def visit_citation(self, node) -> None:
     """Open a bibliography entry as a list item: its own role is outdated and not allowed in a list."""
     HTML5Translator.visit_citation(self, node)
@@ -128,7 +114,6 @@ def name_summaries(app, pagename, templatename, context, doctree) -> None:
 def setup(app):
     """Register with Sphinx."""
     app.connect("html-page-context", retarget_colab, priority=900)
-    app.connect("html-page-context", describe, priority=900)
     app.connect("html-page-context", name_summaries, priority=900)
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))

@@ -1,0 +1,11 @@
+// The text under a search result comes from the article, and shows a formula once: its MathML without the source.
+addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  Search.htmlToText = (source, anchor) => {
+    const page = new DOMParser().parseFromString(source, "text/html");
+    const article = page.querySelector("article") ?? page.body;
+    for (const extra of article.querySelectorAll(".headerlink, script, style, .katex-html, annotation")) extra.remove();
+    const place = anchor ? article.querySelector(anchor) : null;
+    return (place?.textContent.trim() ? place : article).textContent;
+  };
+});
