@@ -98,7 +98,7 @@ def undisturbed(autograder, tmp_path_factory):
 
 
 def test_kill_and_interrupt_at_many_moments(autograder, undisturbed, tmp_path):
-    """One run after another is ended, each a little further, by kill -9 and by Ctrl-C in turn; the last is left alone."""
+    """One run after another is ended, each a little further, by kill -9 and Ctrl-C in turn; the last one is not."""
     folder = collected(autograder, tmp_path)
     before = 0
     for number, moment in enumerate(MOMENTS):
