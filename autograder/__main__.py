@@ -30,6 +30,17 @@ def version():
     return f"autograder {__version__} (bnlab {bnlab.__version__}, Python {platform.python_version()})"
 
 
+class Version(argparse.Action):
+    """Say the version; what it needs is loaded only then, so that `--help` stays quick."""
+
+    def __init__(self, option_strings, dest):
+        super().__init__(option_strings, dest, nargs=0, help="say the version and end")
+
+    def __call__(self, parser, *_):
+        print(version())
+        parser.exit()
+
+
 def parser():
     """The command line."""
     main = argparse.ArgumentParser(
@@ -38,7 +49,7 @@ def parser():
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    main.add_argument("--version", action="version", version=version())
+    main.add_argument("--version", action=Version)
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     release = commands.add_parser("release", help="write exercises/*.ipynb and fingerprints from solutions/*.py")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course, execute, machine
+from autograder import course, execute, figures, machine
 from autograder.make_sample_class import EINSUM_BACKWARD, SLOW, Submission, build, slip, style
 
 NOTEBOOK = "04_backward"
@@ -181,6 +181,8 @@ def main():
     given = given.parse_args()
     found = bench(given.submissions, given.rounds, print)
     machine.write(given.to, found)
+    if given.to == RESULT:
+        figures.write()
     for name, seconds in found["medians"].items():
         print(f"{name:11} {seconds:.3f} s a submission (median of {given.rounds} rounds)")
     print(f"{found['times faster']} times faster; peak resident MB: {found['peak resident MB']}")

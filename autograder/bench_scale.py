@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from autograder import course, machine
+from autograder import course, figures, machine
 from autograder.bench_grading import NOTEBOOK, write_class
 
 RESULT = Path(__file__).parent / "results" / "scale.json"
@@ -163,6 +163,8 @@ def main():
     given = given.parse_args()
     found = bench(given.submissions, jobs=given.jobs, say=print)
     machine.write(given.to, found)
+    if given.to == RESULT:
+        figures.write()
     whole, memory = found["drawn on"]["seconds"], found["drawn on"]["peak MB of the command"]
     print(f"{TARGET} submissions: {whole[f'at {TARGET}'] / 60:.0f} minutes, {memory[f'at {TARGET}']:.0f} MB")
     return 0

@@ -35,6 +35,7 @@ def configuration(root=None):
         config.CourseDirectory.db_url = f"sqlite:///{root}/gradebook.db"
     return config
 
+
 # A new gradebook asks a program for the newest schema, which takes seconds; one answer holds as long as we run.
 api.get_alembic_version = functools.cache(api.get_alembic_version)
 

@@ -85,7 +85,8 @@ class Script:
     def __init__(self, path):
         self.path = Path(path)
         self.name = self.path.stem
-        self.cells = [_cell(cell) for cell in jupytext.read(self.path, fmt="py:percent").cells]
+        about = self.path.stat()
+        self.cells = _cells(self.path, about.st_mtime_ns, about.st_size)
         self._check()
 
     def _check(self):
@@ -121,6 +122,12 @@ class Script:
             for cell in self.of_kind("readonly", "solution"):
                 cell.run(namespace)
         return namespace
+
+
+@functools.lru_cache(64)
+def _cells(path, changed, size):
+    """The cells of a script, read again only where the file has changed."""
+    return tuple(_cell(cell) for cell in jupytext.read(path, fmt="py:percent").cells)
 
 
 def _cell(cell):
