@@ -1,6 +1,7 @@
 """CuPy's RawKernel and RawModule on NumPy arrays: CUDA C++ compiled for this machine, run thread by thread."""
 
 import ctypes
+import functools
 import threading
 
 import numpy as np
@@ -281,9 +282,17 @@ class RawKernel(_Function):
 
     def __init__(self, code, name, options=(), backend="nvrtc", translate_cucomplex=False, *,
                  enable_cooperative_groups=False, jitify=False):  # fmt: skip
-        module = RawModule(code, options=options, enable_cooperative_groups=enable_cooperative_groups)
+        if not isinstance(options, (tuple, list)):
+            raise TypeError(f"options is {type(options).__name__}; expected a tuple of strings")
+        module = _module_of(code, tuple(options), bool(enable_cooperative_groups))
         super().__init__(module, name)
         module.get_function(name)
+
+
+@functools.lru_cache(maxsize=512)
+def _module_of(code, options, cooperative):
+    """The module of a kernel: a function that makes its kernel at each call compiles and reads the source once."""
+    return RawModule(code, options=options, enable_cooperative_groups=cooperative)
 
 
 def _triple(kernel, what, value):

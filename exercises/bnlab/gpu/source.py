@@ -146,10 +146,8 @@ class Source:
                     f"kernel.cu:{line}: error: a __shared__ variable cannot have an initial value; "
                     "assign it in one thread and put __syncthreads() behind"
                 )
-            names = [declared_name(part) for part in split_list(text)]
-            added = "".join(f" SIMT_NAMED({name})" for name in names if name)
-            middle = re.sub(r"alignas\s*\(([^()]*)\)", r"__align__(\1)", code[match.end() : end + 1])
-            code = code[: match.start()] + "__shared__" + middle + added + code[end + 1 :]
+            one_by_one = re.sub(r"alignas\s*\(([^()]*)\)", r"__align__(\1)", text)
+            code = code[: match.start()] + " ".join(shared_variables(one_by_one)) + code[end + 1 :]
         return code
 
 
@@ -226,6 +224,18 @@ def split_list(text):
             parts.append(text[last:place])
             last = place + 1
     return [*parts, text[last:]]
+
+
+def shared_variables(text):
+    """`float a[32], b` as a declaration of each variable alone, with its guard right behind it."""
+    parts = split_list(text)
+    first = declared_name(parts[0])
+    kind = re.match(rf"(.*?)\b{first}\b(?!.*\b{first}\b)", parts[0], flags=re.S) if first else None
+    if kind is None or len(parts) > 1 and "*" in text:
+        names = filter(None, map(declared_name, parts))
+        return [f"__shared__{text};", *(f"SIMT_NAMED({name})" for name in names)]
+    declarations = [parts[0], *(kind[1].replace("\n", " ") + part for part in parts[1:])]
+    return [f"__shared__{one}; SIMT_NAMED({name})" for one in declarations if (name := declared_name(one))]
 
 
 def declared_name(part):
