@@ -71,7 +71,7 @@ def grader_version(name):
     nobody again.
     """
     graded = Script(course.SOLUTIONS / f"{name}.py").of_kind("readonly", "solution", "test", "answer")
-    files = sorted((course.SOLUTIONS / "mutants").rglob("*.py"))
+    files = [course.SOLUTIONS / "exact.py", *sorted((course.SOLUTIONS / "mutants").rglob("*.py"))]
     files += sorted((course.SOLUTIONS / "kernels").glob("*.*")) if any(map(is_timed_on_gpu, graded)) else []
     files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))
     files += sorted((course.EXERCISES / "bnlab" / "gpu" / "cuda").iterdir())

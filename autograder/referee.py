@@ -25,6 +25,7 @@ from bnlab.oracles import Functions
 from autograder import attempts, gpu, integrity, speed
 from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded, strain
 from autograder.twin import POOL, Heat
+from solutions.exact import exact
 
 NO_GPU = "all that is checked without a GPU is right; the time waits for a machine with one, and no points are lost."
 IMPLAUSIBLE = 0.3  # a ratio below it means that the work was done where the clock does not look
@@ -264,7 +265,7 @@ class Referee:
     def examine(self, task, answer, cases, kind):
         """`check` (kind "public") and `examine` (kind "hidden"), with the hidden solution as the oracle."""
         mutants = self.bank(task.id)
-        oracle = Functions(self.references[task.answer], mutants)
+        oracle = Functions(self.references[task.answer], mutants, exact(task.id))
         with contextlib.redirect_stdout(io.StringIO()):
             report = examine_answer(task, answer, cases, oracle, lambda i: self.rng(kind, i))
         if report.verdict == "partial" and kind == "public":

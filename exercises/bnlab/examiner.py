@@ -120,7 +120,7 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         gaps = [gap for gap in gaps if gap]
         if gaps and first is None:
             first = gaps[0]
-            _failed(report, case.name, first.text, first)
+            _failed(report, case.name, _in_detail(task, got) or first.text, first)
         observations.append(_Observation(case, inputs, truth, got, tuple(gaps)))
     if first is not None:
         _diagnose(report, observations, oracle.messages, task)
@@ -136,6 +136,12 @@ def _blame(task, answer, error):
     if other in all_tasks() and all_tasks()[other].answer != task.answer:
         return f"{answer.name} calls {all_tasks()[other].answer}, which is not written yet ({other})."
     return error.text
+
+
+def _in_detail(task, got):
+    """What the answer's test drive says in words beside the results, "" where it says nothing."""
+    words = got.get(task.detail)
+    return words if type(words) is str else ""
 
 
 def signature_problem(task, answer):

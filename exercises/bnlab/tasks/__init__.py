@@ -77,6 +77,8 @@ class Task:
         that no known slip explains.
     partial : bool
         Each leaf of the result earns its share of the points.
+    detail : str
+        A leaf of the result that is not compared: words that explain the others, where there are any.
     note : str
         Said after a `check` that passes.
     pace : callable, optional
@@ -99,6 +101,7 @@ class Task:
     tidy: Callable = None
     remarks: tuple = field(default=())
     partial: bool = False
+    detail: str = ""
     note: str = ""
     pace: Callable = None
 

@@ -1,0 +1,332 @@
+"""Test drives of answers that are CUDA kernels: three orders of threads, every access checked, traffic counted.
+
+Arrays go to the device in float32, plain arrays and words come back. What the checker finds is a word too, so that it
+can be compared like any other result; its own sentence, with the line of the kernel, comes along as DETAIL.
+On a real GPU the kernels run once, nothing is counted, and the words say what they say of a right answer.
+"""
+
+import collections
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.answers import ChangedArguments, same
+from bnlab.compare import close, flatten, leaves_of
+from bnlab.gpu_drivers import DEVICE, WHERE, place, to_device, to_host
+
+CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
+MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
+PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
+DEPENDS = "a result that depends on the order of threads"
+COUNTED = 2000  # numbers of an array whose passes are counted: in smaller ones a few numbers are a pass
+ORDERS = ("forward", "reverse", "random")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something else that is counted.
+
+    name, right, wrong : str
+        The word's name and its two values.
+    holds : callable
+        (log, inputs) -> bool
+    """
+
+    name: str
+    right: str
+    wrong: str
+    holds: Callable
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A kind of test drive.
+
+    names : tuple of str
+        Of the arguments by position.
+    template : str or tuple
+        Of the result.
+    reads, writes : int
+        Passes over arrays as large as the first argument that are allowed.
+    marks : tuple of Mark
+    """
+
+    names: tuple
+    template: object
+    reads: int
+    writes: int
+    marks: tuple = ()
+
+    @property
+    def returns(self):
+        """The `returns` of a task."""
+        return {name: name for name in (*self.right_words(), DETAIL, *leaves_of(self.template))}
+
+    def right_words(self):
+        """What the words say of a right answer."""
+        words = {CHECKER: NOTHING, WHERE: DEVICE, MADE_BY: KERNELS, PASSES: self.allowed(), WASTE: FEW}
+        return words | {mark.name: mark.right for mark in self.marks}
+
+    def allowed(self):
+        """The words for the passes that are allowed."""
+        reads = "1 read" if self.reads == 1 else f"{self.reads} reads"
+        return f"at most {reads}" + (f", {self.writes} write" if self.writes else "")
+
+    def run(self, function, inputs, orders=ORDERS):
+        """Call the answer in several orders of threads.
+
+        Parameters
+        ----------
+        function : callable
+        inputs : dict
+            With NumPy arrays; "eps" is passed by keyword where it is there.
+        orders : sequence of str
+            The first of them is enough where nothing is wrong; after a mistake in it the second one is tried as well,
+            since what the checker meets first depends on the order.
+
+        Returns
+        -------
+        dict
+            As `returns` says; arrays are None where a kernel failed.
+
+        Raises
+        ------
+        TypeError
+            Where the result does not have the template's structure.
+        ChangedArguments
+        """
+        from bnlab.gpu import KernelError, device
+
+        orders = orders if device.simulated else ORDERS[:1]
+        found, words, errors = [], {}, {}
+        for order in ORDERS:
+            if order != ORDERS[1] if errors else order not in orders:
+                continue
+            try:
+                values, log, where = self.once(function, inputs, order)
+            except KernelError as error:
+                errors[error.kind] = f"{error} (in {order} order of threads)"
+                continue
+            found.append(values)
+            words = words or self.words(log, inputs, where, device.simulated)
+        if errors:
+            return self.failed(" or ".join(errors), next(iter(errors.values())))
+        for order, values in zip(orders[1:], found[1:]):
+            for name, value in values.items():
+                if not agree(value, found[0][name]):
+                    text = f"{name} is not the same in forward and in {order} order of threads: who waits for whom?"
+                    return self.failed(DEPENDS, text)
+        return {CHECKER: NOTHING, DETAIL: "", **words, **found[0]}
+
+    def once(self, function, inputs, order):
+        """(leaf -> NumPy array, log, where the results were) of one call."""
+        from bnlab.gpu import simulate
+
+        given = {name: in_float32(inputs[name]) for name in self.names}
+        arguments = [value if isinstance(value, int) else to_device(value) for value in given.values()]
+        options = {"eps": inputs["eps"]} if "eps" in inputs else {}
+        with simulate(schedule=order, checked=True) as log:
+            result = function(*arguments, **options)
+        changed = [name for name, value in zip(given, arguments) if not same(to_host(value), given[name])]
+        if changed:
+            raise ChangedArguments(changed)
+        found, problem = flatten(result, self.template, "the result")
+        if problem:
+            raise TypeError(problem.text)
+        return {name: to_host(value) for name, value in found.items()}, log, place(found.values(), log)
+
+    def run_many(self, functions, inputs):
+        """The results of known slips, in one order of threads where that is enough; None for one that raises.
+
+        The same slips on the same inputs are asked for again and again while a class is graded or the course tested.
+        """
+        key = (tuple(functions), digest(inputs))
+        if key not in _known:
+            _known[key] = [self._quietly(function, inputs) for function in functions]
+            while len(_known) > 100:
+                _known.popitem(last=False)
+        return [result and dict(result) for result in _known[key]]
+
+    def _quietly(self, function, inputs):
+        try:
+            return self.run(function, inputs, ORDERS[:1])
+        except Exception:
+            return None
+
+    def words(self, log, inputs, where, counted):
+        """What was seen of a call that came to its end."""
+        words = self.right_words() | {WHERE: where}
+        if not counted:
+            return words
+        x = in_float32(inputs[self.names[0]])
+        by_arrays = any(launch.grid == () for launch in large(log, x))
+        words[MADE_BY] = ARRAYS if by_arrays or not large(log, x) else KERNELS
+        reads, writes = (sum(passes(launch, x, what) for launch in large(log, x)) for what in ("loaded", "stored"))
+        free = 0.3 + 2 * threads(log, x) / x.size  # each thread may look at a number or two of its channel beforehand
+        if x.size < COUNTED:
+            pass
+        elif reads > self.reads + free:
+            words[PASSES] = f"more than {self.reads} read{'s' if self.reads > 1 else ''}"
+        elif writes > self.writes + 0.3:
+            words[PASSES] = f"more than {self.writes} write{'s' if self.writes > 1 else ''}"
+        if whole_sectors(x) and log.efficiency < 0.7:
+            words[WASTE] = MANY
+        return words | {mark.name: mark.right if mark.holds(log, x) else mark.wrong for mark in self.marks}
+
+    def failed(self, kind, text):
+        """The result where there are no numbers to compare."""
+        unseen = dict.fromkeys(self.right_words(), "not looked at")
+        return unseen | {CHECKER: kind, DETAIL: text[:1500]} | dict.fromkeys(leaves_of(self.template))
+
+
+_known = collections.OrderedDict()  # (functions, digest of the inputs) -> results
+
+
+def digest(value):
+    """A hash of nested inputs."""
+    found = hashlib.sha256()
+
+    def feed(part):
+        if isinstance(part, np.ndarray):
+            found.update(f"{part.shape}{part.dtype}".encode() + part.tobytes())
+        elif isinstance(part, (tuple, list, dict)):
+            for item in sorted(part.items()) if isinstance(part, dict) else part:
+                feed(item)
+        else:
+            found.update(repr(part).encode())
+
+    feed(value)
+    return found.hexdigest()
+
+
+def in_float32(value):
+    """Arrays of floats as float32, tuples kept: the dtype of these kernels."""
+    if isinstance(value, tuple):
+        return tuple(in_float32(part) for part in value)
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+def agree(value, other):
+    """Whether two results are the same but for rounding."""
+    if not isinstance(value, np.ndarray) or not isinstance(other, np.ndarray) or value.shape != other.shape:
+        return type(value) is type(other)
+    return value.dtype.kind != "f" or bool(close(value, other, 1e-2).all())
+
+
+def large(log, x):
+    """The launches that touched arrays as large as the images."""
+    return [launch for launch in log.launches if any(passes(launch, x, what) for what in ("loaded", "stored"))]
+
+
+def threads(log, x):
+    """How many threads there were in these launches."""
+    return sum(int(np.prod(launch.grid)) * int(np.prod(launch.block)) for launch in large(log, x) if launch.grid)
+
+
+def passes(launch, x, what):
+    """How often arrays as large as the images were "loaded" or "stored" by a launch."""
+    return sum(getattr(array, what) for array in launch.arrays if array.nbytes >= x.nbytes) / x.nbytes
+
+
+def whole_sectors(x):
+    """Whether a warp that reads along the positions of an image can use all of what is moved for it."""
+    return x.shape[2] * x.shape[3] % 32 == 0
+
+
+def few_barriers(log, x):
+    return all(launch.counters["barriers"] <= 4 * int(np.prod(launch.grid or (1,))) for launch in large(log, x))
+
+
+def wide_stores(log, x):
+    """Four numbers at once, where rows are so long that a whole warp has work."""
+    if x.shape[2] * x.shape[3] % 128:
+        return True
+    return log.total("store_requests") <= 1.5 * x.size / 128
+
+
+def many_blocks(log, x):
+    return all(int(np.prod(launch.grid or (1,))) >= 2 * x.shape[1] for launch in large(log, x))
+
+
+def few_blocks(log, x):
+    return all(int(np.prod(launch.grid or (1,))) <= 4 for launch in large(log, x))
+
+
+SUMS, TRAIN, BACKWARD = ("s1", "s2"), ("y", ("x", "mu", "inv_std", "gamma")), ("dx", "dgamma", "dbeta")
+CHANNEL_SUMS = Drive(("x", "shift"), SUMS, 1, 0)
+WARP_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (Mark("barriers of a block", "at most 4", "more than 4", few_barriers),))
+SPLIT_SUMS = Drive(
+    ("x", "shift", "parts"), SUMS, 1, 0, (Mark("blocks of a channel", "several", "not several", many_blocks),)
+)
+APPLY = Drive(
+    ("x", "mu", "inv_std", "gamma", "beta"),
+    "y",
+    1,
+    1,
+    (Mark("numbers that a thread stores at once", "4", "1", wide_stores),),
+)
+FORWARD = Drive(("x", "gamma", "beta"), TRAIN, 2, 1)
+ONCE = Drive(("x", "gamma", "beta"), TRAIN, 1, 1, (Mark("blocks", "at most 4", "more than 4", few_blocks),))
+BACKWARDS = Drive(("dy", "cache"), BACKWARD, 4, 1)
+
+
+def drive_channel_sums(function, inputs):
+    """Sums of a channel by one block."""
+    return CHANNEL_SUMS.run(function, inputs)
+
+
+def drive_warp_sums(function, inputs):
+    """Sums of a channel with few barriers."""
+    return WARP_SUMS.run(function, inputs)
+
+
+def drive_split_sums(function, inputs):
+    """Sums of a channel by several blocks."""
+    return SPLIT_SUMS.run(function, inputs)
+
+
+def drive_apply(function, inputs):
+    """The transform with given statistics."""
+    return APPLY.run(function, inputs)
+
+
+def drive_forward(function, inputs):
+    """The forward pass in one kernel."""
+    return FORWARD.run(function, inputs)
+
+
+def drive_once(function, inputs):
+    """The forward pass with one read and one write."""
+    return ONCE.run(function, inputs)
+
+
+def drive_backward(function, inputs):
+    """The backward pass in one kernel."""
+    return BACKWARDS.run(function, inputs)
+
+
+NAIVE, WELFORD, SHIFTED = "naive", "welford", "shifted"
+FAR = "far from zero"  # mean 10,000 and more, in float32
+
+
+def drive_variances(function, inputs):
+    """Three formulas for the variance: numbers where all agree, words where float32 decides."""
+    x = inputs["x"].astype(np.float32)
+    found, problem = flatten(function(x.copy()), {name: name for name in (NAIVE, WELFORD, SHIFTED)}, "the result")
+    if problem:
+        raise TypeError(problem.text)
+    if np.abs(x.mean()) < 1000:
+        return found | {f"{name}, {FAR}": "not asked" for name in found}
+    truth = x.astype(float).var(axis=1)
+    words = {}
+    for name, value in found.items():
+        if not isinstance(value, np.ndarray) or value.shape != truth.shape:
+            raise TypeError(f"{name} has shape {np.shape(value)}; expected {truth.shape}")
+        error = np.nan_to_num(np.abs(value / truth - 1), nan=np.inf).max()
+        words[f"{name}, {FAR}"] = "two digits or more" if error < 0.01 else "no two digits"
+    return {name: np.zeros(len(x), np.float32) for name in found} | words
+
+
+VARIANCES = {name: name for name in (NAIVE, WELFORD, SHIFTED, *(f"{one}, {FAR}" for one in (NAIVE, WELFORD, SHIFTED)))}

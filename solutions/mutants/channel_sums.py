@@ -1,0 +1,159 @@
+"""Slips in `channel_sums(x, shift) -> (s1, s2)`, one block a channel in shared memory."""
+
+from bnlab.gpu import RawKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "channel-sums"
+CODE = r"""
+extern "C" __global__ void sums(const float* x, const float* shift, float* s1, float* s2, int images, int channels,
+                                int positions) {
+  __shared__ float one[128], two[128];
+  const int t = threadIdx.x, c = blockIdx.x, m = images * positions;
+  float a = 0.f, b = 0.f;
+  for (int i = t; i < m; i += 128) {
+    const float d = x[((i / positions) * channels + c) * positions + i % positions] - shift[c];
+    a += d;
+    b += d * d;
+  }
+  one[t] = a;
+  two[t] = b;
+  for (int half = 64; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) {
+      one[t] += one[t + half];
+      two[t] += two[t + half];
+    }
+  }
+  if (t == 0) {
+    s1[c] = one[0];
+    s2[c] = two[0];
+  }
+}"""
+
+
+def edited(*changes):
+    """CODE with (old, new) replacements."""
+    code = CODE
+    for old, new in changes:
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
+
+
+def launch(code, x, shift):
+    n, c, h, w = x.shape
+    s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    RawKernel(code, "sums")((c,), (128,), (x, shift, s1, s2, xp.int32(n), xp.int32(c), xp.int32(h * w)))
+    return s1, s2
+
+
+@mutant(
+    TASK,
+    says="Threads read sums that others have not written yet: each round needs a __syncthreads() before it, the first "
+    "one too.",
+)
+def barrier_missing(x, shift):
+    return launch(edited(("    __syncthreads();\n", "")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The barrier stands where only a part of the threads comes by. __syncthreads() belongs inside the loop over "
+    "rounds and outside of every `if`.",
+)
+def barrier_in_the_branch(x, shift):
+    code = edited(("    __syncthreads();\n    if (t < half) {", "    if (t < half) {\n      __syncthreads();"))
+    return launch(code, x, shift)
+
+
+@mutant(
+    TASK,
+    says="A thread goes one number too far: numbers are counted from 0, so the loop runs while i < images * positions.",
+)
+def one_too_far(x, shift):
+    return launch(edited(("i < m;", "i <= m;")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The rounds end too early: the last one has half = 1, where thread 0 adds the number of thread 1. Loop while "
+    "half > 0.",
+)
+def last_round_missing(x, shift):
+    return launch(edited(("half > 0", "half > 1")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The address leaves out the other channels: between two images lie channels * positions numbers. It is "
+    "(image * channels + c) * positions + place.",
+)
+def channels_left_out(x, shift):
+    return launch(edited(("((i / positions) * channels + c) * positions", "(i / positions) * positions")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
+    "it, and the other channels lie between.",
+)
+def channel_in_one_piece(x, shift):
+    return launch(edited(("((i / positions) * channels + c) * positions + i % positions", "c * m + i")), x, shift)
+
+
+@mutant(TASK, says="You add up the first image alone: i runs over images * positions numbers of the channel.")
+def first_image_alone(x, shift):
+    return launch(edited(("m = images * positions", "m = positions")), x, shift)
+
+
+@mutant(TASK, says="Your second sum is not of squares: it adds up (x - shift) * (x - shift).")
+def square_missing(x, shift):
+    return launch(edited(("b += d * d;", "b += d;")), x, shift)
+
+
+@mutant(TASK, says="You forgot the shift: the sums are of x - shift, with one shift for each channel.")
+def shift_missing(x, shift):
+    return launch(CODE, x, xp.zeros_like(shift))
+
+
+@mutant(
+    TASK,
+    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract it "
+    "from each number.",
+)
+def subtracted_after_the_sum(x, shift):
+    m = x.size // x.shape[1]
+    s1, s2 = launch(CODE, x, xp.zeros_like(shift))
+    return s1 - m * shift, s2 - 2 * shift * s1 + m * shift * shift
+
+
+@mutant(TASK, says="You divided by m. Sums are asked for, so that several blocks can add theirs up.")
+def divided_by_m(x, shift):
+    s1, s2 = launch(CODE, x, shift)
+    return s1 / xp.float32(x.size // x.shape[1]), s2 / xp.float32(x.size // x.shape[1])
+
+
+@mutant(TASK, says="You launched one kernel for each sum, so x is read twice. One loop can feed both sums.")
+def one_kernel_a_sum(x, shift):
+    return launch(CODE, x, shift)[0], launch(CODE, x, shift)[1]
+
+
+@mutant(
+    TASK,
+    says="The work was done by operations of whole arrays. Write one kernel that reads x, and launch it with one "
+    "block for each channel.",
+)
+def written_as_arrays(x, shift):
+    d = x - shift[:, None, None]
+    return d.sum(axis=(0, 2, 3)), (d * d).sum(axis=(0, 2, 3))
+
+
+@mutant(
+    TASK,
+    says="Each thread walks through a stretch of its own, so that a warp touches many sectors at once and most of what "
+    "is moved is thrown away. Start at t and go on in steps of blockDim.x.",
+)
+def a_stretch_for_each_thread(x, shift):
+    loop = "for (int i = t * ((m + 127) / 128); i < m && i < (t + 1) * ((m + 127) / 128); ++i)"
+    return launch(edited(("for (int i = t; i < m; i += 128)", loop)), x, shift)

@@ -1,0 +1,179 @@
+"""Slips in `batchnorm_backward_cuda(dy, cache) -> (dx, dgamma, dbeta)`, in one kernel."""
+
+from bnlab.gpu import RawKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "cuda-backward"
+CODE = r"""
+__device__ float sum_of_warp(float v) {
+  for (int far = 16; far > 0; far /= 2) v += __shfl_down_sync(0xffffffffu, v, far);
+  return v;
+}
+extern "C" __global__ void gradient(const float* dy, const float* x, const float* mu, const float* inv_std,
+                                    const float* gamma, float* dx, float* dgamma, float* dbeta, int images,
+                                    int channels, int positions) {
+  __shared__ float one[32], two[32], mean_dy, slope;
+  const int t = threadIdx.x, c = blockIdx.x, m = images * positions;
+  const float center = mu[c], width = inv_std[c], scale = gamma[c] * inv_std[c], count = images * positions;
+  float a = 0.f, b = 0.f;
+  for (int i = t; i < m; i += 128) {
+    const int at = ((i / positions) * channels + c) * positions + i % positions;
+    const float hat = (x[at] - center) * width;
+    const float up = dy[at];
+    a += up;
+    b += up * hat;
+  }
+  a = sum_of_warp(a);
+  b = sum_of_warp(b);
+  if (t % 32 == 0) one[t / 32] = a, two[t / 32] = b;
+  __syncthreads();
+  if (t < 32) {
+    a = sum_of_warp(t < 4 ? one[t] : 0.f);
+    b = sum_of_warp(t < 4 ? two[t] : 0.f);
+    if (t == 0) dbeta[c] = a, dgamma[c] = b, mean_dy = a / count, slope = b / count;
+  }
+  __syncthreads();  // sums
+  for (int k = t; k < m; k += 128) {
+    const int to = ((k / positions) * channels + c) * positions + k % positions;
+    dx[to] = scale * (dy[to] - mean_dy - (x[to] - center) * width * slope);
+  }
+}"""
+
+
+def edited(*changes):
+    """CODE with (old, new) replacements."""
+    code = CODE
+    for old, new in changes:
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
+
+
+def launch(code, dy, cache):
+    x, mu, inv_std, gamma = cache
+    n, c, h, w = dy.shape
+    dx, dgamma, dbeta = xp.empty_like(dy), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))
+    RawKernel(code, "gradient")((c,), (128,), (dy, x, mu, inv_std, gamma, dx, dgamma, dbeta, *sizes))
+    return dx, dgamma, dbeta
+
+
+@mutant(
+    TASK,
+    says="The threads read the sums before they are there: between the thread that writes them to shared memory and "
+    "those that read them a __syncthreads() is missing.",
+)
+def sums_not_awaited(dy, cache):
+    return launch(edited(("  __syncthreads();  // sums\n", "")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="A barrier stands where only a part of the threads comes by. __syncthreads() belongs outside of every `if` "
+    "on the number of the thread.",
+)
+def barrier_in_the_branch(dy, cache):
+    return launch(edited(("  }\n  __syncthreads();  // sums\n", "    __syncthreads();\n  }\n")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="A thread goes one number too far: numbers are counted from 0, so the loops run while i < images * positions.",
+)
+def one_too_far(dy, cache):
+    return launch(edited(("k < m;", "k <= m;")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
+    "it, and the other channels lie between.",
+)
+def channel_in_one_piece(dy, cache):
+    code = edited(
+        ("((i / positions) * channels + c) * positions + i % positions", "c * m + i"),
+        ("((k / positions) * channels + c) * positions + k % positions", "c * m + k"),
+    )
+    return launch(code, dy, cache)
+
+
+@mutant(TASK, says="Your dgamma adds up dy * x. gamma multiplies x_hat: add up dy * (x - mu) * inv_std.")
+def sum_of_dy_and_x(dy, cache):
+    return launch(edited(("hat = (x[at] - center) * width", "hat = x[at]")), dy, cache)
+
+
+@mutant(TASK, says="Your dgamma lacks inv_std: x_hat is (x - mu) * inv_std, and the sum is over dy * x_hat.")
+def inv_std_missing_in_the_sum(dy, cache):
+    return launch(edited(("hat = (x[at] - center) * width", "hat = x[at] - center")), dy, cache)
+
+
+@mutant(TASK, says="In dx the factor 1 / m is missing: means of dy and of dy * x_hat are subtracted, not sums.")
+def one_over_m_missing(dy, cache):
+    return launch(edited(("count = images * positions", "count = 1.f")), dy, cache)
+
+
+@mutant(
+    TASK, says="You divided by m - 1. The forward pass normalizes with 1 / m, so the backward pass divides by m too."
+)
+def m_minus_one(dy, cache):
+    return launch(edited(("count = images * positions", "count = images * positions - 1")), dy, cache)
+
+
+@mutant(TASK, says="You divided by N, the number of images. The values that share a mean are N * H * W.")
+def divided_by_images(dy, cache):
+    return launch(edited(("count = images * positions", "count = images")), dy, cache)
+
+
+@mutant(TASK, says="You treated mu as a constant: the values of a channel share their mean, so subtract mean(dy).")
+def mean_path_missing(dy, cache):
+    return launch(edited(("dy[to] - mean_dy - ", "dy[to] - ")), dy, cache)
+
+
+@mutant(TASK, says="You treated var as a constant: subtract x_hat times the mean of dy * x_hat.")
+def variance_path_missing(dy, cache):
+    return launch(edited((" - (x[to] - center) * width * slope", "")), dy, cache)
+
+
+@mutant(TASK, says="You forgot gamma in dx: dy passes through gamma on its way to x_hat.")
+def gamma_missing(dy, cache):
+    return launch(edited(("scale = gamma[c] * inv_std[c]", "scale = inv_std[c]")), dy, cache)
+
+
+@mutant(TASK, says="inv_std is missing in front of dx: every path from x to x_hat brings that factor along.")
+def inv_std_missing(dy, cache):
+    return launch(edited(("scale = gamma[c] * inv_std[c]", "scale = gamma[c]")), dy, cache)
+
+
+@mutant(TASK, says="You averaged dgamma and dbeta. N * H * W values share them, and gradients add up: sum.")
+def dgamma_and_dbeta_averaged(dy, cache):
+    return launch(edited(("dbeta[c] = a, dgamma[c] = b", "dbeta[c] = a / count, dgamma[c] = b / count")), dy, cache)
+
+
+@mutant(TASK, says="You exchanged dgamma and dbeta: the order is (dx, dgamma, dbeta), and gamma multiplies x_hat.")
+def dgamma_and_dbeta_swapped(dy, cache):
+    dx, dgamma, dbeta = launch(CODE, dy, cache)
+    return dx, dbeta, dgamma
+
+
+@mutant(
+    TASK,
+    says="Arrays as large as dy are read more than 4 times: one loop feeds both sums, and a second one reads dy and x "
+    "again for dx.",
+)
+def a_loop_for_each_sum(dy, cache):
+    launch(CODE, dy, cache)
+    return launch(CODE, dy, cache)
+
+
+@mutant(
+    TASK,
+    says="The work was done by operations of whole arrays. Write one kernel that reads dy and x and writes dx, with "
+    "one block for each channel.",
+)
+def written_as_arrays(dy, cache):
+    x, mu, inv_std, gamma = cache
+    m, x_hat = dy.size // dy.shape[1], (x - mu[:, None, None]) * inv_std[:, None, None]
+    dgamma, dbeta = (dy * x_hat).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
+    bracket = dy - (dbeta / m)[:, None, None] - x_hat * (dgamma / m)[:, None, None]
+    return (gamma * inv_std)[:, None, None] * bracket, dgamma, dbeta

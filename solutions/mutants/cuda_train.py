@@ -1,0 +1,177 @@
+"""Slips in `batchnorm_train_cuda(x, gamma, beta, eps=1e-5) -> (y, (x, mu, inv_std, gamma))`, in one kernel."""
+
+from bnlab.gpu import RawKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "cuda-train"
+CODE = r"""
+__device__ float sum_of_warp(float v) {
+  for (int far = 16; far > 0; far /= 2) v += __shfl_down_sync(0xffffffffu, v, far);
+  return v;
+}
+extern "C" __global__ void train(const float* x, const float* gamma, const float* beta, float* y, float* mu,
+                                 float* inv_std, int images, int channels, int positions, float eps) {
+  __shared__ float one[32], two[32], center, width;
+  const int t = threadIdx.x, c = blockIdx.x, m = images * positions;
+  const float shift = x[c * positions];
+  float a = 0.f, b = 0.f;
+  for (int i = t; i < m; i += 128) {
+    const float d = x[((i / positions) * channels + c) * positions + i % positions] - shift;
+    a += d;
+    b += d * d;
+  }
+  a = sum_of_warp(a);
+  b = sum_of_warp(b);
+  if (t % 32 == 0) one[t / 32] = a, two[t / 32] = b;
+  __syncthreads();
+  if (t < 32) {
+    a = sum_of_warp(t < 4 ? one[t] : 0.f) / m;
+    b = sum_of_warp(t < 4 ? two[t] : 0.f) / m;
+    const float var = fmaxf(b - a * a, 0.f);
+    if (t == 0) center = mu[c] = shift + a, width = inv_std[c] = 1.f / sqrtf(var + eps);
+  }
+  __syncthreads();  // statistics
+  for (int k = t; k < m; k += 128) {
+    const int at = ((k / positions) * channels + c) * positions + k % positions;
+    y[at] = gamma[c] * ((x[at] - center) * width) + beta[c];
+  }
+}"""
+
+
+def edited(*changes):
+    """CODE with (old, new) replacements."""
+    code = CODE
+    for old, new in changes:
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
+
+
+def launch(code, x, gamma, beta, eps):
+    n, c, h, w = x.shape
+    y, mu, inv_std = xp.empty_like(x), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.float32(eps))
+    RawKernel(code, "train")((c,), (128,), (x, gamma, beta, y, mu, inv_std, *sizes))
+    return y, (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="Your variance is the mean of the squares minus the square of the mean, of numbers as they are. Far from zero "
+    "no digit is left: subtract a number of the channel from each first.",
+)
+def naive_formula(x, gamma, beta, eps=1e-5):
+    return launch(edited(("shift = x[c * positions]", "shift = 0.f")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The threads read the statistics before they are there: between the thread that writes them to shared memory "
+    "and those that read them a __syncthreads() is missing.",
+)
+def statistics_not_awaited(x, gamma, beta, eps=1e-5):
+    return launch(edited(("  __syncthreads();  // statistics\n", "")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="A barrier stands where only a part of the threads comes by. __syncthreads() belongs outside of every `if` "
+    "on the number of the thread.",
+)
+def barrier_in_the_branch(x, gamma, beta, eps=1e-5):
+    code = edited(("  }\n  __syncthreads();  // statistics\n", "    __syncthreads();\n  }\n"))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="A thread goes one number too far: numbers are counted from 0, so the loops run while i < images * positions.",
+)
+def one_too_far(x, gamma, beta, eps=1e-5):
+    return launch(edited(("k < m;", "k <= m;")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
+    "it, and the other channels lie between.",
+)
+def channel_in_one_piece(x, gamma, beta, eps=1e-5):
+    code = edited(
+        ("((i / positions) * channels + c) * positions + i % positions", "c * m + i"),
+        ("((k / positions) * channels + c) * positions + k % positions", "c * m + k"),
+        ("shift = x[c * positions]", "shift = x[c * m]"),
+    )
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You divided by m - 1, with m = N * H * W. Training normalizes with the biased variance, 1 / m.")
+def unbiased_variance(x, gamma, beta, eps=1e-5):
+    code = edited(("var = fmaxf(b - a * a, 0.f)", "var = fmaxf(b - a * a, 0.f) * m / (m - 1)"))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The square of the mean distance is missing in your variance: S_2 / m - (S_1 / m)^2. The shift is near the "
+    "mean, and not equal to it.",
+)
+def second_term_missing(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your mean is that of x - shift: add the shift to it again before you use or store it.",
+)
+def shift_not_added(x, gamma, beta, eps=1e-5):
+    return launch(edited(("mu[c] = shift + a", "mu[c] = a")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You added eps after the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")
+def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
+    return launch(edited(("sqrtf(var + eps)", "(sqrtf(var) + eps)")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You left eps out: inv_std is 1 / sqrtf(var + eps). Without it a constant channel divides by zero.")
+def eps_missing(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, 0.0)
+
+
+@mutant(TASK, says="You forgot gamma: y is gamma * x_hat + beta, with one gamma for each channel.")
+def gamma_forgotten(x, gamma, beta, eps=1e-5):
+    return launch(edited(("gamma[c] * ", "")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You forgot beta: y is gamma * x_hat + beta, with one beta for each channel.")
+def beta_forgotten(x, gamma, beta, eps=1e-5):
+    return launch(edited((" + beta[c]", "")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="Your cache holds the standard deviation. Store inv_std = 1 / sqrtf(var + eps).")
+def std_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = launch(CODE, x, gamma, beta, eps)
+    return y, (x, mu, 1 / inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="x is read three times: once for the mean, once for the variance, once for y. With a shift one loop feeds "
+    "both sums.",
+)
+def a_loop_for_each_sum(x, gamma, beta, eps=1e-5):
+    launch(CODE, x, gamma, beta, eps)
+    return launch(CODE, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The work was done by operations of whole arrays. Write one kernel that reads x and writes y, with one "
+    "block for each channel.",
+)
+def written_as_arrays(x, gamma, beta, eps=1e-5):
+    mu = x.mean(axis=(0, 2, 3))
+    inv_std = 1 / xp.sqrt(((x - mu[:, None, None]) ** 2).mean(axis=(0, 2, 3)) + xp.float32(eps))
+    y = gamma[:, None, None] * ((x - mu[:, None, None]) * inv_std[:, None, None]) + beta[:, None, None]
+    return y, (x, mu, inv_std, gamma)

@@ -1,0 +1,161 @@
+"""Slips in `batchnorm_train_once(x, gamma, beta, eps=1e-5)`, the persistent kernel with one read and one write."""
+
+from bnlab.gpu import RawKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "one-read"
+CODE = r"""
+__device__ float sum_of_warp(float v) {
+  for (int far = 16; far > 0; far /= 2) v += __shfl_down_sync(0xffffffffu, v, far);
+  return v;
+}
+extern "C" __global__ void once(const float* x, const float* gamma, const float* beta, float* y, float* mu,
+                                float* inv_std, int images, int channels, int positions, float eps) {
+  extern __shared__ float held[];
+  __shared__ float one[32], two[32];
+  const int t = threadIdx.x, m = images * positions;
+  for (int c = blockIdx.x; c < channels; c += gridDim.x) {
+    const float shift = x[c * positions];
+    float a = 0.f, b = 0.f;
+    for (int i = t; i < m; i += 128) {
+      held[i] = x[((i / positions) * channels + c) * positions + i % positions];
+      const float d = held[i] - shift;
+      a += d;
+      b += d * d;
+    }
+    a = sum_of_warp(a);
+    b = sum_of_warp(b);
+    if (t % 32 == 0) one[t / 32] = a, two[t / 32] = b;
+    __syncthreads();  // sums
+    a = b = 0.f;
+    for (int warp = 0; warp < 4; ++warp) a += one[warp] / m, b += two[warp] / m;
+    const float var = fmaxf(b - a * a, 0.f), center = shift + a, width = 1.f / sqrtf(var + eps);
+    if (t == 0) mu[c] = center, inv_std[c] = width;
+    for (int k = t; k < m; k += 128)
+      y[((k / positions) * channels + c) * positions + k % positions] =
+          gamma[c] * ((held[k] - center) * width) + beta[c];
+    __syncthreads();  // next channel
+  }
+}"""
+
+
+def edited(*changes):
+    """CODE with (old, new) replacements."""
+    code = CODE
+    for old, new in changes:
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
+
+
+def launch(code, x, gamma, beta, eps, blocks=4, numbers=None):
+    n, c, h, w = x.shape
+    y, mu, inv_std = xp.empty_like(x), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.float32(eps))
+    arguments = (x, gamma, beta, y, mu, inv_std, *sizes)
+    RawKernel(code, "once")((min(c, blocks),), (128,), arguments, shared_mem=4 * (numbers or n * h * w))
+    return y, (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="A block goes on to its next channel while threads of it still read the sums of the last one: a "
+    "__syncthreads() is missing at the end of the round.",
+)
+def next_channel_not_awaited(x, gamma, beta, eps=1e-5):
+    return launch(edited(("    __syncthreads();  // next channel\n", "")), x, gamma, beta, eps, blocks=1)
+
+
+@mutant(
+    TASK,
+    says="The threads read sums before they are there: between the warps that write them to shared memory and the "
+    "threads that read them a __syncthreads() is missing.",
+)
+def sums_not_awaited(x, gamma, beta, eps=1e-5):
+    return launch(edited(("    __syncthreads();  // sums\n", "")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="x is read a second time for y. Keep the numbers of the channel in shared memory and take them from there.",
+)
+def second_read(x, gamma, beta, eps=1e-5):
+    code = edited(("(held[k] - center)", "(x[((k / positions) * channels + c) * positions + k % positions] - center)"))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="You launched a block for each channel. A persistent kernel has at most 4 blocks here, and each goes on to "
+    "c + gridDim.x when it is done.",
+)
+def a_block_for_each_channel(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, eps, blocks=x.shape[1])
+
+
+@mutant(
+    TASK,
+    says="Channels beyond the number of blocks stay undone: each block has to go on to c + gridDim.x until there is "
+    "none left.",
+)
+def first_channels_alone(x, gamma, beta, eps=1e-5):
+    return launch(edited(("c < channels; c += gridDim.x", "c < gridDim.x; c += gridDim.x")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="A block keeps more numbers than it has shared memory for: shared_mem counts bytes, 4 for each of the "
+    "N * H * W numbers.",
+)
+def bytes_counted_as_numbers(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, eps, numbers=-(-x.size // x.shape[1] // 4))
+
+
+@mutant(
+    TASK,
+    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
+    "it, and the other channels lie between.",
+)
+def channel_in_one_piece(x, gamma, beta, eps=1e-5):
+    code = edited(
+        ("((i / positions) * channels + c) * positions + i % positions", "c * m + i"),
+        ("((k / positions) * channels + c) * positions + k % positions", "c * m + k"),
+        ("shift = x[c * positions]", "shift = x[c * m]"),
+    )
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your variance is the mean of the squares minus the square of the mean, of numbers as they are. Far from zero "
+    "no digit is left: subtract a number of the channel from each first.",
+)
+def naive_formula(x, gamma, beta, eps=1e-5):
+    return launch(edited(("shift = x[c * positions]", "shift = 0.f")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You divided by m - 1, with m = N * H * W. Training normalizes with the biased variance, 1 / m.")
+def unbiased_variance(x, gamma, beta, eps=1e-5):
+    code = edited(("var = fmaxf(b - a * a, 0.f)", "var = fmaxf(b - a * a, 0.f) * m / (m - 1)"))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You added eps after the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")
+def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
+    return launch(edited(("sqrtf(var + eps)", "(sqrtf(var) + eps)")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You left eps out: inv_std is 1 / sqrtf(var + eps). Without it a constant channel divides by zero.")
+def eps_missing(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, 0.0)
+
+
+@mutant(TASK, says="You forgot gamma: y is gamma * x_hat + beta, with one gamma for each channel.")
+def gamma_forgotten(x, gamma, beta, eps=1e-5):
+    return launch(edited(("gamma[c] * ", "")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You forgot beta: y is gamma * x_hat + beta, with one beta for each channel.")
+def beta_forgotten(x, gamma, beta, eps=1e-5):
+    return launch(edited((" + beta[c]", "")), x, gamma, beta, eps)

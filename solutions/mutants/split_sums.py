@@ -1,0 +1,148 @@
+"""Slips in `channel_sums_split(x, shift, parts) -> (s1, s2)`, several blocks a channel."""
+
+from bnlab.gpu import RawKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "split-sums"
+CODE = r"""
+__device__ float sum_of_warp(float v) {
+  for (int far = 16; far > 0; far /= 2) v += __shfl_down_sync(0xffffffffu, v, far);
+  return v;
+}
+extern "C" __global__ void add_part(const float* x, const float* shift, float* s1, float* s2, int images, int channels,
+                                    int positions, int chunk) {
+  const int c = blockIdx.y, first = blockIdx.x * chunk, last = min(images * positions, first + chunk);
+  float a = 0.f, b = 0.f;
+  for (int i = first + threadIdx.x; i < last; i += 64) {
+    const float d = x[((i / positions) * channels + c) * positions + i % positions] - shift[c];
+    a += d;
+    b += d * d;
+  }
+  a = sum_of_warp(a);
+  b = sum_of_warp(b);
+  if (threadIdx.x % 32 == 0) {
+    atomicAdd(&s1[c], a);
+    atomicAdd(&s2[c], b);
+  }
+}"""
+
+
+def edited(*changes):
+    """CODE with (old, new) replacements."""
+    code = CODE
+    for old, new in changes:
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
+
+
+def launch(code, x, shift, parts, chunk=None, start=0.0):
+    n, c, h, w = x.shape
+    s1, s2 = xp.full(c, start, xp.float32), xp.full(c, start, xp.float32)
+    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.int32(chunk or -(-n * h * w // parts)))
+    RawKernel(code, "add_part")((parts, c), (64,), (x, shift, s1, s2, *sizes))
+    return s1, s2
+
+
+@mutant(
+    TASK,
+    says="Blocks add to the same number without waiting for each other: use atomicAdd, or leave partial sums to a "
+    "second kernel.",
+)
+def no_atomics(x, shift, parts):
+    code = edited(("atomicAdd(&s1[c], a);", "s1[c] += a;"), ("atomicAdd(&s2[c], b);", "s2[c] += b;"))
+    return launch(code, x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="What you add to is not zero at the start: xp.empty gives memory as somebody left it, here NaN. Use xp.zeros.",
+)
+def not_zeroed(x, shift, parts):
+    return launch(CODE, x, shift, parts, start=xp.nan)
+
+
+@mutant(
+    TASK,
+    says="The last numbers of a channel belong to no block: a part has ceil(m / parts) numbers, rounded up, and the "
+    "last part ends at m.",
+)
+def parts_rounded_down(x, shift, parts):
+    return launch(CODE, x, shift, parts, chunk=max(1, x.size // x.shape[1] // parts))
+
+
+@mutant(
+    TASK,
+    says="The last part goes beyond its channel: it ends at m = images * positions, where fewer numbers are left than "
+    "a part has.",
+)
+def last_part_not_cut(x, shift, parts):
+    return launch(edited(("min(images * positions, first + chunk)", "first + chunk")), x, shift, parts)
+
+
+@mutant(
+    TASK, says="Each block adds up the whole channel, so the sums are `parts` times too large and x is read as often."
+)
+def whole_channel_each(x, shift, parts):
+    return launch(edited(("first = blockIdx.x * chunk, last = min(images * positions, first + chunk)",
+                          "first = 0, last = images * positions")), x, shift, parts)  # fmt: skip
+
+
+@mutant(
+    TASK,
+    says="One block works on a channel, whatever `parts` is. The grid is (parts, C), and blockIdx.x says which part.",
+)
+def one_block_a_channel(x, shift, parts):
+    return launch(CODE, x, shift, 1)
+
+
+@mutant(TASK, says="Only the first warp of a block adds its sum: each warp has numbers, and lane 0 of each adds them.")
+def first_warp_alone(x, shift, parts):
+    return launch(edited(("threadIdx.x % 32 == 0", "threadIdx.x == 0")), x, shift, parts)
+
+
+@mutant(TASK, says="All lanes of a warp add, and not lane 0 alone: after the shuffles the others hold sums of a part.")
+def all_lanes_add(x, shift, parts):
+    return launch(edited(("threadIdx.x % 32 == 0", "true")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
+    "it, and the other channels lie between.",
+)
+def channel_in_one_piece(x, shift, parts):
+    address = "((i / positions) * channels + c) * positions + i % positions"
+    return launch(edited((address, "c * images * positions + i")), x, shift, parts)
+
+
+@mutant(TASK, says="Your second sum is not of squares: it adds up (x - shift) * (x - shift).")
+def square_missing(x, shift, parts):
+    return launch(edited(("b += d * d;", "b += d;")), x, shift, parts)
+
+
+@mutant(TASK, says="You forgot the shift: the sums are of x - shift, with one shift for each channel.")
+def shift_missing(x, shift, parts):
+    return launch(CODE, x, xp.zeros_like(shift), parts)
+
+
+@mutant(
+    TASK,
+    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract it "
+    "from each number.",
+)
+def subtracted_after_the_sum(x, shift, parts):
+    m = x.size // x.shape[1]
+    s1, s2 = launch(CODE, x, xp.zeros_like(shift), parts)
+    return s1 - m * shift, s2 - 2 * shift * s1 + m * shift * shift
+
+
+@mutant(
+    TASK,
+    says="The work was done by operations of whole arrays. Write a kernel that reads x, and launch it with a grid of "
+    "(parts, C).",
+)
+def written_as_arrays(x, shift, parts):
+    d = x - shift[:, None, None]
+    return d.sum(axis=(0, 2, 3)), (d * d).sum(axis=(0, 2, 3))

@@ -1,0 +1,88 @@
+"""Slips in `variances(x) -> {"naive", "welford", "shifted"}`, three formulas in float32."""
+
+import numpy as np
+
+from solutions.mutants import mutant
+
+TASK = "variance-formulas"
+
+
+def naive(values):
+    return (values * values).mean(axis=1) - values.mean(axis=1) ** 2
+
+
+def welford(x, first=1, old=False):
+    mean, squares = np.zeros(len(x), x.dtype), np.zeros(len(x), x.dtype)
+    for i in range(x.shape[1]):
+        step = x[:, i] - mean
+        mean = mean + step / x.dtype.type(i + first)
+        squares = squares + step * (step if old else x[:, i] - mean)
+    return squares / x.dtype.type(x.shape[1])
+
+
+def answer(x, **wrong):
+    """The right formulas, but for those given."""
+    return {"naive": naive(x), "welford": welford(x), "shifted": naive(x - x[:, :1])} | wrong
+
+
+@mutant(
+    TASK,
+    says="Your naive formula works in float64, where it has digits to spare. Keep the dtype of x in each step: that is "
+    "what a kernel in float32 does.",
+)
+def naive_in_float64(x):
+    return answer(x, naive=naive(x.astype(np.float64)).astype(np.float32))
+
+
+@mutant(
+    TASK,
+    says="You shift by nothing that is near the numbers, or not at all, so the shifted formula is the naive one. "
+    "Subtract the first number of each row.",
+)
+def shifted_by_nothing(x):
+    return answer(x, shifted=naive(x))
+
+
+@mutant(
+    TASK,
+    says="In the shifted formula the second term is missing: S_2 / m - (S_1 / m)^2. K is near the mean, and not equal "
+    "to it.",
+)
+def second_term_missing(x):
+    d = x - x[:, :1]
+    return answer(x, shifted=(d * d).mean(axis=1))
+
+
+@mutant(
+    TASK,
+    says="In Welford's formula you added the square of the old distance. It is the distance from the old mean times "
+    "the distance from the new one.",
+)
+def old_distance_squared(x):
+    return answer(x, welford=welford(x, old=True))
+
+
+@mutant(TASK, says="In Welford's formula number i moves the mean by a fraction 1 / i, counted from 1: you are one off.")
+def counted_from_two(x):
+    return answer(x, welford=welford(x, first=2))
+
+
+@mutant(TASK, says="Welford's sum of squares is not yet the variance: divide it by m at the end.")
+def sum_not_divided(x):
+    return answer(x, welford=welford(x) * np.float32(x.shape[1]))
+
+
+@mutant(TASK, says="You divided by m - 1. The variance that normalizes is the biased one, 1 / m.")
+def unbiased(x):
+    factor = np.float32(x.shape[1] / (x.shape[1] - 1))
+    return {name: value * factor for name, value in answer(x).items()}
+
+
+@mutant(TASK, says="Your formulas give the standard deviation. The variance is asked for: leave out the root.")
+def standard_deviations(x):
+    return {name: np.sqrt(np.maximum(value, 0)) for name, value in answer(x).items()}
+
+
+@mutant(TASK, says="Your naive formula has its two terms exchanged: the mean of the squares comes first.")
+def terms_exchanged(x):
+    return answer(x, naive=-naive(x))

@@ -1,0 +1,152 @@
+"""Slips in `batchnorm_apply(x, mu, inv_std, gamma, beta) -> y`, four numbers at once."""
+
+from bnlab.gpu import RawKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "vector-loads"
+CODE = r"""
+__device__ float line(float v, const float* mu, const float* inv_std, const float* gamma, const float* beta, int c) {
+  return gamma[c] * ((v - mu[c]) * inv_std[c]) + beta[c];
+}
+#define GIVEN const float *mu, const float *inv_std, const float *gamma, const float *beta
+extern "C" __global__ void apply4(const float4* x, GIVEN, float4* y, int channels, int packs, int total) {
+  const int k = blockIdx.x * 128 + threadIdx.x;
+  if (k >= total) return;
+  const int c = (k / packs) % channels;
+  const float4 v = x[k];
+  y[k] = make_float4(line(v.x, mu, inv_std, gamma, beta, c), line(v.y, mu, inv_std, gamma, beta, c),
+                     line(v.z, mu, inv_std, gamma, beta, c), line(v.w, mu, inv_std, gamma, beta, c));
+}
+extern "C" __global__ void apply1(const float* x, GIVEN, float* y, int channels, int positions, int size) {
+  const int k = blockIdx.x * 128 + threadIdx.x;
+  if (k < size) y[k] = line(x[k], mu, inv_std, gamma, beta, (k / positions) % channels);
+}
+extern "C" __global__ void rows4(const float* x, GIVEN, float* y, int channels, int positions, int size) {
+  const int c = blockIdx.x % channels;
+  const float* from = x + blockIdx.x * positions;
+  float* to = y + blockIdx.x * positions;
+  for (int k = threadIdx.x; k < positions / 4; k += 128) {
+    const float4 v = ((const float4*)from)[k];
+    ((float4*)to)[k] =
+        make_float4(line(v.x, mu, inv_std, gamma, beta, c), line(v.y, mu, inv_std, gamma, beta, c),
+                    line(v.z, mu, inv_std, gamma, beta, c), line(v.w, mu, inv_std, gamma, beta, c));
+  }
+  for (int k = positions / 4 * 4 + threadIdx.x; k < positions; k += 128)
+    to[k] = line(from[k], mu, inv_std, gamma, beta, c);
+}"""
+
+
+def edited(*changes):
+    """CODE with (old, new) replacements."""
+    code = CODE
+    for old, new in changes:
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
+
+
+def launch(code, x, mu, inv_std, gamma, beta, wide=None, row=None):
+    n, c, h, w = x.shape
+    y, wide = xp.empty_like(x), wide or (4 if h * w % 4 == 0 else 1)
+    sizes = (xp.int32(c), xp.int32(row or h * w // wide), xp.int32(x.size // wide))
+    RawKernel(code, f"apply{wide}")((-(-x.size // wide // 128),), (128,), (x, mu, inv_std, gamma, beta, y, *sizes))
+    return y
+
+
+@mutant(
+    TASK,
+    says="You read four numbers at once from an address that is no multiple of 16 bytes: rows of 49 floats begin "
+    "anywhere. Where 4 does not divide H * W, read one at a time.",
+)
+def vectors_in_every_row(x, mu, inv_std, gamma, beta):
+    n, c, h, w = x.shape
+    y = xp.empty_like(x)
+    sizes = (xp.int32(c), xp.int32(h * w), xp.int32(x.size))
+    RawKernel(CODE, "rows4")((n * c,), (128,), (x, mu, inv_std, gamma, beta, y, *sizes))
+    return y
+
+
+@mutant(
+    TASK,
+    says="A vector that spans two channels gets the statistics of one: where 4 does not divide H * W, neighbours in "
+    "memory may belong to different channels.",
+)
+def one_channel_for_all_four(x, mu, inv_std, gamma, beta):
+    code = edited(("(k / packs) % channels", "(4 * k / packs) % channels"))
+    return launch(code, x, mu, inv_std, gamma, beta, wide=1 if x.size % 4 else 4, row=x.shape[2] * x.shape[3])
+
+
+@mutant(
+    TASK,
+    says="Each thread stores one number, everywhere. Where 4 divides H * W, load and store a float4: a quarter of the "
+    "requests.",
+)
+def one_at_a_time(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, wide=1)
+
+
+@mutant(
+    TASK,
+    says="The last numbers are not written: a number of threads that is rounded down leaves a rest, and what is "
+    "not written is NaN here.",
+)
+def rest_not_written(x, mu, inv_std, gamma, beta):
+    return launch(edited(("if (k < size)", "if (k < size / 4 * 4)")), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="Threads beyond the end of the array work as well: the grid is rounded up to whole blocks, so each thread has "
+    "to ask whether its number exists.",
+)
+def no_look_at_the_end(x, mu, inv_std, gamma, beta):
+    code = edited(("  if (k >= total) return;\n", ""), ("if (k < size) ", ""))
+    return launch(code, x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="The channel of a number is (k / (H * W)) % C: without the remainder the second image asks for channels that "
+    "do not exist.",
+)
+def images_not_wrapped(x, mu, inv_std, gamma, beta):
+    return launch(edited(("(k / packs) % channels", "k / packs")), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="You folded mu into the offset: gamma * inv_std * x + (beta - gamma * inv_std * mu) subtracts two large "
+    "numbers. Subtract mu from x first.",
+)
+def folded_offset(x, mu, inv_std, gamma, beta):
+    scale = gamma * inv_std
+    return launch(CODE, x, xp.zeros_like(mu), xp.ones_like(mu), scale, beta - scale * mu)
+
+
+@mutant(TASK, says="You did not subtract mu: y is gamma * (x - mu) * inv_std + beta.")
+def mu_missing(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, xp.zeros_like(mu), inv_std, gamma, beta)
+
+
+@mutant(TASK, says="You divided by inv_std, which is one over the standard deviation already: multiply.")
+def divided_by_inv_std(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, 1 / inv_std, gamma, beta)
+
+
+@mutant(TASK, says="You forgot gamma: y is gamma * x_hat + beta, with one gamma for each channel.")
+def gamma_forgotten(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, xp.ones_like(gamma), beta)
+
+
+@mutant(TASK, says="You forgot beta: y is gamma * x_hat + beta, with one beta for each channel.")
+def beta_forgotten(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, xp.zeros_like(beta))
+
+
+@mutant(
+    TASK,
+    says="The work was done by operations of whole arrays. Write a kernel that reads x once and writes y once.",
+)
+def written_as_arrays(x, mu, inv_std, gamma, beta):
+    return gamma[:, None, None] * ((x - mu[:, None, None]) * inv_std[:, None, None]) + beta[:, None, None]

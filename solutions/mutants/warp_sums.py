@@ -1,0 +1,184 @@
+"""Slips in `channel_sums_by_warps(x, shift) -> (s1, s2)`, with warp shuffles."""
+
+from bnlab.gpu import RawKernel, xp
+
+from solutions.mutants import mutant
+
+TASK = "warp-sums"
+CODE = r"""
+__device__ float sum_of_warp(float v) {
+  for (int far = 16; far > 0; far /= 2) v += __shfl_down_sync(0xffffffffu, v, far);
+  return v;
+}
+extern "C" __global__ void sums(const float* x, const float* shift, float* s1, float* s2, int images, int channels,
+                                int positions) {
+  __shared__ float one[32], two[32];
+  const int t = threadIdx.x, c = blockIdx.x, m = images * positions;
+  float a = 0.f, b = 0.f;
+  for (int i = t; i < m; i += 128) {
+    const float d = x[((i / positions) * channels + c) * positions + i % positions] - shift[c];
+    a += d;
+    b += d * d;
+  }
+  a = sum_of_warp(a);
+  b = sum_of_warp(b);
+  if (t % 32 == 0) {
+    one[t / 32] = a;
+    two[t / 32] = b;
+  }
+  __syncthreads();
+  if (t < 32) {
+    a = sum_of_warp(t < 4 ? one[t] : 0.f);
+    b = sum_of_warp(t < 4 ? two[t] : 0.f);
+    if (t == 0) {
+      s1[c] = a;
+      s2[c] = b;
+    }
+  }
+}"""
+TREE = r"""
+extern "C" __global__ void sums(const float* x, const float* shift, float* s1, float* s2, int images, int channels,
+                                int positions) {
+  __shared__ float one[128], two[128];
+  const int t = threadIdx.x, c = blockIdx.x, m = images * positions;
+  one[t] = two[t] = 0.f;
+  for (int i = t; i < m; i += 128) {
+    const float d = x[((i / positions) * channels + c) * positions + i % positions] - shift[c];
+    one[t] += d;
+    two[t] += d * d;
+  }
+  for (int half = 64; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) one[t] += one[t + half], two[t] += two[t + half];
+  }
+  if (t == 0) s1[c] = one[0], s2[c] = two[0];
+}"""
+
+
+def edited(*changes):
+    """CODE with (old, new) replacements."""
+    code = CODE
+    for old, new in changes:
+        assert code.count(old) == 1, old
+        code = code.replace(old, new)
+    return code
+
+
+def launch(code, x, shift):
+    n, c, h, w = x.shape
+    s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    RawKernel(code, "sums")((c,), (128,), (x, shift, s1, s2, xp.int32(n), xp.int32(c), xp.int32(h * w)))
+    return s1, s2
+
+
+@mutant(
+    TASK,
+    says="A block waits more than 4 times: that is the tree of task 1. Let each warp add up by shuffles, and wait "
+    "once, before one warp adds up the sums of all.",
+)
+def tree_in_shared_memory(x, shift):
+    return launch(TREE, x, shift)
+
+
+@mutant(
+    TASK,
+    says="The first warp reads the sums of the others before they are there: a __syncthreads() belongs between.",
+)
+def barrier_missing(x, shift):
+    return launch(edited(("  __syncthreads();\n", "")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The mask of a shuffle names lanes that do not come to it. All 32 lanes come, or the mask is smaller: take "
+    "the shuffle out of the `if`.",
+)
+def shuffle_in_a_branch(x, shift):
+    return launch(edited(("sum_of_warp(t < 4 ? one[t] : 0.f)", "t < 4 ? sum_of_warp(one[t]) : 0.f")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The last step reads shared memory that no warp has written: a block has blockDim.x / 32 warps, and the "
+    "lanes beyond that number add 0.",
+)
+def sums_of_missing_warps(x, shift):
+    return launch(edited(("t < 4 ? one[t] : 0.f", "one[t]"), ("t < 4 ? two[t] : 0.f", "two[t]")), x, shift)
+
+
+@mutant(TASK, says="You took the sum of the first warp for that of the block: the other warps have sums as well.")
+def first_warp_alone(x, shift):
+    code = edited(("sum_of_warp(t < 4 ? one[t] : 0.f)", "one[0]"), ("sum_of_warp(t < 4 ? two[t] : 0.f)", "two[0]"))
+    return launch(code, x, shift)
+
+
+@mutant(TASK, says="Four steps add up 16 lanes. A warp has 32: the first step is 16 lanes wide, the last one 1.")
+def four_steps(x, shift):
+    return launch(edited(("far = 16", "far = 8")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your shuffles move sums up, so that the last lane has the sum of the warp and not the first. Use "
+    "__shfl_down_sync, or read lane 31.",
+)
+def shuffled_upwards(x, shift):
+    code = edited(
+        ("for (int far = 16; far > 0; far /= 2) v += __shfl_down_sync(0xffffffffu, v, far);",
+         "for (int far = 1; far < 32; far *= 2) { const float w = __shfl_up_sync(0xffffffffu, v, far); "
+         "if (threadIdx.x % 32 >= far) v += w; }"),
+    )  # fmt: skip
+    return launch(code, x, shift)
+
+
+@mutant(
+    TASK,
+    says="A thread goes one number too far: numbers are counted from 0, so the loop runs while i < images * positions.",
+)
+def one_too_far(x, shift):
+    return launch(edited(("i < m;", "i <= m;")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
+    "it, and the other channels lie between.",
+)
+def channel_in_one_piece(x, shift):
+    return launch(edited(("((i / positions) * channels + c) * positions + i % positions", "c * m + i")), x, shift)
+
+
+@mutant(TASK, says="Your second sum is not of squares: it adds up (x - shift) * (x - shift).")
+def square_missing(x, shift):
+    return launch(edited(("b += d * d;", "b += d;")), x, shift)
+
+
+@mutant(TASK, says="You forgot the shift: the sums are of x - shift, with one shift for each channel.")
+def shift_missing(x, shift):
+    return launch(CODE, x, xp.zeros_like(shift))
+
+
+@mutant(
+    TASK,
+    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract it "
+    "from each number.",
+)
+def subtracted_after_the_sum(x, shift):
+    m = x.size // x.shape[1]
+    s1, s2 = launch(CODE, x, xp.zeros_like(shift))
+    return s1 - m * shift, s2 - 2 * shift * s1 + m * shift * shift
+
+
+@mutant(TASK, says="You launched one kernel for each sum, so x is read twice. One loop can feed both sums.")
+def one_kernel_a_sum(x, shift):
+    return launch(CODE, x, shift)[0], launch(CODE, x, shift)[1]
+
+
+@mutant(
+    TASK,
+    says="The work was done by operations of whole arrays. Write one kernel that reads x, and launch it with one "
+    "block for each channel.",
+)
+def written_as_arrays(x, shift):
+    d = x - shift[:, None, None]
+    return d.sum(axis=(0, 2, 3)), (d * d).sum(axis=(0, 2, 3))
