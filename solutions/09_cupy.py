@@ -670,7 +670,8 @@ race_on_gpu(
 
 # %% [markdown]
 # You have batch normalization on the device, in three kernels each way, and a number to judge them by.
-# What is left is the third read: for that one writes CUDA.
+# What is left is the third read: for that one writes CUDA, in
+# [notebook 10](https://bn-course.github.io/bn-course/exercises/10_cuda.html).
 # [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#three-plans-for-a-channel) has three plans.
 
 # %% [markdown]

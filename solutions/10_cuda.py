@@ -49,16 +49,19 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %%
 LARGEST = r"""
 extern "C" __global__ void largest(const float* x, float* result, int images, int channels, int positions) {
-  __shared__ float best[128];                    // one number for each thread
-  const int t = threadIdx.x, c = blockIdx.x;     // this block has channel c
+  // one number for each thread, and this block has channel c
+  __shared__ float best[128];
+  const int t = threadIdx.x, c = blockIdx.x;
   float mine = -3e38f;
-  for (int i = t; i < images * positions; i += blockDim.x) {                 // i counts the channel's numbers
+  // i counts the numbers of the channel
+  for (int i = t; i < images * positions; i += blockDim.x) {
     const int image = i / positions, place = i % positions;
     mine = fmaxf(mine, x[((long long)image * channels + c) * positions + place]);
   }
   best[t] = mine;
   for (int half = blockDim.x / 2; half > 0; half /= 2) {
-    __syncthreads();                             // all have written, and all threads of the block come here
+    // all have written, and all threads of the block come here
+    __syncthreads();
     if (t < half) best[t] = fmaxf(best[t], best[t + half]);
   }
   if (t == 0) result[c] = best[0];
@@ -343,7 +346,7 @@ def variances(x):
     mean, squares = np.zeros(len(x), np.float32), np.zeros(len(x), np.float32)
     for i in range(x.shape[1]):
         step = x[:, i] - mean
-        mean = mean + step / np.float32(i + 1)
+        mean = mean + step / np.float32(1 + i)
         squares = squares + step * (x[:, i] - mean)
     return {"naive": naive(x), "welford": squares / np.float32(x.shape[1]), "shifted": naive(x - x[:, :1])}
     ### END SOLUTION
@@ -751,10 +754,10 @@ def batchnorm_backward_cuda(dy, cache):
       return v;
     }
     extern "C" __global__ void gradient(const float* dy, const float* x, const float* mu, const float* inv_std,
-                                        const float* gamma, float* dx, float* dgamma, float* dbeta, int images,
-                                        int channels, int positions) {
+                                        const float* gamma, float* dx, float* dgamma, float* dbeta,
+                                        int channels, int positions, int m) {
       __shared__ float one[32], two[32], mean_dy, slope;
-      const int t = threadIdx.x, c = blockIdx.x, m = images * positions;
+      const int t = threadIdx.x, c = blockIdx.x;
       const float center = mu[c], width = inv_std[c];
       float a = 0.f, b = 0.f;
       for (int i = t; i < m; i += blockDim.x) {
@@ -790,7 +793,7 @@ def batchnorm_backward_cuda(dy, cache):
     x, mu, inv_std, gamma = cache
     n, c, h, w = dy.shape
     dx, dgamma, dbeta = xp.empty_like(dy), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
-    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))
+    sizes = (xp.int32(c), xp.int32(h * w), xp.int32(n * h * w))
     RawKernel(code, "gradient")((c,), (128,), (dy, x, mu, inv_std, gamma, dx, dgamma, dbeta, *sizes))
     return dx, dgamma, dbeta
     ### END SOLUTION
@@ -877,15 +880,15 @@ def batchnorm_train_once(x, gamma, beta, eps=1e-5):
     }
     extern "C" __global__ void once(const float* x, const float* gamma, const float* beta, float* y, float* mu,
                                     float* inv_std, int images, int channels, int positions, float eps) {
-      extern __shared__ float held[];
+      extern __shared__ float kept[];
       __shared__ float one[32], two[32];
       const int t = threadIdx.x, m = images * positions;
       for (int c = blockIdx.x; c < channels; c += gridDim.x) {
         const float shift = x[(long long)c * positions];
         float a = 0.f, b = 0.f;
         for (int i = t; i < m; i += blockDim.x) {
-          held[i] = x[((long long)(i / positions) * channels + c) * positions + i % positions];
-          const float d = held[i] - shift;
+          kept[i] = x[((long long)(i / positions) * channels + c) * positions + i % positions];
+          const float d = kept[i] - shift;
           a += d;
           b += d * d;
         }
@@ -909,7 +912,7 @@ def batchnorm_train_once(x, gamma, beta, eps=1e-5):
         const float scale = gamma[c] * width, offset = beta[c];
         for (int i = t; i < m; i += blockDim.x)
           y[((long long)(i / positions) * channels + c) * positions + i % positions] =
-              scale * (held[i] - center) + offset;
+              scale * (kept[i] - center) + offset;
         __syncthreads();
       }
     }"""

@@ -343,7 +343,7 @@ def by_columns(x, m2_of):
     for i in range(1, x.shape[1]):
         step = x[:, i] - mean
         m2 = m2_of(m2, step, np.float32(i))
-        mean = mean + step / np.float32(i + 1)
+        mean = mean + step / np.float32(1 + i)
     return m2 / np.float32(x.shape[1])
 
 
