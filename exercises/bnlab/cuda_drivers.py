@@ -20,7 +20,7 @@ CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
 MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
 PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
 DEPENDS = "a result that depends on the order of threads"
-COUNTED = 2000  # numbers of an array whose passes are counted: in smaller ones a few numbers are a pass
+COUNTED = 2000  # numbers of images whose traffic is looked at: of smaller ones a few numbers are a pass
 ORDERS = ("forward", "reverse", "random")
 
 
@@ -158,16 +158,14 @@ class Drive:
     def words(self, log, inputs, where, counted):
         """What was seen of a call that came to its end."""
         words = self.right_words() | {WHERE: where}
-        if not counted:
-            return words
         x = in_float32(inputs[self.names[0]])
+        if not counted or x.size < COUNTED:
+            return words
         by_arrays = any(launch.grid == () for launch in large(log, x))
         words[MADE_BY] = ARRAYS if by_arrays or not large(log, x) else KERNELS
         reads, writes = (sum(passes(launch, x, what) for launch in large(log, x)) for what in ("loaded", "stored"))
         free = 0.3 + 2 * threads(log, x) / x.size  # each thread may look at a number or two of its channel beforehand
-        if x.size < COUNTED:
-            pass
-        elif reads > self.reads + free:
+        if reads > self.reads + free:
             words[PASSES] = f"more than {self.reads} read{'s' if self.reads > 1 else ''}"
         elif writes > self.writes + 0.3:
             words[PASSES] = f"more than {self.writes} write{'s' if self.writes > 1 else ''}"
