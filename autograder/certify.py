@@ -8,9 +8,11 @@ the real referee and real workers.
 import contextlib
 import multiprocessing
 import os
+import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from autograder import execute
+from autograder import execute, isolation
 from autograder.make_sample_class import solved, written_by
 from autograder.referee import Referee, Verdict, is_timed
 
@@ -97,11 +99,44 @@ def certify(name, amounts, advance=lambda: None):
     for cell in bench.tests:
         row = Row(name, bench.script.task_of(cell.id))
         owner = bench.answer_cell(cell)
-        _right(bench, cell, owner, row, amounts)
-        _wrong(bench, cell, owner, row, amounts)
+        with compiled_once(bench, owner):
+            _right(bench, cell, owner, row, amounts)
+            _wrong(bench, cell, owner, row, amounts)
         rows.append(row)
         advance()
     return rows
+
+
+@contextlib.contextmanager
+def compiled_once(bench, task_id):
+    """Kernels of solution, styles and slips are compiled here, and workers find them.
+
+    Students' workers find the simulator alone: what a grader compiled of the solutions is none of their business.
+    """
+    if isolation.GPU not in bench.hold.libraries:
+        yield
+        return
+    from bnlab import tasks
+    from bnlab.gpu import compiler
+
+    folder, before = Path(isolation.simulator()), os.environ.get("BNLAB_GPU_CACHE")
+    for path in compiler.cache().glob("*.so"):
+        if not (folder / path.name).exists():
+            shutil.copy(path, folder)
+    os.environ["BNLAB_GPU_CACHE"] = str(folder)
+    try:
+        task = tasks.find(task_id)
+        slips = [function for function, _ in bench.hold.bank(task_id).values()]
+        for function in [bench.hold.references[task.answer], *bench.styles(task_id).values(), *slips]:
+            for position, case in enumerate(task.cases if task.driver else ()):
+                with contextlib.suppress(Exception):  # a slip may fail: what matters is that it has been compiled
+                    task.driver(function, case.inputs(tasks.public_rng(task_id, position)))
+        for path in folder.glob("*.so"):
+            path.chmod(0o755)
+        yield
+    finally:
+        os.environ.pop("BNLAB_GPU_CACHE")
+        os.environ.update({"BNLAB_GPU_CACHE": before} if before else {})
 
 
 def _right(bench, cell, owner, row, amounts):

@@ -5,7 +5,8 @@ from bnlab.gpu import RawKernel, xp
 
 from solutions.styles import style
 
-F4, I4 = xp.float32, xp.int32
+F4 = xp.float32
+I4 = xp.int32
 GIVEN = (
     "const float* x, const float* gamma, const float* beta, float* y, float* mu, float* inv_std, int images, "
     "int channels, int positions, float eps"

@@ -4,7 +4,8 @@ from bnlab.gpu import RawKernel, xp
 
 from solutions.styles import style
 
-F4, I4 = xp.float32, xp.int32
+F4 = xp.float32
+I4 = xp.int32
 GIVEN = "const float* x, const float* shift, float* s1, float* s2, int images, int channels, int positions"
 ATOMICS = r"""
 extern "C" __global__ void sums(GIVEN) {
