@@ -32,6 +32,7 @@ def root(tmp_path):
         "book/experiments/other.py": "",
         "book/results/rate.json": "{}",
         "book/results/depth.json": "{}",
+        "book/measured/gpu.json": "{}",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +55,7 @@ LIBRARY = {"exercises/bnlab/__init__.py", "exercises/bnlab/style.py"}
         ("from bnlab.gpu import xp", {"exercises/bnlab/gpu/__init__.py", "exercises/bnlab/gpu/cuda/kernel.h"}),
         ("import lab", {"book/experiments/lab.py", "book/experiments/nets.py"}),
         ("import nets\nruns = load('rate')", {"book/experiments/nets.py", "book/results/rate.json"}),
+        ("open('measured/gpu.json')\nopen('measured/absent.json')", {"book/measured/gpu.json"}),
         ("from bnlab import check", {"exercises/bnlab/gpu/__init__.py", "exercises/bnlab/gpu/cuda/kernel.h",
                                      "exercises/bnlab/fingerprints/a.npz"}),
     ],

@@ -8,7 +8,8 @@ all that its output depends on:
 - the modules of bnlab and its recorded data;
 - the whole folder of a package that the page names (``from bnlab.gpu import xp``);
 - the experiments that it imports, with what these import in turn;
-- the results in book/results whose name stands in its cells (``lab.load("rate_sweep")``).
+- the results in book/results whose name stands in its cells (``lab.load("rate_sweep")``);
+- any file whose path stands there (``Path("measured/gpu.json")``), from the day on which it exists.
 
 A page whose hash differs runs again, as many pages at a time as there are processors, the slowest of the last time
 first. Sphinx reads it again too, and all pages after a change of the extensions, templates or styles.
@@ -86,6 +87,8 @@ def uses(root: Path, code: str) -> set[Path]:
     while waiting:
         modules, strings = named(waiting.pop())
         found |= {results[name] for name in strings & results.keys()}
+        paths = (root / "book" / text for text in strings if re.fullmatch(r"[\w./-]+\.\w+", text))
+        found |= {path for path in paths if path.is_file()}
         for module in modules - seen:
             seen.add(module)
             package = root / LIBRARY / module.replace(".", "/")
