@@ -15,7 +15,7 @@ from autograder.__main__ import main
 from autograder.desk import doctor, export, forget, late, report, transfer
 
 NAME = "03_forward"
-STUDENTS = ("perfect", "slip-momentum", "not-a-notebook", "empty")
+STUDENTS = ("perfect", "slip-momentum", "not-a-notebook")
 pytestmark = pytest.mark.xdist_group("postgresql")
 
 
