@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book linkcheck audit axe site offline pdf card serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
+.PHONY: course test book linkcheck audit axe live site offline pdf card serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
   bench-grading experiments gpu published colab bench-scale wheel student-zip lint clean help
 
 help:  ## show what there is
@@ -58,6 +58,9 @@ pdf: book  ## write dist/course.pdf, the whole book (needs Chromium)
 card: ## draw book/_static/card.png, what a link to the course shows elsewhere (needs Chromium)
 	@chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,630 \
 	  --screenshot=$(CURDIR)/book/_static/card.png $(CURDIR)/book/card.svg 2>/dev/null
+
+live: .venv/installed  ## do all of notebooks 01 to 06 in a browser (one check of each kind is part of `make test`)
+	@LIVE=all $(BIN)/python -m pytest -q tests/test_live_cells.py
 
 serve:  ## show the built website at http://localhost:8000
 	@test -d _build/html || { echo "there is no website yet: run 'make course' first"; exit 1; }

@@ -4,6 +4,7 @@ import json
 import re
 
 import yaml
+from bnlab import tasks
 
 from autograder import course
 
@@ -49,3 +50,30 @@ def test_the_containers_install_what_the_course_needs():
     for line in (ROOT / ".binder" / "requirements.txt").read_text(encoding="utf-8").splitlines():
         name = re.match(r"[\w-]+", line)
         assert name is None or name[0] in wanted or name[0] == "jupyterlab"
+
+
+def test_one_setting_says_where_the_public_repository_is():
+    """What names it elsewhere follows _config.yml; `make address` sees to that."""
+    address = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
+    owner, name = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+)", address).groups()
+    site = f"https://{owner}.github.io/{name}"
+    assert tasks.BOOK == f"{site}/book"
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["repository-code"] == address
+    for path in sorted(course.EXERCISES.glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+        assert set(re.findall(r"bnlab @ git\+([^\"\s]+)", text)) == {address}, path.name
+        pages = re.findall(r"(https://[^)\s]+?)/(?:book|exercises)/\w+\.html", text)
+        assert pages and set(pages) == {site}, path.name
+    for path in (ROOT / "book").glob("*.md"):
+        files = re.findall(
+            r"(https://github\.com/[\w-]+/[\w.-]+)/blob/main/\w+/README", path.read_text(encoding="utf-8")
+        )
+        assert set(files) <= {address}, path.name
+
+
+def test_a_gpu_is_asked_for_only_where_one_is_used():
+    for path in sorted(course.EXERCISES.glob("*.ipynb")):
+        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+        asks = metadata.get("accelerator") == "GPU" or "gpuType" in metadata.get("colab", {})
+        assert asks == path.stem.startswith(("09", "10")), path.name

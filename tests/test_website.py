@@ -1,5 +1,6 @@
 """The website: strict build, links, launch buttons, alt texts, words."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.links, self.ids, self.images, self.headings = [], set(), [], []
+        self.links, self.buttons, self.ids, self.images, self.headings = [], [], set(), [], []
         self.in_article = False
         self.path = path
         self.feed(path.read_text(encoding="utf-8"))
@@ -34,6 +35,8 @@ class Page(HTMLParser):
             self.ids.add(given["id"])
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
+            if "btn" in given.get("class", ""):
+                self.buttons.append(given["href"])
         if tag == "img":
             self.images.append(given)
         self.in_article |= tag == "article"
@@ -77,22 +80,32 @@ def test_each_task_points_to_a_place_in_the_book(website, pages):
 
 
 def test_launch_buttons_open_files_of_the_repository(website, pages):
-    start = f"https://colab.research.google.com/github/{CONFIG['repository']['url'].split('github.com/')[1]}/blob/"
-    start += CONFIG["repository"]["branch"] + "/"
-    tracked = subprocess.run(["git", "ls-files"], cwd=course.REPOSITORY, capture_output=True, text=True).stdout.split(
-        "\n"
-    )
+    """Colab, source, edit: each opens a tracked file at the configured branch; the notebook is there to download."""
+    address, branch = CONFIG["repository"]["url"], CONFIG["repository"]["branch"]
+    colab = f"https://colab.research.google.com/github/{address.removeprefix('https://github.com/')}/blob/{branch}/"
+    listed = subprocess.run(["git", "ls-files"], cwd=course.REPOSITORY, capture_output=True, text=True).stdout
+    tracked = set(listed.splitlines())
     for path, page in pages.items():
-        buttons = {link for link in page.links if "colab" in link}
-        for link in buttons:
-            assert link.startswith(start), link
-            file = link.removeprefix(start)
-            assert (course.REPOSITORY / file).exists() and file.endswith(".ipynb")
-            assert file in tracked or not any(tracked)
+        found = {kind: set() for kind in ("colab", "source", "edit", "download")}
+        starts = {"colab": colab, "source": f"{address}/blob/{branch}/", "edit": f"{address}/edit/{branch}/"}
+        for link in page.buttons:
+            assert "colab" not in link or link.startswith(colab), link
+            for kind, start in starts.items():
+                if link.startswith(start):
+                    found[kind].add(link.removeprefix(start).removesuffix("?plain=1"))
+            if link.startswith("../_sources/") and link.endswith(".ipynb"):
+                found["download"].add(link)
+                assert json.loads((path.parent / link).read_text(encoding="utf-8"))["cells"]
+        for file in found["colab"] | found["source"] | found["edit"]:
+            assert (course.REPOSITORY / file).is_file() and (file in tracked or not tracked), f"{path.name}: {file}"
+        own = f"{path.parent.name}/{path.stem}"
         if path.parent.name == "exercises":
-            assert buttons == {f"{start}exercises/{path.stem}.ipynb"}
-        if re.match(r"\d\d_", path.name) and path.parent.name == "book":
-            assert len(buttons) == 1, path.name
+            assert found["colab"] == found["source"] == {f"{own}.ipynb"} and not found["edit"], found
+        elif re.match(r"\d\d_", path.name):
+            assert len(found["colab"]) == 1 and found["source"] == found["edit"] == {f"{own}.md"}, found
+            assert all(file.startswith("exercises/") and file.endswith(".ipynb") for file in found["colab"])
+        if re.match(r"\d\d_", path.name):
+            assert found["download"] == {f"../_sources/{own}.ipynb"}, path.name
 
 
 def test_every_figure_says_what_it_shows(pages):

@@ -2,6 +2,7 @@
 
 - The Colab button of a text page opens the notebook named in the page's front matter
   (``colab: exercises/03_forward.ipynb``), because Colab cannot open a .md file.
+- The source of a notebook is shown as GitHub draws it, and nobody is asked to edit one: notebooks are generated.
 - A cell output's plain text becomes the alternative text of its image.
 - Equations, figures and tables of ``NN_topic`` are numbered NN.1, NN.2, ...
 - Entries of the bibliography are items of a list, and what opens has a name, as a screen reader expects.
@@ -38,6 +39,18 @@ def retarget_colab(app, pagename, templatename, context, doctree) -> None:
                 group["buttons"].remove(button)
         if not group["buttons"]:
             context["header_buttons"].remove(group)
+
+
+def show_notebooks(app, pagename, templatename, context, doctree) -> None:
+    """Show the source of a notebook as a notebook; edits belong into what it is generated from."""
+    if doctree is None or not app.env.doc2path(pagename, base=False).endswith(".ipynb"):
+        return
+    for group in context.get("header_buttons", []):
+        for button in list(group.get("buttons", [])):
+            if button.get("label") == "source-edit-button":
+                group["buttons"].remove(button)
+            elif button.get("label") == "source-file-button":
+                button["url"] = button["url"].removesuffix("?plain=1")
 
 
 def image_alt(app, doctree) -> None:
@@ -114,6 +127,7 @@ def name_summaries(app, pagename, templatename, context, doctree) -> None:
 def setup(app):
     """Register with Sphinx."""
     app.connect("html-page-context", retarget_colab, priority=900)
+    app.connect("html-page-context", show_notebooks, priority=900)
     app.connect("html-page-context", name_summaries, priority=900)
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))

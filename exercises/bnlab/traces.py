@@ -129,12 +129,21 @@ def train_plain(activation="relu", lr=None, steps=STEPS, seed=0):
 def draw_percentiles(steps, lines):
     """Draw three percentiles over training, one panel for each network; only in a notebook, where it can be seen.
 
+    On the course's website, which runs Python without matplotlib, the picture is told in words.
+
     Parameters
     ----------
     steps : ndarray, shape (T,)
     lines : dict
         Name of the network -> ndarray, shape (T, 3): 15th, 50th and 85th percentile.
     """
+    words = "; ".join(
+        f"{name}: the median runs between {values[:, 1].min():.2f} and {values[:, 1].max():.2f}"
+        for name, values in lines.items()
+    )
+    words = f"Percentiles of one unit over {steps[-1]} steps. {words}."
+    if sys.platform == "emscripten":
+        print(f"(At home or on Colab, a picture.) {words}")
     shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     if shell is None or shell() is None:
         return
@@ -144,7 +153,6 @@ def draw_percentiles(steps, lines):
 
     use_course_style()
     figure, panels = plt.subplots(1, len(lines), figsize=(8, 3), sharey=True, squeeze=False)
-    words = []
     for panel, (name, values) in zip(panels[0], lines.items()):
         color = MEANING.get(name, MEANING["other"])["color"]
         for column, label in enumerate(("15 %", "median", "85 %")):
@@ -152,9 +160,8 @@ def draw_percentiles(steps, lines):
             panel.annotate(label, (steps[-1], values[-1, column]), textcoords="offset points", xytext=(4, -3))
         panel.set(title=name, xlabel="step")
         panel.margins(x=0.2)
-        words.append(f"{name}: the median runs between {values[:, 1].min():.2f} and {values[:, 1].max():.2f}")
     panels[0, 0].set_ylabel("input of the nonlinearity")
-    show(figure, f"Percentiles of one unit over {steps[-1]} steps. {'; '.join(words)}.")
+    show(figure, words)
 
 
 def _forward(activation, weights, biases, images):
