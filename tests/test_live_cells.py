@@ -275,7 +275,7 @@ def test_the_editor_is_for_the_keyboard(context, site):
     page.close()
 
 
-AUDIT = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations.flatMap(
+AUDIT = """async () => (await axe.run('article', {resultTypes: ['violations']})).violations.flatMap(
   rule => rule.nodes.map(node => `${rule.id}: ${node.target.join(' ')} ${node.html.slice(0, 160)}`))"""
 
 
