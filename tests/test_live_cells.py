@@ -16,6 +16,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import bnlab
+import numpy as np
 import pytest
 from bnlab.checking import CheckFailed, _shown
 
@@ -334,6 +335,14 @@ def test_without_python_the_pages_offer_colab(monkeypatch, tmp_path):
     context = {"body": "<h1>03</h1><p>text</p>", "header_buttons": [{"buttons": [button]}]}
     course_live.add_bar(app, f"exercises/{NAME}", "page.html", context, None)
     assert '<a href="https://colab/03">' in context["body"] and "<button" not in context["body"]
+
+
+def test_a_picture_is_told_in_words_where_there_is_no_matplotlib(monkeypatch, capsys):
+    from bnlab.traces import draw_percentiles
+
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    draw_percentiles(np.array([0, 20, 40]), {"plain": np.arange(9.0).reshape(3, 3)})
+    assert "over 40 steps. plain: the median runs between 1.00 and 7.00." in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.environ.get("LIVE") != "all", reason="LIVE=all, as `make live` sets it")
