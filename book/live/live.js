@@ -211,7 +211,7 @@ class Cell {
   // Append to the output; links to the book stay on this site.
   print(words) {
     for (const part of words.split(/(https:\/\/[^\s)]+)/)) {
-      const href = part.replace(/^https:\/\/.*?\/(?=book\/|exercises\/)/, this.page.bar.dataset.root);
+      const href = part.replace(/^https:\/\/[\w-]+\.github\.io\/[^/]+\/(?=book\/)/, this.page.bar.dataset.root);
       this.output.append(part.startsWith("https://") ? make("a", { href, textContent: part }) : part);
     }
   }

@@ -27,12 +27,12 @@ export class Python {
     return this.ready;
   }
 
-  // Python broke down, or never came: the next run begins with a new one.
+  // Python broke down in a cell, or never came: the next run begins with a new one.
   fail(why) {
-    const offline = !navigator.onLine || /fetch|network|load|import/i.test(why);
-    const cure = offline
-      ? "are you offline? Your answers are kept; run a cell to try again."
-      : "a newer browser may help, or Colab, with the rocket above. Your answers are kept.";
+    const offline = !navigator.onLine || /fetch|network|failed to load|load failed/i.test(why);
+    let cure = "a newer browser may help, or Colab, with the rocket above. Your answers are kept.";
+    if (offline) cure = "are you offline? Your answers are kept; run a cell to try again.";
+    if (this.finish) cure = "the cell ended it. Variables are gone, your answers are kept; the next run starts it anew.";
     this.end(new Stopped(`Python stopped (${why.split("\n").pop()}): ${cure}`));
   }
 
