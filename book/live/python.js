@@ -32,7 +32,7 @@ export class Python {
     const offline = !navigator.onLine || /fetch|network|failed to load|load failed/i.test(why);
     let cure = "a newer browser may help, or Colab, with the rocket above. Your answers are kept.";
     if (offline) cure = "are you offline? Your answers are kept; run a cell to try again.";
-    if (this.finish) cure = "the cell ended it. Variables are gone, your answers are kept; the next run starts it anew.";
+    if (this.finish) cure = "the cell ended it. Variables are gone, your answers are kept; the next run starts anew.";
     this.end(new Stopped(`Python stopped (${why.split("\n").pop()}): ${cure}`));
   }
 
