@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book linkcheck audit axe live site offline pdf card serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
+.PHONY: course test book linkcheck audit axe live address site offline pdf card serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
   bench-grading experiments gpu published colab bench-scale wheel student-zip lint clean help
 
 help:  ## show what there is
@@ -120,6 +120,13 @@ student-zip: .venv/installed  ## write dist/student.zip, what students get
 
 lint: .venv/installed  ## check the style of all Python files
 	@$(BIN)/ruff check .
+
+address: .venv/installed  ## carry the repository's address from _config.yml to all files that name it
+	@old=$$(sed -n 's/^repository-code: "\(.*\)"/\1/p' CITATION.cff); new=$$(sed -n 's/^  url: *\([^ ]*\).*/\1/p' _config.yml); \
+	site() { sed -E 's#https://github.com/([^/]+)/#https://\1.github.io/#' <<< "$$1"; }; \
+	git grep -lF -e "$$old" -e "$$(site "$$old")" -- . ':!*.ipynb' | \
+	  xargs -r sed -i "s#$$old#$$new#g; s#$$(site "$$old")#$$(site "$$new")#g"
+	@$(MAKE) --no-print-directory release sample-class
 
 clean:  ## remove what was built (never the gradebook)
 	rm -rf _build build dist
