@@ -109,6 +109,7 @@ class Page {
       if (done && broken) target.print(`\nThe cell ${broken.id} above ended with an error: mend that first.`);
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
+      target.conclude({ done: "stopped", text: error.message });
     } finally {
       this.python.busy = false;
     }
@@ -190,22 +191,23 @@ class Cell {
     }, 1000);
     try {
       const result = await python.run(source, this.id, (words) => this.print(words));
-      this.print(result.text);
-      this.output.classList.add(result.done ? "live-wrong" : this.checks && !other ? "live-right" : "live-done");
+      this.conclude(result, other);
       if (!other) this.ran = source;
       return result;
-    } catch (error) {
-      this.print(error.message);
-      this.output.classList.add("live-wrong");
-      throw error;
     } finally {
       clearInterval(tick);
-      const { scrollHeight, clientHeight } = this.output;
-      this.output.tabIndex = scrollHeight > clientHeight + 1 ? 0 : -1; // the keyboard reaches what scrolls
       this.clock.textContent = "";
       this.go.removeAttribute("aria-disabled");
       this.halt.hidden = true;
     }
+  }
+
+  // The end of a run: its last words, and how it went.
+  conclude({ done, text: words }, other) {
+    this.print(words);
+    this.output.classList.add(done ? "live-wrong" : this.checks && !other ? "live-right" : "live-done");
+    const { scrollHeight, clientHeight } = this.output;
+    this.output.tabIndex = scrollHeight > clientHeight + 1 ? 0 : -1; // the keyboard reaches what scrolls
   }
 
   // Append to the output; links to the book stay on this site.

@@ -12,17 +12,22 @@ export class Python {
     this.ready ??= new Promise((resolve, reject) => {
       this.reject = reject;
       this.say("Python is on its way: about 9 MB, fetched once. Nothing that you write is sent anywhere.");
-      this.worker = new Worker(new URL("worker.js", import.meta.url));
-      this.worker.onerror = (event) => this.fail(event.message || "its script cannot be fetched");
-      this.worker.onmessage = ({ data }) => {
+      const worker = (this.worker = new Worker(new URL("worker.js", import.meta.url)));
+      // one that was ended may still cry out
+      const mine = (listen) => (event) => worker === this.worker && listen(event);
+      worker.onerror = mine((event) => this.fail(event.message || "its script failed to load"));
+      worker.onmessage = mine(({ data }) => {
         if ("ready" in data) {
           this.say(`${data.ready} run in this page.`);
           resolve();
         } else if ("out" in data) this.out?.(data.out);
-        else if ("done" in data) this.finish?.(data);
-        else this.fail(data.failed);
-      };
-      this.worker.postMessage({ start: this.files });
+        else if ("done" in data) {
+          const { finish } = this;
+          this.finish = this.out = undefined;
+          finish(data);
+        } else this.fail(data.failed);
+      });
+      worker.postMessage({ start: this.files });
     });
     return this.ready;
   }
