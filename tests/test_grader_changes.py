@@ -104,6 +104,9 @@ def test_words_for_people_grade_nobody_again(monkeypatch, tmp_path):
     def version(old, new):
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
+        for path in (course.REPOSITORY / "solutions").iterdir():
+            if path.name != f"{NAME}.py":
+                (folder / path.name).symlink_to(path)
         text = (course.REPOSITORY / "solutions" / f"{NAME}.py").read_text()
         assert old in text
         (folder / f"{NAME}.py").write_text(text.replace(old, new, 1))
