@@ -1,5 +1,6 @@
 """A gradebook with a few students and made-up results, for tests of what happens after grading."""
 
+import atexit
 import datetime
 import functools
 import shutil
@@ -63,6 +64,7 @@ def build(folder):
 def template():
     """The course, made once in a process."""
     folder = Path(tempfile.mkdtemp(prefix="bn-small-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with Course(folder).gradebook() as book:
         book.add_assignment(NAME, duedate=DUE)
         book.add_notebook(NAME, NAME)
