@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import html
 import http.server
 import posixpath
+import re
 import shutil
 import sys
 import threading
@@ -158,8 +160,26 @@ def page_numbers(path: Path) -> dict[str, int]:
     return {name: reader.get_destination_page_number(place) + 1 for name, place in places.items()}
 
 
-def mend(path: Path) -> None:
-    """Write each title of the outline once: Chromium doubles that of a heading at the top of a page. Add the author."""
+def once(title: str, headings: list[str]) -> str:
+    """A title of the outline as its heading has it.
+
+    Chromium doubles the first line of a heading at the top of a page, and loses the space between two lines.
+
+    Examples
+    --------
+    >>> once("A longA longtitle", ["A long title", "Another"])
+    'A long title'
+    """
+    known = {"".join(heading.split()): heading for heading in headings}
+    letters = "".join(title.split())
+    for start in range(len(letters)):
+        if letters[start:] in known and letters[start : 2 * start] == letters[:start]:
+            return known[letters[start:]]
+    return title
+
+
+def mend(path: Path, headings: list[str]) -> None:
+    """Write each title of the outline as its heading has it; add the author."""
     from pypdf import PdfWriter
     from pypdf.generic import NameObject, TextStringObject
 
@@ -169,9 +189,8 @@ def mend(path: Path) -> None:
     while waiting:
         entry = waiting.pop()
         title = str(entry.get("/Title", ""))
-        half = title[: len(title) // 2]
-        if title and title == half * 2:
-            entry[NameObject("/Title")] = TextStringObject(half)
+        if title:
+            entry[NameObject("/Title")] = TextStringObject(once(title, headings))
         waiting += [entry[key].get_object() for key in ("/First", "/Next") if key in entry]
     writer.add_metadata({"/Author": about["authors"][0].get("name", ""), "/Subject": about["url"]})
     writer.write(path)
@@ -205,7 +224,10 @@ def write(site: Path, path: Path, browser, only: list[str] | None = None) -> Non
         print_to(path, f"http://127.0.0.1:{server.server_port}/print/book.html", browser)
         numbers = page_numbers(path)
     server.shutdown()
-    mend(path)
+    found = re.findall(
+        r"<h[1-6][^>]*>(.*?)</h[1-6]>", (work / "book.html").read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    mend(path, [" ".join(html.unescape(re.sub("<[^>]+>", "", text)).split()) for text in found])
 
 
 if __name__ == "__main__":

@@ -85,6 +85,12 @@ def test_the_pdf_has_every_page_in_the_order_of_the_contents():
     }
 
 
+@pytest.mark.parametrize("title", ["A long title", "A long titleA long title", "A longA longtitle", "A longtitle"])
+def test_a_title_of_the_outline_stands_there_once(title):
+    assert pdf.once(title, ["Another", "A long title"]) == "A long title"
+    assert pdf.once(title, ["Another"]) == title
+
+
 def flat(outline):
     """Titles of an outline in their order, those below others too."""
     for entry in outline:
