@@ -94,7 +94,11 @@ def barrier_missing(x, shift):
     "the shuffle out of the `if`.",
 )
 def shuffle_in_a_branch(x, shift):
-    return launch(edited(("sum_of_warp(t < 4 ? one[t] : 0.f)", "t < 4 ? sum_of_warp(one[t]) : 0.f")), x, shift)
+    code = edited(
+        ("sum_of_warp(t < 4 ? one[t] : 0.f)", "t < 4 ? sum_of_warp(one[t]) : 0.f"),
+        ("sum_of_warp(t < 4 ? two[t] : 0.f)", "t < 4 ? sum_of_warp(two[t]) : 0.f"),
+    )
+    return launch(code, x, shift)
 
 
 @mutant(
