@@ -79,6 +79,22 @@ def test_what_was_tried_can_be_read(attack):
         assert attempts.advice(found, []), "a person looks before such an answer earns points"
 
 
+@pytest.mark.parametrize("rival", ["block", "best"])
+def test_hidden_kernels_run_as_rivals(stadium, rival):
+    """They reach a worker as text, which cannot read where they stand, and give the numbers of the honest answer."""
+    rng = np.random.default_rng(1)
+    shape = (4, 3, 14, 14) if stadium.gpu.stand_in else (16, 96, 28, 28)
+    inputs = {"x": rng.normal(1, 2, shape).astype("f"), "gamma": np.ones(shape[1], "f"), "beta": np.ones(shape[1], "f")}
+    event = gpu.Event("batchnorm_train_cuda", inputs, "train", RETURNS, 1.0)
+    lane = stadium.lane([("answer", HONEST.replace("def answer", "def batchnorm_train_cuda"))])
+    try:
+        heat = gpu.Heat(event, lane, stadium.twin(rival), rng)
+        heat.answer(0), heat.solution(0)  # compares
+    finally:
+        lane.close()
+    assert not heat.values
+
+
 def test_flushes_that_were_left_out_are_noticed(stadium):
     rng = np.random.default_rng(0)
     inputs = {"x": rng.normal(size=(2, 2, 4, 4)).astype("f"), "gamma": np.ones(2, "f"), "beta": np.ones(2, "f")}

@@ -24,8 +24,9 @@ def cells(name):
 
     Parameters
     ----------
-    name : "fused" | "by_hand" | ""
-        Three kernels of notebook 09; the hidden kernels, for notebook 10; nothing but the notebook's own solution.
+    name : "fused" | "block" | "best" | ""
+        Three kernels of notebook 09; for notebook 10 the hidden kernels with one block a channel, or in the best tier
+        for each shape; nothing but the notebook's own solution.
 
     Returns
     -------
@@ -38,4 +39,6 @@ def cells(name):
     texts = {"solutions": "", "solutions.kernels": ""}
     texts |= {f"solutions.kernels.{part}": (FOLDER / f"{part}.py").read_text("utf-8") for part in ("plan", "launch")}
     package = f"TEXTS = {texts!r}\nSOURCES = { {layout: launch.source(layout) for layout in launch.FILES}!r}\n{PACKAGE}"
-    return [("hidden kernels", package), ("by_hand", (FOLDER / "by_hand.py").read_text(encoding="utf-8"))]
+    by_hand = (FOLDER / "by_hand.py").read_text(encoding="utf-8")
+    tier = None if name == "best" else name
+    return [("hidden kernels", package), ("by_hand", by_hand), ("tier", f"TIER = {tier!r}")]
