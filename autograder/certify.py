@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autograder import execute, isolation
 from autograder.make_sample_class import solved, written_by
-from autograder.referee import Referee, Verdict, is_timed
+from autograder.referee import Referee, Verdict, is_timed, is_timed_on_gpu
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
 RIGHT = ("passed", "undecided", "needs-gpu")
@@ -185,7 +185,7 @@ def _wrong(bench, cell, owner, row, amounts):
     if verdict.score or verdict.verdict != "missing":
         row.problems.append(f"the untouched answer gets {verdict.score:g} points as {verdict.verdict}")
     named = 0
-    bank = bench.hold.bank(row.task)
+    bank = {} if is_timed_on_gpu(cell) else bench.hold.bank(row.task)  # the same function was judged before
     for name, (function, message) in bank.items():
         source = written_by(function, tasks.find(row.task).answer)
         verdicts = bench.verdicts(cell, {owner: source}, tries(amounts, "slip", is_timed(cell)))

@@ -948,10 +948,65 @@ examine(
 # A channel that does not fit into one block can be held by several, which tell each other their sums and wait for them:
 # [chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#three-plans-for-a-channel) has that third plan.
 #
-# ## How fast is it?
+# ## 9. How fast
 #
-# On the simulated GPU nobody can tell: it counts bytes, and no time.
-# On a real one, hold a kernel against a plain copy of the same bytes, as in task 4 of notebook 09.
+# On the simulated GPU nobody can tell: it counts bytes, and no time. The points of this section are for the time that
+# your kernels of tasks 4 and 7 take on a GPU, held against our kernels with one block a channel: up to 1.25 times our
+# time earns them. The grader measures it as in notebook 09; if it has no GPU, these points wait until it has one.
+# There is nothing to write. If you have a GPU, this cell shows how you compare with a plain copy.
+
+# %%
+# Play: needs a GPU; a simulated one has no speed.
+from bnlab.gpu.timing import share_of_copy
+
+x = np.random.default_rng(3).normal(size=(32, 256, 28, 28)).astype(np.float32)
+gamma, beta = np.ones(256, np.float32), np.zeros(256, np.float32)
+share = share_of_copy(batchnorm_train_cuda, {"x": x, "gamma": gamma, "beta": beta}, "train", least=1)
+print("no GPU, no time" if share is None else f"{share:.2f} of a copy's pace")
+
+# %% test="cuda-train-speed-test" points=5
+check("cuda-train-speed", batchnorm_train_cuda)
+### BEGIN HIDDEN TESTS
+from bnlab import race_on_gpu
+from bnlab.gpu_drivers import TRAIN_FUSED
+from bnlab.tasks.convolution import image_inputs
+from bnlab.tasks.cuda import train_cases
+
+race_on_gpu(
+    "cuda-train-speed",
+    batchnorm_train_cuda,
+    inputs=lambda shape: image_inputs(shape, dtype=np.float32),
+    fresh="train",
+    returns=TRAIN_FUSED,
+    least=1,
+    limit=1.25,
+    shape=(32, 256, 28, 28),
+    rival="block",
+    cases=train_cases((9, 2, 11, 13), (33, 1, 7, 7), eps=0.1),
+)
+### END HIDDEN TESTS
+
+# %% test="cuda-backward-speed-test" points=5
+check("cuda-backward-speed", batchnorm_backward_cuda)
+### BEGIN HIDDEN TESTS
+from bnlab import race_on_gpu
+from bnlab.gpu_drivers import BACKWARD
+from bnlab.tasks import Case
+from bnlab.tasks.cupy import fused_cache_inputs
+
+race_on_gpu(
+    "cuda-backward-speed",
+    batchnorm_backward_cuda,
+    inputs=lambda shape: fused_cache_inputs(shape, dtype=np.float32),
+    fresh="backward",
+    returns=BACKWARD,
+    least=1.5,
+    limit=1.25,
+    shape=(32, 256, 28, 28),
+    rival="block",
+    cases=[Case("on the GPU, 9 images of 11 x 13", fused_cache_inputs((9, 2, 11, 13), dtype=np.float32), 1e-3)],
+)
+### END HIDDEN TESTS
 
 # %% [markdown]
 # ## How far you are

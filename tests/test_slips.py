@@ -16,6 +16,7 @@ from bnlab.examiner import examine_answer
 from bnlab.oracles import Functions
 
 from autograder import course, fingerprints
+from autograder.referee import is_timed_on_gpu
 from autograder.script import Script
 from solutions.exact import exact
 from solutions.mutants import bank, forward_layer
@@ -25,7 +26,8 @@ SCRIPTS = [Script(course.SOLUTIONS / f"{name}.py") for name in course.notebook_n
 with contextlib.redirect_stdout(io.StringIO()):
     REFERENCES = {script.name: script.references() for script in SCRIPTS}
 CELLS = {script.task_of(cell.id): (script, cell) for script in SCRIPTS for cell in script.of_kind("test")}
-SLIPS = [(task, name) for task in CELLS for name in bank(task)]
+# what is raced on a GPU is the same function as in the task before it, with the same slips
+SLIPS = [(task, name) for task, (_, cell) in CELLS.items() if not is_timed_on_gpu(cell) for name in bank(task)]
 RIGHT = [(task, name) for task in CELLS for name in ("reference", *styles(task))]
 
 # The 24 wrong implementations of the trial that showed what common checks cannot see, by the task that must name them.

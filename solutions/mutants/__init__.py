@@ -10,6 +10,7 @@ _BANK = {}
 # the same function, judged a second time
 _SAME = {"backward-speed": "backward", "batchnorm2d-speed": "batchnorm2d-backward", "train-speed": "train"}
 _SAME |= {"fused-train-speed": "fused-train", "fused-backward-speed": "fused-backward"}
+_SAME |= {"cuda-train-speed": "cuda-train", "cuda-backward-speed": "cuda-backward"}
 
 
 def mutant(task_id, says):

@@ -205,7 +205,7 @@ def train(code, x, gamma, beta, eps, blocks=None, shared=0, names=("train",)):
     return y, (x, mu, inv_std, gamma)
 
 
-@style("cuda-train")
+@style("cuda-train", "cuda-train-speed")
 def tree_with_another_guess(x, gamma, beta, eps=1e-5):
     return train(TREE, x, gamma, beta, eps)
 
@@ -215,12 +215,12 @@ def welford_in_the_kernel(x, gamma, beta, eps=1e-5):
     return train(WELFORD, x, gamma, beta, eps)
 
 
-@style("cuda-train")
+@style("cuda-train", "cuda-train-speed")
 def statistics_first_then_y(x, gamma, beta, eps=1e-5):
     return train(TWO_LAUNCHES, x, gamma, beta, eps, names=("find", "use"))
 
 
-@style("cuda-train")
+@style("cuda-train", "cuda-train-speed")
 def sums_in_double(x, gamma, beta, eps=1e-5):
     return train(IN_DOUBLE, x, gamma, beta, eps)
 
@@ -259,17 +259,17 @@ def gradient(code, dy, cache, names=("gradient",)):
     return dx, dgamma, dbeta
 
 
-@style("cuda-backward")
+@style("cuda-backward", "cuda-backward-speed")
 def a_plane_in_dy_and_x(dy, cache):
     return gradient(GRADIENT, dy, cache)
 
 
-@style("cuda-backward")
+@style("cuda-backward", "cuda-backward-speed")
 def m_times_dy(dy, cache):
     return gradient(NODES, dy, cache)
 
 
-@style("cuda-backward")
+@style("cuda-backward", "cuda-backward-speed")
 def sums_first_then_dx(dy, cache):
     return gradient(TWO_BACKWARD, dy, cache, names=("find", "use"))
 

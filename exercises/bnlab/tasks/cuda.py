@@ -1,11 +1,13 @@
 """Tasks of notebook 10: batch normalization in CUDA, from sums of a channel to one read and one write."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from bnlab import cuda_drivers as drivers
 from bnlab.tasks import Case, Task
 from bnlab.tasks.convolution import image_inputs, images
-from bnlab.tasks.cupy import fused_cache_inputs, quiet
+from bnlab.tasks.cupy import WAITS, fused_cache_inputs, quiet
 
 NOTEBOOK = "10_cuda"
 LIBRARIES = ("bnlab.gpu.ready",)
@@ -223,4 +225,28 @@ ONE_READ = Task(
     page="15_gpu.html#three-plans-for-a-channel",
 )
 
-TASKS = [CHANNEL_SUMS, WARP_SUMS, VARIANCES, TRAIN, APPLY, SPLIT, BACKWARD, ONE_READ]
+TRAIN_SPEED = replace(
+    TRAIN,
+    id="cuda-train-speed",
+    observe=None,
+    hints=(
+        "Which bytes does your kernel move? `x` should be read twice and `y` written once, in whole sectors.",
+        "Make the kernel once, above the function: RawKernel compiles at its first call. Then use all threads.",
+        "Chapter 15, section `Three plans for a channel`: the first plan, which the rival follows.",
+    ),
+    note=WAITS,
+)
+
+BACKWARD_SPEED = replace(
+    BACKWARD,
+    id="cuda-backward-speed",
+    observe=None,
+    hints=(
+        "Which bytes does your kernel move? `x` and `dy` should be read twice and `dx` written once.",
+        "Make the kernel once, above the function: RawKernel compiles at its first call. Then use all threads.",
+        "Chapter 15, section `Counting passes`: the two sums of the gradient, and what they read.",
+    ),
+    note=WAITS,
+)
+
+TASKS = [CHANNEL_SUMS, WARP_SUMS, VARIANCES, TRAIN, APPLY, SPLIT, BACKWARD, ONE_READ, TRAIN_SPEED, BACKWARD_SPEED]
