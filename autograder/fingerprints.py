@@ -18,7 +18,7 @@ __all__ = ["FOLDER", "same", "write"]
 
 
 def write(task, references, folder=FOLDER):
-    """Write the fingerprints of one task; byte-identical when repeated.
+    """Write the fingerprints of one task, unless the stored ones say the same: their last bits depend on the machine.
 
     A slip's leaf is stored where it differs from the right one. A case that a slip of rounding is known by
     (`Case.suspect`) stores nothing of that slip, for its digits are not the same on two machines.
@@ -60,7 +60,12 @@ def write(task, references, folder=FOLDER):
         arrays["kinds"] = np.array(json.dumps(kinds))
     path = Path(folder) / f"{task.id}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **dict(sorted(arrays.items())))
+    new = path.with_name(f".{path.stem}.new.npz")
+    np.savez_compressed(new, **dict(sorted(arrays.items())))
+    if same(new, path):
+        new.unlink()
+    else:
+        new.replace(path)
     return path
 
 
