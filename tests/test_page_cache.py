@@ -127,12 +127,13 @@ def build(site):
 
 
 WAIT = """import pathlib, time
-pathlib.Path("{mine}.started").write_text("")
+here = pathlib.Path.cwd()
+(here / "{mine}").with_suffix(".started").write_text("")
 for _ in range(600):
-    if pathlib.Path("{other}.started").exists(): break
+    if (here / "{other}").with_suffix(".started").exists(): break
     time.sleep(0.1)
 else: raise TimeoutError("the other page never ran")
-with open("{mine}.ran", "a") as file: file.write("x")
+with (here / "{mine}").with_suffix(".ran").open("a") as file: file.write("x")
 """
 
 

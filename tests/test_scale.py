@@ -44,7 +44,7 @@ def test_submissions_wait_on_the_disk(monkeypatch):
         return b"x"
 
     class_ = grade.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
-    for who, result in grade._on_this_machine("03_forward", class_, 2, None, False):
+    for who, result in grade._on_this_machine("03_forward", class_, 2, None, again=False, only=None):
         assert result == {"student": who}
         most = max(most, len(read) - len(done))
         done.append(who)

@@ -4,7 +4,7 @@ addEventListener("DOMContentLoaded", () => {
   Search.htmlToText = (source, anchor) => {
     const page = new DOMParser().parseFromString(source, "text/html");
     const article = page.querySelector("article") ?? page.body;
-    for (const extra of article.querySelectorAll(".headerlink, script, style, .katex-html, annotation")) extra.remove();
+    for (const extra of article.querySelectorAll(".headerlink, script, style, .live-bar, .katex-html, annotation")) extra.remove();
     const place = anchor ? article.querySelector(anchor) : null;
     return (place?.textContent.trim() ? place : article).textContent;
   };
