@@ -6,11 +6,14 @@ Only unanswered tasks may fail. Notebooks that need a package which is not insta
 """
 
 import importlib.util
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 
 def left_out(name):
@@ -25,7 +28,11 @@ def left_out(name):
 def executed(notebook, folder):
     """The notebook after all its cells have run in a fresh kernel, in a folder."""
     place = {"metadata": {"path": str(folder)}}
-    return NotebookClient(notebook, timeout=300, allow_errors=True, kernel_name="python3", resources=place).execute()
+    with tempfile.TemporaryDirectory() as sockets:
+        # not over TCP: the ports that a kernel is told may be taken by another program before it opens them
+        line = {"transport": "ipc", "ip": f"{sockets}/k"} if os.name == "posix" else {}
+        options = {"timeout": 300, "startup_timeout": 180, "allow_errors": True, "config": Config(KernelManager=line)}
+        return NotebookClient(notebook, kernel_name="python3", resources=place, **options).execute()
 
 
 def errors(notebook):

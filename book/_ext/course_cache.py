@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from jupyter_cache.executors.utils import single_nb_execution
 from myst_nb.core.read import create_nb_reader
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
+from traitlets.config import Config
 
 logger = logging.getLogger(__name__)
 PACKAGES = ("numpy", "torch", "matplotlib", "scikit-learn", "scipy")
@@ -168,12 +170,17 @@ def run_pages(app, env, docnames) -> None:
             jobs[name] = (path, reader.read(text))
     failed = []
     order = sorted(jobs, key=lambda name: -known.get(name, {}).get("seconds", jobs[name][0].stat().st_size))
-    options = {"timeout": env.mystnb_config.execution_timeout, "allow_errors": False}
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a kernel, which is a process
-        running = {
-            pool.submit(single_nb_execution, jobs[name][1], cwd=str(jobs[name][0].parent), **options): name
-            for name in order
-        }
+    options = {"timeout": env.mystnb_config.execution_timeout, "allow_errors": False, "startup_timeout": 180}
+    with (
+        tempfile.TemporaryDirectory() as sockets,
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,  # each waits for a kernel, which is a process
+    ):
+        running = {}
+        for number, name in enumerate(order):
+            # not over TCP: the ports that a kernel is told may be taken by another program before it opens them
+            line = {"transport": "ipc", "ip": f"{sockets}/{number}"} if os.name == "posix" else {}
+            job = {"cwd": str(jobs[name][0].parent), "config": Config(KernelManager=line), **options}
+            running[pool.submit(single_nb_execution, jobs[name][1], **job)] = name
         for done in concurrent.futures.as_completed(running):
             name, result = running[done], done.result()
             if result.err is not None:
