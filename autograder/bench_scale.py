@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from autograder import course, figures, machine
+from autograder import course, figures, isolation, machine
 from autograder.bench_grading import NOTEBOOK, write_class
 
 RESULT = Path(__file__).parent / "results" / "scale.json"
@@ -37,15 +37,6 @@ def resident(pid):
         return 0.0
 
 
-def below(pid):
-    """The processes that a process has started, theirs included."""
-    try:
-        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        children = []
-    return [*children, *(one for child in children for one in below(child))]
-
-
 class Memory:
     """Samples of a running command: (seconds, its own megabytes, those of all processes below it)."""
 
@@ -59,7 +50,7 @@ class Memory:
         while not self.over.wait(EVERY):
             own = resident(self.pid)
             if own:
-                everything = own + sum(map(resident, below(self.pid)))
+                everything = own + sum(map(resident, isolation.descendants(self.pid)))
                 self.samples.append((time.monotonic() - started, own, everything))
 
     def close(self):

@@ -15,6 +15,7 @@ import logging
 import os
 import re
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -178,7 +179,14 @@ class Cluster:
             other = len(what) == len(self.version) and " " not in what
             self.refused[worker] = f"has grader version {what}, not {self.version}; update it" if other else what
             self.say(f"refused: worker {worker}: {self.refused[worker]}")
-        return [worker for worker, what in found.items() if what == self.version]
+        self.workers, self.looked = [one for one, what in found.items() if what == self.version], time.monotonic()
+        return self.workers
+
+    def room(self):
+        """How many submissions the scheduler may hold: by the workers that fitted a moment ago."""
+        if time.monotonic() - self.looked > LOOK_EVERY:
+            self.alive()
+        return AHEAD * max(1, len(self.workers))
 
     def submit(self, student, data, key, run):
         """Hand over one submission."""
@@ -194,12 +202,17 @@ class Cluster:
         CourseError
             Where no worker is left, or no scheduler.
         """
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         silence = 0.0
         while True:
-            with contextlib.suppress(TimeoutError), self.client.as_current():
-                return wait(futures, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED").done
+            try:
+                with self.client.as_current():
+                    return wait(futures, timeout=LOOK_EVERY, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                pass
+            except CancelledError:  # of all futures, when the connection is lost
+                self.lost()
             silence = 0.0 if self.alive() else silence + LOOK_EVERY
             if silence >= PATIENCE:
                 raise course.CourseError(
@@ -256,31 +269,32 @@ def outcomes(address, name, submissions, results, again=False, run="", say=lambd
     from distributed import CancelledError
 
     cluster, waiting = Cluster(address, name, say), {}
-    room = AHEAD * len(cluster.fit())
     line = iter(submissions)
     try:
         while True:
-            while len(waiting) < room and (student := next(line, None)) is not None:
+            while len(waiting) < cluster.room() and (student := next(line, None)) is not None:
                 data = submissions[student]
                 stored, key = execute.stored(name, student, data, results)
                 if stored is not None and not again:
                     yield student, stored
                 else:
-                    waiting[cluster.submit(student, data, key, run)] = student
+                    waiting[cluster.submit(student, data, key, run)] = student, key
             if not waiting:
-                return
+                break
             for future in cluster.finished(list(waiting)):
-                student = waiting.pop(future)
+                student, key = waiting.pop(future)
                 try:
                     result = future.result()
                 except CancelledError:
                     cluster.lost()
                 except Exception as error:  # KilledWorker: several workers ended over this submission
                     result = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}; run the command again"
+                if isinstance(result, dict) and result["key"] != key:
+                    result = "a worker has sent another submission's result; run the command again"
                 if isinstance(result, dict) and not result["problem"]:
                     execute.store_result(Path(results), result)
                 yield student, result
-            room = AHEAD * max(1, len(cluster.client.scheduler_info()["workers"]))
-        cluster.fit()  # names who came during the run and was refused
+        with contextlib.suppress(OSError, TimeoutError):
+            cluster.fit()  # names who came during the run and was refused
     finally:
         cluster.close()

@@ -42,7 +42,8 @@ def driven(url):
     """
     scheme, mark, rest = url.partition("://")
     if not mark:
-        raise CourseError(f"{url!r} is no database URL; write postgresql://ME@HOST/DATABASE or sqlite:////a/file.db")
+        shown = repr(url.rpartition("@")[2])  # what stands before an @ may be a password
+        raise CourseError(f"{shown} is no database URL; write postgresql://ME@HOST/DATABASE or sqlite:////a/file.db")
     return f"postgresql+psycopg{mark}{rest}" if scheme in ("postgres", "postgresql") else url
 
 

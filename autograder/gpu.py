@@ -43,7 +43,7 @@ import json
 from bnlab.gpu import backend
 cupy, why = backend.find_cupy()
 found = backend._real(cupy).device if cupy else None
-about = found and {"name": found.name, "version": cupy.__version__, "l2": found.l2}
+about = found and {"name": found.name, "version": cupy.__version__}
 print(json.dumps([about, why]))
 """
 IDLE = """
@@ -96,7 +96,11 @@ def find():
         return Gpu("simulated GPU, for tests: no speed", (isolation.GPU,), True), ""
     environment = {name: value for name, value in os.environ.items() if name != "BNLAB_GPU"}
     environment["PYTHONPATH"] = str(isolation.EXERCISES)
-    done = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True)
+    ask = [sys.executable, "-c", ASK]
+    try:
+        done = subprocess.run(ask, env=environment, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        return None, "the GPU's driver does not answer"
     try:
         about, why = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):

@@ -18,7 +18,7 @@ from autograder import __version__, course
 
 KEPT = 200  # log files; older ones are removed
 COMMANDS = "collect grade feedback report roster export written copy-gradebook".split()  # that are logged
-PASSWORD = re.compile(r"(?<=//)([^:/@\s]*):[^@\s]*(?=@)")
+PASSWORD = re.compile(r"(?<=//)([^:/@\s]*):\S*(?=@)|(?<=password)(=)[^&\s]+")
 LOG = logging.getLogger("autograder.run")
 LOG.setLevel(logging.INFO)
 LOG.propagate = False
@@ -31,7 +31,7 @@ def folder():
 
 def runs():
     """The log files, the newest first."""
-    return sorted(folder().glob("*.log"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return sorted(folder().glob("*.log"), reverse=True)  # a name begins with the time
 
 
 def run_id(command):
@@ -59,8 +59,9 @@ class _File(logging.Handler):
 
 
 def plain(text):
-    """One line without control characters, whatever a student's name or an error holds."""
+    """One line without passwords and control characters, whatever a student's name or an error holds."""
     words = " | ".join(part for part in text.splitlines() if part.strip())
+    words = PASSWORD.sub(lambda found: f"{found[1]}:..." if found[2] is None else "=...", words)
     return "".join(mark if unicodedata.category(mark)[0] != "C" else "?" for mark in words)
 
 
@@ -87,12 +88,14 @@ class Run:
     def begin(self):
         """The first lines; not before there is something to tell, so that a mistyped command leaves no file."""
         self.said = True
-        LOG.info("python -m autograder %s", PASSWORD.sub(r"\1:...", " ".join(self.words)))
+        LOG.info("python -m autograder %s", " ".join(self.words))
         LOG.info(
             "autograder %s, Python %s, %s on %s", __version__, platform.python_version(), sys.platform, platform.node()
         )
 
     def __exit__(self, kind, error, trace):
+        if kind is not None and issubclass(kind, course.CourseError):
+            self.code = 1  # what `main` is going to end with
         if kind is not None and course.course_folder().exists():
             line(f"ended by {kind.__name__}: {error}")
         if self.said:

@@ -60,12 +60,13 @@ class Cell:
         >>> space["x"]
         2
         """
-        exec(_compiled(self.python, f"<{name or self.id or 'cell'}>"), namespace)
+        file = f"<{name or self.id or 'cell'}>"  # two notebooks have cells of one name: the last that ran is shown
+        linecache.cache[file] = (len(self.python), None, self.python.splitlines(keepends=True), file)
+        exec(_compiled(self.python, file), namespace)
 
 
 @functools.lru_cache(1024)
 def _compiled(python, name):
-    linecache.cache[name] = (len(python), None, python.splitlines(keepends=True), name)
     return compile(python, name, "exec")
 
 

@@ -283,7 +283,7 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: barriers of both versions, counted by the simulated GPU (task 1 and task 2 have to be there).
+# Play: barriers of both versions. The simulated GPU counts, a real one does not (task 1 and task 2 have to be there).
 rng = np.random.default_rng(1)
 x, shift = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32)), xp.zeros(16, xp.float32)
 for version in (channel_sums, channel_sums_by_warps):
@@ -320,7 +320,7 @@ for version in (channel_sums, channel_sums_by_warps):
 # </details>
 # <details><summary>None in all three: the numbers themselves are rounded</summary>
 #
-# They are, to about 0.001. That costs the variance a thousandth of itself, not all of it.
+# They are, to about 0.001. That costs the variance at most about a thousandth of itself, not all of it.
 #
 # </details>
 
@@ -490,6 +490,7 @@ examine(
     batchnorm_train_cuda,
     [
         *train_cases((33, 2, 5, 9), (1, 4, 3, 5), (6, 1, 7, 7), (2, 3, 16, 16), eps=0.3),
+        *train_cases((8, 2, 32, 32)),  # more than the largest blocks may look at beside their passes
         Case("a constant channel", image_inputs((4, 3, 2, 5), constant=-2.0, dtype=np.float32)),
         Case("other images around 10,000", image_inputs((4, 3, 5, 6), mean=1e4, dtype=np.float32), 1e-2, NAIVE),
     ],
@@ -497,7 +498,8 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: what the kernel moves. Two reads and a write are 3 B; the versions of notebook 09 moved 4 B and more.
+# Play: what the kernel moves. The simulated GPU counts; on a real one nothing is counted.
+# Two reads and a write are 3 B; the versions of notebook 09 moved 4 B and more.
 # What goes beyond 2.00 is the shift, which every thread reads for itself: for a warp that is one sector.
 rng = np.random.default_rng(3)
 x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
@@ -533,7 +535,7 @@ print(log)
 # </details>
 # <details><summary>Yes, if the last number is read by itself</summary>
 #
-# A tail of one number helps at the end. Every piece but a few still begins at a wrong address.
+# A tail of one number helps at the end. Three pieces in four still begin at a wrong address.
 #
 # </details>
 
@@ -707,8 +709,8 @@ examine(
 # dx = \gamma\,\text{inv std} \left( dy - \frac{d\beta}{m} - \hat{x}\, \frac{d\gamma}{m} \right), \qquad
 # \hat{x} = (x - \mu)\,\text{inv std} .$$
 #
-# Example with one channel: x = (3, 7), mu = 5, inv_std = 1/2, so x_hat = (-1, 1). With dy = (2, 5) and gamma = 4:
-# dbeta = 7, dgamma = 3, and dx = 2 * (2 - 3.5 + 1.5, 5 - 3.5 - 1.5) = (0, 0).
+# Example with one channel: x = (3, 5, 7), mu = 5, inv_std = 1/2, so x_hat = (-1, 0, 1). With dy = (1, 4, 4) and
+# gamma = 4: dbeta = 9, dgamma = 3, and dx = 2 * (1 - 3 + 1, 4 - 3, 4 - 3 - 1) = (-2, 2, 0).
 #
 # **Predict first.** What would it cost to write x_hat to memory in the first loop and to read it in the second?
 #
@@ -938,6 +940,7 @@ examine(
     batchnorm_train_once,
     [
         *train_cases((33, 2, 5, 9), (1, 9, 3, 5), (6, 1, 7, 7), (2, 3, 16, 16), eps=0.3),
+        *train_cases((8, 2, 32, 32)),  # more than the largest blocks may look at beside their passes
         Case("a constant channel", image_inputs((4, 3, 2, 5), constant=-2.0, dtype=np.float32)),
         Case("other images around 10,000", image_inputs((4, 3, 5, 6), mean=1e4, dtype=np.float32), 1e-2, NAIVE),
     ],

@@ -98,7 +98,7 @@ def graded(machines, another_version, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     environment = {**os.environ, "BN_COURSE": str(folder / "course"), "PYTHONPATH": "exercises"}
     environment["PATH"] = os.path.dirname(sys.executable) + os.pathsep + environment["PATH"]
-    hand_in(folder / "course" / "submitted", 0.4)
+    hand_in(folder / "course" / "submitted", 1)
     workers = [machines.worker() for _ in range(WORKERS)]
     machines.worker(another_version)
     machines.worker("")  # a machine without this repository
@@ -112,7 +112,9 @@ def graded(machines, another_version, tmp_path_factory):
         machines.processes.append(running)
         results = folder / "course" / "results"
         machines.wait(lambda: results.exists() and len(list(results.glob("*.json"))) >= 2)
-        busy = next(one for one in workers if client.processing().get(pids[one.pid]))
+        busy = []
+        machines.wait(lambda: busy.extend(one for one in workers if client.processing().get(pids[one.pid])) or busy)
+        busy = busy[0]
         busy.send_signal(signal.SIGKILL)
         code = running.wait(timeout=PATIENCE)
     return folder / "course", code, (folder / "said").read_text(), pids[busy.pid]
@@ -210,3 +212,25 @@ def test_files_that_changed_under_a_worker(monkeypatch):
     monkeypatch.setattr(execute, "grader_version", changed)
     with pytest.raises(course.CourseError, match="start it again"):
         cluster.fitness(NAME, "of the files now")
+
+
+def test_a_scheduler_that_ends_in_mid_run(tmp_path):
+    """One line says so, and what is finished is kept."""
+    machines = Machines(tmp_path)
+    hand_in(tmp_path / "course" / "submitted", 1)
+    try:
+        machines.worker()
+        command = [sys.executable, "-m", "autograder", "grade", NAME, "--scheduler", machines.address]
+        environment = {**os.environ, "BN_COURSE": str(tmp_path / "course"), "PYTHONPATH": "exercises"}
+        running = subprocess.Popen(
+            command, cwd=course.REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        machines.processes.append(running)
+        results = tmp_path / "course" / "results"
+        machines.wait(lambda: results.exists() and list(results.glob("*.json")))
+        machines.processes[0].kill()
+        said = running.communicate(timeout=PATIENCE)[1]
+    finally:
+        machines.close()
+    assert running.returncode == 1 and "is gone; finished results are kept" in said and "Traceback" not in said, said
+    assert list(results.glob("*.json"))

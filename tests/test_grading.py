@@ -163,12 +163,10 @@ def test_nbgrader_exports_too(graded, run):
 def test_a_second_run_computes_nothing_again(graded, autograder):
     folder, records = graded
     target = folder / "again.json"
-    started = time.monotonic()
     autograder("grade", "03_forward", "--submissions", SAMPLE, "--json", target, course=folder)
     before = {(row["student"], row["task"]): row["seconds"] for row in records["03_forward"]}
     after = {(row["student"], row["task"]): row["seconds"] for row in json.loads(target.read_text())}
-    assert after.keys() == before.keys()
-    assert time.monotonic() - started < 60
+    assert after == before, "a cell that is judged anew has taken other seconds"
 
 
 def test_resubmitting_without_tests_keeps_no_stale_grade(graded, autograder, tmp_path):

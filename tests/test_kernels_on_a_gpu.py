@@ -44,6 +44,7 @@ def test_a_cuda_graph_repeats_the_persistent_kernel(device, layout):
     out = xp.empty_like(x)
     kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)  # compiles, takes the workspace
     first, stream = out.copy(), xp.cuda.Stream(non_blocking=True)
+    xp.cuda.Device().synchronize()  # the copy is on another stream
     with stream:
         stream.begin_capture()
         kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)

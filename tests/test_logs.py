@@ -7,7 +7,7 @@ from small_course import NAME, build
 
 from autograder import __version__, logs
 from autograder.__main__ import main
-from autograder.desk import report
+from autograder.desk import doctor, report
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def test_an_error_is_in_the_log(folder, capsys):
     (path,) = logs.runs()
     assert "ended by CourseError: cannot read /no/such/file.csv" in path.read_text()
     assert capsys.readouterr().err.count("\n") == 1, "and the person reads one line"
+    assert path.read_text().splitlines()[-1].endswith("exit code 1") and doctor.runs().level == "ok"
 
 
 def test_commands_that_change_nothing_leave_no_log(folder, capsys):
     assert main(["forget", "nobody", "--yes"]) == 1
-    assert main(["collect", "nothing", "--from", "."]) == 1
-    assert not [path for path in logs.runs() if "nobody" in path.read_text()]
+    assert logs.runs() == []
 
 
 def test_a_mistyped_command_makes_no_course_folder(tmp_path, monkeypatch, capsys):
@@ -57,10 +57,20 @@ def test_names_and_errors_cannot_forge_lines(folder):
     assert "ann | 12:00:00 bob" in line and "\x1b" not in line
 
 
-def test_passwords_stay_out(folder):
-    with logs.Run("copy-gradebook", ["copy-gradebook", "--to", "postgresql://me:hidden@host/grades"]):
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("postgresql://me:hidden@host/grades", "postgresql://me:...@host/grades"),
+        ("postgresql://me:hid@den@host/grades", "postgresql://me:...@host/grades"),
+        ("postgresql://host/grades?user=me&password=hidden&x=1", "postgresql://host/grades?user=me&password=...&x=1"),
+    ],
+)
+def test_passwords_stay_out(folder, typed, shown):
+    with pytest.raises(ValueError), logs.Run("copy-gradebook", ["copy-gradebook", "--to", typed]):
         logs.line("x")
-    assert "postgresql://me:...@host/grades" in logs.runs()[0].read_text()
+        raise ValueError(f"cannot use {typed}")
+    text = logs.runs()[0].read_text()
+    assert text.count(shown) == 2 and "hid" not in text and "den" not in text
 
 
 def test_the_report_names_the_runs(folder):

@@ -7,7 +7,7 @@ from small_course import NAME, VERDICTS, build
 
 from autograder import course
 from autograder.__main__ import main
-from autograder.desk import written
+from autograder.desk import export, written
 from autograder.gradebook import Course
 
 ZOE, TASK = "Zoë Ó Brien", "derive-dx"
@@ -62,14 +62,14 @@ def test_points_and_comments_are_taken_back(folder, tmp_path, capsys, delimiter)
     found = rows(path)
     for row in found:
         if row["id"] == written.anonymous(ZOE):
-            row |= {"score": "6,5" if delimiter == ";" else "6.5", "comment": "The mean path is missing.\nRead 8."}
+            row |= {"score": "6,5" if delimiter == ";" else "6.5", "comment": export.safe("-1: no mean path.\nRead 8.")}
     with open(tmp_path / "back.csv", "w", newline="", encoding="utf-8-sig") as file:
         table = csv.DictWriter(file, written.HEADER, delimiter=delimiter)
         table.writeheader()
         table.writerows(found)
     assert main(["written", NAME, "--take", str(tmp_path / "back.csv")]) == 0
     assert "1 answers have points now, 2 lines had none" in capsys.readouterr().out
-    assert score_of(ZOE) == (6.5, False, "The mean path is missing.\nRead 8.")
+    assert score_of(ZOE) == (6.5, False, "-1: no mean path.\nRead 8.")
     assert score_of("ann")[0] is None
     again, _, waiting = written.sheet(NAME)
     assert waiting == 2 and "6.5" in {row["score"] for row in rows(again)}

@@ -37,6 +37,17 @@ def safe(value):
     return "" if value is None else value
 
 
+def unsafe(text):
+    """A text as it was before `safe`.
+
+    Examples
+    --------
+    >>> unsafe(safe("-1: no mean path")), unsafe("'tis")
+    ('-1: no mean path', "'tis")
+    """
+    return text[1:] if text[:1] == "'" and safe(text[1:]) == text else text
+
+
 def write_text(path, text):
     """Write a file whole or not at all.
 

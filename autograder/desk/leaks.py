@@ -112,13 +112,16 @@ class Search:
 
 
 def text_of(data, suffix):
-    """What a person reads in a file: the cells and outputs of a notebook, a page without its tags."""
+    """What a person can read in a file: all of a notebook, a page without its tags, and what hides in them."""
     text = data.decode("utf-8", errors="replace")
     if suffix == ".ipynb":
-        cells = json.loads(text)["cells"]
-        parts = [part for cell in cells for part in (cell["source"], json.dumps(cell.get("outputs", [])))]
+        notebook = json.loads(text)
+        sources = [cell.pop("source") for cell in notebook["cells"]]
+        parts = [*sources, json.dumps(notebook).replace('\\"', '"')]
         return "\n".join(part if isinstance(part, str) else "".join(part) for part in parts)
     if suffix == ".html":
+        hidden = re.findall(r"<!--.*?-->|=\s*\"[^\"]{25,}\"|=\s*'[^']{25,}'", text, re.DOTALL)
+        text = "\n".join([text, *(re.sub("<|>", " ", part) for part in hidden)])
         return html.unescape(re.sub(r"<[^>]+>", "", text))
     return text.replace('\\"', '"')
 

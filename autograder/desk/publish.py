@@ -58,13 +58,24 @@ def files():
 
 
 def tracked():
-    """The files that git knows; None where this is no clone."""
+    """The files that git knows; None where this is no clone.
+
+    Raises
+    ------
+    CourseError
+        Where it is one and git does not answer: drafts that nobody has committed must stay at home.
+    """
+    if not (course.REPOSITORY / ".git").exists():
+        return None
     ask = ["git", "-C", str(course.REPOSITORY), "ls-files", "-z", "--cached"]
     try:
         done = subprocess.run(ask, capture_output=True)
-    except OSError:
-        return None
-    return {course.REPOSITORY / name for name in done.stdout.decode().split("\0")} if done.returncode == 0 else None
+    except OSError as error:
+        raise course.CourseError(f"git cannot be started ({error.strerror}); it knows what may be published") from None
+    if done.returncode:
+        said = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"])[0]
+        raise course.CourseError(f"git cannot list the files: {said}; mend that first, it knows what may be published")
+    return {course.REPOSITORY / name for name in done.stdout.decode().split("\0")}
 
 
 def _rubbish(path):

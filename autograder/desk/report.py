@@ -236,16 +236,15 @@ def html(name, lines):
         tiers=Counter(line.result["isolation"] for line in lines),
         runs=Counter(line.result.get("run") or "before there were logs" for line in lines),
         late=[line for line in lines if line.penalty],
-        waiting=sum(line.waiting and any(waits_for_a_person(line)) for line in lines),
+        waiting=sum(map(waits_for_a_person, lines)),
         pending=sum(row.verdicts["needs-gpu"] for row in tasks),
     )
 
 
 def waits_for_a_person(line):
-    """For each cell of a line whether a person still has to look at it, as opposed to a GPU."""
-    verdicts = [verdict for verdict in line.result["verdicts"] if verdict["cell"] not in line.by_hand]
-    found = [verdict["verdict"] == "needs-person" for verdict in verdicts]
-    return found if any(verdict["verdict"] == "needs-gpu" for verdict in verdicts) else [line.waiting]
+    """Whether a person still has to look at a cell of a line, as opposed to a GPU."""
+    left = [verdict["verdict"] for verdict in line.result["verdicts"] if verdict["cell"] not in line.by_hand]
+    return bool(line.waiting and ("needs-person" in left or "needs-gpu" not in left))
 
 
 def binned(totals, most):

@@ -12,8 +12,8 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from autograder import course, execute
-from autograder.desk.export import points, write_rows
+from autograder import course, execute, reading
+from autograder.desk.export import points, unsafe, write_rows
 from autograder.submission import grade_id
 
 HEADER = ["id", "task", "answer", "max_score", "score", "comment"]
@@ -37,7 +37,7 @@ def anonymous(student):
 def answers(name, student):
     """The written answers in a student's submission: task -> text."""
     path = course.course_folder() / "submitted" / student / name / f"{name}.ipynb"
-    data = path.read_bytes() if path.is_file() and not path.is_symlink() else None
+    data = reading.file_bytes(path, course.course_folder() / "submitted")
     rebuilt, _ = execute.read_submission(name, data)
     return {grade_id(cell): cell.source for cell in rebuilt.notebook.cells if cell.cell_type == "markdown"}
 
@@ -125,7 +125,8 @@ def read(name, path):
     CourseError
         With the line, where an identifier, a task or a score cannot be; nothing has been changed then.
     """
-    known, most = {anonymous(student): student for student, _ in graded(name)}, tasks(name)
+    pairs, most = graded(name), tasks(name)
+    known = {anonymous(student): student for student, _ in pairs}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             text = file.read()
@@ -145,9 +146,11 @@ def read(name, path):
             raise course.CourseError(f"{where}: {who!r} is nobody's identifier in this course")
         if task not in most:
             raise course.CourseError(f"{where}: {task!r} is no written answer of {name}; expected {', '.join(most)}")
+        if (known[who], task) not in pairs:
+            raise course.CourseError(f"{where}: {task} of {who} is not in the gradebook; grade {name} again")
         if (known[who], task) in found:
             raise course.CourseError(f"{where}: {who} and {task} are there twice")
-        found[known[who], task] = _score(row["score"], most[task], where), (row["comment"] or "").strip()
+        found[known[who], task] = _score(row["score"], most[task], where), unsafe((row["comment"] or "").strip())
     return found
 
 

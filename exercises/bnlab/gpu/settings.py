@@ -62,6 +62,8 @@ class Log:
         return self._times(array, "stored")
 
     def _times(self, array, what):
+        if not self.launches:
+            return 0.0  # on a GPU nothing is counted, and its arrays have no address for the host
         address = array.__array_interface__["data"][0]
         moved = sum(
             getattr(traffic, what)
@@ -87,7 +89,7 @@ class Log:
         return self.bytes / (32 * sectors) if sectors else 1.0
 
     def __str__(self):
-        return "\n".join(str(launch) for launch in self.launches) or "no kernel was launched"
+        return "\n".join(str(launch) for launch in self.launches) or "no kernel ran on the simulated GPU"
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def simulate(checked=None, schedule=None, machine=None):
     >>> with simulate(schedule="reverse") as log:
     ...     pass
     >>> print(log)
-    no kernel was launched
+    no kernel ran on the simulated GPU
     """
     now, log = current(), Log()
     chosen = {"checked": checked, "machine": machine}

@@ -54,7 +54,7 @@ class Track:
             if type(leaf) is self.array and leaf.dtype.kind == "f":
                 leaf.fill(float("nan"))
         self.results, self.calls = [], []
-        fresh = {"train": fresh_train, "backward": fresh_backward, "hat": fresh_hat}[given["fresh"]]
+        fresh = {"train": fresh_train, "backward": fresh_backward}[given["fresh"]]
         self.calls = [fresh(self.xp, self.base, recipe) for recipe in given["recipes"]]
         self.wait()
 
@@ -128,13 +128,6 @@ def fresh_backward(xp, base, recipe):
     return mixed(xp, base["dy"], recipe), (x, *moments, turned(xp, base["gamma"], recipe))
 
 
-def fresh_hat(xp, base, recipe):
-    """Arguments (dy, (x_hat, inv_std, gamma)) of a backward pass."""
-    x, (mean, root) = fresh_statistics(xp, base, recipe)
-    hat = (x - mean[:, None, None]) * root[:, None, None]
-    return mixed(xp, base["dy"], recipe), (hat, root, turned(xp, base["gamma"], recipe))
-
-
 def fresh_statistics(xp, base, recipe, eps=1e-5):
     """Fresh images with their means and 1 / deviations."""
     x = mixed(xp, base["x"], recipe)
@@ -149,15 +142,17 @@ def share_of_copy(function, inputs, fresh, least, calls=20, laps=9):
     function : callable
     inputs : dict of ndarray
         Base arrays: "x", "gamma" and "beta", or "x", "dy" and "gamma".
-    fresh : "train" | "backward" | "hat"
-        What each call gets: (x, gamma, beta); (dy, (x, mu, inv_std, gamma)); (dy, (x_hat, inv_std, gamma)).
+    fresh : "train" | "backward"
+        What each call gets: (x, gamma, beta); (dy, (x, mu, inv_std, gamma)).
     least : float
         Bytes that have to be moved, in copies of x: 1 forward, 1.5 backward.
+    calls, laps : int
+        Calls that are timed together, and how often; the median of all laps but the first two counts.
 
     Returns
     -------
     float or None
-        None on a simulated GPU, which has no speed.
+        1 at the pace of a copy, 0.5 at half of it; None on a simulated GPU, which has no speed.
     """
     track, rng = Track(), np.random.default_rng()
     if track.device.simulated:

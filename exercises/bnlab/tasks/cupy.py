@@ -193,7 +193,6 @@ WAITS = "Only the values were checked: the points depend on the time, which is c
 TRAIN_SPEED = replace(
     TRAIN_FUSED,
     id="fused-train-speed",
-    cases=TRAIN_FUSED.cases,
     observe=None,
     hints=(
         "Count the kernels and the passes of each: `x` should be read by two reductions and by the kernel that writes.",
@@ -206,7 +205,6 @@ TRAIN_SPEED = replace(
 BACKWARD_SPEED = replace(
     BACKWARD_FUSED,
     id="fused-backward-speed",
-    cases=BACKWARD_FUSED.cases,
     observe=None,
     hints=(
         "Count the kernels and the passes of each: two reductions and the kernel that writes dx make 6 passes.",

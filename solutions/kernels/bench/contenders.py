@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from solutions.kernels import fused
-from solutions.kernels.launch import Kernels
+from solutions.kernels.launch import FILES, Kernels
 
 EPS, MOMENTUM = 1e-5, 0.1
 DIGITS = {"float32": 2e-4, "float16": 4e-3}  # allowed error, relative to the largest value
-AXES = {"images": (0, 2, 3), "rows": (0, 1, 2)}
 
 
 class Case:
@@ -152,4 +151,4 @@ def hidden_kernels(storage):
     from bnlab import gpu
 
     threads = 64 if gpu.device.simulated else 512
-    return {layout: Kernels(layout, storage, threads=threads) for layout in AXES}
+    return {layout: Kernels(layout, storage, threads=threads) for layout in FILES}
