@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     except SystemExit as end:
         code = end.code or 0
     except RuntimeError as error:  # jupyter-book's way to say that Sphinx has failed, which has said why
-        print(str(error).strip().splitlines()[-3] if "\n" in str(error) else error, file=sys.stderr)
+        print(str(error).strip(), file=sys.stderr)
     if code:
         shutil.rmtree(memory, ignore_errors=True)
     return code

@@ -23,12 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILT, SITE, ARCHIVE = ROOT / "_build" / "html", ROOT / "dist" / "site", ROOT / "dist" / "course-offline.zip"
 NEVER = {".buildinfo", "objects.inv"}
 WEB_ONLY = {"sitemap.xml", "robots.txt", "404.html"}
-NO_PYTHON = '<div class="live-bar"><p>Python runs in this page when a web server shows it: see README.txt.</p></div>'
+NO_PYTHON = '<div class="live-bar"><p>Python does not run in this page: download it with the button above.</p></div>'
 READ_ME = """Batch normalization, derived and tested
 
 Open index.html in this folder with any browser; nothing is fetched from anywhere.
-Search, formulas, figures and widgets work. The previews under search results and the cells that run Python in the page
-need a web server: type `python -m http.server` in this folder and open http://localhost:8000.
+Search, formulas, figures and widgets work. The previews under search results need a web server: type
+`python -m http.server` in this folder and open http://localhost:8000. Python does not run in these pages: do the
+notebooks of the folder exercises in Jupyter, or use the published pages.
 """
 
 

@@ -116,7 +116,11 @@ def page_key(root: Path, page: Path) -> str:
     code = code_of(page.read_text(encoding="utf-8"))
     if not code:
         return ""
-    return digest(root, uses(root, code), code, *(f"{name}=={version(name)}" for name in PACKAGES))
+    try:
+        used = uses(root, code)
+    except SyntaxError:
+        used = set()  # it runs, and the error names its cell
+    return digest(root, used, code, *(f"{name}=={version(name)}" for name in PACKAGES))
 
 
 def look_key(root: Path) -> str:

@@ -141,19 +141,24 @@ def live_notebook(pagename: str) -> str | None:
     return name if folder == "exercises" and name.startswith(NUMBERS) else None
 
 
-def prepare(app) -> None:
-    """Fetch Python and write live/, if the book has live pages."""
+def prepare(app) -> list[str]:
+    """Fetch Python and write live/, if the book has live pages; the pages that now have another bar than before."""
     names = sorted(name for page in app.env.found_docs if (name := live_notebook(page)))
     app.course_live = ""
     if not names or app.builder.format != "html":
-        return
+        return []
     try:
         found = python(Path(app.srcdir) / "_build")
     except Missing as missing:
         print(f"no live cells, exercise pages offer Colab instead: {missing}", file=sys.stderr)
-        return
-    shutil.copytree(found, Path(app.outdir) / found.name, dirs_exist_ok=True)
-    app.course_live = place(Path(app.outdir) / "live", names)
+    else:
+        for old in Path(app.outdir).glob("pyodide-*"):
+            if old.name != found.name:
+                shutil.rmtree(old)
+        shutil.copytree(found, Path(app.outdir) / found.name, dirs_exist_ok=True)
+        app.course_live = place(Path(app.outdir) / "live", names)
+    before, app.env.course_live = getattr(app.env, "course_live", None), app.course_live
+    return [] if before in (None, app.course_live) else [f"exercises/{name}" for name in names]
 
 
 def add_bar(app, pagename, templatename, context, doctree) -> None:

@@ -16,7 +16,10 @@ addEventListener("DOMContentLoaded", () => {
     try {
       const { open } = await import(new URL(`${live}live.js`, location.href));
       const page = await open(bar);
-      if (start) page.python.start().catch(() => {});
+      if (start) {
+        page.cells[0].go.focus({ preventScroll: true }); // the button that had it is gone
+        page.python.start().catch(() => {});
+      }
       else say("Your answers are here, as you left them. Python comes when you run a cell.");
     } catch (error) {
       button.style.visibility = "visible";

@@ -68,7 +68,7 @@ export class Editor {
     Object.assign(this.area, { value: text, spellcheck: !python, autocomplete: "off" });
     if (python) this.area.autocapitalize = "off";
     this.area.setAttribute("aria-label", label);
-    this.area.setAttribute("aria-describedby", "live-help");
+    if (python) this.area.setAttribute("aria-describedby", "live-help");
     this.element.append(this.mirror, this.area);
     this.python = python;
     this.area.addEventListener("input", () => (this.draw(), change()));
@@ -97,7 +97,7 @@ export class Editor {
     const { selectionStart: from, selectionEnd: to } = area;
     const line = area.value.slice(0, from).split("\n").at(-1); // as far as the cursor
     let done = true;
-    if (event.key === "Enter" && (event.shiftKey || event.ctrlKey || event.metaKey)) run?.();
+    if (run && event.key === "Enter" && (event.shiftKey || event.ctrlKey || event.metaKey)) run();
     else if (event.ctrlKey || event.metaKey || !this.python) return;
     else if (event.key === "Tab" && !leaving) done = shift(area, event.shiftKey);
     else if (event.key === "Enter") {

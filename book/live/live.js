@@ -88,6 +88,11 @@ class Page {
   forget() {
     if (!confirm("Put every cell of this page back as it came?")) return;
     this.tidy.forEach((one) => one());
+    try {
+      // of cells that this page no longer has, too
+      const kept = Object.keys(localStorage).filter((key) => key.startsWith(this.key("")));
+      kept.forEach((key) => localStorage.removeItem(key));
+    } catch {} // a browser that keeps nothing
     this.say("All cells are as they came.");
   }
 
@@ -105,8 +110,12 @@ class Page {
         const { done } = await cell.execute(this.python);
         if (done && done !== "missing") broken ??= cell;
       }
-      const { done } = await target.execute(this.python, other);
-      if (done && broken) target.print(`\nThe cell ${broken.id} above ended with an error: mend that first.`);
+      await target.execute(this.python, other);
+      if (broken) {
+        // what was checked is the answer as it was before: right or wrong, it is not what stands there now
+        target.print(`\nThe cell ${broken.id} above ended with an error: mend that first.`);
+        target.output.classList.replace("live-right", "live-wrong");
+      }
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
       target.conclude({ done: "stopped", text: error.message });
@@ -192,12 +201,13 @@ class Cell {
     try {
       const result = await python.run(source, this.id, (words) => this.print(words));
       this.conclude(result, other);
-      if (!other) this.ran = source;
+      if (!other) this.ran = result.done ? undefined : source;
       return result;
     } finally {
       clearInterval(tick);
       this.clock.textContent = "";
       this.go.removeAttribute("aria-disabled");
+      if (document.activeElement === this.halt) this.go.focus(); // not lost with the button that goes
       this.halt.hidden = true;
     }
   }

@@ -131,7 +131,8 @@ def difference(leaf, got, expected, tolerance=None):
         return number_difference(leaf, got, expected, tolerance)
     raises = isinstance(expected, str) and expected.endswith("Error")
     if raises and not (isinstance(got, str) and got == expected):
-        text = f"{f'a {got}' if isinstance(got, str) else 'nothing'} was raised; a {expected} was expected."
+        raised = with_article(got) if isinstance(got, str) else "nothing"
+        text = f"{raised} was raised; {with_article(expected)} was expected."
         return Difference(leaf, "value", leaf, expected, brief(got), text)
     if type(got) in (bool, np.bool_, int, str, type(None)) and got == expected:
         return None
