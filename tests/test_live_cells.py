@@ -201,10 +201,12 @@ def download(page):
     return Path(waiting.value.path()).read_text(encoding="utf-8")
 
 
-def test_the_export_is_the_released_notebook_and_gets_full_marks(page, autograder, tmp_path):
+def test_the_export_is_the_released_notebook_and_gets_full_marks(context, site, autograder, tmp_path):
+    page = opened(context, site, NAME)
     for task, right in answers(NAME).items():
         write(page, task, right)
     text = download(page)
+    page.close()
     released, handed = json.loads(course.released(NAME).read_text(encoding="utf-8")), json.loads(text)
     plain = [{key: value for key, value in cell.items() if key != "source"} for cell in handed["cells"]]
     assert plain == [{key: value for key, value in cell.items() if key != "source"} for cell in released["cells"]]
