@@ -125,7 +125,7 @@ address: .venv/installed  ## carry the repository's address from _config.yml to 
 	@old=$$(sed -n 's/^repository-code: "\(.*\)"/\1/p' CITATION.cff); new=$$(sed -n 's/^  url: *\([^ ]*\).*/\1/p' _config.yml); \
 	site() { sed -E 's#https://github.com/([^/]+)/#https://\1.github.io/#' <<< "$$1"; }; \
 	git grep -lF -e "$$old" -e "$$(site "$$old")" -- . ':!*.ipynb' | \
-	  xargs -r sed -i "s#$$old#$$new#g; s#$$(site "$$old")#$$(site "$$new")#g"
+	  xargs -I{} perl -pi -e "s#\Q$$old\E#$$new#g; s#\Q$$(site "$$old")\E#$$(site "$$new")#g" {}
 	@$(MAKE) --no-print-directory release sample-class
 
 clean:  ## remove what was built (never the gradebook)

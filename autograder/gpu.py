@@ -203,13 +203,14 @@ class Stadium:
         """A fresh process for one student."""
         return Lane(self.gpu, self.zygote("students"), cells)
 
-    def twin(self, rival=""):
-        """The lane of the hidden solutions, or of faster kernels with their names (solutions/kernels/rivals.py)."""
-        from solutions.kernels import rivals
+    def twin(self, fast=False):
+        """The lane of the hidden solutions, or of the fastest kernels under their names (kernels/fastest.py)."""
+        from solutions.kernels import fastest
 
-        lane = self._twins.get(rival)
+        lane = self._twins.get(fast)
         if lane is None or not lane.worker.alive:
-            lane = self._twins[rival] = Lane(self.gpu, self.zygote("twin"), [*self.cells, *rivals.cells(rival)])
+            more = fastest.cells() if fast else []
+            lane = self._twins[fast] = Lane(self.gpu, self.zygote("twin"), [*self.cells, *more])
             if lane.problems:
                 raise RuntimeError("; ".join(lane.problems))
         lane.worker.allow(SECONDS, "the hidden solution")

@@ -320,7 +320,7 @@ class Referee:
         if self.stadium is None:
             return Report(task.id, "needs-gpu", 0.0, problem=NO_GPU)
         with gpu.alone():
-            twin = self.stadium.twin(event["rival"])
+            fastest, twin = event["fastest"], self.stadium.twin()
             living = [cell for place, cell in enumerate(self.session.cells) if place not in self.session.dead]
             lane = self.stadium.lane(living)
             lane.worker.noted = self.session.noted
@@ -329,6 +329,8 @@ class Referee:
                 report = self.examine(task, gpu.answer_in(lane, task.answer), cases, "gpu") if cases else None
                 if report is None or report.passed:
                     report = self._timed_on_gpu(task, gpu.Heat(event, lane, twin, np.random.default_rng()), limit)
+                    if fastest and report.verdict == "passed":
+                        report.problem += self._beside_the_fastest(event, lane, limit)
             except checking.CheckFailed as failed:
                 report = dataclasses.replace(failed.report, task=task.id, link=task.link)
             finally:
@@ -350,6 +352,15 @@ class Referee:
         if verdict == "failed":
             report.tested, report.likely = "speed on a GPU", task.hints[0]
         return report
+
+    def _beside_the_fastest(self, event, lane, limit):
+        """How far away the fastest kernels are, in words: a mark to aim at, which decides nothing."""
+        lane.worker.allow(gpu.SECONDS, "the GPU")
+        try:
+            _, pace, _ = gpu.Heat(event, lane, self.stadium.twin(fast=True), np.random.default_rng()).race(limit)
+        except (checking.CheckFailed, AnswerError):  # sums in another order, or no time left: what was earned stays
+            return ""
+        return f" Held against our fastest kernels, it took {pace.ratio:.2f} times their time."
 
 
 _kept = {}  # (notebook, cell, key) -> what `Referee.once` has computed in this process

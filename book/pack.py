@@ -34,7 +34,7 @@ notebooks of the folder exercises in Jupyter, or use the published pages.
 
 
 def needed(site: Path) -> list[Path]:
-    """Files of a built website that its pages, style sheet and scripts name; of _static nothing else.
+    """Files of a built website; of what lies ready for any page, only what pages, style sheet and scripts name.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ def needed(site: Path) -> list[Path]:
     list of Path
     """
     paths = [path for path in sorted(site.rglob("*")) if path.is_file() and path.name not in NEVER]
-    static = site / "_static"
+    static, stores = site / "_static", {site / "_static", site / "_images"}  # images: of earlier builds too
     asking = [p for p in paths if p.suffix in (".html", ".js") and static not in p.parents]
     asking += [static / name for name in ("course.css", "course.js")]
     words = set(re.findall(r"[\w.-]+", "\n".join(path.read_text(encoding="utf-8") for path in asking)))
-    return [path for path in paths if static not in path.parents or path.name in words]
+    return [path for path in paths if not stores & set(path.parents) or path.name in words]
 
 
 def data(text: str, kind: str) -> str:

@@ -635,7 +635,6 @@ race_on_gpu(
     least=1,
     limit=1.25,
     shape=(32, 64, 56, 56),
-    rival="fused",
     cases=[
         Case("on the GPU, 9 images of 11 x 13", image_inputs((9, 2, 11, 13), eps=0.1, dtype=np.float32), 1e-4),
         Case("on the GPU, a single channel", image_inputs((33, 1, 7, 7), eps=0.1, dtype=np.float32), 1e-4),
@@ -660,7 +659,6 @@ race_on_gpu(
     least=1.5,
     limit=1.25,
     shape=(32, 64, 56, 56),
-    rival="fused",
     cases=[
         Case("on the GPU, 9 images of 11 x 13", fused_cache_inputs((9, 2, 11, 13), dtype=np.float32), 1e-3),
         Case("on the GPU, a single channel", fused_cache_inputs((33, 1, 7, 7), dtype=np.float32), 1e-3),

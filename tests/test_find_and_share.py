@@ -101,3 +101,22 @@ def test_the_citation_is_bibtex():
     two = {**about, "authors": [{"family-names": "Doe", "given-names": "Ann"}, {"name": "A Group of People"}]}
     (entry,) = parse_string(course_find.bibtex(two), "bibtex").entries.values()
     assert [str(person) for person in entry.persons["author"]] == ["Doe, Ann", "{A Group of People}"]
+
+
+def test_a_warm_build_keeps_the_terms(run, tmp_path):
+    """A page that is not written anew stays in the search with the terms that it explains."""
+    settings = f"""\
+import sys
+sys.path.insert(0, {str(course.REPOSITORY / "book" / "_ext")!r})
+extensions = ["course_find"]
+html_baseurl, html_title = "https://course.example/", "course"
+"""
+    (tmp_path / "conf.py").write_text(settings)
+    (tmp_path / "index.rst").write_text("Start\n=====\n\n.. toctree::\n\n   other\n   words\n")
+    (tmp_path / "words.rst").write_text("Words\n=====\n\n.. glossary::\n\n   ghost batch\n      It.\n")
+    for text in ("first", "second"):
+        (tmp_path / "other.rst").write_text(f"Other\n=====\n\n{text}\n")
+        done = run(sys.executable, "-m", "sphinx", "-q", tmp_path, tmp_path / "out")
+        assert done.returncode == 0, done.stderr
+        index = (tmp_path / "out" / "searchindex.js").read_text()
+        assert '"ghost batch"' in index.split('"indexentries"')[1], text

@@ -38,13 +38,13 @@ def batchnorm_train_fused(x, gamma, beta, eps=1e-5):
 """
 
 
-def submission(train_fused=None):
-    """The released notebook with an answer to `fused-train`: the solution's, or another one."""
-    notebook = nbformat.read(course.released(NAME), as_version=4)
-    solved = {cell.id: cell.source for cell in nbformat.reads(build.honest(NAME).decode(), as_version=4).cells}
+def submission(answer=None, name=NAME, task="fused-train"):
+    """The released notebook with an answer to one task: the solution's, or another one."""
+    notebook = nbformat.read(course.released(name), as_version=4)
+    solved = {cell.id: cell.source for cell in nbformat.reads(build.honest(name).decode(), as_version=4).cells}
     for cell in notebook.cells:
-        if cell.id == "fused-train" and train_fused != "":
-            cell.source = f"# answer: fused-train\n{train_fused}" if train_fused else solved[cell.id]
+        if cell.id == task and answer != "":
+            cell.source = f"# answer: {task}\n{answer}" if answer else solved[cell.id]
     return nbformat.writes(notebook)
 
 
@@ -108,6 +108,20 @@ def test_a_grader_with_a_gpu_fills_in_these_alone(graded):
     assert rows == {"quick": [15, False], "slow": [10, False], "open": [0, False]}
     for text in (printed, feedback, report):
         assert "wait for a GPU" not in text and "waits for a GPU" not in text
+
+
+def test_the_fastest_kernels_are_a_mark_to_aim_at(run, tmp_path):
+    """Notebook 10 holds an answer that passed against them too: it is told, and decides nothing."""
+    name, target = "10_cuda", tmp_path / "scores.json"
+    (tmp_path / "in" / "quick").mkdir(parents=True)
+    (tmp_path / "in" / "quick" / f"{name}.ipynb").write_text(submission(None, name, "cuda-train"))
+    command = ("-m", "autograder", "grade", name, "--submissions", tmp_path / "in", "--json", target)
+    environment = {"BN_COURSE": str(tmp_path / "course"), "BN_GPU_STAND_IN": "simulator", "CUDA_VISIBLE_DEVICES": ""}
+    done = run(sys.executable, *command, env=environment, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = [row for row in json.loads(target.read_text()) if row["task"] == "cuda-train-speed"]
+    assert row["verdict"] == "passed" and row["score"] == 5
+    assert "held against our fastest kernels, it took" in row["message"].lower()
 
 
 def test_without_a_gpu_it_says_so(monkeypatch, tmp_path, capsys):

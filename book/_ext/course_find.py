@@ -1,6 +1,7 @@
 """What lets people find, share and cite the course.
 
-- The search knows symbols: γ, gamma and a formula's ``\\gamma`` are one word, so are σ² and σ.
+- The search knows symbols: γ, gamma and a formula's ``\\gamma`` are one word, so are σ² and σ. It keeps the terms of
+  the glossary when only some pages are built again.
 - Every page describes itself to search engines and to whoever shows a card for a link: its title and its first
   paragraph, with the picture book/_static/card.png.
 - sitemap.xml lists all pages. Addresses begin with the one setting ``html: baseurl`` of _config.yml.
@@ -17,7 +18,9 @@ from urllib.parse import urljoin, urlsplit
 import yaml
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from sphinx import addnodes
 from sphinx.search.en import SearchEnglish
+from sphinx.util.index_entries import split_index_msg
 
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
@@ -55,6 +58,18 @@ class SymbolSearch(SearchEnglish):
                 elif part in GREEK:
                     found += [part] * (part != word) + [GREEK[part]]
         return found
+
+
+def keep_terms(app, env) -> None:
+    """Find the terms of all pages again: of those that a warm build does not write anew, Sphinx 7.4 forgets them."""
+    for name in env.found_docs:
+        found = {
+            (word, target or "", main)
+            for node in env.get_doctree(name).findall(addnodes.index)
+            for kind, value, target, main, _ in node["entries"]
+            for word in split_index_msg(kind, value)
+        }
+        env._search_index_index_entries[name] = sorted(found)
 
 
 def first_paragraph(doctree) -> str:
@@ -145,6 +160,7 @@ def setup(app):
     app.add_search_language(SymbolSearch)
     app.add_directive("cite-this-course", CiteDirective)
     app.connect("config-inited", not_found)
+    app.connect("env-updated", keep_terms)
     app.connect("html-page-context", describe, priority=900)
     app.connect("build-finished", sitemap)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -94,7 +94,9 @@ def race(task_id, answer, inputs, limit):
     print(f"{task.answer}: about {_passes(task, answer, inputs):.0f} passes over its largest array.")
 
 
-def race_on_gpu(task_id, answer, inputs, fresh, returns, least, limit, shape, small=(4, 6, 14, 14), rival="", cases=()):
+def race_on_gpu(
+    task_id, answer, inputs, fresh, returns, least, limit, shape, small=(4, 6, 14, 14), cases=(), fastest=False
+):
     """Time an answer against the hidden solution on a GPU; used by the course's hidden tests.
 
     Without a referee there is nothing to race against. A referee without a GPU leaves the points open.
@@ -115,16 +117,16 @@ def race_on_gpu(task_id, answer, inputs, fresh, returns, least, limit, shape, sm
         Largest accepted ratio of times.
     shape, small : tuple of int
         Of the images on a GPU, and on the stand-in of the grader's own tests.
-    rival : str
-        Name of faster kernels than the notebook's solution to race against; only a referee has them.
     cases : list of Case
         Checked on the GPU before anything is timed.
+    fastest : bool
+        Tell afterwards how far away the fastest kernels are that a referee has. No points depend on them.
     """
     task, judge = find(task_id), referee.get()
     if judge is None:
         return print(f"{task.id}: the time is compared on a GPU when the notebook is graded.")
     event = {"answer": task.answer, "inputs": inputs, "fresh": fresh, "returns": returns, "least": least}
-    event |= {"shape": shape, "small": small, "rival": rival}
+    event |= {"shape": shape, "small": small, "fastest": fastest}
     return _conclude(judge.race_on_gpu(task, answer, event, limit, tuple(cases)))
 
 

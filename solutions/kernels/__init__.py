@@ -7,9 +7,9 @@ rows.cu              rows x channels, for features and N, H, W, C: one block a s
 rows_persistent.cu   rows x channels: one read and one write
 plan.py              how a shape is divided among blocks
 launch.py            the same launches for CuPy and for the simulator of bnlab.gpu
-fused.py             notebook 09's three kernels each way, made once: what answers race against on a GPU
-by_hand.py           the same for notebook 10: the hidden kernels under the names of its tasks
-rivals.py            both as text for a worker
+fused.py             notebook 09's three kernels each way, made once
+by_hand.py           the hidden kernels under the names of notebook 10's tasks
+fastest.py           these as text for a worker
 bench/               what a GPU has to tell about speed: `make gpu`
 nvrtc.py             compiles without a GPU, and reports registers and spills
 """

@@ -1,4 +1,4 @@
-"""What answers of notebook 10 race against on a GPU: the hidden kernels under the names of its tasks."""
+"""The hidden kernels, in the best tier for each shape, under the names of notebook 10's tasks."""
 
 from bnlab.gpu import device, xp
 
@@ -6,7 +6,6 @@ from solutions.kernels.launch import Kernels
 
 kernels = Kernels("images", "float32", threads=64 if device.simulated else 512)
 unused = {}
-TIER = None  # the best for each shape; or the name of one
 
 
 def running(channels):
@@ -18,11 +17,11 @@ def running(channels):
 
 def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
     """As the task of notebook 10."""
-    y, mean, inv_std = kernels.forward(x, gamma, beta, *running(x.shape[1]), eps=eps, tier=TIER)
+    y, mean, inv_std = kernels.forward(x, gamma, beta, *running(x.shape[1]), eps=eps)
     return y, (x, mean, inv_std, gamma)
 
 
 def batchnorm_backward_cuda(dy, cache):
     """As the task of notebook 10."""
     x, mean, inv_std, gamma = cache
-    return kernels.backward(dy, x, gamma, mean, inv_std, tier=TIER)
+    return kernels.backward(dy, x, gamma, mean, inv_std)

@@ -1,4 +1,4 @@
-"""What answers of notebook 09 race against on a GPU: three kernels each way, made once."""
+"""Three kernels each way, made once, under the names of notebook 09's tasks: what the benches compare."""
 
 from bnlab.gpu import ElementwiseKernel, ReductionKernel, xp
 

@@ -232,7 +232,7 @@ TRAIN_SPEED = replace(
     hints=(
         "Which bytes does your kernel move? `x` should be read twice and `y` written once, in whole sectors.",
         "Make the kernel once, above the function: RawKernel compiles at its first call. Then use all threads.",
-        "Chapter 15, section `Three plans for a channel`: the first plan, which the rival follows.",
+        "Chapter 15, section `Three plans for a channel`: the first plan, which ours follows.",
     ),
     note=WAITS,
 )
