@@ -32,6 +32,7 @@ WEIGH_EVERY = 0.25  # seconds between two looks at a busy worker's memory
 MAX_NOTES = 40  # on what one submission tried
 MAX_READS = 64  # reads of printed output in a row
 CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
+MAX_DROPS = 10_000  # handles that are given up with one request
 MAX_CALLBACK = 16 << 20  # bytes of the arguments of one such call
 MAX_CALLBACKS = 200_000  # calls of the referee's functions in one call of the student's
 
@@ -153,7 +154,7 @@ class Worker:
         self.deadline = self.cpu_deadline = 0.0
         self.where = "the set-up"
         self.callbacks = []
-        self.noted = []
+        self.noted, self.dropped = [], []
         self.weighed = time.monotonic()
 
     def _greeting(self):
@@ -228,7 +229,8 @@ class Worker:
         if not self.alive:
             raise AnswerError("crashed", f"your code ended the Python process before `{self.where}`.")
         self.callbacks = []
-        self._send(header, values)
+        dropped, self.dropped = self.dropped[:MAX_DROPS], self.dropped[MAX_DROPS:]
+        self._send({**header, "drop": dropped} if dropped else header, values)
         calls = 0
         while True:
             reply, payload = self._receive()
@@ -428,11 +430,18 @@ class RemoteAnswer:
 
 
 class RemoteObject:
-    """An object that stayed in the worker: attributes are read and set there, calls happen there."""
+    """An object that stayed in the worker: attributes are read and set there, calls happen there.
+
+    The worker keeps it until nobody holds it here: what it takes in a race of training must not add up.
+    """
 
     def __init__(self, worker, number, type_name, owner):
         object.__setattr__(self, "_bn", (worker, number, owner))
         object.__setattr__(self, "type_name", type_name)
+
+    def __del__(self):
+        worker, number, _ = self._bn
+        worker.dropped.append(number)
 
     def __getattr__(self, attribute):
         if attribute.startswith("__"):

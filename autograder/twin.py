@@ -98,13 +98,14 @@ class Heat:
         ------
         ZygoteEnded
             Where it dies or hangs: no student's fault.
+        RuntimeError
+            Where it raises an error: neither.
         """
         try:
             return self._lap(self.twin, pair)
         except AnswerError as error:
-            if self.twin.alive:
-                raise
-            raise ZygoteEnded(f"the hidden solution stopped in its race: {error.text}") from None
+            kind = RuntimeError if self.twin.alive else ZygoteEnded
+            raise kind(f"the hidden solution stopped in its race: {error.text}") from None
 
     def _lap(self, who, pair):
         values = self.inputs(pair)

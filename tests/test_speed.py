@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bnlab.compare import difference
 
-from autograder import bench_speed, course, execute, referee, speed, twin
+from autograder import bench_speed, course, execute, referee, remote, speed, twin
 from autograder.script import Script
 
 
@@ -113,6 +113,54 @@ def test_the_twin_shares_no_zygote_with_students(tmp_path, monkeypatch):
             0
         )
     assert hold.twin.worker() is not worker and hold.twin.worker().alive
+
+
+COUNTED = """
+class Held:
+    alive = 0
+
+    def __init__(self):
+        Held.alive += 1
+
+    def __del__(self):
+        Held.alive -= 1
+
+
+def make():
+    return Held()
+
+
+def alive():
+    return Held.alive
+"""
+
+
+def test_a_worker_keeps_no_object_that_nobody_holds(tmp_path, monkeypatch):
+    """The layers of a race of training would add up: after 160 races a hidden solution had no memory left."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    worker = remote.Worker(execute.zygote())
+    try:
+        worker.allow(5, "a test")
+        assert worker.run_cell("held", COUNTED) is None
+        make, alive = (remote.RemoteAnswer(lambda: worker, name) for name in ("make", "alive"))
+        held = [make() for _ in range(3)]
+        for _ in range(50):
+            make()
+        assert alive() == len(held)
+        held.clear()
+        assert alive() == 0
+    finally:
+        worker.close()
+
+
+def test_a_hidden_solution_that_fails_is_no_student_s_fault(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    worker = execute.material("04_backward").twin.worker()
+    worker.allow(5, "a test")
+    task = bench_speed.tasks.find(bench_speed.TASK)
+    with pytest.raises(RuntimeError, match="the hidden solution stopped in its race"):
+        twin.Heat(task, None, worker, lambda pair: {"dy": 0, "cache": 0}).solution(0)
+    assert worker.alive
 
 
 def test_the_benchmark_runs_and_counts_its_errors(tmp_path, monkeypatch):

@@ -3,8 +3,8 @@
 It may know: the student's code, and the arguments of each call. It must never see: tests, expected values, solutions.
 It is killed at its deadline from outside; nothing it says is trusted.
 
-Requests (frames of wire.py, field "op"): cell, inspect, library, drive, call, get, set, drop; stage, run, fetch
-for timed calls; track for those on a GPU.
+Requests (frames of wire.py, field "op"): cell, inspect, library, drive, call, get, set; stage, run, fetch for timed
+calls; track for those on a GPU. Field "drop" of any of them: numbers of handles that the referee no longer holds.
 """
 
 import builtins
@@ -57,17 +57,17 @@ class Worker:
         self.module = types.ModuleType("__main__")
         self.module.__dict__.update(__builtins__=builtins, display=print)
         sys.modules["__main__"] = self.module
-        self.objects = {}
+        self.objects, self.kept = {}, 0
         self.staged = self.result = self.track = None
 
     # -- values ----------------------------------------------------------------------------------------------------
     def keep(self, value):
-        number = len(self.objects) + 1
-        self.objects[number] = value
+        self.kept += 1
+        self.objects[self.kept] = value
         kind = type(value).__name__
         if isinstance(value, np.ndarray):
             kind += f" of {value.dtype}"
-        return ["h", number, kind[:100]]
+        return ["h", self.kept, kind[:100]]
 
     def encode(self, value):
         encoder = wire.Encoder(self.keep)
@@ -176,6 +176,8 @@ class Worker:
 
     def answer(self, header, payload):
         """Serve one request; whatever a student's code raises becomes the answer."""
+        for number in header.get("drop", ()):
+            self.objects.pop(number, None)
         try:
             return getattr(self, f"op_{header['op']}")(header, payload)
         except BaseException as error:  # SystemExit and KeyboardInterrupt of student code end the call, not the worker
