@@ -190,7 +190,7 @@ def _diagnose(report, observations, messages, task):
     if report.slips:
         report.likely = " Also: ".join(messages.get(name, name) for name in report.slips[:2])
     elif failing and failing[0].gaps[0].kind == "dtype":
-        report.likely = "A step of yours changes the dtype; give the result back with `.astype(x.dtype)`."
+        report.likely = "A step of yours changes the dtype; give the result back in the argument's, with `.astype`."
     else:
         report.likely = _remark(failing, task)
 
