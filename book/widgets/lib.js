@@ -136,7 +136,7 @@ export class Plot {
 const STYLE = `
 .bnw { display: block; margin: 1.8rem 0; padding: 1rem 1.1rem; border: 1px solid var(--pst-color-border, #ccc); border-radius: .55rem;
   background: var(--pst-color-surface, #f7f7f7); font: .92rem/1.45 var(--pst-font-family-heading, sans-serif); }
-.bnw-title { font-weight: 700; margin: 0 0 .5rem; }
+.bnw-title { font-weight: 700; margin: 0 0 .5rem; text-wrap: balance; }
 .bnw-controls { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; align-items: end; margin-bottom: .6rem; }
 .bnw-slider { display: grid; flex: 1 1 11rem; } .bnw-slider input { width: 100%; accent-color: var(--bnw-blue); min-height: 1.6rem; }
 .bnw output { font-variant-numeric: tabular-nums; font-weight: 700; }
