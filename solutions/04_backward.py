@@ -188,7 +188,7 @@ for wrong in (
 # ## 2. Node by node
 #
 # Walk back through the graph of the forward pass and return the gradient at each node.
-# Each of the six earns its share of the points.
+# Each of the six earns its share of the points; put None for one that you do not have yet.
 #
 # $$\mu = \tfrac{1}{N}\textstyle\sum_n x_n, \qquad \sigma^2 = \tfrac{1}{N}\sum_n (x_n - \mu)^2, \qquad
 # \hat{x}_n = (x_n - \mu)(\sigma^2 + \epsilon)^{-1/2}, \qquad y_n = \gamma \hat{x}_n + \beta.$$

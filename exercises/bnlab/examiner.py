@@ -177,7 +177,7 @@ def _diagnose(report, observations, messages, task):
     possible = [name for name in messages if not _contradicted(name, failing, first)]
     while unexplained:
         candidates = {name: _explained(name, observations, unexplained) for name in possible}
-        best = max(candidates, key=lambda name: (len(candidates[name][0]), -candidates[name][1]), default=None)
+        best = max(candidates, key=lambda name: _weight(*candidates[name]), default=None)
         if best is None or not candidates[best][0]:
             break
         report.slips.append(best)
@@ -208,9 +208,14 @@ def _contradicted(name, failing, first):
     return nothing and failing[0].truth.slips.get(name, {}).get(first.leaf, "") is not None
 
 
+def _weight(explained, against, gap):
+    """What makes one slip likelier than another: more is explained, less speaks against it, it comes nearer."""
+    return len(explained), -against, -gap
+
+
 def _explained(name, observations, unexplained):
-    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it)."""
-    explained, against = set(), 0
+    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it, how far it is off)."""
+    explained, against, gap = set(), 0, 0.0
     for i, seen in enumerate(observations):
         slip = seen.truth.slips.get(name)
         if slip is None:
@@ -223,7 +228,17 @@ def _explained(name, observations, unexplained):
                 against += 1
             elif (i, leaf) in unexplained:
                 explained.add((i, leaf))
-    return explained, against
+                gap += _gap(seen.got[leaf], would)
+    return explained, against, gap
+
+
+def _gap(a, b):
+    """How far two leaves that are alike lie apart, as a share of the largest number."""
+    try:
+        a, b = (np.nan_to_num(np.asarray(as_array(value), dtype=np.float64)) for value in (a, b))
+    except (TypeError, ValueError, RuntimeError):  # no numbers
+        return 0.0
+    return float(np.abs(a - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-300))
 
 
 def _alike(a, b, tolerance):
