@@ -214,7 +214,11 @@ def _weight(explained, against, gap):
 
 
 def _explained(name, observations, unexplained):
-    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it, how far it is off)."""
+    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it, how far it is off).
+
+    A leaf that only says whether something holds, such as a gradient check, fails for many reasons: where numbers speak
+    against a slip it explains nothing.
+    """
     explained, against, gap = set(), 0, 0.0
     for i, seen in enumerate(observations):
         slip = seen.truth.slips.get(name)
@@ -229,6 +233,8 @@ def _explained(name, observations, unexplained):
             elif (i, leaf) in unexplained:
                 explained.add((i, leaf))
                 gap += _gap(seen.got[leaf], would)
+    if against and all(isinstance(observations[i].got[leaf], (str, bool)) for i, leaf in explained):
+        explained = set()
     return explained, against, gap
 
 
