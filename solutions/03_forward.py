@@ -93,9 +93,9 @@ print(f"average variance with 1/(N-1): {np.mean(np.var(batches, axis=-1, ddof=1)
 # In exact arithmetic. The two terms are near 100,000,000, where float32 steps by 8: what is left of 1 after that?
 #
 # </details>
-# <details><summary>Something between -10 and 10, of either sign</summary>
+# <details><summary>A multiple of 8, of either sign or 0</summary>
 #
-# Right: the result is smaller than the gaps between the numbers that it is the difference of.
+# Right: near 100,000,000 neighbours in float32 are 8 apart, and so is every difference of two such numbers.
 #
 # </details>
 # <details><summary>An error</summary>

@@ -188,7 +188,7 @@ for wrong in (
 # ## 2. Node by node
 #
 # Walk back through the graph of the forward pass and return the gradient at each node.
-# Each of the six earns its share of the points.
+# Each of the six earns its share of the points; put None for one that you do not have yet.
 #
 # $$\mu = \tfrac{1}{N}\textstyle\sum_n x_n, \qquad \sigma^2 = \tfrac{1}{N}\sum_n (x_n - \mu)^2, \qquad
 # \hat{x}_n = (x_n - \mu)(\sigma^2 + \epsilon)^{-1/2}, \qquad y_n = \gamma \hat{x}_n + \beta.$$
@@ -311,7 +311,8 @@ for n, constant in ((8, False), (8, True), (2, False)):
 # 0, up to rounding. Adding the same number to all samples of a feature changes neither `x_hat` nor `y`, so a loss that
 # only sees the sum of `y` (which is N times beta) cannot be changed through `x` at all.
 # For N = 2 each feature becomes -1 and 1 whatever `x` is (but for eps), so `dx` is tiny for every `dy`.
-# A test with a constant `dy`, or with N = 2, therefore accepts almost any wrong `dx`.
+# So a test with a constant `dy` sees no mistake in the path through the variance, whose sum is 0 there, and neither
+# kind of test sees a forgotten factor such as gamma: take a random `dy`, and N > 2.
 #
 # </details>
 

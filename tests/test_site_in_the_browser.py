@@ -179,16 +179,18 @@ def test_the_mode_button_and_the_menus_work(site, page):
 def test_a_wide_equation_is_reached_with_the_keyboard(browser, site):
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
-    page.goto(f"{site}/book/07_backward_graph.html")
+    page.goto(f"{site}/book/01_covariate_shift.html")
     wide = page.locator(".katex-display[tabindex='0'][role=group][aria-label]")
     wide.first.wait_for()
-    scrolls = page.locator(".katex-display").evaluate_all(
-        "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
-    )
+    count = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    scrolls = page.locator(".katex-display").evaluate_all(count)
     assert wide.count() == scrolls > 0
     wide.first.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.activeElement.scrollLeft > 0")
+    page.goto(f"{site}/book/07_backward_graph.html")
+    page.locator(".katex-display[data-size]").first.wait_for()
+    assert page.locator(".katex-display").evaluate_all(count) == 0, "what is a little too wide is set smaller"
     context.close()
 
 

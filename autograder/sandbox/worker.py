@@ -18,7 +18,7 @@ import types
 import numpy as np
 import watch
 import wire
-from bnlab.answers import ChangedArguments, begun, changed_arguments, copy_arguments, parameters_of
+from bnlab.answers import ChangedArguments, begun, changed_arguments, copy_arguments, is_foreign, parameters_of
 from bnlab.cells import run_cell
 
 MAX_MESSAGE = 500  # characters of a student's exception that go back
@@ -198,7 +198,7 @@ class Worker:
         shown = [type(error).__name__, message, source]
         name, message, source = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
         found = {"type": name, "message": message, "line": line, "source": source}
-        if isinstance(error, NotImplementedError):
+        if isinstance(error, NotImplementedError) and not is_foreign(error):
             return found | {"missing": True, "begun": begun(error)}
         return found | {"kind": str(getattr(error, "answer_kind", "raised"))[:20]}
 

@@ -24,12 +24,12 @@ widget("drag-sample", "Drag one sample, and the whole batch moves", (host, say) 
     const sigma = Math.sqrt(variance), left = Math.max(mu - sigma, -6), right = Math.min(mu + sigma, 6);
     plot.add("line", { x1: plot.px(left), x2: plot.px(right), y1: plot.py(0.54), y2: plot.py(0.54), class: "line other" });
     plot.dot(mu, 0.54, "other", 4);
-    plot.word(mu, 0.54, "mean ± standard deviation", "other", "middle", 0, 17);
+    plot.word(mu, 0.54, "mean ± standard deviation", "other", "middle", 0, 21);
     x.forEach((v, i) => {
       plot.add("line", { x1: plot.px(v), x2: plot.px(y[i]), y1: plot.py(IN) + 10, y2: plot.py(OUT) - 7, class: "grid" });
       plot.add("circle", { cx: plot.px(before[i]), cy: plot.py(OUT), r: 6, fill: "none", class: "line theory" });
       plot.dot(y[i], OUT, "gradient", 6);
-      plot.word(y[i], OUT, names[i], "gradient", "middle", 0, 22);
+      plot.word(y[i], OUT, names[i], "gradient", "middle", 0, 26);
       labels[i].setAttribute("x", plot.px(v));
     });
     const others = y.filter((v, i) => i !== moved && Math.abs(v - before[i]) > 0.005).length;

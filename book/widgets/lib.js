@@ -74,7 +74,7 @@ export class Plot {
       const at = this.py(v);
       this.svg.append(make("line", { class: "grid", x1: l, x2: r, y1: at, y2: at }), make("text", { x: l - 6, y: at + 4, "text-anchor": "end" }, this.tick(v, logy)));
     }
-    this.svg.append(make("text", { x: r, y: b + 36, "text-anchor": "end", class: "axis" }, xlabel), make("text", { x: 2, y: 13, class: "axis" }, ylabel));
+    this.svg.append(make("text", { x: r, y: b + 36, "text-anchor": "end", class: "axis below" }, xlabel), make("text", { x: 2, y: 13, class: "axis above" }, ylabel));
     this.layer = make("g");
     this.clip = `bnw${groups++}`;
     this.svg.append(make("clipPath", { id: this.clip }, make("rect", { x: l, y: t - 6, width: r - l, height: b - t + 12 })), this.layer);
@@ -136,7 +136,7 @@ export class Plot {
 const STYLE = `
 .bnw { display: block; margin: 1.8rem 0; padding: 1rem 1.1rem; border: 1px solid var(--pst-color-border, #ccc); border-radius: .55rem;
   background: var(--pst-color-surface, #f7f7f7); font: .92rem/1.45 var(--pst-font-family-heading, sans-serif); }
-.bnw-title { font-weight: 700; margin: 0 0 .5rem; }
+.bnw-title { font-weight: 700; margin: 0 0 .5rem; text-wrap: balance; }
 .bnw-controls { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; align-items: end; margin-bottom: .6rem; }
 .bnw-slider { display: grid; flex: 1 1 11rem; } .bnw-slider input { width: 100%; accent-color: var(--bnw-blue); min-height: 1.6rem; }
 .bnw output { font-variant-numeric: tabular-nums; font-weight: 700; }
@@ -155,7 +155,10 @@ html[data-theme="dark"] .bnw { --bnw-blue: #6cb8ee; --bnw-red: #ff9a55; --bnw-gr
 ${[["batchnorm", "blue", "0"], ["plain", "red", "7 4"], ["other", "green", "9 3 2 3"], ["gradient", "purple", "0"], ["theory", "grey", "2 4"], ["extra", "orange", "5 3"]]
     .map(([kind, colour, dash]) => `.bnw-plot .line.${kind} { stroke: var(--bnw-${colour}); stroke-dasharray: ${dash}; } .bnw-plot .dot.${kind}, .bnw-plot .handle.${kind}, .bnw-plot .word.${kind} { fill: var(--bnw-${colour}); }`).join("\n")}
 .bnw-plot .word { font-weight: 600; }
-@media (max-width: 480px) { .bnw-plot text { font-size: 19px; } }`;
+@media (max-width: 480px) { /* larger letters, and names of axes out of the way of the numbers */
+  .bnw-plot text { font-size: 19px; } .bnw-plot { margin-block: .8rem; }
+  .bnw-plot .above { transform: translateY(-10px); } .bnw-plot .below { transform: translateY(8px); }
+}`;
 
 /** Register <bn-name>: `build(host, say)` fills the host; `say(text)` shows a sentence and reads it out when it rests. */
 export function widget(name, title, build) {

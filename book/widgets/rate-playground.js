@@ -15,7 +15,9 @@ widget("rate-playground", "Learning rate and batch size, with and without batch 
       const curve = data.curves[norm][state.rate][state.batch];
       plot.line(curve.map((loss, i) => [data.steps[i], loss ?? NaN]), kind);
       const alive = curve.findLastIndex((loss) => loss !== null);
-      if (alive >= 0) plot.word(data.steps[alive], Math.min(Math.max(curve[alive], 1.3e-3), 8), name, kind, alive > 12 ? "end" : "start", alive > 12 ? -4 : 8, norm === "none" ? -8 : 18);
+      const above = norm === "none", late = alive > 12; // a late curve carries its name above or below its last steps
+      const level = late ? Math[above ? "max" : "min"](...curve.slice(alive - (above ? 5 : 8), alive + 1)) : curve[alive];
+      if (alive >= 0) plot.word(data.steps[alive], Math.min(Math.max(level, 1.3e-3), 8), name, kind, late ? "end" : "start", late ? -4 : 8, above ? -8 : 18);
       found[norm] = last(curve) === null ? "has diverged" : `ends at ${show(last(curve), 3)}`;
     }
     say(`Rate ${data.rates[state.rate]}, batches of ${data.batches[state.batch]}, ${data.steps.at(-1)} steps: the loss ${found.none} without batch norm and ${found.batch} with it.`);

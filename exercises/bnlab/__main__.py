@@ -4,18 +4,19 @@ Exit code 0: all is well; 1: something is wrong with the file or an answer; 2: w
 """
 
 import argparse
+import ast
 import datetime
 import hashlib
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from bnlab import __version__
 from bnlab.answers import raised_text
-from bnlab.cells import run_cell
+from bnlab.cells import plain_python, run_cell
 from bnlab.overview import points_of, states, table
+from bnlab.tasks import all_tasks
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where pip knows a module by another name
 SECONDS = 300  # for a whole notebook
@@ -42,7 +43,9 @@ def read(path):
             raise TypeError
         points_of(Path(path).stem)
     except FileNotFoundError:
-        raise SystemExit(f"bnlab: there is no file {path}; run this in the folder of the notebook") from None
+        whole = Path(f"{path}.ipynb")
+        cure = f"do you mean {whole}?" if whole.exists() else "run this in the folder of the notebook"
+        raise SystemExit(f"bnlab: there is no file {path}; {cure}") from None
     except OSError as error:
         raise SystemExit(f"bnlab: cannot read {path}: {error.strerror}; name a notebook, NN_topic.ipynb") from None
     except KeyError as error:
@@ -68,7 +71,7 @@ def structure(notebook, name):
     ids = [mark.removeprefix("# answer:").strip() for mark in marks]
     tasks = {cell.get("metadata", {}).get("nbgrader", {}).get("grade_id") for cell in notebook["cells"]}
     found = [
-        f"the answer cell `{task}` is there {ids.count(task)} times"
+        f"the answer cell `{task}` is there {ids.count(task)} times: delete what is not your answer"
         for task in dict.fromkeys(ids)
         if ids.count(task) > 1
     ]
@@ -89,12 +92,39 @@ def empty_answers(notebook, name):
     return [task for task in points_of(name) if "YOUR ANSWER HERE" in texts.get(task, "")]
 
 
-def untouched(notebook, name):
-    """Answers that still are as they were handed out: written ones, and functions that raise NotImplementedError."""
-    left = re.compile(r"^\s*raise NotImplementedError", re.MULTILINE)
-    answers = {id_of(cell) for cell in notebook["cells"] if left.search(text_of(cell))}
-    answers |= set(empty_answers(notebook, name))
-    return [task for task in points_of(name) if task in answers]
+def still_open(node):
+    """Whether a function, or a method of a class, does nothing but raise NotImplementedError."""
+    if isinstance(node, ast.ClassDef):
+        return any(map(still_open, node.body))
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    body = node.body[ast.get_docstring(node) is not None :]
+    return len(body) == 1 and isinstance(body[0], ast.Raise) and "NotImplementedError" in ast.unparse(body[0])
+
+
+def defined(notebook):
+    """Names that the code cells define -> whether they are answered; without running anything."""
+    found = {}
+    for cell in notebook["cells"]:
+        try:
+            body = ast.parse(plain_python(text_of(cell))).body if cell.get("cell_type") == "code" else ()
+        except (SyntaxError, ValueError):
+            continue
+        for node in body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                found[node.name] = not still_open(node)
+            elif isinstance(node, ast.Assign):
+                found |= {target.id: True for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def unanswered(notebook, name):
+    """Tasks without an answer: nothing is written, or no cell that can be read defines what is asked for."""
+    found, tasks, empty = defined(notebook), all_tasks(), empty_answers(notebook, name)
+    asked = {}  # what a task asks for -> the task; a task that times an answer asks for the same once more
+    for task in points_of(name):
+        asked.setdefault(tasks[task].answer if task in tasks else task, task)
+    return [task for key, task in asked.items() if (not found.get(key, False) if task in tasks else task in empty)]
 
 
 def called(cell, number):
@@ -130,6 +160,7 @@ def run(notebook, name):
 def check(path):
     """Check a notebook in a process of its own, so that an endless loop ends; the exit code."""
     read(path)
+    print(f"bnlab: running {path}, for at most {SECONDS} s ...", file=sys.stderr)
     try:
         code = subprocess.run([sys.executable, "-m", "bnlab", "_check", str(path)], timeout=SECONDS).returncode
     except subprocess.TimeoutExpired:
@@ -152,12 +183,13 @@ def check_here(path):
         found, raised = run(notebook, name)
     for task in empty_answers(notebook, name):
         found[task] = ("missing", found[task][1])
+        problems.append(f"`{task}`: write below its question, and delete the line YOUR ANSWER HERE")
     print(table(found))
     for problem in problems + raised:
         print(f"  {problem}")
-    good = all(state in ("passed", "undecided", "person") for state, _ in found.values())
+    good = all(state in ("passed", "undecided", "waits", "person") for state, _ in found.values())
     print(
-        "Ready: `python -m bnlab submit` writes the file to hand in."
+        f"Ready: `python -m bnlab submit {path}` writes the file to hand in."
         if good and not problems
         else "Not everything is right yet."
     )
@@ -184,9 +216,12 @@ def submit(path):
     except OSError as error:
         print(f"bnlab: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
-    empty = untouched(notebook, Path(path).stem)
+    name = Path(path).stem
+    empty = unanswered(notebook, name)
     if empty:
         print(f"not answered yet: {', '.join(empty)}. You can write the file again after you have answered.")
+    for problem in structure(notebook, name):
+        print(f"  {problem}")
     print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...)")
     return 0
 
@@ -200,10 +235,13 @@ def main(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bnlab {__version__}")
-    parser.add_argument("command", choices=["check", "submit", "_check"], metavar="{check,submit}")
+    parser.add_argument("command", choices=["check", "submit"])
     parser.add_argument("file", metavar="FILE", help="the notebook, NN_topic.ipynb")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["_check"]:  # the process of `check`
+        return check_here(arguments[1])
     given = parser.parse_args(arguments)
-    return {"check": check, "submit": submit, "_check": check_here}[given.command](given.file)
+    return {"check": check, "submit": submit}[given.command](given.file)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import traceback
 
 import numpy as np
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 LONGEST = 300  # characters of an exception's text that are shown
 
 
@@ -121,21 +122,31 @@ def student_errors(name):
         raise
     except ChangedArguments as changed:
         raise AnswerError("changed", changed_text(name, changed.names)) from None
-    except NotImplementedError as error:
-        raise AnswerError("missing", missing_text(name, str(error), begun(error))) from None
     except (Exception, SystemExit) as error:
+        if isinstance(error, NotImplementedError) and not is_foreign(error):
+            raise AnswerError("missing", missing_text(name, str(error), begun(error))) from None
         kind = getattr(error, "answer_kind", "raised")  # bnlab's own errors may know better
         raise AnswerError(kind, raised_text(name, type(error).__name__, str(error), *own_line(error))) from None
 
 
 def own_line(error):
     """(line number, source) of the deepest frame that belongs to the student, ("", "") where there is none."""
-    here = os.path.dirname(os.path.abspath(__file__))
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        library = "site-packages" in frame.filename or frame.filename.startswith((here, "<frozen"))
-        if not library and "/lib/python3" not in frame.filename:
+        if not is_library(frame.filename) and not frame.filename.startswith((HERE, "<frozen")):
             return frame.lineno, (linecache.getline(frame.filename, frame.lineno) or frame.line or "").strip()
     return "", ""
+
+
+def is_library(filename):
+    """Whether a line of a traceback stands in Python's own or an installed library, other than bnlab."""
+    installed = any(part in filename for part in ("site-packages", "/lib/python3", ".pyx"))
+    return installed and not filename.startswith(HERE)
+
+
+def is_foreign(error):
+    """Whether a library raised it: `input()` does so in a notebook that runs by itself, with NotImplementedError."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and is_library(frames[-1].filename)
 
 
 def begun(error):
@@ -151,7 +162,7 @@ def begun(error):
 def missing_text(name, task, begun):
     """One sentence on an answer that raises NotImplementedError."""
     cure = "; it still ends with `raise NotImplementedError`: delete that line" if begun else ""
-    return f"{name} is not written yet ({task}){cure}."
+    return f"{name} is not written yet{f' ({task})' if task else ''}{cure}."
 
 
 def raised_text(name, error_type, message, line="", source=""):

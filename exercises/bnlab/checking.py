@@ -1,13 +1,12 @@
 """What the student types: `check("forward-train", batchnorm_train)` and `hint("forward-train")`."""
 
 import contextvars
-import difflib
 import os
 
 from bnlab.answers import LocalAnswer
 from bnlab.examiner import Report, examine_answer
 from bnlab.oracles import Fingerprints, Functions
-from bnlab.tasks import Case, all_tasks, find, public_rng
+from bnlab.tasks import Case, find, meant, public_rng
 from bnlab.timing import passes
 
 # The autograder's referee sets its own examiner here; at home there is none.
@@ -162,9 +161,7 @@ def hint(task_id, step=None):
     try:
         task = find(task_id)
     except KeyError:
-        near = difflib.get_close_matches(str(task_id), all_tasks(), n=1)
-        cure = f"do you mean {near[0]!r}?" if near else "a written answer has none; its notebook names the chapter."
-        return print(f"There are no hints for {task_id!r}: {cure}")
+        return print(f"There are no hints for {getattr(task_id, '__name__', task_id)!r}: {meant(task_id)}")
     if step is None:
         step = _shown.get(task_id, 0) + 1
     step = min(max(int(step), 1), len(task.hints))

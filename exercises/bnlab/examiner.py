@@ -177,7 +177,7 @@ def _diagnose(report, observations, messages, task):
     possible = [name for name in messages if not _contradicted(name, failing, first)]
     while unexplained:
         candidates = {name: _explained(name, observations, unexplained) for name in possible}
-        best = max(candidates, key=lambda name: (len(candidates[name][0]), -candidates[name][1]), default=None)
+        best = max(candidates, key=lambda name: _weight(*candidates[name]), default=None)
         if best is None or not candidates[best][0]:
             break
         report.slips.append(best)
@@ -190,7 +190,7 @@ def _diagnose(report, observations, messages, task):
     if report.slips:
         report.likely = " Also: ".join(messages.get(name, name) for name in report.slips[:2])
     elif failing and failing[0].gaps[0].kind == "dtype":
-        report.likely = "A step of yours changes the dtype; give the result back with `.astype(x.dtype)`."
+        report.likely = "A step of yours changes the dtype; give the result back in the argument's, with `.astype`."
     else:
         report.likely = _remark(failing, task)
 
@@ -208,9 +208,18 @@ def _contradicted(name, failing, first):
     return nothing and failing[0].truth.slips.get(name, {}).get(first.leaf, "") is not None
 
 
+def _weight(explained, against, gap):
+    """What makes one slip likelier than another: more is explained, less speaks against it, it comes nearer."""
+    return len(explained), -against, -gap
+
+
 def _explained(name, observations, unexplained):
-    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it)."""
-    explained, against = set(), 0
+    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it, how far it is off).
+
+    A leaf that only says whether something holds, such as a gradient check, fails for many reasons: where numbers speak
+    against a slip it explains nothing.
+    """
+    explained, against, gap = set(), 0, 0.0
     for i, seen in enumerate(observations):
         slip = seen.truth.slips.get(name)
         if slip is None:
@@ -223,7 +232,19 @@ def _explained(name, observations, unexplained):
                 against += 1
             elif (i, leaf) in unexplained:
                 explained.add((i, leaf))
-    return explained, against
+                gap += _gap(seen.got[leaf], would)
+    if against and all(isinstance(observations[i].got[leaf], (str, bool)) for i, leaf in explained):
+        explained = set()
+    return explained, against, gap
+
+
+def _gap(a, b):
+    """How far two leaves that are alike lie apart, as a share of the largest number."""
+    try:
+        a, b = (np.nan_to_num(np.asarray(as_array(value), dtype=np.float64)) for value in (a, b))
+    except (TypeError, ValueError, RuntimeError):  # no numbers
+        return 0.0
+    return float(np.abs(a - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-300))
 
 
 def _alike(a, b, tolerance):

@@ -5,6 +5,7 @@ whose tasks need more than NumPy names it: LIBRARIES = ("torch",).
 Hidden cases live with the solutions, not here.
 """
 
+import difflib
 import functools
 import importlib
 import pkgutil
@@ -148,12 +149,22 @@ def find(task_id):
     Raises
     ------
     KeyError
-        With the ids that exist.
+        With the one that may be meant.
     """
     tasks = all_tasks()
     if task_id not in tasks:
-        raise KeyError(f"there is no task {task_id!r}; the tasks are {', '.join(tasks)}")
+        raise KeyError(f"there is no task {task_id!r}; {meant(task_id)}")
     return tasks[task_id]
+
+
+def meant(name):
+    """What a student may have meant by a name that is no task's: a question, or a sentence."""
+    name = getattr(name, "__name__", str(name))
+    for task in all_tasks().values():
+        if task.answer == name:
+            return f"do you mean {task.id!r}, the task of {name}?"
+    near = difflib.get_close_matches(name, all_tasks(), n=1)
+    return f"do you mean {near[0]!r}?" if near else "a written answer has none; its notebook names the chapter."
 
 
 def public_rng(task_id, position):
