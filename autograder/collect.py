@@ -9,6 +9,7 @@ names show that a student has handed in something else, that student is named.
 
 import datetime
 import re
+import shutil
 import unicodedata
 import zipfile
 import zlib
@@ -209,6 +210,23 @@ def _is_this_notebook(data, name):
     return any(submission.grade_id(cell) in ids for cell in cells) or any(f"answer: {one}" in text for one in ids)
 
 
+def keep(target, data, stamp, old=None):
+    """Write a submission and its time beside it, whole or not at all; what stood there goes to `old`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    coming = [target.with_name(f".{name}.coming") for name in (target.name, "timestamp.txt")]
+    try:
+        coming[0].write_bytes(data)
+        coming[1].write_text(stamp)
+        if old:
+            old.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(target, old)
+        coming[1].replace(target.parent / "timestamp.txt")
+        coming[0].replace(target)
+    finally:
+        for path in coming:
+            path.unlink(missing_ok=True)
+
+
 def collect(source, name, when=None):
     """Copy submissions into the course; what was there before is moved to `replaced`, never deleted.
 
@@ -239,10 +257,14 @@ def collect(source, name, when=None):
             if target.read_bytes() == data:
                 continue
             old = course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S") / student / name / target.name
-            old.parent.mkdir(parents=True, exist_ok=True)
-            target.replace(old)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        (target.parent / "timestamp.txt").write_text((when or now).strftime("%Y-%m-%d %H:%M:%S UTC"))
+        else:
+            old = None
+        try:
+            keep(target, data, (when or now).strftime("%Y-%m-%d %H:%M:%S UTC"), old)
+        except OSError as error:
+            raise course.CourseError(
+                f"cannot write {target}: {error.strerror}; what {student} handed in before is kept. Collect again when "
+                "that is mended: nothing is taken twice"
+            ) from None
         taken.append(student)
     return taken, problems

@@ -9,7 +9,6 @@ import logging
 import os
 import platform
 import re
-import secrets
 import sys
 import time
 import unicodedata
@@ -31,13 +30,18 @@ def folder():
 
 def runs():
     """The log files, the newest first."""
-    return sorted(folder().glob("*.log"), reverse=True)  # a name begins with the time
+    return sorted(folder().glob("*.log"), key=lambda path: _begun(path.stem), reverse=True)
+
+
+def _begun(run):
+    """When a run began, from its id: the second at its beginning, the share of it at its end."""
+    return run.partition("-")[0], run.rpartition("-")[2]
 
 
 def run_id(command):
-    """A new id: when, what, and four digits that tell two runs of one second apart."""
+    """A new id: when, what, and the microsecond, which tells two runs of one second apart."""
     now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{command}-{secrets.token_hex(2)}"
+    return f"{now:%Y%m%dT%H%M%SZ}-{command}-{now.microsecond:06}"
 
 
 class _File(logging.Handler):

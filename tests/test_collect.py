@@ -1,10 +1,13 @@
 """Submissions are found where learning platforms put them, and nobody is dropped in silence."""
 
+import errno
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from autograder import collect, course
+from autograder.desk import late
 
 NAME = "03_forward"
 NOTEBOOK = course.released(NAME).read_bytes()
@@ -106,6 +109,55 @@ def test_who_hands_in_something_else_is_named(place, tmp_path, path, packed):
     found, problems = collect.find(source, NAME)
     assert list(found) == ["ann"]
     assert problems == [f"Bo Li: handed in {path.rpartition('/')[2]}, no notebook; left out"]
+
+
+def test_a_full_disk_costs_nobody_what_was_there(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    source = place({f"in/ann/{NAME}.ipynb": NOTEBOOK}) / "in"
+    assert collect.collect(source, NAME) == (["ann"], [])
+    target = tmp_path / "course" / "submitted" / "ann" / NAME / f"{NAME}.ipynb"
+    (source / "ann" / f"{NAME}.ipynb").write_bytes(NOTEBOOK + b"\n")
+
+    def full(path, data):
+        with open(path, "wb"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(course.CourseError, match="No space left on device; what ann handed in before is kept"):
+            collect.collect(source, NAME)
+    assert target.read_bytes() == NOTEBOOK and len(list(target.parent.iterdir())) == 2
+    assert collect.collect(source, NAME) == (["ann"], []) and target.read_bytes() == NOTEBOOK + b"\n"
+    assert [path.read_bytes() for path in (tmp_path / "course" / "replaced").rglob("*.ipynb")] == [NOTEBOOK]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[dues]\n", "has the tables"),
+        ("late = 5\n", "has the tables"),
+        ("[late]\npercent_a_day = nan\n", "expected a number"),
+        ("[late]\ncap_percent = inf\n", "expected a number"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(tmp_path, monkeypatch, text, words):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    (tmp_path / "course.toml").write_text(text)
+    with pytest.raises(course.CourseError, match=words):
+        late.settings()
+
+
+def test_extensions_that_cannot_be_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    path = tmp_path / "extensions.csv"
+    path.write_text(f"student,assignment,days\nann,{NAME},2\n")
+    assert late.extensions() == {("ann", NAME): 2.0}
+    path.write_text("student,assignment,days\nann,3_forward,2\n")
+    with pytest.raises(course.CourseError, match="line 2: '3_forward' is no notebook"):
+        late.extensions()
+    path.write_text(f"student,assignment,days\nann,{NAME},2\n", encoding="utf-16")
+    with pytest.raises(course.CourseError, match="is not UTF-8"):
+        late.extensions()
 
 
 def test_canvas_keeps_the_latest_version(place):

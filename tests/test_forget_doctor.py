@@ -94,6 +94,9 @@ def test_the_command_asks_first_and_names_who_is_unknown(autograder, folder):
     assert (folder / "submitted" / "ann").exists()
     done = autograder("forget", "nobody", "--yes", course=folder)
     assert done.returncode == 1 and done.stderr.startswith("autograder: nothing in")
+    for name in ("", ".", "..", "submitted", "results", "ann/x"):  # no students: a folder of the course least of all
+        with pytest.raises(course.CourseError, match="nothing in"):
+            forget.forget(name)
     done = autograder("forget", "ann", "--yes", course=folder)
     assert done.returncode == 0, done.stderr
     assert not (folder / "submitted" / "ann").exists()

@@ -55,6 +55,22 @@ def score_of(who):
         return grade.manual_score, grade.needs_manual_grade, comment
 
 
+def test_what_was_typed_stays_when_the_sheet_is_written_again(folder):
+    path, _, _ = written.sheet(NAME)
+    found = rows(path)
+    found[0] |= {"score": "3.5", "comment": "half of it"}
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, written.HEADER)
+        table.writeheader()
+        table.writerows(found)
+    _, count, waiting = written.sheet(NAME)
+    assert (count, waiting) == (3, 2) and rows(path) == found
+    path.write_text("id;wrong\n", encoding="utf-8")
+    with pytest.raises(course.CourseError, match="has the columns"):
+        written.sheet(NAME)
+    assert path.read_text() == "id;wrong\n", "what cannot be read is not written over"
+
+
 @pytest.mark.parametrize("delimiter", [",", ";"])
 def test_points_and_comments_are_taken_back(folder, tmp_path, capsys, delimiter):
     path, _, waiting = written.sheet(NAME)

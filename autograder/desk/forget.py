@@ -44,6 +44,8 @@ def forget(student):
         Where nothing in the course knows that id.
     """
     folder = course.course_folder()
+    if not is_known(folder, student):
+        raise course.CourseError(f"nothing in {folder} knows a student {student!r}; write the id as `grade` prints it")
     marks, known = forget_records(student)
     marks += [written.anonymous(student)] if (folder / "secret").exists() else []
     done = ["gradebook"] if known else []
@@ -59,8 +61,6 @@ def forget(student):
             left.append(_path(path, folder))
         elif outcome:
             done.append(_path(path, folder))
-    if not done and not left:
-        raise course.CourseError(f"nothing in {folder} knows a student {student!r}; write the id as `grade` prints it")
     compact()
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()) and "replaced" in path.parts:
@@ -70,6 +70,23 @@ def forget(student):
 
 def _path(path, folder):
     return path.relative_to(folder).as_posix()
+
+
+def is_known(folder, student):
+    """Whether a student of that id is in the gradebook, or has handed anything in; a folder of the course is nobody."""
+    from autograder.gradebook import Course
+
+    if student in ("", ".", "..") or Path(student).name != student:
+        return False
+    if any((folder / place / student).is_dir() for place in ("submitted", "autograded", "feedback")):
+        return True
+    if any((moment / student).is_dir() for moment in folder.glob("replaced/*")):
+        return True
+    mark = f'"student": {json.dumps(student)}'
+    if any(mark in path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("results/*.json")):
+        return True
+    with Course().gradebook() as book:
+        return any(one.id == student for one in book.students)
 
 
 def folders_of(folder, student):

@@ -110,10 +110,14 @@ def settings():
         found = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise course.CourseError(f"{path} cannot be read: {error}") from None
+    for key, value in found.items():
+        if key not in ("late", "due") or not isinstance(value, dict):
+            raise course.CourseError(f"{path} has the tables [late] and [due], not {key!r}")
     for key, value in found.get("late", {}).items():
         if key not in ("grace_minutes", "percent_a_day", "cap_percent"):
             raise course.CourseError(f"{path}: [late] has grace_minutes, percent_a_day and cap_percent, not {key!r}")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value < 0:
             raise course.CourseError(f"{path}: {key} is {value!r}; expected a number, at least 0")
     for name, value in found.get("due", {}).items():
         if name not in course.notebook_names():
@@ -139,19 +143,24 @@ def extensions():
     path = course.course_folder() / "extensions.csv"
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"student", "assignment", "days"} <= set(rows.fieldnames or ()):
-            raise course.CourseError(f"{path} has the columns {rows.fieldnames}; expected student, assignment, days")
-        found = {}
-        for number, row in enumerate(rows, 2):
-            try:
-                days = float(row["days"])
-            except (TypeError, ValueError):
-                raise course.CourseError(f"{path}, line {number}: {row['days']!r} is no number of days") from None
-            if not 0 <= days <= 366:
-                raise course.CourseError(f"{path}, line {number}: {days:g} days; expected 0 to 366")
-            found[row["student"], row["assignment"]] = days
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise course.CourseError(f"{path} is not UTF-8; save it as CSV in UTF-8") from None
+    rows = csv.DictReader(text.splitlines())
+    if not {"student", "assignment", "days"} <= set(rows.fieldnames or ()):
+        raise course.CourseError(f"{path} has the columns {rows.fieldnames}; expected student, assignment, days")
+    found = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            days = float(row["days"])
+        except (TypeError, ValueError):
+            raise course.CourseError(f"{path}, line {number}: {row['days']!r} is no number of days") from None
+        if not 0 <= days <= 366:
+            raise course.CourseError(f"{path}, line {number}: {days:g} days; expected 0 to 366")
+        if row["assignment"] not in course.notebook_names():
+            raise course.CourseError(f"{path}, line {number}: {row['assignment']!r} is no notebook of the course")
+        found[row["student"], row["assignment"]] = days
     return found
 
 

@@ -83,7 +83,7 @@ def with_answers():
 
 
 def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
-    """Write the sheet.
+    """Write the sheet; what was typed on an earlier one and not taken yet stays on it.
 
     Parameters
     ----------
@@ -113,6 +113,10 @@ def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
             texts[student] = answers(name, student)
         rows.append([anonymous(student), task, texts[student].get(task, ""), points(most[task]), score, comment])
     path = Path(to) if to else course.course_folder() / "written" / f"{name}.csv"
+    typed = read(name, path) if path.exists() else {}
+    for row, pair in zip(rows, found):
+        score, comment = typed.get(pair, (None, ""))
+        row[4:] = row[4] or ("" if score is None else points(score)), row[5] or comment
     count = write_rows(path, HEADER, sorted(rows, key=lambda row: (row[1], row[0])))
     return path, count, sum(row[4] == "" for row in rows)
 
