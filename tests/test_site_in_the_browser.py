@@ -182,15 +182,15 @@ def test_a_wide_equation_is_reached_with_the_keyboard(browser, site):
     page.goto(f"{site}/book/01_covariate_shift.html")
     wide = page.locator(".katex-display[tabindex='0'][role=group][aria-label]")
     wide.first.wait_for()
-    count = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
-    scrolls = page.locator(".katex-display").evaluate_all(count)
-    assert wide.count() == scrolls > 0
+    scrolls = "[...document.querySelectorAll('.katex-display')].filter(e => e.scrollWidth > e.clientWidth + 1)"
+    reached = "every(e => e.matches('[tabindex=\"0\"][role=group][aria-label]'))"
+    page.wait_for_function(f"{scrolls}.length > 0 && {scrolls}.{reached}")
     wide.first.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.activeElement.scrollLeft > 0")
     page.goto(f"{site}/book/07_backward_graph.html")
     page.locator(".katex-display[data-size]").first.wait_for()
-    assert page.locator(".katex-display").evaluate_all(count) == 0, "what is a little too wide is set smaller"
+    page.wait_for_function(f"{scrolls}.length === 0")  # what is a little too wide is set smaller
     context.close()
 
 

@@ -10,7 +10,7 @@ const fit = new ResizeObserver((entries) => {
       target.dataset.size = size.toFixed(3);
       target.style.fontSize = size < 1 ? `${100 * size}%` : "";
     }
-    if (share < 0.8) {
+    if (share < 0.8 || target.scrollWidth > target.clientWidth + 1) {
       target.tabIndex = 0;
       target.setAttribute("role", "group");
       target.setAttribute("aria-label", "Equation, scrolls sideways");
@@ -20,7 +20,9 @@ const fit = new ResizeObserver((entries) => {
   }
 });
 addEventListener("DOMContentLoaded", () => {
-  for (const box of document.querySelectorAll(".katex-display")) fit.observe(box);
+  const boxes = document.querySelectorAll(".katex-display"), look = (box) => { fit.unobserve(box); fit.observe(box); };
+  boxes.forEach(look);
+  document.fonts.ready.then(() => boxes.forEach(look)); // letters have other widths before their font is there
 });
 
 // Paper is white, whatever the screen is.
