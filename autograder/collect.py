@@ -220,7 +220,7 @@ def keep(target, data, stamp, old=None):
         if old:
             old.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(target, old)
-        coming[1].replace(target.parent / "timestamp.txt")
+        coming[1].replace(target.parent / "timestamp.txt")  # first: where it ends here, collecting again mends both
         coming[0].replace(target)
     finally:
         for path in coming:
@@ -228,7 +228,7 @@ def keep(target, data, stamp, old=None):
 
 
 def collect(source, name, when=None):
-    """Copy submissions into the course; what was there before is moved to `replaced`, never deleted.
+    """Copy submissions into the course; what was there before is kept in `replaced`, never deleted.
 
     Parameters
     ----------

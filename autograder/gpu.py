@@ -232,7 +232,7 @@ class Event:
         Name of the function.
     inputs : dict
         Base arrays, from which each call gets its own.
-    fresh : "train" | "backward" | "hat"
+    fresh : "train" | "backward"
         How, see bnlab.gpu.timing.
     returns : tuple
         Template of the result; a name that begins with "_" is left alone.

@@ -106,7 +106,7 @@ def race_on_gpu(
     answer : function
     inputs : callable
         shape -> (generator -> dict of arrays): the base from which every timed call gets inputs of its own.
-    fresh : "train" | "backward" | "hat"
+    fresh : "train" | "backward"
         How, see `bnlab.gpu.timing`.
     returns : tuple
         Template of the result; leaves whose names begin with "_" are not compared.
