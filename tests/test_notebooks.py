@@ -68,5 +68,7 @@ def test_check_shows_two_numbers_and_hint_three_steps(capsys):
 def test_unknown_tasks_are_named():
     from bnlab import check
 
-    with pytest.raises(KeyError, match="the tasks are .*forward-train"):
+    with pytest.raises(KeyError, match="do you mean 'forward-train'"):
         check("forward-trian", len)
+    with pytest.raises(KeyError, match="a written answer has none"):
+        check("nothing-like-it", len)

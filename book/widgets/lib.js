@@ -155,7 +155,7 @@ html[data-theme="dark"] .bnw { --bnw-blue: #6cb8ee; --bnw-red: #ff9a55; --bnw-gr
 ${[["batchnorm", "blue", "0"], ["plain", "red", "7 4"], ["other", "green", "9 3 2 3"], ["gradient", "purple", "0"], ["theory", "grey", "2 4"], ["extra", "orange", "5 3"]]
     .map(([kind, colour, dash]) => `.bnw-plot .line.${kind} { stroke: var(--bnw-${colour}); stroke-dasharray: ${dash}; } .bnw-plot .dot.${kind}, .bnw-plot .handle.${kind}, .bnw-plot .word.${kind} { fill: var(--bnw-${colour}); }`).join("\n")}
 .bnw-plot .word { font-weight: 600; }
-@media (max-width: 480px) { /* larger letters, and names of axes out of the way of the numbers */
+@media (max-width: 480px) { /* larger; names of axes clear of the numbers */
   .bnw-plot text { font-size: 19px; } .bnw-plot { margin-block: .8rem; }
   .bnw-plot .above { transform: translateY(-10px); } .bnw-plot .below { transform: translateY(8px); }
 }`;
