@@ -486,6 +486,67 @@ def test_a_slip_that_would_spoil_what_is_right_is_not_named():
     assert failed.value.report.slips == [] and "dgamma" in failed.value.report.problem
 
 
+def function_with(gradients):
+    """A BatchNormFunction with the right forward pass; gradients(dy, x_hat, scale) are its dx, dgamma and dbeta."""
+    import torch
+
+    class BatchNormFunction(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, gamma, beta, eps):
+            mu, inv_std = x.mean(0), 1 / torch.sqrt(x.var(0, correction=0) + eps)
+            x_hat = (x - mu) * inv_std
+            ctx.save_for_backward(x_hat, gamma * inv_std)
+            return gamma * x_hat + beta
+
+        @staticmethod
+        def backward(ctx, dy):
+            return *gradients(dy, *ctx.saved_tensors), None
+
+    return BatchNormFunction
+
+
+DX = {
+    "one_over_n_missing_for_variance": lambda dy, h: dy - dy.mean(0) - h * (dy * h).sum(0),
+    "one_over_n_missing_for_mean": lambda dy, h: dy - dy.sum(0) - h * (dy * h).mean(0),
+    "variance_sign_flipped": lambda dy, h: dy - dy.mean(0) + h * (dy * h).mean(0),
+    "mean_sign_flipped": lambda dy, h: dy + dy.mean(0) - h * (dy * h).mean(0),
+    "x_hat_missing_in_last_term": lambda dy, h: dy - dy.mean(0) - (dy * h).mean(0),
+    "means_over_features": lambda dy, h: dy - dy.mean(1, keepdim=True) - h * (dy * h).mean(1, keepdim=True),
+    None: lambda dy, h: dy - 0.7 * dy.mean(0) - 0.3 * h * (dy * h).mean(0),
+}
+
+
+@pytest.mark.parametrize("name", DX)
+def test_a_wrong_dx_in_torch_accuses_no_other_gradient(name):
+    """That gradcheck fails, too, speaks for no slip: it fails with each of them."""
+    answer = function_with(lambda dy, h, scale: (scale * DX[name](dy, h), (dy * h).sum(0), dy.sum(0)))
+    for report in (report_at_home("bn-function", answer), report_of_referee("bn-function", answer, seed=3)):
+        assert report.slips == [name][: name is not None] and "dbeta" not in report.likely
+
+
+def test_a_slip_beside_an_unknown_dx_is_named():
+    answer = function_with(lambda dy, h, scale: (scale * DX[None](dy, h), (dy * h).sum(0), dy.mean(0)))
+    assert report_at_home("bn-function", answer).slips == ["dbeta_averaged"]
+
+
+def test_a_forward_pass_in_torch_without_its_return():
+    import torch
+
+    class BatchNormFunction(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, gamma, beta, eps):
+            ctx.save_for_backward(x)
+
+    report = report_at_home("bn-function", BatchNormFunction)
+    assert "Is a `return` missing?" in report.problem and not report.slips
+
+
+def test_the_apply_of_a_class_instead_of_the_class():
+    function = function_with(lambda dy, h, scale: (dy, dy.sum(0), dy.sum(0)))
+    with pytest.raises(CheckFailed, match="give the class itself, not its apply"):
+        check("bn-function", function.apply)
+
+
 def test_a_class_where_a_function_is_due():
     from bnlab import check
     from bnlab.checking import CheckFailed

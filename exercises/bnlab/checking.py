@@ -51,6 +51,10 @@ def check(task_id, answer):
     if type(answer).__name__ == task.answer:
         problem = f"you passed an object; pass the class: check({task.id!r}, {task.answer}), without parentheses."
         return _conclude(Report(task.id, "failed", 0.0, tested="what was passed", problem=problem, link=task.link))
+    if getattr(getattr(answer, "__self__", None), "__name__", None) == task.answer:
+        passed = f"you passed {task.answer}.{answer.__name__}"
+        problem = f"{passed}; give the class itself, not its {answer.__name__}: check({task.id!r}, {task.answer})."
+        return _conclude(Report(task.id, "failed", 0.0, tested="what was passed", problem=problem, link=task.link))
     report = _examine(task, answer, task.cases, "public")
     return _conclude(report, f"{task.note}{_pace(task, answer)}" if report.passed else "")
 

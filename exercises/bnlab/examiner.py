@@ -216,8 +216,8 @@ def _weight(explained, against, gap):
 def _explained(name, observations, unexplained):
     """(the wrong leaves that a slip reproduces, the number of leaves that speak against it, how far it is off).
 
-    A leaf that only says whether something holds, such as a gradient check, fails for many reasons: where numbers speak
-    against a slip it explains nothing.
+    A leaf without numbers, such as the verdict of a gradient check or nothing at all, may have many reasons: where
+    something speaks against a slip, it explains nothing.
     """
     explained, against, gap = set(), 0, 0.0
     for i, seen in enumerate(observations):
@@ -233,7 +233,7 @@ def _explained(name, observations, unexplained):
             elif (i, leaf) in unexplained:
                 explained.add((i, leaf))
                 gap += _gap(seen.got[leaf], would)
-    if against and all(isinstance(observations[i].got[leaf], (str, bool)) for i, leaf in explained):
+    if against and all(isinstance(observations[i].got[leaf], (str, bool, type(None))) for i, leaf in explained):
         explained = set()
     return explained, against, gap
 

@@ -31,6 +31,14 @@ def gradients(ctx, dy):
     return dx, (dy * x_hat).sum(0), dy.sum(0)
 
 
+def with_corrections(ctx, dy, mean=1.0, variance=1.0):
+    """What backward returns, right but for factors on the two corrections of dx."""
+    x_hat, inv_std, gamma, _ = ctx.saved_tensors
+    _, dgamma, dbeta = gradients(ctx, dy)
+    dx = gamma * inv_std * (dy - mean * dy.mean(0) - variance * x_hat * (dy * x_hat).mean(0))
+    return dx, dgamma, dbeta, None
+
+
 @mutant(
     TASK,
     says="Your dx is that of evaluation: mu and var are treated as constants. In training both depend on every sample,"
@@ -106,6 +114,145 @@ class gamma_missing(Right):
     def backward(ctx, dy):
         dx, dgamma, dbeta = gradients(ctx, dy)
         return dx / ctx.saved_tensors[2], dgamma, dbeta, None
+
+
+@mutant(TASK, says="Your dx subtracts the sum of dy where the formula has its mean: divide that term by N.")
+class one_over_n_missing_for_mean(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        return with_corrections(ctx, dy, mean=len(dy))
+
+
+@mutant(
+    TASK,
+    says="The term with x_hat in your dx takes the sum of dy * x_hat where the formula has its mean: divide it by N.",
+)
+class one_over_n_missing_for_variance(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        return with_corrections(ctx, dy, variance=len(dy))
+
+
+@mutant(
+    TASK,
+    says="Your dx divides by N - 1. The forward pass normalizes with 1/N, so the two means of the backward pass divide "
+    "by N as well.",
+)
+class n_minus_one(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        factor = len(dy) / (len(dy) - 1)
+        return with_corrections(ctx, dy, factor, factor)
+
+
+@mutant(
+    TASK,
+    says="Your dx adds the mean of dy. It is subtracted: a shift of all samples together changes nothing, so dx sums to"
+    " 0.",
+)
+class mean_sign_flipped(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        return with_corrections(ctx, dy, mean=-1)
+
+
+@mutant(
+    TASK,
+    says="Your dx adds the term with x_hat. It is subtracted: stretching the batch changes almost nothing, so dx has "
+    "hardly any part along x_hat.",
+)
+class variance_sign_flipped(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        return with_corrections(ctx, dy, variance=-1)
+
+
+@mutant(
+    TASK,
+    says="The term with x_hat comes twice in your dx. The 2 of the square's derivative meets the 1/2 of the root's: "
+    "together they are 1.",
+)
+class variance_path_doubled(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        return with_corrections(ctx, dy, variance=2)
+
+
+@mutant(
+    TASK,
+    says="The factor x_hat is missing in the last term of your dx: it subtracts x_hat times the mean of dy * x_hat, a "
+    "different number for each sample.",
+)
+class x_hat_missing_in_last_term(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        x_hat, inv_std, gamma, _ = ctx.saved_tensors
+        _, dgamma, dbeta = gradients(ctx, dy)
+        return gamma * inv_std * (dy - dy.mean(0) - (dy * x_hat).mean(0)), dgamma, dbeta, None
+
+
+@mutant(
+    TASK,
+    says="The two means in your dx run over the features of each sample, dim=1. They run over the N samples: dim=0.",
+)
+class means_over_features(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        x_hat, inv_std, gamma, _ = ctx.saved_tensors
+        _, dgamma, dbeta = gradients(ctx, dy)
+        means = dy.mean(1, keepdim=True) + x_hat * (dy * x_hat).mean(1, keepdim=True)
+        return gamma * inv_std * (dy - means), dgamma, dbeta, None
+
+
+@mutant(TASK, says="The mean of dy in your dx runs over the features, dim=1. It runs over the N samples: dim=0.")
+class mean_of_dy_over_features(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        x_hat, inv_std, gamma, _ = ctx.saved_tensors
+        _, dgamma, dbeta = gradients(ctx, dy)
+        means = dy.mean(1, keepdim=True) + x_hat * (dy * x_hat).mean(0)
+        return gamma * inv_std * (dy - means), dgamma, dbeta, None
+
+
+@mutant(
+    TASK,
+    says="The mean of dy * x_hat in your dx runs over the features, dim=1. It runs over the N samples: dim=0.",
+)
+class mean_of_product_over_features(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        x_hat, inv_std, gamma, _ = ctx.saved_tensors
+        _, dgamma, dbeta = gradients(ctx, dy)
+        means = dy.mean(0) + x_hat * (dy * x_hat).mean(1, keepdim=True)
+        return gamma * inv_std * (dy - means), dgamma, dbeta, None
+
+
+@mutant(
+    TASK,
+    says="gamma is missing in the two corrections of your dx: it multiplies all three terms in the bracket.",
+)
+class gamma_missing_in_corrections(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        x_hat, inv_std, gamma, _ = ctx.saved_tensors
+        _, dgamma, dbeta = gradients(ctx, dy)
+        return inv_std * (gamma * dy - dy.mean(0) - x_hat * (dy * x_hat).mean(0)), dgamma, dbeta, None
+
+
+@mutant(TASK, says="inv_std is missing in your dx: x_hat = (x - mu) * inv_std, so every path brings that factor along.")
+class inv_std_missing(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        dx, dgamma, dbeta = gradients(ctx, dy)
+        return dx / ctx.saved_tensors[1], dgamma, dbeta, None
+
+
+@mutant(TASK, says="The sign of your dx is turned.")
+class sign_flipped(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        dx, dgamma, dbeta = gradients(ctx, dy)
+        return -dx, dgamma, dbeta, None
 
 
 @mutant(TASK, says="Your dgamma is a mean over the samples. gamma acts on every sample, so its gradient is the sum.")
