@@ -1,5 +1,6 @@
 """Notebook 10: its references are exact, mistakes come with their line, and its kernels are CUDA as NVIDIA has it."""
 
+import importlib
 import re
 
 import numpy as np
@@ -68,6 +69,47 @@ def test_a_mistake_of_threads_comes_with_its_line(task_id, slip, kind):
     line, text = re.search(r"line (\d+): (.*)\n", report.problem).groups()
     assert re.search(rf"\n  {line} \| \S", report.problem) and "order of threads" in report.problem
     assert any(part in report.got or part in text for part in kind.split("|"))
+
+
+ASTRAY = [  # task, changes of the slips' kernel, threads, the slip that is named
+    ("channel-sums", [("i += 128", "i += 256")], 256, "shared_array_too_small"),
+    ("channel-sums", [("t < half", "t <= half")], 128, "round_too_wide"),
+    ("channel-sums", [("half = 64;", "half = blockDim.x;")], 128, "round_too_wide"),
+    ("channel-sums", [("i < m;", "i < m + 1;")], 128, "one_too_far"),
+    ("channel-sums", [("shift[c];", "shift[t];")], 128, None),
+    ("channel-sums", [("s1[c] =", "s1[c + 100] =")], 128, None),
+    ("channel-sums", [("one[t] = a;", "one[t] = a; if (t == 3) asm volatile(\"\"); assert(t != 5);")], 128, None),
+    ("cuda-train", [("gamma[c]", "gamma[t]")], 128, "gamma_by_thread"),
+    ("cuda-train", [("mu[c] =", "mu[c + 64] =")], 128, None),
+    ("cuda-train", [("i < m;", "i <= m;")], 128, "one_too_far"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task_id", "changes", "threads", "slip"), ASTRAY)
+def test_an_access_out_of_bounds_is_blamed_on_its_own_array(task_id, changes, threads, slip):
+    from bnlab.gpu import RawKernel, xp
+
+    code = importlib.import_module(f"solutions.mutants.{task_id.replace('-', '_')}").edited(*changes)
+
+    def channel_sums(x, shift):
+        n, c, h, w = x.shape
+        s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+        sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))
+        RawKernel(code, "sums")((c,), (threads,), (x, shift, s1, s2, *sizes))
+        return s1, s2
+
+    def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
+        n, c, h, w = x.shape
+        y, mu, inv_std = xp.empty_like(x), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+        sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.float32(eps))
+        RawKernel(code, "train")((c,), (threads,), (x, gamma, beta, y, mu, inv_std, *sizes))
+        return y, (x, mu, inv_std, gamma)
+
+    task = tasks.find(task_id)
+    answer = LocalAnswer(channel_sums if task_id == "channel-sums" else batchnorm_train_cuda, task.answer)
+    oracle = Functions(None, bank(task_id), exact(task_id))
+    report = examine_answer(task, answer, task.cases, oracle, lambda position: tasks.public_rng(task_id, position))
+    assert not report.passed and report.slips[:1] == [slip][: slip is not None], report
 
 
 def test_a_result_that_depends_on_the_order_is_found():

@@ -19,6 +19,7 @@ from bnlab.gpu_drivers import DEVICE, WHERE, place, to_device, to_host
 CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
 MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
 PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
+OUTSIDE = "out of bounds"
 DEPENDS = "a result that depends on the order of threads"
 COUNTED = 2000  # numbers of images whose traffic is looked at: of smaller ones a few numbers are a pass
 ORDERS = ("forward", "reverse", "random")
@@ -111,7 +112,7 @@ class Drive:
             try:
                 values, log, where = self.once(function, inputs, order)
             except KernelError as error:
-                errors[error.kind] = f"{error} (in {order} order of threads)"
+                errors[error.word] = f"{error} (in {order} order of threads)"
                 continue
             found.append(values)
             words = words or self.words(log, inputs, where, device.simulated)
@@ -126,13 +127,17 @@ class Drive:
 
     def once(self, function, inputs, order):
         """(leaf -> NumPy array, log, where the results were) of one call."""
-        from bnlab.gpu import simulate
+        from bnlab.gpu import KernelError, simulate
 
         given = {name: in_float32(inputs[name]) for name in self.names}
         arguments = [value if isinstance(value, int) else to_device(value) for value in given.values()]
         options = {"eps": inputs["eps"]} if "eps" in inputs else {}
-        with simulate(schedule=order, checked=True) as log:
-            result = function(*arguments, **options)
+        try:
+            with simulate(schedule=order, checked=True) as log:
+                result = function(*arguments, **options)
+        except KernelError as error:
+            error.word = word_of(error, dict(zip(given, arguments)))
+            raise
         changed = [name for name, value in zip(given, arguments) if not same(to_host(value), given[name])]
         if changed:
             raise ChangedArguments(changed)
@@ -177,10 +182,33 @@ class Drive:
             words[WASTE] = MANY
         return words | {mark.name: mark.right if mark.holds(log, x) else mark.wrong for mark in self.marks}
 
+    def vague(self, got):
+        """The `vague` of a task: where the checker found something, all else is missing, whatever it was."""
+        return [name for name in got if name != CHECKER] if got[CHECKER] != NOTHING else []
+
     def failed(self, kind, text):
         """The result where there are no numbers to compare."""
         unseen = dict.fromkeys(self.right_words(), "not looked at")
         return unseen | {CHECKER: kind, DETAIL: text[:1500]} | dict.fromkeys(leaves_of(self.template))
+
+
+def word_of(error, given):
+    """The checker's word for a mistake; for a place out of bounds, which way and of which of the given arrays."""
+    if error.kind != OUTSIDE or not error.issues:
+        return error.kind
+    issue = error.issues[0]
+    names = {array.__array_interface__["data"][0]: name for name, array in named_arrays(given)}
+    array = "shared memory" if issue.place == "shared" else names.get(issue.place, "another array")
+    return f"{OUTSIDE}: {'a write to' if issue.write else 'a read of'} {array}"
+
+
+def named_arrays(given):
+    """(name, array) of the given arrays; those of a tuple are cache[0], cache[1], ..."""
+    for name, value in given.items():
+        if isinstance(value, tuple):
+            yield from ((f"{name}[{position}]", part) for position, part in enumerate(value))
+        elif not isinstance(value, int):
+            yield name, value
 
 
 _known = collections.OrderedDict()  # (drive, functions, digest of the inputs) -> results

@@ -59,6 +59,17 @@ def barrier_missing(x, shift):
 
 @mutant(
     TASK,
+    says="The first round alone waits: each round reads what the one before has written, so __syncthreads() stands "
+    "inside the loop over rounds.",
+)
+def later_rounds_do_not_wait(x, shift):
+    return launch(
+        edited(("    __syncthreads();\n", ""), ("  two[t] = b;", "  two[t] = b;\n  __syncthreads();")), x, shift
+    )
+
+
+@mutant(
+    TASK,
     says="The barrier stands where only a part of the threads comes by. __syncthreads() belongs inside the loop over "
     "rounds and outside of every `if`.",
 )
@@ -73,6 +84,24 @@ def barrier_in_the_branch(x, shift):
 )
 def one_too_far(x, shift):
     return launch(edited(("i < m;", "i <= m;")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The shared array has fewer places than the block has threads: each thread writes its sum to a place of its "
+    "own, so 128 threads need 128 places.",
+)
+def shared_array_too_small(x, shift):
+    return launch(edited(("one[128], two[128]", "one[64], two[64]")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="A round reaches past the end of the shared array: the threads t < half add the number at t + half to their "
+    "own, and the first half is blockDim.x / 2.",
+)
+def round_too_wide(x, shift):
+    return launch(edited(("half = 64;", "half = 128;")), x, shift)
 
 
 @mutant(
@@ -110,6 +139,12 @@ def first_image_alone(x, shift):
 @mutant(TASK, says="Your second sum is not of squares: it adds up (x - shift) * (x - shift).")
 def square_missing(x, shift):
     return launch(edited(("b += d * d;", "b += d;")), x, shift)
+
+
+@mutant(TASK, says="Your two sums come in the other order: the sum of x - shift is s1, the sum of its squares s2.")
+def swapped(x, shift):
+    s1, s2 = launch(CODE, x, shift)
+    return s2, s1
 
 
 @mutant(TASK, says="You forgot the shift: the sums are of x - shift, with one shift for each channel.")

@@ -94,6 +94,33 @@ def one_too_far(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
+    says="You look up gamma by the number of the thread. There is one gamma for each channel, and a block has one "
+    "channel: gamma[c], with c = blockIdx.x.",
+)
+def gamma_by_thread(x, gamma, beta, eps=1e-5):
+    return launch(edited(("gamma[c]", "gamma[t]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="You look up beta by the number of the thread. There is one beta for each channel, and a block has one "
+    "channel: beta[c], with c = blockIdx.x.",
+)
+def beta_by_thread(x, gamma, beta, eps=1e-5):
+    return launch(edited(("beta[c]", "beta[t]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your shared array has fewer places than the block has warps: each warp writes its sum to a place of its own, "
+    "one for every 32 threads.",
+)
+def shared_array_too_small(x, gamma, beta, eps=1e-5):
+    return launch(edited(("one[32], two[32]", "one[2], two[2]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
     says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
     "it, and the other channels lie between.",
 )

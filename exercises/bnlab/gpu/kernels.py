@@ -210,7 +210,7 @@ class _Function:
         launch = report.Launch(self.name, grid, block, sum(size for _, size, _ in shared) + dynamic)
         launch.counters = dict(zip(report.COUNTERS, counters))
         for _, nbytes, index, _ in bytes_.arrays:
-            address = args[index].__array_interface__["data"][0]
+            address = address_of(args[index])
             launch.arrays.append(report.ArrayTraffic(expected[index].name, address, nbytes))
         used = ctypes.c_longlong(0)
         if now.checked:
@@ -228,7 +228,7 @@ class _Function:
         if not count:
             return []
         arrays = [
-            (parameter.name, parameter.dtype, getattr(value, "size", 0), getattr(value, "itemsize", 1))
+            (parameter.name, address_of(value), getattr(value, "size", 0), getattr(value, "itemsize", 1))
             for parameter, value in zip(expected, args)
         ]
         base = _module(library, number).low
@@ -302,6 +302,11 @@ def _triple(kernel, what, value):
     if not 1 <= len(value) <= 3 or not all(isinstance(size, (int, np.integer)) for size in value):
         raise TypeError(f"{kernel}: {what} is {value}; expected 1 to 3 whole numbers")
     return tuple(int(size) for size in (*value, 1, 1)[:3])
+
+
+def address_of(value):
+    """The address of an array's first element; 0 of what is no array."""
+    return value.__array_interface__["data"][0] if isinstance(value, np.ndarray) else 0
 
 
 class _SharedVariable(ctypes.Structure):

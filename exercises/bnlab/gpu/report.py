@@ -48,12 +48,22 @@ class KernelError(RuntimeError):
 
 @dataclass
 class Issue:
-    """One finding: kind, line and text of the source, and the message."""
+    """One finding: kind, line and text of the source, and the message.
+
+    Attributes
+    ----------
+    place : int or str
+        Of an access out of bounds, next to what: the address of an array's first byte, or "shared"; else "".
+    write : bool
+        Whether the thread wanted to write there.
+    """
 
     kind: str
     line: int
     source: str
     message: str
+    place: int | str = ""
+    write: bool = False
 
 
 @dataclass
@@ -158,7 +168,7 @@ class Narrator:
         The compiled kernel.
     base : int
         Where it is loaded.
-    arrays : list of (name, dtype name, number of elements, itemsize), one for each argument
+    arrays : list of (name, address, number of elements, itemsize), one for each argument
     shared : list of (name, bytes, bytes of an element), the module's shared variables
     dynamic : int
         Bytes of dynamic shared memory.
@@ -179,7 +189,10 @@ class Narrator:
         kind = KINDS[raw.kind]
         text = raw.text.decode(errors="replace")
         message = getattr(self, "_" + kind.replace(" ", "_"), lambda raw, text: text)(raw, text)
-        return Issue(kind, line, self.source.line(line), message)
+        place = ""
+        if kind == "out of bounds":
+            place = "shared" if raw.array < 0 else self.arrays[raw.array][1]
+        return Issue(kind, line, self.source.line(line), message, place, bool(raw.write))
 
     def _where(self, raw):
         return f"thread {raw.thread} of block {raw.block}"
