@@ -390,6 +390,36 @@ def test_dgamma_with_an_extra_axis():
     assert "dgamma has shape (1, 3); expected (3,)" in report_of_referee("backward", answer).problem
 
 
+def over_features(x):
+    return (x - x.mean(axis=1)) / np.sqrt(x.var(axis=1) + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("task_id", "answer"),
+    [
+        ("standardize", lambda train, test: (over_features(train), over_features(test))),
+        ("forward-train", lambda x, gamma, beta, eps=1e-5: (over_features(x), (x, x, gamma))),
+    ],
+)
+def test_an_error_of_broadcasting_tells_of_the_axis(task_id, answer):
+    report = report_at_home(task_id, answer)
+    assert "broadcast" in report.problem and "as axis=1 gives it" in report.likely
+
+
+def test_a_gradient_that_is_not_summed_is_told_so():
+    def answer(dy, cache):
+        dx, dgamma, _ = reference("backward")(dy, cache)
+        return dx, dgamma, dy
+
+    def nothing_like_it(dy, cache):
+        dx, dgamma, _ = reference("backward")(dy, cache)
+        return dx, dgamma, dy + 1
+
+    report = report_of_referee("backward", answer)
+    assert "dbeta has shape (7, 3)" in report.problem and "sum over the samples, axis 0, is missing" in report.likely
+    assert not report_of_referee("backward", nothing_like_it).likely
+
+
 def test_each_node_earns_its_share():
     report = report_of_referee("backward-graph", bank("backward-graph")["dgamma_averaged"][0])
     assert report.verdict == "partial" and report.fraction == pytest.approx(5 / 6)

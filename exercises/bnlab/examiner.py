@@ -97,7 +97,7 @@ def examine_answer(task, answer, cases, oracle, rng_of):
     problem = signature_problem(task, answer)
     if problem:
         return _failed(report, "the signature", problem)
-    observations, first = [], None
+    observations, first, advice = [], None, ""
     for position, case in enumerate(cases):
         inputs = case.inputs(rng_of(position))
         try:
@@ -106,7 +106,7 @@ def examine_answer(task, answer, cases, oracle, rng_of):
             if first is None:
                 report.verdict = {"raised": "failed", "changed": "failed"}.get(error.kind, error.kind)
                 report.fraction, report.tested, report.problem = 0.0, case.name, _blame(task, answer, error)
-                first = error
+                first, advice = error, _of_shapes(error.text, inputs)
             if error.kind not in ("raised", "changed"):
                 return report  # unwritten, too slow or dead: the other cases would only say it again
             continue
@@ -124,6 +124,7 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         observations.append(_Observation(case, inputs, truth, got, tuple(gaps)))
     if first is not None:
         _diagnose(report, observations, oracle.messages, task)
+        report.likely = report.likely or advice
     if report.verdict == "failed" and task.partial:
         _share(report, observations, task, len(cases))
     return report
@@ -270,6 +271,10 @@ def _alike(a, b, tolerance):
 def _remark(failing, task):
     """What the task's identities or a constant ratio tell about the first wrong values."""
     for seen in failing:
+        shapes = [gap.leaf for gap in seen.gaps if gap.kind == "shape"]
+        texts = [_of_samples_left(leaf, seen.got[leaf], seen.truth.expected[leaf], seen.case) for leaf in shapes]
+        if any(texts):
+            return next(filter(None, texts))
         if any(gap.kind != "value" for gap in seen.gaps):
             continue
         for remark in task.remarks:
@@ -281,6 +286,36 @@ def _remark(failing, task):
         if ratio is not None:
             return f"Every entry of {leaf} is {ratio:.6g} times the expected one{_name_number(ratio, seen.inputs)}."
     return ""
+
+
+def _of_samples_left(leaf, got, expected, case):
+    """A sentence on a leaf that lacks no more than its sum or mean over the samples, or ""."""
+    got, expected = as_array(got), as_array(expected)
+    if expected.ndim != 1 or got.ndim not in (2, 4) or got.shape[1:2] != expected.shape or got.dtype.kind != "f":
+        return ""
+    axes = (0,) if got.ndim == 2 else (0, 2, 3)
+    over = "samples, axis 0" if got.ndim == 2 else "images and positions, axes 0, 2 and 3"
+    if got.size == expected.size:
+        return ""
+    for verb, value in (("sum", got.sum(axis=axes)), ("average", got.mean(axis=axes))):
+        if _alike(value, expected, case.tolerance):
+            return f"The {verb} over the {over}, is missing in {leaf}: the numbers in it are right before it is taken."
+    return ""
+
+
+def _of_shapes(text, inputs):
+    """A sentence on an error of broadcasting that statistics of the samples make, or ""; text tells the error."""
+    told = re.search(r"shapes \((\d+),\s*(\d+)\) \((\d+),\)|shapes \((\d+),\) \((\d+),\s*(\d+)\)", text)
+    if not told:
+        return ""
+    n, c, count = (told[1], told[2], told[3]) if told[1] else (told[5], told[6], told[4])
+    known = {value.shape for value in inputs.values() if isinstance(value, np.ndarray)}
+    if (int(n), int(c)) not in known or count != n:
+        return ""
+    return (
+        f"One of the two has a number for each of the {n} samples, as axis=1 gives it. Statistics are taken over the "
+        f"samples, axis=0, and have one for each of the {c} features."
+    )
 
 
 def _name_number(ratio, inputs):
