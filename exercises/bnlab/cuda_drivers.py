@@ -182,10 +182,6 @@ class Drive:
             words[WASTE] = MANY
         return words | {mark.name: mark.right if mark.holds(log, x) else mark.wrong for mark in self.marks}
 
-    def vague(self, got):
-        """The `vague` of a task: where the checker found something, all else is missing, whatever it was."""
-        return [name for name in got if name != CHECKER] if got[CHECKER] != NOTHING else []
-
     def failed(self, kind, text):
         """The result where there are no numbers to compare."""
         unseen = dict.fromkeys(self.right_words(), "not looked at")

@@ -27,7 +27,6 @@ def tensor(array, grad=False):
 
 
 # -- bn-function ------------------------------------------------------------------------------------------------------
-GRADCHECK = "gradcheck"
 FUNCTION_LEAVES = (
     "y",
     "what backward returns",
@@ -36,7 +35,7 @@ FUNCTION_LEAVES = (
     "dbeta",
     "dx with constant gamma and beta",
     "dgamma with constant x",
-    GRADCHECK,
+    "gradcheck",
 )
 COUNT = "one gradient for each argument of forward"
 

@@ -79,35 +79,6 @@ class one_over_n_missing(Right):
         return gamma * inv_std * (dy - dbeta - x_hat * dgamma), dgamma, dbeta, None
 
 
-@mutant(
-    TASK, says="The last term of your dx has a sum where the formula has a mean: divide the sum of dy * x_hat by N."
-)
-class last_mean_is_a_sum(Right):
-    @staticmethod
-    def backward(ctx, dy):
-        x_hat, inv_std, gamma, _ = ctx.saved_tensors
-        _, dgamma, dbeta = gradients(ctx, dy)
-        return gamma * inv_std * (dy - dy.mean(0) - x_hat * dgamma), dgamma, dbeta, None
-
-
-@mutant(TASK, says="The last term of your dx is added: both means are subtracted from dy.")
-class sign_flipped(Right):
-    @staticmethod
-    def backward(ctx, dy):
-        x_hat, inv_std, gamma, _ = ctx.saved_tensors
-        _, dgamma, dbeta = gradients(ctx, dy)
-        return gamma * inv_std * (dy - dy.mean(0) + x_hat * (dy * x_hat).mean(0)), dgamma, dbeta, None
-
-
-@mutant(TASK, says="The last term of your dx lacks x_hat: it is x_hat times the mean of dy * x_hat.")
-class x_hat_missing(Right):
-    @staticmethod
-    def backward(ctx, dy):
-        x_hat, inv_std, gamma, _ = ctx.saved_tensors
-        _, dgamma, dbeta = gradients(ctx, dy)
-        return gamma * inv_std * (dy - dy.mean(0) - (dy * x_hat).mean(0)), dgamma, dbeta, None
-
-
 @mutant(TASK, says="gamma is missing in your dx. It scales y, so it scales what comes back to x.")
 class gamma_missing(Right):
     @staticmethod

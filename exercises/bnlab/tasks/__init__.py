@@ -80,9 +80,6 @@ class Task:
         Each leaf of the result earns its share of the points.
     detail : str
         A leaf of the result that is not compared: words that explain the others, where there are any.
-    vague : callable, optional
-        The leaves of an answer -> names of those that say no more than that something went wrong: no slip is named for
-        them alone.
     note : str
         Said after a `check` that passes.
     pace : callable, optional
@@ -106,7 +103,6 @@ class Task:
     remarks: tuple = field(default=())
     partial: bool = False
     detail: str = ""
-    vague: Callable = None
     note: str = ""
     pace: Callable = None
 
