@@ -68,6 +68,7 @@ def parser():
     collect.add_argument(
         "--at", type=_moment, metavar="WHEN", help="when the platform closed, as 2026-10-05T23:59; by default now"
     )
+    collect.add_argument("--again", action="store_true", help="with --at: also for files that were here before that")
 
     grade = commands.add_parser("grade", help="grade submissions")
     grade.add_argument("name", metavar="NAME")
@@ -103,9 +104,15 @@ def _positive(text):
 
 def _moment(text):
     try:
-        return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
-    except ValueError:
+        moment = datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("must be a time such as 2026-10-05T23:59 or 2026-10-05T23:59+02:00") from None
+    if moment > datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5):
+        raise argparse.ArgumentTypeError(
+            f"{moment:%Y-%m-%d %H:%M} UTC has not come yet; where this machine keeps another time than you, write the "
+            "difference, as in 2026-10-05T23:59+02:00"
+        )
+    return moment
 
 
 def main(arguments=None):
@@ -161,7 +168,9 @@ def run_collect(given):
     from autograder import collect
 
     name = course.require_notebook(given.name)
-    taken, problems = collect.collect(given.source, name, given.at)
+    if given.again and given.at is None:
+        raise course.CourseError("--again goes with --at WHEN")
+    taken, problems = collect.collect(given.source, name, given.at, given.again, logs.say)
     for student in taken:
         logs.line(f"{student}: new or changed")
     for problem in problems:
@@ -210,6 +219,8 @@ def run_grade(given):
                 ungraded[f"{who}, {verdict['task']}"] = verdict["message"]
     for who, why in ungraded.items():
         logs.say(f"not graded: {who}: {why}")
+    if given.submissions is None:
+        desk.tell_strangers()
     if logs.where():
         print(logs.where())
     return 1 if ungraded or problems else 0

@@ -1,35 +1,55 @@
 """Take submissions from a folder or an archive into nbgrader's `submitted` folder.
 
-Layouts, in a folder or a .zip: STUDENT/NAME.ipynb, STUDENT/NAME/NAME.ipynb, STUDENT.ipynb, Moodle's
-STUDENT_123_assignsubmission_file/NAME.ipynb (or all in one folder), Canvas's STUDENT_12_34_NAME.ipynb, and the folder
-`inbound` of an nbgrader exchange, STUDENT+NAME+TIME+RANDOM/NAME.ipynb; also "NAME (1).ipynb". Only regular files are
-taken, with limits on size and compression, and the time of collection is the time of submission. Where a platform's
-names show that a student has handed in something else, that student is named.
+Whose a file is, `layouts` reads from its name and `people` from the platform's number. Only regular files are taken,
+with limits on size and compression, and the time of collection is the time of submission. Where a platform's names show
+that a student has handed in something else, that student is named.
 """
 
 import datetime
-import re
 import shutil
-import unicodedata
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import nbformat
 
-from autograder import course, submission
+from autograder import course, layouts, people, submission
 
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
-MARKS = " .,_@'+()-"  # allowed in a student id beside letters and digits of any script
-MOODLE = r"(.+)_\d+_assignsubmission_file_?"
-CANVAS = r"(.+?)(?:_LATE)?_\d+_\d+_"
 OTHER = "is no notebook"
-EXCHANGE = re.compile(r"(.+)\+([^+]+)\+(\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d(?:\.\d+)?)[^+]*(?:\+[^+]*)?")
+STAMP = "%Y-%m-%d %H:%M:%S UTC"
+
+
+@dataclass
+class Found:
+    """What a folder or an archive holds.
+
+    submissions : dict
+        student -> bytes
+    problems : list of str
+        What was left out, and why.
+    late : list of str
+        Students whose file Canvas marks as late.
+    people : People
+        Who is who, with those who are new.
+    """
+
+    submissions: dict
+    problems: list
+    late: list
+    people: people.People
 
 
 def find(source, name):
-    """The submissions in a folder or archive.
+    """The submissions in a folder or archive: `Found.submissions` and `Found.problems` of `search`."""
+    found = search(source, name)
+    return found.submissions, found.problems
+
+
+def search(source, name):
+    """Look through a folder or archive.
 
     Parameters
     ----------
@@ -39,10 +59,7 @@ def find(source, name):
 
     Returns
     -------
-    submissions : dict
-        student -> bytes
-    problems : list of str
-        What was left out, and why.
+    Found
 
     Raises
     ------
@@ -52,10 +69,10 @@ def find(source, name):
     if not source.exists():
         raise course.CourseError(f"there is no file or folder {source}; name what the platform gave you to download")
     if source.is_dir():
-        return _choose(_from_folder(source), name)
+        return _choose(list(_from_folder(source)), name)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            return _choose(_from_archive(archive), name)
+            return _choose(list(_from_archive(archive)), name)
     raise course.CourseError(f"{source} is neither a folder nor a .zip archive; unpack others and name the folder")
 
 
@@ -109,92 +126,61 @@ def _unpack(archive, item):
         return file.read(item.file_size)
 
 
-def _choose(found, name):
+def _choose(files, name):
     """One file a student; each notebook that is not taken is named, so that nobody is dropped in silence."""
-    candidates, problems, others = {}, [], {}
-    for parts, read, problem in found:
+    candidates, others, problems = [], [], []
+    canvas = any(layouts.is_canvas(parts, name) for parts, _, _ in files)
+    for parts, read, problem in files:
         if problem is OTHER:
-            others.setdefault(_sender_of(parts), []).append(parts)
+            others.append((layouts.sender_of_any(parts), parts))
             continue
-        student, fits = _student_of(parts, name)
+        sender, fits = layouts.sender_of(parts, name, canvas)
         if problem:
-            problems.append(f"{parts}: {problem}; left out")
-        elif student is None:
-            if fits is not None:
-                problems.append(f"{parts}: {fits}; left out")
-        elif strange := _strange(student):
-            problems.append(f"{parts}: a student id has letters, digits and {MARKS.strip()}, not {strange}; left out")
+            problems.append(f"{_told(sender, parts)}: {problem}; left out")
+        elif sender is not None:
+            candidates.append((sender, fits, parts, read))
+        elif fits is not None:
+            problems.append(f"{parts}: {fits}; left out")
+    who = people.read()
+    known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, _ in others if sender])
+    students = {}
+    for sender, fits, parts, read in candidates:
+        if sender in unknown:
+            problems.append(f"{_told(sender, parts)}: {unknown[sender]}; left out")
         else:
-            candidates.setdefault(student, []).append((fits, parts, read))
-    for student, files in others.items():
-        if student is not None and student not in candidates:
-            problems.append(f"{student}: handed in {files[0].name}, no notebook; left out")
-    submissions = {}
-    for student, files in candidates.items():
-        files.sort(key=lambda file: file[0])
-        for _, parts, _ in files[1:]:
-            problems.append(f"{parts}: a second file of {student}; {files[0][1]} was taken")
-        try:
-            data = files[0][2]()
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
-            problems.append(f"{files[0][1]}: cannot be unpacked ({error}); left out")
-            continue
-        if len(files[0][1].parts) == 1 and not _is_this_notebook(data, name):
-            problems.append(f"{files[0][1]}: holds none of the cells of {name}; left out")
-            continue
-        submissions[student] = data
-    return submissions, problems
+            students.setdefault(known[sender], []).append((fits, parts, read))
+    named = set(students) | {None}
+    for sender, parts in others:
+        if (student := sender and known.get(sender, sender.label)) not in named:
+            problems.append(f"{student}: handed in {parts.name}, no notebook; left out")
+            named.add(student)
+    found = Found({}, problems, [], who)
+    for student, versions in students.items():
+        _take(found, student, sorted(versions, key=lambda one: one[0]), name)
+    return found
 
 
-def _strange(student):
-    """What may not stand in a student id, "" for a good one."""
-    bad = {mark for mark in student if mark not in MARKS and unicodedata.category(mark)[0] not in "LMN"}
-    if bad or not student[:1].isalnum() or len(student) > 100:
-        return (
-            " ".join(sorted(map(repr, bad))) or f"{student[:1]!r} at its start" if len(student) <= 100 else "that many"
-        )
-    return ""
+def _told(sender, parts):
+    """A file in a message, behind its sender where its name only begins with that: `forget` looks for such a word."""
+    return f"{sender.label} ({parts})" if sender and sender.number else str(parts)
 
 
-def _sender_of(parts):
-    """Who handed in a file that is no notebook, where a platform's way to name files tells."""
-    folders = [unicodedata.normalize("NFC", part) for part in parts.parts[:-1]]
-    for folder in reversed(folders):
-        if known := re.fullmatch(MOODLE, folder) or EXCHANGE.fullmatch(folder):
-            return known[1]
-    if not folders and (known := re.match(f"{MOODLE}(?=.)|{CANVAS}", unicodedata.normalize("NFC", parts.name))):
-        return known[1] or known[2]
-    return None
-
-
-def _student_of(parts, name):
-    """(student, how well the file's name fits: 0 best), or (None, why a notebook was not taken), or (None, None)."""
-    folders, stem = [unicodedata.normalize("NFC", part) for part in parts.parts[:-1]], parts.stem
-    copies = re.fullmatch(rf"{re.escape(name)}(?: ?\((\d+)\)|-(\d+)|_(\d+)|-Copy(\d+))?", stem, re.IGNORECASE)
-    if folders and folders[-1] == name:
-        folders = folders[:-1]
-    if folders:
-        if copies is None:
-            other = any(stem.startswith(known) for known in course.notebook_names())
-            return None, None if other and not stem.startswith(name) else f"is not named {name}.ipynb"
-        if inbound := EXCHANGE.fullmatch(folders[-1]):
-            latest_first = -int(re.sub(r"\D", "", inbound[3])[:14])
-            return (inbound[1], latest_first) if inbound[2] == name else (None, None)
-        moodle = re.fullmatch(MOODLE, folders[-1])
-        return (moodle.group(1) if moodle else folders[-1]), int(next(filter(None, copies.groups()), 0))
-    if copies is not None:
-        return None, "lies beside the students' folders, not in one"
-    if stem in course.notebook_names():
-        return None, None
-    flat = re.fullmatch(rf"{MOODLE}{re.escape(name)}(?: ?\(\d+\)|-\d+|_\d+)?", unicodedata.normalize("NFC", stem))
-    if flat:
-        return flat.group(1), 0
-    canvas = re.fullmatch(rf"{CANVAS}{re.escape(name)}(?:-(\d+))?", stem)
-    if canvas:
-        return canvas.group(1), -int(canvas.group(2) or 0)  # Canvas numbers later versions upwards
-    if any(f"_{known}" in stem for known in course.notebook_names()):
-        return None, None  # another notebook
-    return unicodedata.normalize("NFC", stem), 0
+def _take(found, student, versions, name):
+    """Put the best of a student's files into `found`."""
+    (_, best, read), *rest = versions
+    told = str(best) if student in (*best.parts, best.stem) else f"{student} ({best})"
+    found.problems += [f"{parts}: a second file of {student}; {best} was taken" for _, parts, _ in rest]
+    try:
+        data = read()
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
+        found.problems.append(f"{told}: cannot be unpacked ({error}); left out")
+        return
+    if len(best.parts) == 1 and not _is_this_notebook(data, name):
+        found.problems.append(f"{told}: holds none of the cells of {name}; left out")
+        return
+    found.submissions[student] = data
+    if layouts.is_late(best):
+        found.late.append(student)
 
 
 def _is_this_notebook(data, name):
@@ -227,7 +213,7 @@ def keep(target, data, stamp, old=None):
             path.unlink(missing_ok=True)
 
 
-def collect(source, name, when=None):
+def collect(source, name, when=None, again=False, say=lambda line: None):
     """Copy submissions into the course; what was there before is kept in `replaced`, never deleted.
 
     Parameters
@@ -235,7 +221,12 @@ def collect(source, name, when=None):
     source : Path
     name : str
     when : datetime, optional
-        The time of submission that all of them get; by default now.
+        The time of submission that all of them get; by default now. A file that was here before keeps its time where
+        that is an earlier one: it was handed in by then.
+    again : bool
+        Give `when` also to files that were here before it.
+    say : callable
+        Called with a line on each time that is corrected, or that the platform sees otherwise.
 
     Returns
     -------
@@ -243,28 +234,74 @@ def collect(source, name, when=None):
         Students whose submission is new or changed.
     problems : list of str
     """
-    submissions, problems = find(source, name)
-    if not submissions:
+    found = search(source, name)
+    if not found.submissions:
         raise course.CourseError(
             f"{source} holds no submission of {name}; expected STUDENT/{name}.ipynb"
-            + (f" ({problems[0]})" if problems else "")
+            + (f" ({found.problems[0]})" if found.problems else "")
+            + (f", and {len(found.problems) - 1} others" if len(found.problems) > 1 else "")
         )
     now = datetime.datetime.now(datetime.UTC)
-    taken = []
-    for student, data in submissions.items():
+    stamp, moments = (when or now).strftime(STAMP), {}
+    if found.people.changed:
+        found.people.write()
+    taken, kept = [], []
+    for student, data in found.submissions.items():
         target = course.course_folder() / "submitted" / student / name / f"{name}.ipynb"
+        old, before = None, None
         if target.exists():
+            before = _stamp_of(target)
             if target.read_bytes() == data:
-                continue
-            old = course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S") / student / name / target.name
-        else:
-            old = None
+                if when is None or stamp == before:
+                    continue
+                if before and before < stamp and not again:
+                    kept.append(student)
+                    continue
+                moments[student] = before
+            else:
+                old = course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S") / student / name / target.name
         try:
-            keep(target, data, (when or now).strftime("%Y-%m-%d %H:%M:%S UTC"), old)
+            keep(target, data, stamp, old)
         except OSError as error:
             raise course.CourseError(
                 f"cannot write {target}: {error.strerror}; what {student} handed in before is kept. Collect again when "
                 "that is mended: nothing is taken twice"
             ) from None
-        taken.append(student)
-    return taken, problems
+        if student not in moments:
+            taken.append(student)
+    correct(name, moments, when)
+    for student, before in moments.items():
+        say(f"{student}: the same file, now handed in at {stamp}, before at {before or 'an unknown time'}")
+    if kept:
+        say(f"{len(kept)} files were here before {stamp} and keep their times; --again gives them this one")
+    for student in found.late:
+        time = _stamp_of(course.course_folder() / "submitted" / student / name / f"{name}.ipynb")
+        say(f"{student}: Canvas marks the file as late; its time here is {time}")
+    return taken, found.problems
+
+
+def _stamp_of(target):
+    """The time of a submission as it stands beside it, "" where there is none."""
+    path = target.parent / "timestamp.txt"
+    return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+
+
+def correct(name, moments, when):
+    """Write another time of submission into the gradebook, for files that it holds already.
+
+    Parameters
+    ----------
+    moments : dict
+        student -> the time that stood there; a gradebook that holds another one is about another file and stays.
+    when : datetime
+    """
+    path = course.sqlite_file(course.database_url())
+    if not moments or (course.database_url().startswith("sqlite") and not path.exists()):
+        return
+    from autograder.gradebook import Course
+
+    with Course().gradebook() as book:
+        for one in book.assignment_submissions(name) if name in [known.name for known in book.assignments] else []:
+            if one.timestamp and one.timestamp.strftime(STAMP) == moments.get(one.student_id):
+                one.timestamp = when.astimezone(datetime.UTC).replace(tzinfo=None)
+        book.db.commit()

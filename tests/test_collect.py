@@ -15,8 +15,9 @@ OTHER = course.released("04_backward").read_bytes()
 
 
 @pytest.fixture
-def place(tmp_path):
-    """Put notebooks into a folder: path -> bytes."""
+def place(tmp_path, monkeypatch):
+    """Put notebooks into a folder: path -> bytes; the course is another one."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / ".course"))
 
     def put(files):
         for path, data in files.items():
@@ -40,12 +41,14 @@ def place(tmp_path):
         (f"Ann Lee_123456_assignsubmission_file_/{NAME}.ipynb", "Ann Lee"),
         (f"Ann Lee_123456_assignsubmission_file_{NAME}.ipynb", "Ann Lee"),
         (f"Participant 7_123456_assignsubmission_file_{NAME}-2.ipynb", "Participant 7"),
-        (f"leeann_1234_5678_{NAME}.ipynb", "leeann"),
-        (f"anon_x1Yz2_1234_5678_{NAME}.ipynb", "anon_x1Yz2"),
+        (f"leeann_1234_5678_{NAME}.ipynb", "leeann_1234"),
+        (f"anon_x1Yz2_5678_{NAME}.ipynb", "anon_x1Yz2"),
+        (f"LATE_anon_x1Yz2_5678_{NAME}-1.ipynb", "anon_x1Yz2"),
+        (f"Participant_123456_assignsubmission_file_{NAME}.ipynb", "Participant_123456"),
         (f"jlee+{NAME}+2026-10-05 21:30:01.123456 UTC+aGVsbG8/{NAME}.ipynb", "jlee"),
         (f"inbound/j.lee@x.org+{NAME}+2026-10-05 21:30:01 CET/{NAME}.ipynb", "j.lee@x.org"),
         (f"course/submitted/jlee/{NAME}/{NAME}.ipynb", "jlee"),
-        (f"leeann_LATE_1234_5678_{NAME}-1.ipynb", "leeann"),
+        (f"leeann_LATE_1234_5678_{NAME}-1.ipynb", "leeann_1234"),
         (f"class/week 3/jörg/{NAME}.ipynb", "jörg"),
         (f"Jose\u0301/{NAME}.ipynb", "Jos\u00e9"),
         (f"O'Brien, Jane (2)/{NAME}-Copy1.IPYNB", "O'Brien, Jane (2)"),
@@ -64,6 +67,7 @@ def test_layouts(place, path, student):
         ({f"a/{NAME}.ipynb": NOTEBOOK, "b.ipynb": OTHER}, "b.ipynb: holds none of the cells"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"{NAME}.ipynb": NOTEBOOK}, "lies beside"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"b;c/{NAME}.ipynb": NOTEBOOK}, "not ';'"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, f"b_{NAME}.ipynb": NOTEBOOK}, "does not say whose it is"),
     ],
 )
 def test_what_is_left_out_is_named(place, files, words):
@@ -108,7 +112,8 @@ def test_who_hands_in_something_else_is_named(place, tmp_path, path, packed):
         source = tmp_path / "class.zip"
     found, problems = collect.find(source, NAME)
     assert list(found) == ["ann"]
-    assert problems == [f"Bo Li: handed in {path.rpartition('/')[2]}, no notebook; left out"]
+    who = "Bo Li_12" if "_34_" in path else "Bo Li"
+    assert problems == [f"{who}: handed in {path.rpartition('/')[2]}, no notebook; left out"]
 
 
 def test_a_full_disk_costs_nobody_what_was_there(place, tmp_path, monkeypatch):
@@ -138,6 +143,8 @@ def test_a_full_disk_costs_nobody_what_was_there(place, tmp_path, monkeypatch):
         ("late = 5\n", "has the tables"),
         ("[late]\npercent_a_day = nan\n", "expected a number"),
         ("[late]\ncap_percent = inf\n", "expected a number"),
+        ("[late]\ncap_percent = 500\n", "cap_percent is 500; it is percent of the score, 100 at most"),
+        ("[late]\npercent_a_day = 101\n", "100 at most"),
     ],
 )
 def test_settings_that_cannot_be_are_named(tmp_path, monkeypatch, text, words):
@@ -155,7 +162,9 @@ def test_extensions_that_cannot_be_are_named(tmp_path, monkeypatch):
     path.write_text("student,assignment,days\nann,3_forward,2\n")
     with pytest.raises(course.CourseError, match="line 2: '3_forward' is no notebook"):
         late.extensions()
-    path.write_text(f"student,assignment,days\nann,{NAME},2\n", encoding="utf-16")
+    path.write_text(f"student;assignment;days\nann;{NAME};1,5\n", encoding="utf-16")
+    assert late.extensions() == {("ann", NAME): 1.5}
+    path.write_bytes(b"student,assignment,days\nJ\xf6rg,3_forward,2\n")
     with pytest.raises(course.CourseError, match="is not UTF-8"):
         late.extensions()
 
@@ -163,7 +172,14 @@ def test_extensions_that_cannot_be_are_named(tmp_path, monkeypatch):
 def test_canvas_keeps_the_latest_version(place):
     files = {f"ann_1_2_{NAME}.ipynb": b"{}", f"ann_1_3_{NAME}-1.ipynb": NOTEBOOK}
     found, _ = collect.find(place(files), NAME)
-    assert found == {"ann": NOTEBOOK}
+    assert found == {"ann_1": NOTEBOOK}
+
+
+def test_canvas_tells_people_apart_whose_files_have_other_names(place):
+    files = {f"ann_1_2_{NAME}.ipynb": NOTEBOOK, "bob_7_8_My copy.ipynb": NOTEBOOK, "cy_9_10_essay.ipynb": OTHER}
+    found, problems = collect.find(place(files), NAME)
+    assert sorted(found) == ["ann_1", "bob_7"]
+    assert problems == [f"cy_9 (cy_9_10_essay.ipynb): holds none of the cells of {NAME}; left out"]
 
 
 def test_archives(tmp_path):

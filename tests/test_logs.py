@@ -23,7 +23,7 @@ def test_a_run_tells_what_it_did_and_how_it_ended(folder):
     assert re.fullmatch(r"\d{8}T\d{6}Z-export-\d{6}\.log", path.name)
     text = path.read_text()
     assert f"python -m autograder export {NAME} --format csv" in text and f"autograder {__version__}" in text
-    assert "4 scores in" in text and text.splitlines()[-1].endswith("exit code 0")
+    assert "3 scores in" in text and text.splitlines()[-1].endswith("exit code 0")
 
 
 def test_an_error_is_in_the_log(folder, capsys):

@@ -8,7 +8,8 @@ import zipfile
 import pytest
 from small_course import DUE, HOSTILE, NAME, build
 
-from autograder import course
+from autograder import course, sheets
+from autograder.__main__ import main
 from autograder.desk import export, late, roster
 from autograder.gradebook import Course
 
@@ -48,20 +49,20 @@ def table(path):
 def test_csv_is_quoted_and_no_formula(folder):
     path, count, problems = export.export(NAME)
     rows = table(path)
-    assert count == 4 and problems == [] and rows[0] == export.HEADER
+    assert count == 3 and len(rows) == 5 and problems == [] and rows[0] == export.HEADER
     absent = next(row for row in rows if row[0] == "absent")
     assert absent[1:3] == [f"'{HOSTILE}", 'Quote", Comma'] and absent[6] == "0.0"
 
 
 @pytest.mark.parametrize("text", ["=1", "+1+1", "-a", "@x", "\t=1", "\r=1", "\n=1"])
 def test_formulas_are_made_harmless(text, tmp_path):
-    export.write_rows(tmp_path / "x.csv", ["a"], [[text]])
+    sheets.write_rows(tmp_path / "x.csv", ["a"], [[text]])
     assert table(tmp_path / "x.csv")[1] == [f"'{text}"]
 
 
 @pytest.mark.parametrize("value", ["-2.5", "+3", -2.5, "plain", "", "a=b"])
 def test_numbers_and_words_stay(value):
-    assert export.safe(value) == value
+    assert sheets.safe(value) == value
 
 
 def test_canvas_gradebook_is_filled_in(folder, put):
@@ -117,15 +118,15 @@ def test_other_encodings_are_named(folder, tmp_path):
 def test_two_people_of_one_name_are_not_guessed(folder, put):
     text = MOODLE + "Participant 7,Zoe O'Brien,z2@example.org,Submitted,,25\n"
     _, _, problems = export.export(NAME, "moodle", listed=put(text))
-    assert "Zoë Ó Brien: two rows could be this student" in problems
+    assert "Zoë Ó Brien: two rows could be this student, lines 3 and 4" in problems
 
 
 def test_a_changed_roster_is_read_again(folder, put):
-    added, changed, gone = roster.take(put(CANVAS))
+    added, changed, gone, _ = roster.take(put(CANVAS))
     assert added == ["new"] and sorted(changed) == ["Zoë Ó Brien", "ann", "bob@example.org"] and gone == ["absent"]
-    assert roster.take(put(CANVAS)) == ([], [], ["absent"])
+    assert roster.take(put(CANVAS)) == ([], [], ["absent"], [])
     text = CANVAS.replace("Burton, Bob", "Burton-Lee, Bob").replace('"Nn, A",11,s1,ann,L1,,\r\n', "")
-    assert roster.take(put(text)) == ([], ["bob@example.org"], ["absent", "ann"])
+    assert roster.take(put(text)) == ([], ["bob@example.org"], ["absent", "ann"], [])
     with Course().gradebook() as book:
         assert book.find_student("bob@example.org").last_name == "Burton-Lee"
         assert book.find_submission(NAME, "ann").score == 17, "who left keeps the grades"
@@ -202,9 +203,9 @@ def test_nbgrader_zip_collect_takes_archives_as_platforms_name_them(tmp_path, ru
     (archives / "broken.zip").write_bytes(b"PK\x03\x04 no")
     done = run("nbgrader", "zip_collect", NAME, cwd=course.CONFIG.parent, env={"BN_COURSE": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "submitted").iterdir()) == ["Ann Lee", "leebo"]
-    assert (tmp_path / "submitted" / "leebo" / NAME / f"{NAME}.ipynb").read_bytes() == notebook
-    stamp = (tmp_path / "submitted" / "leebo" / NAME / "timestamp.txt").read_text()
+    assert sorted(path.name for path in (tmp_path / "submitted").iterdir()) == ["Ann Lee", "leebo_1"]
+    assert (tmp_path / "submitted" / "leebo_1" / NAME / f"{NAME}.ipynb").read_bytes() == notebook
+    stamp = (tmp_path / "submitted" / "leebo_1" / NAME / "timestamp.txt").read_text()
     assert stamp.startswith(str(datetime.datetime.now(datetime.UTC).year)), "the time of collection"
     assert "points out of the archive" in done.stderr and "broken.zip" in done.stderr
 
@@ -221,7 +222,155 @@ def test_the_time_of_collection_can_be_given(autograder, tmp_path):
     assert autograder(*arguments, "--at", "soon", course=tmp_path / "course").returncode == 2
 
 
+@pytest.fixture
+def collected(tmp_path, monkeypatch, capsys):
+    """Collect one file; the exit code, what was said, and the times of submission that the course has then."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+
+    def collected(*arguments, path=f"ann/{NAME}.ipynb"):
+        source = tmp_path / "class" / path
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(course.released(NAME).read_bytes())
+        try:
+            code = main(["collect", NAME, "--from", str(tmp_path / "class"), *arguments])
+        except SystemExit as end:
+            code = end.code
+        stamps = [path.read_text() for path in (tmp_path / "course" / "submitted").glob(f"*/{NAME}/timestamp.txt")]
+        said = capsys.readouterr()
+        return code, said.out + said.err, stamps
+
+    return collected
+
+
+def test_another_time_corrects_an_earlier_one_also_in_the_gradebook(folder, collected):
+    stamp = folder / "submitted" / "ann" / NAME / "timestamp.txt"
+    stamp.with_name(f"{NAME}.ipynb").write_bytes(course.released(NAME).read_bytes())
+    stamp.write_text("2026-10-05 10:00:00 UTC")  # when the gradebook has it
+    _, said, _ = collected("--at", "2026-10-04T10:00+00:00")
+    assert "ann: the same file, now handed in at 2026-10-04 10:00:00 UTC, before at 2026-10-05 10:00:00" in said
+    assert "collected 0 new" in said and stamp.read_text() == "2026-10-04 10:00:00 UTC"
+    with Course().gradebook() as book:
+        assert book.find_submission(NAME, "ann").timestamp == datetime.datetime(2026, 10, 4, 10)
+        assert book.find_submission(NAME, "bob@example.org").timestamp != datetime.datetime(2026, 10, 4, 10)
+    _, said, _ = collected("--at", "2026-10-06T10:00+00:00")
+    assert "1 files were here before 2026-10-06 10:00:00 UTC and keep their times; --again" in said
+    assert stamp.read_text() == "2026-10-04 10:00:00 UTC", "a file that was here cannot be handed in later"
+    collected("--at", "2026-10-06T10:00+00:00", "--again")
+    assert stamp.read_text() == "2026-10-06 10:00:00 UTC"
+    code, said, _ = collected("--again")
+    assert code == 1 and "--again goes with --at" in said
+
+
+def test_what_canvas_marks_as_late_is_said(collected):
+    when = ("--at", "2026-10-04T10:00+00:00")
+    code, said, stamps = collected(*when, path=f"leeann_LATE_4711_99_{NAME}.ipynb")
+    assert code == 0 and stamps == ["2026-10-04 10:00:00 UTC"]
+    assert "leeann_4711: Canvas marks the file as late; its time here is 2026-10-04 10:00:00 UTC" in said
+
+
+@pytest.mark.parametrize("when", ["2126-10-05T23:59", "0001-01-01T00:00+14:00", "9999-12-31T23:59-12:00"])
+def test_a_time_that_cannot_be_is_refused(collected, when):
+    code, said, stamps = collected("--at", when)
+    assert code == 2 and stamps == [] and ("has not come yet" in said) == when.startswith("21")
+
+
+@pytest.mark.parametrize(
+    "column", ["04_backward", "04_backward (77)", "04 Backward", "04 backward (77)", "04-Backward (1)"]
+)
+def test_a_platforms_column_is_found_by_the_notebooks_name(folder, put, column):
+    said = []
+    path, count, problems = export.export(
+        NAME, "canvas", listed=put(CANVAS.replace("04_backward (77)", column)), say=said.append
+    )
+    assert table(path)[0][-1] == column and said == []
+    assert (count, problems) == (3, []), "no lines without a score, no points possible"
+
+
+def test_other_columns_have_to_be_named(folder, put, capsys):
+    human = put(CANVAS.replace("04_backward (77)", "The gradient (77)").replace(",,25,", ",,100,"))
+    said = []
+    path, _, _ = export.export(NAME, "canvas", listed=human, say=said.append)
+    assert table(path)[0][-1] == NAME and "no column for 04_backward, a new one is added; --column" in said[0]
+    for column in ("The gradient", "The gradient (77)"):
+        given = ["export", NAME, "--format", "canvas", "--roster", str(human), "--column", column]
+        assert main(given) == 0
+        assert "the platform counts to 100 points, the notebook to 25" in capsys.readouterr().out
+        assert {row[1]: row[-1] for row in table(path)}["11"] == "17" and table(path)[0][-1] == "The gradient (77)"
+    with pytest.raises(course.CourseError, match="has no column 'x'; there are Student"):
+        export.export(NAME, "canvas", listed=human, column="x")
+    with pytest.raises(course.CourseError, match="name one of them with --column"):
+        export.export(NAME, "canvas", listed=put(CANVAS.replace("Current Score", "04 Backward (78)")))
+    with pytest.raises(course.CourseError, match="--column goes with --roster FILE"):
+        export.export(NAME, "canvas", column="x")
+
+
+def test_moodles_maximum_is_compared(folder, put):
+    said = []
+    export.export(NAME, "moodle", listed=put(MOODLE.replace(",25", ",100")), say=said.append)
+    assert said == ["the platform counts to 100 points, the notebook to 25; change it there"]
+
+
+def test_extensions_for_nobody_are_told(folder, capsys):
+    (folder / "extensions.csv").write_text(f"student,assignment,days\nbob@example.com,{NAME},2\nann,{NAME},1\n")
+    assert main(["export", NAME]) == 0
+    out = capsys.readouterr().out
+    assert "look at extensions.csv: nobody in the course is 'bob@example.com' yet; is it bob@example.org?" in out
+    assert "'ann'" not in out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CANVAS.split("\r\n")[0], "a header and nobody below it"),
+        ("\r\n".join(CANVAS.split("\r\n")[:2]), "a header and nobody below it"),
+        (CANVAS + '"Nn, Ann",11,s9,ann2,L1,,\r\n', "11 is there twice, in lines 3 and 8"),
+        (CANVAS + '"Nn, Ann",19,s9,ann,L1,,\r\n', "ann is there twice, in lines 3 and 8"),
+        ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, in lines 2 and 4"),
+        ("student,last_name,first_name,email\nnew,N,A,\na/b,N,B,\n", "line 3: a student id has letters"),
+        ("student,last_name,first_name,email\nnew,N,A,\n../x,N,B,\n", "line 3: a student id has letters"),
+    ],
+)
+def test_a_list_that_cannot_be_a_class_changes_nothing(folder, put, text, words):
+    with pytest.raises(course.CourseError, match=words):
+        roster.take(put(text))
+    with Course().gradebook() as book:
+        assert len(book.students) == 4 and book.find_student("ann").last_name is None
+    assert not (folder / "people.csv").exists()
+
+
+def test_logins_that_cannot_be_an_id_are_passed_over(folder, put):
+    text = CANVAS.replace(",new,", ",a/b;c,")
+    assert roster.take(put(text))[0] == ["latenewcomer_14"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_excels_unicode_text_is_read(folder, tmp_path, delimiter):
+    rows = list(csv.reader(io.StringIO(CANVAS, newline="")))
+    path = tmp_path / "excel.txt"
+    with open(path, "w", encoding="utf-16", newline="") as file:
+        file.write("sep=;\r\n" if delimiter == ";" else "")
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    added, changed, _, problems = roster.take(path)
+    assert added == ["new"] and "Zoë Ó Brien" in changed and problems == []
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "expected"),
+    [
+        ("Full name", "Smith, Jr., John", ("Smith, Jr.", "John")),
+        ("Full name", "Smith, John", ("Smith", "John")),
+        ("Full name", "Ann Mary Lee", ("Lee", "Ann Mary")),
+        ("Student", "Smith, John, Jr.", ("Smith, Jr.", "John")),
+        ("Student", "Ho, Chi, Min", ("Ho", "Chi, Min")),
+        ("Student", "Lee, V", ("Lee", "V")),
+        ("Student", "Madonna", ("Madonna", "")),
+    ],
+)
+def test_names_are_taken_apart_as_platforms_put_them_together(column, text, expected):
+    assert roster.names_of(roster.Row(2, {column: text}))[:2] == expected
+
+
 def test_rows_stay_one_line_each():
     text = io.StringIO()
-    csv.writer(text).writerow([export.safe('a"b,c\nd')])
+    csv.writer(text).writerow([sheets.safe('a"b,c\nd')])
     assert next(csv.reader(io.StringIO(text.getvalue(), newline=""))) == ['a"b,c\nd']

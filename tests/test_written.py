@@ -5,9 +5,9 @@ import csv
 import pytest
 from small_course import NAME, VERDICTS, build
 
-from autograder import course
+from autograder import course, sheets
 from autograder.__main__ import main
-from autograder.desk import export, written
+from autograder.desk import written
 from autograder.gradebook import Course
 
 ZOE, TASK = "Zoë Ó Brien", "derive-dx"
@@ -78,7 +78,7 @@ def test_points_and_comments_are_taken_back(folder, tmp_path, capsys, delimiter)
     found = rows(path)
     for row in found:
         if row["id"] == written.anonymous(ZOE):
-            row |= {"score": "6,5" if delimiter == ";" else "6.5", "comment": export.safe("-1: no mean path.\nRead 8.")}
+            row |= {"score": "6,5" if delimiter == ";" else "6.5", "comment": sheets.safe("-1: no mean path.\nRead 8.")}
     with open(tmp_path / "back.csv", "w", newline="", encoding="utf-8-sig") as file:
         table = csv.DictWriter(file, written.HEADER, delimiter=delimiter)
         table.writeheader()

@@ -23,7 +23,10 @@ class PlatformExtractor(ExtractorPlugin):
         found = {}
         for source in [Path(archive_path), *sorted(Path(archive_path).rglob("*.zip"))]:
             try:
-                submissions, problems = collect.find(source, name)
+                there = collect.search(source, name)
+                submissions, problems = there.submissions, there.problems
+                if there.people.changed:
+                    there.people.write()
             except (course.CourseError, OSError, ValueError) as error:
                 submissions, problems = {}, [f"{source.name}: {error}"]
             for problem in problems:

@@ -6,9 +6,10 @@ EXAMPLES = """\
   python -m autograder feedback 03_forward                  HTML pages for the students
   python -m autograder report 03_forward                    what the class did: points, slips, speed
   python -m autograder report 03_forward --csv report.csv   the same as a table
-  python -m autograder roster canvas_gradebook.csv          names and addresses; again when the class changes
+  python -m autograder roster canvas_gradebook.csv          names, addresses, numbers; before collect, and again
   python -m autograder export 03_forward --format csv
   python -m autograder export 03_forward --format canvas --roster canvas_gradebook.csv
+  python -m autograder export 03_forward --format canvas --roster canvas_gradebook.csv --column Exercise-3
   python -m autograder export 03_forward --format moodle --roster worksheet.csv
   python -m autograder written 04_backward                  answers for a person, on a sheet without names
   python -m autograder written 04_backward --take FILE      the points of such a sheet, into the gradebook
@@ -38,6 +39,9 @@ def add_to(commands):
     export.add_argument("--format", choices=["csv", "canvas", "moodle"], default="csv")
     export.add_argument("--to", metavar="FILE", help="by default NAME.csv (NAME.canvas.csv, ...) in the course folder")
     export.add_argument("--roster", metavar="FILE", help="the platform's own export, to be filled in")
+    export.add_argument(
+        "--column", default="", metavar="TEXT", help="its column, where that is not named like the notebook"
+    )
 
     written = commands.add_parser("written", help="written answers on a sheet without names, and its points back")
     written.add_argument("name", metavar="NAME")
@@ -69,6 +73,7 @@ def run_feedback(given):
     if not students:
         raise course.CourseError(f"nothing is graded yet; run `python -m autograder grade {name}`")
     late.apply(name)
+    tell_strangers()
     nbgrader, failed = Course(), {}
     with progress() as bar:
         line = bar.add_task("writing feedback", total=len(students))
@@ -84,6 +89,14 @@ def run_feedback(given):
     return 1 if failed else 0
 
 
+def tell_strangers():
+    """Say which extensions are for nobody."""
+    from autograder.desk import late
+
+    for line in late.strangers():
+        logs.say(f"look at {line}")
+
+
 def run_report(given):
     from autograder.desk import report
     from autograder.grade import progress
@@ -94,6 +107,7 @@ def run_report(given):
         page = report.write(
             name, given.to, given.csv, lambda students: bar.update(line, total=students), lambda: bar.advance(line)
         )
+    tell_strangers()
     logs.say(f"the report is in {page}")
     if given.csv:
         print(f"the table is in {given.csv}")
@@ -103,22 +117,25 @@ def run_report(given):
 def run_roster(given):
     from autograder.desk import roster
 
-    added, changed, gone = roster.take(given.file)
+    added, changed, gone, problems = roster.take(given.file)
     logs.say(f"{len(added)} new, {len(changed)} corrected")
     for word, students in (("new", added), ("corrected", changed), ("not on the list, kept", gone)):
         for student in students:
             logs.say(f"{word}: {student}")
-    return 0
+    for problem in problems:
+        logs.say(f"left out: {problem}; add the line PLATFORM,NUMBER,,STUDENT to people.csv that says who it is")
+    return 1 if problems else 0
 
 
 def run_export(given):
     from autograder.desk import export
 
     name = course.require_notebook(given.name)
-    path, rows, problems = export.export(name, given.format, given.to, given.roster)
+    path, count, problems = export.export(name, given.format, given.to, given.roster, given.column, logs.say)
+    tell_strangers()
     for problem in problems:
         logs.say(f"left out: {problem}")
-    logs.say(f"{rows} scores in {path}")
+    logs.say(f"{count} scores in {path}")
     return 1 if problems else 0
 
 

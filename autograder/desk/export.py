@@ -4,9 +4,6 @@ Every text is quoted as CSV wants it, and none can become a formula of a spreads
 `nbgrader export --exporter=autograder.desk.export.CanvasExport`.
 """
 
-import csv
-import io
-import os
 import re
 from pathlib import Path
 
@@ -14,67 +11,14 @@ from nbgrader.api import MissingEntry
 from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode
 
-from autograder import course
+from autograder import course, people
 from autograder.desk import roster
+from autograder.sheets import write_rows
 
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
 HEADER += ["max_score", "needs_manual_grade", "timestamp"]
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 MOODLE = ["Email address", "First name", "Last name"]
-
-
-def safe(value):
-    """A cell that no spreadsheet takes for a formula: such a text gets an apostrophe in front.
-
-    Examples
-    --------
-    >>> safe("=1+1"), safe("-2.5"), safe(3)
-    ("'=1+1", '-2.5', 3)
-    """
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") and not NUMBER.fullmatch(value):
-        return f"'{value}"
-    return "" if value is None else value
-
-
-def unsafe(text):
-    """A text as it was before `safe`.
-
-    Examples
-    --------
-    >>> unsafe(safe("-1: no mean path")), unsafe("'tis")
-    ('-1: no mean path', "'tis")
-    """
-    return text[1:] if text[:1] == "'" and safe(text[1:]) == text else text
-
-
-def write_text(path, text):
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    CourseError
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8", newline="")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise course.CourseError(f"cannot write {path}: {error.strerror}") from None
-
-
-def write_rows(path, header, rows):
-    """Write a table; returns the number of its rows."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([safe(cell) for cell in header])
-    rows = [[safe(cell) for cell in row] for row in rows]
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-    return len(rows)
 
 
 def points(value):
@@ -118,19 +62,25 @@ class TableExport(ExportPlugin):
         return [row for name in names for row in scores(book, name, [str(one) for one in self.student])]
 
     def export(self, gradebook):
-        """Write the file `to`, by default grades.csv; returns the number of students in it and what was left out."""
+        """Write the file `to`, by default grades.csv; returns the number of submissions in it and what was left out."""
         rows = self.rows_of(gradebook)
         return self.write(rows, self.to or f"grades{self.ending}")
 
     def write(self, rows, to):
-        return write_rows(to, HEADER, ([row[name] for name in HEADER] for row in rows)), []
+        write_rows(to, HEADER, ([row[name] for name in HEADER] for row in rows))
+        return len(handed_in(rows)), []
 
 
 class RosterExport(TableExport):
     """For a learning platform: its own list filled in where `roster` names one, else a new file."""
 
     roster = Unicode("", help="the platform's own CSV file, to be filled in").tag(config=True)
-    kind, column = "", ""
+    column = Unicode("", help="its column, where that is not named like the notebook").tag(config=True)
+    kind, usual = "", ""
+
+    def say(self, line):
+        """Tell what is no reason to leave anybody out."""
+        self.log.warning(line)
 
     def one_notebook(self, rows):
         names = sorted({row["assignment"] for row in rows})
@@ -144,15 +94,51 @@ class RosterExport(TableExport):
             raise course.CourseError(f"{self.roster} is a {found.kind} file; expected one of {self.kind}")
         return found
 
+    def column_of(self, table, name):
+        """The platform's column of a notebook: `column`, the usual one, or one with its name: "03 Forward (4711)".
+
+        Raises
+        ------
+        CourseError
+            Where the list lacks `column`, or two columns have the notebook's name.
+        """
+        if self.column:
+            alike = [one for one in table.header if one == self.column or without_id(one) == self.column]
+        else:
+            alike = [one for one in table.header if one == self.usual] or [
+                one for one in table.header if people.key(without_id(one)) == people.key(name)
+            ]
+        if len(alike) > 1:
+            raise course.CourseError(f"{self.roster} has {' and '.join(alike)}; name one of them with --column")
+        if self.column and not alike:
+            raise course.CourseError(
+                f"{self.roster} has no column {self.column!r}; there are {', '.join(table.header)[:300]}"
+            )
+        if not alike:
+            self.say(f"{self.roster} has no column for {name}, a new one is added; --column names another")
+        return alike[0] if alike else name
+
+    def compare(self, theirs, ours):
+        """Say where the platform counts to another number of points: it takes ours for points of its own."""
+        if number_in(theirs) not in (None, float(ours)):
+            self.say(f"the platform counts to {theirs} points, the notebook to {points(ours)}; change it there")
+
     def fill(self, table, rows, column):
-        """Put the scores into a column of the platform's list; who handed in nothing keeps what stands there."""
-        people = table.people()
-        handed_in = [row for row in rows if row["timestamp"] != ""]
-        found, problems = roster.match([row["student"] for row in handed_in], people)
-        for row in handed_in:
-            if row["student"] in found:
-                people[found[row["student"]]][column] = points(row["score"])
-        return problems
+        """Put the scores into a column of the platform's list; who handed in nothing keeps what stands there.
+
+        Returns
+        -------
+        count : int
+            Number of scores that are in it.
+        problems : list of str
+        """
+        listed, who = table.people(), people.read()
+        given = {row["student"]: row for row in handed_in(rows)}
+        about = {name: (row["last_name"], row["first_name"], row["email"]) for name, row in given.items()}
+        matched = roster.match(about, table.kind, listed, who)
+        for student, position in matched.found.items():
+            listed[position][column] = points(given[student]["score"])
+        return len(matched.found), matched.problems
 
 
 class CanvasExport(RosterExport):
@@ -163,55 +149,81 @@ class CanvasExport(RosterExport):
     def write(self, rows, to):
         name = self.one_notebook(rows)
         if not self.roster:
-            lines = [["Points Possible", "", "", "", "", points(rows[0]["max_score"])]]
-            for row in rows:
-                full = ", ".join(filter(None, (row["last_name"], row["first_name"]))) or row["student"]
-                score = points(row["score"]) if row["timestamp"] != "" else ""
-                lines.append([full, "", "", row["email"] or row["student"], "", score])
-            write_rows(to, [*CANVAS, name], lines)
-            return len(lines) - 1, []
+            return self.new_file(rows, name, to)
         table = self.table()
         missing = [column for column in CANVAS if column not in table.header]
         if missing:
             raise course.CourseError(
                 f"{self.roster} lacks the column {missing[0]}; export the whole gradebook of Canvas"
             )
-        column = next((one for one in table.header if re.fullmatch(rf"{re.escape(name)}(?: \(\d+\))?", one)), name)
-        problems = self.fill(table, rows, column)
+        column = self.column_of(table, name)
+        count, problems = self.fill(table, rows, column)
         for row in table.rows:
             if row["Student"].strip().lower() == roster.POINTS_POSSIBLE:
-                row.setdefault(column, points(rows[0]["max_score"]))
+                self.compare(row.setdefault(column, points(rows[0]["max_score"])), rows[0]["max_score"])
         header = [*CANVAS, column]
-        return write_rows(to, header, ([row.get(one, "") for one in header] for row in table.rows)), problems
+        write_rows(to, header, ([row.get(one, "") for one in header] for row in table.rows))
+        return count, problems
+
+    def new_file(self, rows, name, to):
+        """A file without a list of Canvas: people by their ID where a submission or a roster has told it."""
+        lines, who = [["Points Possible", "", "", "", "", points(rows[0]["max_score"])]], people.read()
+        for row in rows:
+            full = ", ".join(filter(None, (row["last_name"], row["first_name"]))) or row["student"]
+            score = points(row["score"]) if row["timestamp"] != "" else ""
+            number = next(iter(who.numbers_of(row["student"], self.kind)), "")
+            lines.append([full, number, "", row["email"] or ("" if number else row["student"]), "", score])
+        write_rows(to, [*CANVAS, name], lines)
+        return len(handed_in(rows)), []
 
 
 class MoodleExport(RosterExport):
     """The file that Moodle imports: its grading worksheet filled in, or address, names and points."""
 
-    kind = "moodle"
+    kind, usual = "moodle", "Grade"
 
     def write(self, rows, to):
         name = self.one_notebook(rows)
         if not self.roster:
             lines = [
                 [row["email"] or row["student"], row["first_name"], row["last_name"], points(row["score"])]
-                for row in rows
-                if row["timestamp"] != ""
+                for row in handed_in(rows)
             ]
-            return write_rows(to, [*MOODLE, name], lines), []
+            write_rows(to, [*MOODLE, name], lines)
+            return len(lines), []
         table = self.table()
-        column = "Grade" if "Grade" in table.header else name
+        column = self.column_of(table, name)
         if column not in table.header:
             table.header.append(column)
-        problems = self.fill(table, rows, column)
-        lines = ([row.get(one, "") for one in table.header] for row in table.rows)
-        return write_rows(to, table.header, lines), problems
+        count, problems = self.fill(table, rows, column)
+        if column == self.usual and table.rows:
+            self.compare(table.rows[0].get("Maximum grade", ""), rows[0]["max_score"])
+        write_rows(to, table.header, ([row.get(one, "") for one in table.header] for row in table.rows))
+        return count, problems
+
+
+def handed_in(rows):
+    """The rows of those who have handed in something."""
+    return [row for row in rows if row["timestamp"] != ""]
+
+
+def without_id(column):
+    """A column without the number that Canvas puts behind an assignment: "03 Forward (4711)"."""
+    return re.sub(r" \(\d+\)$", "", column)
+
+
+def number_in(text):
+    """The number in a cell, None where there is none."""
+    try:
+        return float((text or "").replace(",", "."))
+    except ValueError:
+        return None
 
 
 FORMATS = {"csv": TableExport, "canvas": CanvasExport, "moodle": MoodleExport}
 
 
-def export(name, form="csv", to=None, listed=None):
+def export(name, form="csv", to=None, listed=None, column="", say=lambda line: None):
     """Write the scores of a notebook, penalties counted anew.
 
     Parameters
@@ -222,11 +234,16 @@ def export(name, form="csv", to=None, listed=None):
         By default NAME.csv, NAME.canvas.csv or NAME.moodle.csv in the course folder.
     listed : str or Path, optional
         The platform's own file, to be filled in.
+    column : str
+        Its column, where that is not named like the notebook.
+    say : callable
+        Called with a line on what the platform's file has otherwise.
 
     Returns
     -------
     path : Path
-    rows : int
+    count : int
+        Number of submissions whose scores are in it.
     problems : list of str
         Students that the platform's file does not name.
 
@@ -239,9 +256,12 @@ def export(name, form="csv", to=None, listed=None):
 
     if listed and form == "csv":
         raise course.CourseError("--roster goes with --format canvas or moodle")
+    if column and not listed:
+        raise course.CourseError("--column goes with --roster FILE, whose column it is")
     plugin = FORMATS[form](assignment=[name])
+    plugin.say = say
     if listed:
-        plugin.roster = str(listed)
+        plugin.roster, plugin.column = str(listed), column
         plugin.table()
     target = Path(to) if to else course.course_folder() / (f"{name}.csv" if form == "csv" else f"{name}.{form}.csv")
     late.apply(name)

@@ -18,9 +18,9 @@ from nbgrader.api import Base, MissingEntry
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from autograder import collect, course
+from autograder import collect, course, layouts, people, sheets
 from autograder.desk import written
-from autograder.desk.export import write_text
+from autograder.sheets import write_text
 
 
 def forget(student):
@@ -44,7 +44,8 @@ def forget(student):
         Where nothing in the course knows that id.
     """
     folder = course.course_folder()
-    if not is_known(folder, student):
+    who = people.read()
+    if not is_known(folder, student, who):
         raise course.CourseError(f"nothing in {folder} knows a student {student!r}; write the id as `grade` prints it")
     marks, known = forget_records(student)
     marks += [written.anonymous(student)] if (folder / "secret").exists() else []
@@ -56,7 +57,7 @@ def forget(student):
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_file() or path.name.startswith("gradebook.db"):
             continue
-        outcome = clean(path, student, marks)
+        outcome = clean(path, student, marks, who)
         if outcome == "left":
             left.append(_path(path, folder))
         elif outcome:
@@ -72,12 +73,14 @@ def _path(path, folder):
     return path.relative_to(folder).as_posix()
 
 
-def is_known(folder, student):
-    """Whether a student of that id is in the gradebook, or has handed anything in; a folder of the course is nobody."""
+def is_known(folder, student, who):
+    """Whether a student of that id is in the gradebook or people.csv, or has handed anything in; no other folder."""
     from autograder.gradebook import Course
 
     if student in ("", ".", "..") or Path(student).name != student:
         return False
+    if student in who.students():
+        return True
     if any((folder / place / student).is_dir() for place in ("submitted", "autograded", "feedback")):
         return True
     if any((moment / student).is_dir() for moment in folder.glob("replaced/*")):
@@ -141,7 +144,7 @@ def names(text, marks):
     return any(re.search(rf"(?<![\w@.-]){re.escape(mark)}(?![\w@-])", text) for mark in marks)
 
 
-def clean(path, student, marks):
+def clean(path, student, marks, who):
     """Take the student out of one file.
 
     Returns
@@ -150,20 +153,29 @@ def clean(path, student, marks):
         "" untouched, "removed", "changed", or "left" where the file names the student and only a person can mend it.
     """
     if zipfile.is_zipfile(path):
-        return clean_archive(path, student)
-    text = path.read_bytes().decode("utf-8", errors="replace")
+        return clean_archive(path, student, who)
+    data = path.read_bytes()
+    try:
+        text = sheets.text_of(data, path)
+    except course.CourseError:
+        text = data.decode("utf-8", errors="replace")
+    if path.suffix == ".csv":
+        return clean_table(path, text, student, marks, who)
+    if path.suffix == ".log":
+        return clean_log(path, text, marks, numbers_of(student, who))
     if not names(text, marks):
         return "" if not any(json.dumps(mark)[1:-1] in text for mark in marks) or path.suffix != ".json" else "left"
     if path.suffix == ".json":
         return clean_json(path, text, student)
-    if path.suffix == ".csv":
-        return clean_table(path, text, marks)
     if "reports" in path.parts:
         path.unlink()  # `report` writes it again
         return "removed"
-    if path.suffix == ".log":
-        return clean_log(path, text, marks)
     return "left"
+
+
+def numbers_of(student, who):
+    """The numbers by which the platforms know the student."""
+    return {number for platform in ("canvas", "moodle") for number in who.numbers_of(student, platform)}
 
 
 def clean_json(path, text, student):
@@ -187,43 +199,76 @@ def clean_json(path, text, student):
     return "left" if names(json.dumps(kept, ensure_ascii=False), [student]) else "changed"
 
 
-def clean_table(path, text, marks):
-    """The lines that name the student are taken out; a line's cell must be the mark, not only hold it."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    kept = [row for row in rows if not any(cell in marks for cell in row)]
+def clean_table(path, text, student, marks, who):
+    """The lines of the student are taken out: a cell is the mark, not only holds it, or the platform's number."""
+    try:
+        rows = [row for _, row in sheets.rows_of(text)]
+    except csv.Error:
+        return "left" if names(text, marks) else ""
+    header = [name.strip() for name in rows[0]] if rows else []
+    numbers = {"ID": who.numbers_of(student, "canvas"), "Identifier": who.numbers_of(student, "moodle")}
+    kept = [
+        row
+        for row in rows
+        if not any(cell in marks for cell in row)
+        and not any(re.sub(r"^\D+", "", cell.strip()) in numbers.get(name, ()) for name, cell in zip(header, row))
+    ]
+    if len(kept) == len(rows):
+        return "left" if names(text, marks) else ""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n" if "\r\n" in text else "\n").writerows(kept)
+    end = "\r\n" if "\r\n" in text else "\n"
+    csv.writer(out, delimiter=sheets.delimiter_of(text), lineterminator=end).writerows(kept)
     write_text(path, out.getvalue())
     return "left" if names(out.getvalue(), marks) else "changed"
 
 
-def clean_log(path, text, marks):
-    """The lines of a run's log that name the student are taken out."""
-    kept = [line for line in text.splitlines() if not names(line, marks)]
+def clean_log(path, text, marks, numbers):
+    """The lines of a run's log that name the student, or a file under the student's number, are taken out."""
+    number = re.compile(rf"[_,](?:{'|'.join(map(re.escape, numbers))})(?!\d)" if numbers else "(?!)")
+    lines = text.splitlines()
+    kept = [line for line in lines if not names(line, marks) and not number.search(line)]
+    if len(kept) == len(lines):
+        return ""
     write_text(path, "\n".join(kept) + "\n")
     return "changed"
 
 
-def clean_archive(path, student):
-    """An archive of submissions is written again without the student's files."""
+def clean_archive(path, student, who):
+    """An archive of submissions is written again without the student's files.
+
+    Returns
+    -------
+    str
+        "left" where a file could be the student's by its name, and its number is nobody's.
+    """
     with zipfile.ZipFile(path) as archive:
-        owners = {item: _owner(item) for item in archive.infolist()}
-        gone = [item for item, owner in owners.items() if owner == student]
+        senders = {item: _sender(item) for item in archive.infolist()}
+        gone = [item for item, one in senders.items() if _owner(one, who) == student]
+        alike = any(
+            people.key(one.name) in who.keys_of(student) for one in senders.values() if _owner(one, who) is None
+        )
         if not gone:
-            return ""
+            return "left" if alike else ""
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as copy:
             for item in archive.infolist():
                 if item not in gone:
                     copy.writestr(item, archive.read(item))
     os.replace(temporary, path)
-    return "changed"
+    return "left" if alike else "changed"
 
 
-def _owner(item):
+def _owner(sender, who):
+    """The student behind a sender, None where the number is nobody's."""
+    return who.student_of(sender.platform, sender.number) if sender.platform else sender.name
+
+
+def _sender(item):
+    """Who handed in a file of an archive."""
     parts = PurePosixPath(collect._name_of(item))
     for name in course.notebook_names():
-        student, fits = collect._student_of(parts, name)
-        if student and isinstance(fits, int) and (parts.parent.name or name in parts.stem):
-            return student
-    return parts.parts[0] if len(parts.parts) > 1 else parts.stem
+        sender, fits = layouts.sender_of(parts, name)
+        if sender and isinstance(fits, int) and (parts.parent.name or name in parts.stem):
+            return sender
+    found = layouts.sender_of_any(parts)
+    return found or layouts.Sender("", "", parts.parts[0] if len(parts.parts) > 1 else parts.stem)

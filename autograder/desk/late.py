@@ -13,8 +13,8 @@
 `extensions.csv` beside it: a table with the columns student, assignment, days.
 """
 
-import csv
 import datetime
+import difflib
 import math
 import tomllib
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import Float, validate
 
-from autograder import course
+from autograder import course, people, sheets
 
 DAY = 24 * 3600
 
@@ -74,14 +74,16 @@ class DailyPenalty(LateSubmissionPlugin):
     cap_percent = Float(100.0, help="percent of the score that are taken off at most").tag(config=True)
 
     @validate("grace_minutes", "percent_a_day", "cap_percent")
-    def _not_negative(self, proposal):
+    def _possible(self, proposal):
         if proposal["value"] < 0:
             raise course.CourseError(f"{proposal['trait'].name} is {proposal['value']:g}; expected at least 0")
+        if proposal["value"] > 100 and proposal["trait"].name != "grace_minutes":
+            raise course.CourseError(f"{proposal['trait'].name} is {proposal['value']:g}; expected 100 percent at most")
         return proposal["value"]
 
     def late_submission_penalty(self, student_id, score, total_seconds_late):
         """Points to take off one notebook."""
-        policy = Policy(60 * self.grace_minutes, self.percent_a_day, min(100.0, self.cap_percent))
+        policy = Policy(60 * self.grace_minutes, self.percent_a_day, self.cap_percent)
         return policy.penalty(score, total_seconds_late)
 
 
@@ -119,6 +121,8 @@ def settings():
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if not number or value < 0:
             raise course.CourseError(f"{path}: {key} is {value!r}; expected a number, at least 0")
+        if value > 100 and key != "grace_minutes":
+            raise course.CourseError(f"{path}: {key} is {value:g}; it is percent of the score, 100 at most")
     for name, value in found.get("due", {}).items():
         if name not in course.notebook_names():
             raise course.CourseError(f"{path}: [due] names {name!r}, which is no notebook of the course")
@@ -143,24 +147,39 @@ def extensions():
     path = course.course_folder() / "extensions.csv"
     if not path.exists():
         return {}
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise course.CourseError(f"{path} is not UTF-8; save it as CSV in UTF-8") from None
-    rows = csv.DictReader(text.splitlines())
-    if not {"student", "assignment", "days"} <= set(rows.fieldnames or ()):
-        raise course.CourseError(f"{path} has the columns {rows.fieldnames}; expected student, assignment, days")
+    header, rows = sheets.records(path, "it is the table of extensions")
+    if not {"student", "assignment", "days"} <= set(header):
+        raise course.CourseError(f"{path} has the columns {header}; expected student, assignment, days")
     found = {}
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
+        row = {column: text.strip() for column, text in row.items()}
         try:
-            days = float(row["days"])
-        except (TypeError, ValueError):
+            days = float(row["days"].replace(",", "."))
+        except ValueError:
             raise course.CourseError(f"{path}, line {number}: {row['days']!r} is no number of days") from None
         if not 0 <= days <= 366:
             raise course.CourseError(f"{path}, line {number}: {days:g} days; expected 0 to 366")
         if row["assignment"] not in course.notebook_names():
             raise course.CourseError(f"{path}, line {number}: {row['assignment']!r} is no notebook of the course")
         found[row["student"], row["assignment"]] = days
+    return found
+
+
+def strangers():
+    """Lines on who has an extension and is nobody in the course, since the id is another one there."""
+    from autograder.gradebook import Course
+
+    waiting = sorted({student for student, _ in extensions()})
+    if not waiting:
+        return []
+    with Course().gradebook() as book:
+        known = {one.id for one in book.students} | people.read().students()
+    found = []
+    for student in waiting:
+        if student not in known:
+            alike = difflib.get_close_matches(student, known, n=3, cutoff=0.6)
+            meant = f"; is it {' or '.join(sorted(alike))}?" if alike else ""
+            found.append(f"extensions.csv: nobody in the course is {student!r} yet{meant}")
     return found
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from autograder import course, execute
-from autograder.desk import export, late, pages
+from autograder import course, execute, sheets
+from autograder.desk import late, pages
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 
 BINS = 10  # of the score distribution
@@ -187,9 +187,9 @@ def write(name, target=None, table=None, total=lambda students: None, advance=la
     """
     lines = gather(name, total, advance)
     target = target or course.course_folder() / "reports" / f"{name}.html"
-    export.write_text(target, html(name, lines))
+    sheets.write_text(target, html(name, lines))
     if table:
-        export.write_rows(table, HEADER, rows(name, lines))
+        sheets.write_rows(table, HEADER, rows(name, lines))
     return target
 
 

@@ -1,22 +1,38 @@
 """The class, as the learning platform lists it: names, addresses, identifiers.
 
-`python -m autograder roster FILE` takes a Canvas gradebook, a Moodle worksheet or participants list, or a plain table
-(student, last_name, first_name, email). It is read again whenever the class changes: newcomers are added, names
-corrected, and who is no longer on it is named, never removed.
+`python -m autograder roster FILE` takes a Canvas gradebook, a Moodle worksheet or participants list, or a plain table.
+It is read again whenever the class changes: newcomers are added, names corrected, who left is named, never removed.
+
+A row is a student by the platform's number, which `people` keeps; where that is not known yet, by address, login or
+name, and only where one row and one student fit each other alone.
 """
 
-import csv
 import re
-import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 
-from autograder import course
+from autograder import course, layouts, people, sheets
+from autograder.people import key
 
 CANVAS = {"student", "id"}
 MOODLE = {"email address"}
+WORKSHEET = {"identifier", "grade"}  # Moodle's worksheet where it hides names
 PLAIN = {"student", "last_name", "first_name", "email"}
+KINDS = {"plain": (PLAIN,), "canvas": (CANVAS,), "moodle": (MOODLE, WORKSHEET)}
+COLUMNS = ("last_name", "first_name", "email")  # of nbgrader's students
 POINTS_POSSIBLE = "points possible"  # the second line of a Canvas gradebook
+SUFFIX = re.compile(r"(?:[sj]n?r|senior|junior|ii|iii|iv|v|vi|esq|esquire)\.?", re.IGNORECASE)
+
+
+class Row(dict):
+    """A row: header -> text; `line` is where it stands in the file."""
+
+    def __init__(self, line, cells):
+        super().__init__(cells)
+        self.line = line
+
+    def get_low(self, name):
+        """The cell below a column, in capitals or not; "" where there is none."""
+        return next((text.strip() for column, text in self.items() if column.lower() == name), "")
 
 
 @dataclass
@@ -25,7 +41,7 @@ class Table:
 
     kind : "canvas" | "moodle" | "plain"
     header : list of str
-    rows : list of dict, header -> text
+    rows : list of Row
     """
 
     kind: str
@@ -50,148 +66,239 @@ def read(path):
     CourseError
         Where it is no table, or its header is none that we know.
     """
-    path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise course.CourseError(f"cannot read {path}: {error.strerror}; name the platform's CSV file") from None
-    except UnicodeDecodeError:
-        raise course.CourseError(f"{path} is not UTF-8; export it as CSV in UTF-8") from None
-    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-    rows = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
-    header = [name.strip() for name in rows[0]] if rows else []
+    header, rows = sheets.records(path)
     low = {name.lower() for name in header}
-    kind = next((kind for kind, wanted in KINDS.items() if wanted <= low), None)
+    kind = next((kind for kind, wanted in KINDS.items() if any(one <= low for one in wanted)), None)
     if kind is None:
         raise course.CourseError(
             f"{path} has the columns {', '.join(header)[:200] or '(none)'}; expected Canvas's (Student, ID, ...), "
             "Moodle's (Email address, ...) or student, last_name, first_name, email"
         )
-    if len(set(header)) != len(header):
-        raise course.CourseError(f"{path} has a column twice: {', '.join(header)[:200]}")
-    records = []
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :]):
-            raise course.CourseError(f"{path}, line {number}: {len(row)} cells under {len(header)} columns")
-        if any(cell.strip() for cell in row):
-            records.append(dict(zip(header, [*row, *[""] * len(header)])))
-    return Table(kind, header, records)
-
-
-KINDS = {"plain": PLAIN, "canvas": CANVAS, "moodle": MOODLE}
-
-
-def key(text):
-    """A name without what platforms change in it: "Lee-Ann Ó'Brien" and "leeannobrien" are the same."""
-    plain = unicodedata.normalize("NFKD", text or "").casefold()
-    return re.sub(r"[^\w]|_", "", "".join(mark for mark in plain if not unicodedata.combining(mark)))
+    return Table(kind, header, [Row(line, cells) for line, cells in rows])
 
 
 def names_of(row):
-    """Last name, first name, address of a row."""
-    low = {name.lower(): (text or "").strip() for name, text in row.items()}
-    last, first = low.get("last_name", low.get("last name", "")), low.get("first_name", low.get("first name", ""))
-    if not last and "," in low.get("student", ""):
-        last, first = (part.strip() for part in low["student"].split(",", 1))
-    if not last and low.get("full name"):
-        first, _, last = low["full name"].rpartition(" ")
-    address = low.get("email") or low.get("email address") or ""
-    if not address and "@" in low.get("sis login id", ""):
-        address = low["sis login id"]
+    """Last name, first name, address of a row.
+
+    Examples
+    --------
+    >>> names_of(Row(2, {"Student": "Smith, John, Jr."})), names_of(Row(3, {"Full name": "Smith, Jr., John"}))
+    (('Smith, Jr.', 'John', ''), ('Smith, Jr.', 'John', ''))
+    """
+    last = row.get_low("last_name") or row.get_low("last name")
+    first = row.get_low("first_name") or row.get_low("first name")
+    full = row.get_low("full name") or row.get("Student", "").strip()
+    if not last and "," in full:
+        last, *others = (part.strip() for part in full.split(",") if part.strip())
+        suffixes = [part for part in others if SUFFIX.fullmatch(part)] if len(others) > 1 else []
+        last, first = ", ".join([last, *suffixes]), ", ".join(part for part in others if part not in suffixes)
+    elif not last:
+        first, _, last = full.rpartition(" ") if row.get_low("full name") else ("", "", full)
+    address = row.get_low("email") or row.get_low("email address")
+    if not address and "@" in row.get_low("sis login id"):
+        address = row.get_low("sis login id")
     return last, first, address
+
+
+def number_of(kind, row):
+    """The platform's number of a row: Canvas's ID, or that in Moodle's "Participant 12345"."""
+    if kind == "moodle":
+        found = re.search(r"\d+$", row.get_low("identifier"))
+        return found[0] if found else ""
+    return row.get_low("id") if kind == "canvas" else ""
 
 
 def keys_of(row):
     """Everything by which a student id of ours may name this row."""
-    low = {name.lower(): (text or "").strip() for name, text in row.items()}
     last, first, address = names_of(row)
-    found = [low.get(name, "") for name in ("student", "id", "sis user id", "sis login id", "username", "id number")]
-    found += [low.get("full name", ""), address, address.partition("@")[0]]
+    columns = ("student", "id", "sis user id", "sis login id", "username", "id number", "full name")
+    found = [row.get_low(name) for name in columns] + [address, address.partition("@")[0]]
     found += [f"{first} {last}", f"{last} {first}"] if first and last else []
-    found += [low.get("identifier", "").removeprefix("Participant ")]
     return {key(text) for text in found if key(text)}
 
 
-def match(students, rows):
+def _name_keys(last, first):
+    return {key(f"{first} {last}"), key(f"{last} {first}")} - {""} if first and last else set()
+
+
+@dataclass
+class Match:
+    """Which row is which student.
+
+    found : dict
+        student -> position in rows
+    problems : list of str
+        Students without a row, and those whose row cannot be told.
+    open : set of int
+        Positions of rows that cannot be told.
+    missing : list of str
+        Students whom no row could be.
+    """
+
+    found: dict
+    problems: list
+    open: set
+    missing: list
+
+
+def match(students, kind, rows, who):
     """Which row is which student.
 
     Parameters
     ----------
-    students : iterable of str
-        Ids in the gradebook.
-    rows : list of dict
+    students : dict
+        Id -> (last name, first name, address), "" where the gradebook does not know it.
+    kind : str
+        Of the rows' table.
+    rows : list of Row
+    who : People
 
     Returns
     -------
-    found : dict
-        student -> position in rows
-    problems : list of str
-        Students without a row, and those that two rows could be.
+    Match
     """
-    places = {}
+    numbers = [number_of(kind, row) for row in rows]
+    owners = [who.student_of(kind, number) for number in numbers]
+    if kind == "plain":
+        owners = [one if (one := row.get_low("student")) in students else None for row in rows]
+    index, addresses = {}, {}
     for position, row in enumerate(rows):
-        for one in keys_of(row):
-            places.setdefault(one, set()).add(position)
-    found, problems = {}, []
-    for student in students:
-        exact = [i for i, row in enumerate(rows) if (row.get("student") or row.get("SIS Login ID") or "") == student]
-        hits = set(exact) or places.get(key(student), set())
-        if len(hits) == 1:
-            found[student] = hits.pop()
+        addresses.setdefault(names_of(row)[2].casefold(), set()).add(position)
+        for one in keys_of(row) if owners[position] is None else ():
+            index.setdefault(one, set()).add(position)
+    hits = {}
+    for student, (last, first, address) in students.items():
+        places = {position for position, owner in enumerate(owners) if owner == student}
+        same = addresses.get(address.casefold(), set()) if address else set()
+        if places:
+            if kind == "moodle":  # a number that one list gave to this address, and another list to another one
+                places |= same
+        elif not (kind == "canvas" and who.numbers_of(student, kind)):
+            names = who.keys_of(student) | _name_keys(last, first)
+            free = {position for position in same if owners[position] is None}
+            places = free or _by_names(student, names, rows, index)
+        hits[student] = places
+    return _judge(hits, rows)
+
+
+def _by_names(student, names, rows, index):
+    """The rows that a student's id or names could be; where several could, those that have the names."""
+    places = set().union(*(index.get(one, set()) for one in {key(student)} | names))
+    right = {position for position in places if names & _name_keys(*names_of(rows[position])[:2])}
+    return right if len(places) > 1 and right else places
+
+
+def _judge(hits, rows):
+    """Take the pairs that are each other's only one."""
+    claims, outcome = {}, Match({}, [], set(), [])
+    for student, places in hits.items():
+        for position in places:
+            claims.setdefault(position, []).append(student)
+    for student, places in hits.items():
+        lines = " and ".join(str(rows[position].line) for position in sorted(places))
+        rivals = [one for position in places for one in claims[position] if one != student]
+        if not places:
+            outcome.missing.append(student)
+            outcome.problems.append(f"{student}: is not on the list")
+        elif len(places) > 1:
+            outcome.open |= places
+            outcome.problems.append(f"{student}: two rows could be this student, lines {lines}")
+        elif rivals:
+            outcome.open |= places
+            outcome.problems.append(f"{student}: {rivals[0]} could be the same row, line {lines}")
         else:
-            problems.append(f"{student}: {'two rows could be this student' if hits else 'is not on the list'}")
-    taken = {}
-    for student, position in list(found.items()):
-        if position in taken:
-            problems.append(f"{student}: {taken[position]} has the same row")
-            found.pop(student)
-        taken.setdefault(position, student)
-    return found, problems
+            outcome.found[student] = next(iter(places))
+    return outcome
 
 
-def id_of(row):
-    """The id that a newcomer gets, until a submission comes under another name."""
-    low = {name.lower(): (text or "").strip() for name, text in row.items()}
+def id_of(kind, row, taken):
+    """The id that a newcomer gets: login, address, name and number, the first that is free and can be an id; or ""."""
     last, first, address = names_of(row)
-    wanted = [low.get("sis login id"), low.get("username"), address, f"{first} {last}".strip(), low.get("id")]
-    return (low.get("student") if "last_name" in low else None) or next((one for one in wanted if one), "")
+    number = number_of(kind, row)
+    wanted = [row.get_low("student")] if kind == "plain" else [row.get_low("sis login id"), row.get_low("username")]
+    wanted.append(address)
+    if number:
+        name = key(f"{last} {first}") if kind == "canvas" else f"{first} {last}".strip() or "Participant"
+        wanted.append(f"{name}_{number}")
+    wanted.append(f"{first} {last}".strip())
+    return next((one for one in wanted if one and one not in taken and not layouts.strange(one)), "")
+
+
+def check(path, table):
+    """Refuse a list that cannot be one of a class, before anything is written.
+
+    Raises
+    ------
+    CourseError
+        Where it has nobody, somebody twice, or an id that no submission could have.
+    """
+    rows, seen = table.people(), {}
+    if not rows:
+        raise course.CourseError(f"{path} has a header and nobody below it; export it again, with all students")
+    for row in rows:
+        student = row.get_low("student")
+        named = [student] if table.kind == "plain" else [number_of(table.kind, row), row.get_low("sis login id")]
+        for text in filter(None, named):
+            if seen.setdefault(text, row.line) != row.line:
+                raise course.CourseError(
+                    f"{path}: {text} is there twice, in lines {seen[text]} and {row.line}; remove one, nothing is taken"
+                )
+        if table.kind == "plain" and (bad := layouts.strange(student)):
+            raise course.CourseError(
+                f"{path}, line {row.line}: a student id has letters, digits and {layouts.MARKS.strip()}, not {bad}; "
+                "nothing was taken"
+            )
 
 
 def take(path):
-    """Put a list into the gradebook.
+    """Put a list into the gradebook, and its numbers and names into people.csv.
 
     Returns
     -------
     added, changed, gone : list of str
         Student ids: newcomers, corrected ones, and those of the gradebook that the list does not name.
+    problems : list of str
+        Who was left out because nobody can tell which student it is.
 
     Raises
     ------
     CourseError
+        Then nothing is written.
     """
     from autograder.gradebook import Course
 
-    rows = read(path).people()
-    added, changed = [], []
+    table = read(path)
+    check(path, table)
+    rows, who = table.people(), people.read()
     with Course().gradebook() as book:
-        known = {student.id: student for student in book.students}
-        found, problems = match(known, rows)
-        double = [line for line in problems if "two rows" in line]
-        if double:
-            raise course.CourseError(f"{path}: {double[0]}; add a column `student` that says which")
-        place = {position: student for student, position in found.items()}
-        for position, row in enumerate(rows):
-            last, first, address = names_of(row)
-            wanted = {"last_name": last, "first_name": first, "email": address}
-            wanted = {name: text for name, text in wanted.items() if text}
-            who = place.get(position)
-            if who is None:
-                who = id_of(row)
-                if not who:
-                    continue
-                book.add_student(who, **wanted)
-                added.append(who)
-            elif any(getattr(known[who], name) != text for name, text in wanted.items()):
-                book.update_or_create_student(who, **wanted)
-                changed.append(who)
-    return added, changed, sorted(set(known) - set(found))
+        booked = {one.id: tuple(getattr(one, column) or "" for column in COLUMNS) for one in book.students}
+        known = booked | dict.fromkeys(who.students() - set(booked), ("", "", ""))
+        matched = match(known, table.kind, rows, who)
+        problems = [line for line in matched.problems if not line.endswith("is not on the list")]
+        wanted = _plan(table.kind, rows, matched, set(known), who, problems)
+        if who.changed:
+            who.write()
+        added = [student for student in wanted if student not in booked]
+        changed = [one for one in wanted if one in booked and wanted[one].items() - zip(COLUMNS, booked[one])]
+        for student in added + changed:
+            book.update_or_create_student(student, **wanted[student])
+    return added, changed, sorted(set(matched.missing) & set(booked)), problems
+
+
+def _plan(kind, rows, matched, taken, who, problems):
+    """What the gradebook is to know: student -> column -> text. Numbers and names go into `who`."""
+    place, wanted = {position: student for student, position in matched.found.items()}, {}
+    for position, row in enumerate(rows):
+        if position in matched.open:
+            continue
+        student = place.get(position) or id_of(kind, row, taken)
+        if not student:
+            problems.append(f"line {row.line}: no login, address or name that could be an id")
+            continue
+        taken.add(student)
+        last, first, address = names_of(row)
+        wanted[student] = {column: text for column, text in zip(COLUMNS, (last, first, address)) if text}
+        number, name = number_of(kind, row), ", ".join(filter(None, (last, first)))
+        if name or number:
+            who.put(kind if number else "", number, name, student)
+    return wanted

@@ -7,13 +7,12 @@ the identifier, not by name or by time.
 """
 
 import base64
-import csv
 import hashlib
 import hmac
 from pathlib import Path
 
-from autograder import course, execute, reading
-from autograder.desk.export import points, unsafe, write_rows
+from autograder import course, execute, reading, sheets
+from autograder.desk.export import points
 from autograder.submission import grade_id
 
 HEADER = ["id", "task", "answer", "max_score", "score", "comment"]
@@ -117,7 +116,7 @@ def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
     for row, pair in zip(rows, found):
         score, comment = typed.get(pair, (None, ""))
         row[4:] = row[4] or ("" if score is None else points(score)), row[5] or comment
-    count = write_rows(path, HEADER, sorted(rows, key=lambda row: (row[1], row[0])))
+    count = sheets.write_rows(path, HEADER, sorted(rows, key=lambda row: (row[1], row[0])))
     return path, count, sum(row[4] == "" for row in rows)
 
 
@@ -131,21 +130,13 @@ def read(name, path):
     """
     pairs, most = graded(name), tasks(name)
     known = {anonymous(student): student for student, _ in pairs}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            text = file.read()
-    except OSError as error:
-        raise course.CourseError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise course.CourseError(f"{path} is not UTF-8; save it as CSV in UTF-8") from None
-    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-    rows = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter)
-    if not NEEDED <= set(rows.fieldnames or ()):
-        columns = ", ".join(rows.fieldnames or ())[:200] or "(none)"
+    header, rows = sheets.records(path, "name a sheet that `written` has made")
+    if not NEEDED <= set(header):
+        columns = ", ".join(header)[:200] or "(none)"
         raise course.CourseError(f"{path} has the columns {columns}; expected {', '.join(HEADER)}")
     found = {}
-    for number, row in enumerate(rows, 2):
-        where, who, task = f"{path}, answer {number - 1}", (row["id"] or "").strip(), (row["task"] or "").strip()
+    for number, (_, row) in enumerate(rows, 1):
+        where, who, task = f"{path}, answer {number}", row["id"].strip(), row["task"].strip()
         if who not in known:
             raise course.CourseError(f"{where}: {who!r} is nobody's identifier in this course")
         if task not in most:
@@ -154,7 +145,7 @@ def read(name, path):
             raise course.CourseError(f"{where}: {task} of {who} is not in the gradebook; grade {name} again")
         if (known[who], task) in found:
             raise course.CourseError(f"{where}: {who} and {task} are there twice")
-        found[known[who], task] = _score(row["score"], most[task], where), unsafe((row["comment"] or "").strip())
+        found[known[who], task] = _score(row["score"], most[task], where), sheets.unsafe(row["comment"].strip())
     return found
 
 
