@@ -5,6 +5,7 @@ import datetime
 import os
 import platform
 import sys
+import traceback
 
 from autograder import __version__, course, logs
 from autograder.desk import commands as desk
@@ -127,12 +128,22 @@ def main(arguments=None):
     except course.CourseError as error:
         print(f"autograder: {error}", file=sys.stderr)
         return 1
-    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
-        print(f"autograder: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("\nautograder: interrupted; finished results are kept, run the same command to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        from autograder import cures
+
+        line = cures.told(error)
+        if not line:
+            traceback.print_exc()
+            where = f"{course.public_repository()}/issues"
+            line = f"this is a fault of the grader; finished results are kept. Report the lines above: {where}"
+        print(f"autograder: {line}", file=sys.stderr)
+        return 1
 
 
 def run_release(given):
@@ -192,6 +203,9 @@ def run_grade(given):
         submissions, problems = grade.in_folder(given.submissions, name, given.student)
     else:
         submissions = grade.submitted(name, given.student)
+        grade.ready(name)
+        for line in changes.put_aside(name):
+            logs.warn(line)
     if given.json:
         grade.write_json(given.json, {}, keep=True)
     if given.allow_unsafe:

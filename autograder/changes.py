@@ -7,7 +7,7 @@ an older version, and the same cells have another one now, the two are compared.
 import json
 from dataclasses import dataclass
 
-from autograder import course, execute
+from autograder import course, execute, reading
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,51 @@ def reason(verdict):
 
 
 def committed(name):
-    """student -> name of the result that is in the gradebook."""
-    record = course.course_folder() / "committed" / f"{name}.json"
-    return json.loads(record.read_text()) if record.exists() else {}
+    """student -> name of the result that is in the gradebook; a damaged record counts as none."""
+    return _read(record_of(name)) or {}
+
+
+def record_of(name):
+    """The file in which `committed` stands."""
+    return course.course_folder() / "committed" / f"{name}.json"
+
+
+def _read(path):
+    """The content of a record, None where it is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {who: key for who, key in found.items() if isinstance(key, str)}
+    except (FileNotFoundError, ValueError, AttributeError):
+        return None
+
+
+def put_aside(name):
+    """Take a damaged record out of the way before it is written anew.
+
+    Returns
+    -------
+    list of str
+        What to say of it.
+    """
+    path = record_of(name)
+    if not path.exists() or _read(path) is not None:
+        return []
+    path.replace(path.with_name(f"{path.name}.damaged"))
+    return [
+        f"{path} was damaged and is now {path.name}.damaged: every submission is written into the gradebook again, "
+        "points given by hand stay"
+    ]
+
+
+def graded(name, student):
+    """What `plugins` wrote into the graded notebook: hash of the file, hash of its answers, version; {} if nothing."""
+    root = course.course_folder() / "autograded"
+    data = reading.file_bytes(root / student / name / f"{name}.ipynb", root)
+    try:
+        found = json.loads(data)["metadata"]["autograder"]
+        return found if {"file", "submission", "version"} <= set(found) else {}
+    except (ValueError, TypeError, KeyError):
+        return {}
 
 
 def before(result, committed):
@@ -54,6 +96,13 @@ def before(result, committed):
     stored = execute.load_result(course.course_folder() / "results", key)
     same = stored is not None and stored.get("submission") == result["submission"]
     return stored if same and stored["version"] != result["version"] else None
+
+
+def same_answers(name, result, committed):
+    """Whether the grade in the gradebook is for the same cells of a student as a result."""
+    wanted = result.get("submission")
+    here = wanted is not None and graded(name, result["student"]).get("submission") == wanted
+    return here or before(result, committed) is not None
 
 
 def since(name, results):

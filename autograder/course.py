@@ -23,6 +23,24 @@ def course_folder():
     return Path(os.environ.get("BN_COURSE") or REPOSITORY / "autograder" / "course").resolve()
 
 
+def writable(folder):
+    """Find out before long work whether files can be written into a folder, which is made where there is none.
+
+    Raises
+    ------
+    OSError
+    """
+    probe = Path(folder) / f".probe.{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_text("x")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
 def database_url():
     """Where the gradebook is: $BN_DATABASE, by default SQLite in the course folder."""
     return driven(os.environ.get("BN_DATABASE") or f"sqlite:///{course_folder() / 'gradebook.db'}")

@@ -302,10 +302,20 @@ def load_result(results, key):
     if results is None:
         return None
     try:
-        stored = json.loads((Path(results) / f"{key}.json").read_text())
-        return stored if stored["key"] == key and stored["verdicts"] and stored["isolation"] else None
-    except (OSError, ValueError, TypeError, KeyError):
+        found = json.loads((Path(results) / f"{key}.json").read_text())
+        return found if found["key"] == key and is_result(found) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def is_result(found):
+    """Whether what a file holds has the form of a result; an error where it has not even its parts."""
+    kinds = {name: type(value) for name, value in asdict(Verdict("", "", 0.0)).items()}
+    kinds |= dict.fromkeys(("score", "max_score", "seconds"), (int, float))
+    whole = found["verdicts"] and found["isolation"] and isinstance(found["printed"], dict)
+    return bool(whole) and all(
+        isinstance(verdict[name], kind) for verdict in found["verdicts"] for name, kind in kinds.items()
+    )
 
 
 def store_result(results, result):

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autograder import changes, collect, course, execute, logs, reading, submission
+from autograder import changes, collect, course, cures, execute, logs, reading, submission
 
 AHEAD = 4  # submissions for each process that are read before their turn
 RECORD_EVERY = 1.0  # seconds
@@ -42,13 +42,18 @@ class OnDisk(Mapping):
         return len(self.files)
 
 
-def submitted(name, students=()):
-    """The submissions in the course folder, as `OnDisk`."""
+def submitted_files(name):
+    """student -> callable that returns the bytes of the submission in the course folder."""
     folder = course.course_folder() / "submitted"
-    found = {
+    return {
         path.parent.name: functools.partial(reading.file_bytes, path / f"{name}.ipynb", folder)
         for path in sorted(folder.glob(f"*/{name}"))
     }
+
+
+def submitted(name, students=()):
+    """The submissions in the course folder, as `OnDisk`."""
+    folder, found = course.course_folder() / "submitted", submitted_files(name)
     return _only(
         found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
     )
@@ -197,6 +202,19 @@ def _failed(name, who, reason):
     }
 
 
+def ready(name):
+    """Find out before long work whether its results can be kept and written into the gradebook.
+
+    Raises
+    ------
+    Exception
+        What `cures` tells of.
+    """
+    for place in ("results", "committed"):
+        course.writable(course.course_folder() / place)
+    hand_scores(name)
+
+
 def commit(name, results):
     """Phase 2: the real `nbgrader autograde` for each student, which replays the stored results.
 
@@ -223,6 +241,8 @@ def commit(name, results):
     committed = changes.committed(name)
     with nbgrader.gradebook() as book:
         known = {one.student_id for one in book.assignment_submissions(name)}
+    for line in lost(committed, known):
+        logs.warn(line)
     started = time.monotonic()
     failed, by_hand = {}, hand_scores(name)
     record = nbgrader.root / "committed" / f"{name}.json"
@@ -233,7 +253,7 @@ def commit(name, results):
             current = committed.get(student) == version and student in known and not result["problem"]
             if not current:
                 try:
-                    same_answers = changes.before(result, committed) is not None
+                    same_answers = changes.same_answers(name, result, committed)
                     nbgrader.call("autograde", name, student, force=True)
                     if same_answers:
                         settle(nbgrader, name, student, [cell for who, cell in by_hand if who == student])
@@ -244,6 +264,17 @@ def commit(name, results):
             bar.advance(line)
     logs.line(f"{len(results)} written into the gradebook in {time.monotonic() - started:.2f} s")
     return failed
+
+
+def lost(committed, known):
+    """What to say where a gradebook does not hold what had been written into it."""
+    gone = sorted(set(committed) - known)
+    if not gone:
+        return []
+    return [
+        f"the gradebook has lost {len(gone)} submissions ({', '.join(gone[:5])}{', ...' if len(gone) > 5 else ''}): "
+        "they are written again, without points given by hand; a backup of the gradebook has these"
+    ]
 
 
 @contextlib.contextmanager
@@ -350,4 +381,4 @@ def write_json(path, results, keep=False):
             return path.with_name(f".{path.name}.new").touch()
         replace_text(path, json.dumps(rows, indent=1) + "\n")
     except OSError as error:
-        raise course.CourseError(f"cannot write {path}: {error.strerror}") from None
+        raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None

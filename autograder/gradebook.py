@@ -18,7 +18,7 @@ from nbgrader.apps.baseapp import NbGrader
 from nbgrader.nbgraderformat import common
 from traitlets.config import PyFileConfigLoader
 
-from autograder import course
+from autograder import course, cures
 
 
 def configuration(root=None):
@@ -40,18 +40,27 @@ def configuration(root=None):
 api.get_alembic_version = functools.cache(api.get_alembic_version)
 
 
+def let_alembic_be_found():
+    """nbgrader starts `alembic` by name for a new gradebook: it must be the one of this environment."""
+    place = os.path.dirname(sys.executable)
+    if place not in os.environ.get("PATH", "").split(os.pathsep)[:1]:
+        os.environ["PATH"] = place + os.pathsep + os.environ.get("PATH", "")
+
+
 class Course:
     """nbgrader on a course folder."""
 
     def __init__(self, root=None):
         warnings.filterwarnings("ignore", module="nbgrader|sqlalchemy|nbformat|traitlets")
-        # nbgrader starts `alembic` by name: it must be the one of this environment
-        os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
+        let_alembic_be_found()
         self.root = root or course.course_folder()
         self.root.mkdir(parents=True, exist_ok=True)
+        if root is None:
+            refuse_an_emptied_file(self.root)
         app = NbGrader.instance() if NbGrader.initialized() else NbGrader()
         app.config.merge(configuration(root))
         app.log.setLevel(logging.CRITICAL)
+        logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # what nbgrader.api logs, it raises too
         self.api = NbGraderAPI(config=configuration(root))
         self.api.log.setLevel(logging.CRITICAL)
 
@@ -61,20 +70,63 @@ class Course:
         Raises
         ------
         CourseError
+        Exception
+            As it came, where the disk or the database is what fails: it would fail for the next student too.
         """
-        with contextlib.redirect_stderr(io.StringIO()), interrupts_later():
+        with contextlib.redirect_stderr(io.StringIO()), interrupts_later(), first_error(self.api.log) as first:
             answer = getattr(self.api, verb)(*args, **kwargs)
         if not answer["success"]:
-            log = answer.get("error") or answer.get("log") or ""
-            lines = [line for line in log.strip().splitlines() if line.strip()]
-            reason = next(
-                (line for line in reversed(lines) if "ERROR" in line or "Error" in line), lines[-1] if lines else ""
-            )
-            raise course.CourseError(f"nbgrader {verb} {' '.join(map(str, args))}: {reason.strip()}")
+            if cures.concerns_everybody(first.error):
+                raise first.error
+            raise course.CourseError(f"nbgrader {verb} {' '.join(map(str, args))}: {reason_of(answer, first.error)}")
 
     def gradebook(self):
         """nbgrader's gradebook; a context manager."""
         return self.api.gradebook
+
+
+def refuse_an_emptied_file(root):
+    """Nobody goes on in silence with an empty gradebook where grades had been written into it.
+
+    Raises
+    ------
+    CourseError
+    """
+    path = course.sqlite_file(course.database_url()) if course.database_url().startswith("sqlite:///") else None
+    if path and path.is_file() and not path.stat().st_size and any(root.glob("committed/*.json")):
+        raise course.CourseError(cures.damaged(path, "it is empty"))
+
+
+class _First(logging.Handler):
+    """Keeps the first error that is logged: nbgrader's own last words are "see the above traceback"."""
+
+    error = None
+
+    def emit(self, record):
+        self.error = self.error or sys.exc_info()[1]
+
+
+@contextlib.contextmanager
+def first_error(log):
+    """Within it a log reaches nobody else, and the first error that it tells of is kept."""
+    first, level, handlers, propagate = _First(), log.level, log.handlers, log.propagate
+    log.handlers, log.propagate = [first], False
+    log.setLevel(logging.ERROR)
+    try:
+        yield first
+    finally:
+        log.handlers, log.propagate = handlers, propagate
+        log.setLevel(level)
+
+
+def reason_of(answer, error):
+    """Why a call of nbgrader failed, in one line."""
+    if isinstance(error, api.MissingEntry):
+        return f"{error} in the gradebook; grade that notebook again"
+    if error is not None:
+        return cures.told(error) or f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    lines = [line for line in (answer.get("error") or answer.get("log") or "").splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "ERROR" in line or "Error" in line), (lines or [""])[-1]).strip()
 
 
 @contextlib.contextmanager

@@ -128,6 +128,12 @@ def say(text):
     line(text)
 
 
+def warn(text):
+    """Say a line to the person beside what a command prints, and log it."""
+    print(f"autograder: {text}", file=sys.stderr)
+    line(text)
+
+
 def where():
     """The line with which a command ends: the run's id and its log; "" where nothing was logged."""
     if _current is None or not _current.said or _current.handler.broken:

@@ -3,6 +3,7 @@
 `nbgrader_config.py` names these classes; `nbgrader autograde` and `python -m autograder grade` both run through them.
 """
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -35,7 +36,8 @@ class RebuildingExporter(NotebookExporter):
         data = reading.file_bytes(Path(filename), course.course_folder() / "submitted")
         rebuilt, problem = execute.read_submission(resources["nbgrader"]["notebook"], data)
         notebook = rebuilt.notebook
-        notebook.metadata["autograder"] = {"repairs": rebuilt.repairs, "problem": problem}
+        file = hashlib.sha256(data).hexdigest() if data is not None else ""
+        notebook.metadata["autograder"] = {"repairs": rebuilt.repairs, "problem": problem, "file": file}
         show_safely(notebook, execute.material(resources["nbgrader"]["notebook"]).release)
         if rebuilt.repairs:
             text = "**About your file:**\n\n" + "\n".join(f"- {repair}" for repair in rebuilt.repairs)
@@ -75,6 +77,8 @@ class RefereeExecute(NbGraderPreprocessor):
         result = execute.execute_rebuilt(
             tags["notebook"], tags["student"], rebuilt, about.get("problem", ""), course.course_folder() / "results"
         )
+        about |= {key: result[key] for key in ("submission", "version") if key in result}  # for desk/stale.py
+        nb.metadata["autograder"] = about
         resources["autograder"] = {verdict["cell"]: verdict for verdict in result["verdicts"]}
         for cell in nb.cells:
             verdict = resources["autograder"].get(grade_id(cell))

@@ -1,12 +1,13 @@
 """Tables as people and platforms save them: read in any of their encodings and separators, written for all of them."""
 
+import contextlib
 import csv
 import io
 import os
 import re
 from pathlib import Path
 
-from autograder import course
+from autograder import course, cures
 
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
@@ -116,8 +117,9 @@ def write_text(path, text):
         temporary.write_text(text, encoding="utf-8", newline="")
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise course.CourseError(f"cannot write {path}: {error.strerror}") from None
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
 
 
 def write_rows(path, header, rows):

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
 from autograder import changes, course, execute
+from autograder.referee import Verdict
 
 NAME = "03_forward"
 STUDENTS = ("perfect", "slip-unbiased")
@@ -77,8 +79,9 @@ def test_the_same_scores_are_said_in_a_line(graded, autograder):
 
 def test_a_new_submission_is_no_change_of_the_grader(tmp_path, monkeypatch):
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
-    verdict = {"cell": "a", "task": "t", "score": 1.0, "max_score": 2.0, "verdict": "partial", "message": "", "x": 0}
+    verdict = asdict(Verdict("a", "t", 2.0, 1.0, "partial"))
     old = {"key": "old", "student": "ann", "version": "1", "submission": "s", "isolation": "S3", "verdicts": [verdict]}
+    old["printed"] = {}
     (tmp_path / "results").mkdir()
     (tmp_path / "committed").mkdir()
     (tmp_path / "results" / "old.json").write_text(json.dumps(old))

@@ -192,6 +192,38 @@ def test_no_gradebook_to_copy(into, tmp_path, capsys):
     assert "there is no gradebook" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def locked(server, database):
+    """The URL of a database for somebody who needs a password, with a wrong one."""
+    folder = Path(server.split("host=")[1])
+    rules = folder / "data" / "pg_hba.conf"
+    rules.write_text("local all locked scram-sha-256\n" + rules.read_text())
+    url = database()
+    engine = create_engine(course.driven(url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as line:
+        line.execute(text("CREATE ROLE locked LOGIN PASSWORD 'right'"))
+        line.execute(text("SELECT pg_reload_conf()"))
+    engine.dispose()
+    return url.replace("grader@", "locked:hidden@")
+
+
+@pytest.mark.parametrize("command", ["grade", "export", "feedback", "report", "written"])
+@pytest.mark.parametrize("trouble", ["down", "locked", "missing"])
+def test_a_server_that_cannot_be_used_is_told_in_a_line(small, request, server, monkeypatch, capsys, trouble, command):
+    urls = {"down": "postgresql://me:hidden@127.0.0.1:1/none", "missing": server.format("nowhere")}
+    monkeypatch.setenv("BN_DATABASE", urls.get(trouble) or request.getfixturevalue("locked"))
+    assert main([command, small_course.NAME]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert {
+        "down": "is the server running and BN_DATABASE right?",
+        "locked": "the password belongs into ~/.pgpass",
+        "missing": "make it first (createdb, createuser), or correct BN_DATABASE",
+    }[trouble] in line
+    assert "hidden" not in line and "Traceback" not in line
+    finding = doctor.database()
+    assert finding.level == "wrong" and finding.cure and "hidden" not in finding.found + finding.cure
+
+
 def test_doctor_finds_the_server(small, database, monkeypatch):
     monkeypatch.setenv("BN_DATABASE", database())
     finding = doctor.database()

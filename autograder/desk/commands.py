@@ -63,7 +63,7 @@ def add_to(commands):
 
 
 def run_feedback(given):
-    from autograder.desk import late
+    from autograder.desk import late, stale
     from autograder.grade import progress
     from autograder.gradebook import Course
 
@@ -72,9 +72,16 @@ def run_feedback(given):
     students = sorted(path.parent.name for path in (folder / "autograded").glob(f"*/{name}"))
     if not students:
         raise course.CourseError(f"nothing is graded yet; run `python -m autograder grade {name}`")
+    nbgrader, failed = Course(), {}
     late.apply(name)
     tell_strangers()
-    nbgrader, failed = Course(), {}
+    with nbgrader.gradebook() as book:
+        known = {submission.student_id for submission in book.assignment_submissions(name)}
+    students = [student for student in students if student in known]
+    if not students:
+        raise course.CourseError(f"the gradebook has no scores of {name}; run `python -m autograder grade {name}`")
+    course.writable(folder / "feedback")
+    stale.warn(name)
     with progress() as bar:
         line = bar.add_task("writing feedback", total=len(students))
         for student in students:
@@ -128,7 +135,7 @@ def run_roster(given):
 
 
 def run_export(given):
-    from autograder.desk import export
+    from autograder.desk import export, stale
 
     name = course.require_notebook(given.name)
     path, count, problems = export.export(name, given.format, given.to, given.roster, given.column, logs.say)
@@ -136,11 +143,12 @@ def run_export(given):
     for problem in problems:
         logs.say(f"left out: {problem}")
     logs.say(f"{count} scores in {path}")
+    stale.warn(name)
     return 1 if problems else 0
 
 
 def run_written(given):
-    from autograder.desk import written
+    from autograder.desk import stale, written
     from autograder.grade import progress
 
     name = course.require_notebook(given.name)
@@ -153,6 +161,7 @@ def run_written(given):
             path, count, waiting = written.sheet(
                 name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line)
             )
+        stale.warn(name)
         logs.say(f"{count} answers in {path}, {waiting} of them without points")
     return 0
 

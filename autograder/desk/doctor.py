@@ -8,7 +8,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from autograder import course, logs
+from sqlalchemy import text
+
+from autograder import course, cures, logs
 
 NEEDED = {"numpy": "2.0", "nbgrader": "0.9.5", "jupytext": "1.16", "rich": "13", "latex2mathml": "3.77"}
 OPTIONAL = {
@@ -113,11 +115,8 @@ def gpu():
 def folder():
     """The course folder can be written."""
     path = course.course_folder()
-    probe = path / f".doctor.{os.getpid()}"
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe.write_text("x")
-        probe.unlink()
+        course.writable(path)
     except OSError as error:
         return Finding("wrong", "course folder", f"{path}: {error.strerror}", "set BN_COURSE to a folder of yours")
     return Finding("ok", "course folder", str(path))
@@ -133,10 +132,11 @@ def database():
         configuration()  # course.toml and extensions.csv are read here
         with Course().gradebook() as book:
             found = f"{name}: {len(book.students)} students, {len(book.assignments)} notebooks"
-    except Exception as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        cure = "check BN_DATABASE, and that the server runs" if url else "move gradebook.db away and grade again"
-        return Finding("wrong", "gradebook", f"{name}: {said}", cure)
+            if not url and (said := book.db.execute(text("PRAGMA quick_check(1)")).scalar()) != "ok":
+                raise course.CourseError(cures.damaged(course.course_folder() / "gradebook.db", said.splitlines()[-1]))
+    except Exception as error:  # whatever breaks here is the finding
+        said, _, cure = (cures.told(error) or cures.first_line(error)).partition("; ")
+        return Finding("wrong", "gradebook", f"{name}: {said}", cure or "read the message, or ask with it")
     return Finding("ok", "gradebook", found)
 
 

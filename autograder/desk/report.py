@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from autograder import course, execute, sheets
-from autograder.desk import late, pages
+from autograder import course, execute, logs, sheets
+from autograder.desk import late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 
 BINS = 10  # of the score distribution
@@ -36,7 +36,7 @@ class Line:
     by_hand: dict = field(default_factory=dict)  # cell -> points
 
 
-def gather(name, total=lambda students: None, advance=lambda: None):
+def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     """The class, in the order of the gradebook.
 
     Parameters
@@ -44,6 +44,8 @@ def gather(name, total=lambda students: None, advance=lambda: None):
     name : str
     total, advance : callable
         Called with the number of students, and after each.
+    left : list, optional
+        Gets the students of whose grade no result tells more.
 
     Returns
     -------
@@ -65,6 +67,7 @@ def gather(name, total=lambda students: None, advance=lambda: None):
             result = result_of(name, submission.student_id)
             advance()
             if result is None:
+                (left if left is not None else []).append(submission.student_id)
                 continue
             hands = {g.name: g.score for n in submission.notebooks for g in n.grades if g.manual_score is not None}
             waiting, penalty = bool(submission.needs_manual_grade), submission.late_submission_penalty or 0.0
@@ -185,9 +188,14 @@ def write(name, target=None, table=None, total=lambda students: None, advance=la
     Path
         The page.
     """
-    lines = gather(name, total, advance)
+    left, old = [], stale.find(name)
+    lines = gather(name, total, advance, left)
+    lost = sorted(set(left).difference(*old.values()))
+    old |= {"lost": lost} if lost else {}
+    for line in stale.lines(name, old):
+        logs.warn(line)
     target = target or course.course_folder() / "reports" / f"{name}.html"
-    sheets.write_text(target, html(name, lines))
+    sheets.write_text(target, html(name, lines, stale.lines(name, old)))
     if table:
         sheets.write_rows(table, HEADER, rows(name, lines))
     return target
@@ -213,8 +221,12 @@ def rows(name, lines):
             ]
 
 
-def html(name, lines):
-    """The page."""
+def html(name, lines, old=()):
+    """The page.
+
+    old : list of str
+        What to say of grades that are not those of what was handed in last.
+    """
     totals = [max(0.0, line.score - line.penalty) for line in lines]
     most = lines[0].most
     tasks = by_task(lines)
@@ -222,6 +234,7 @@ def html(name, lines):
         "report.html",
         name=name,
         lines=lines,
+        old=old,
         totals=totals,
         most=most,
         mean=_mean(totals),

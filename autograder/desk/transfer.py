@@ -9,13 +9,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from autograder import course
+from autograder.cures import first_line, of_database
 
 BATCH = 1000  # rows
-
-
-def first_line(error):
-    """What went wrong, in one line without the statement."""
-    return (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def tables():
@@ -30,6 +26,20 @@ def counts(connection):
     return {table.name: connection.scalar(select(func.count()).select_from(table)) for table in tables()}
 
 
+def read_counts(connection, url):
+    """`counts` of the gradebook that is to be copied.
+
+    Raises
+    ------
+    CourseError
+        Where it cannot be read.
+    """
+    try:
+        return counts(connection)
+    except SQLAlchemyError as error:
+        raise course.CourseError(of_database(error, url)) from None
+
+
 def prepare(url):
     """Make nbgrader's tables where there are none; the course row that nbgrader puts in is taken out again.
 
@@ -40,6 +50,9 @@ def prepare(url):
     """
     from nbgrader.api import Gradebook
 
+    from autograder.gradebook import let_alembic_be_found
+
+    let_alembic_be_found()
     shown = make_url(url).render_as_string(hide_password=True)
     engine = create_engine(url)
     try:
@@ -84,7 +97,7 @@ def copy(source, target, total=lambda rows: None, advance=lambda rows: None):
     reading, writing = create_engine(source), create_engine(target)
     try:
         with reading.connect() as old, writing.begin() as new:
-            wanted = counts(old)
+            wanted = read_counts(old, source)
             total(sum(wanted.values()))
             for table in tables():
                 rows = old.execution_options(yield_per=BATCH).execute(select(table)).mappings()

@@ -1,0 +1,92 @@
+"""Grades that are not those of what was handed in last: they are named wherever grades leave the course.
+
+`grade` brings them up to date; `export`, `feedback`, `report` and `written` only say so. What a grade was given for
+stands in the notebook that nbgrader keeps in `autograded`, and in the record of `grade` where an older version has
+written that notebook.
+"""
+
+import hashlib
+
+from nbgrader.api import MissingEntry
+
+from autograder import changes, course, execute, logs
+from autograder.grade import submitted_files
+
+NAMED = 5  # students in a line
+SAYS = {
+    "newer": ("submission of {name} is newer than its grade", "submissions of {name} are newer than their grades"),
+    "never": ("submission of {name} was never graded", "submissions of {name} were never graded"),
+    "older": ("grade of {name} is of an earlier grader", "grades of {name} are of an earlier grader"),
+    "lost": ("result of {name} is missing or damaged", "results of {name} are missing or damaged"),
+}
+
+
+def find(name):
+    """The students whose grade is not that of what they handed in last.
+
+    Returns
+    -------
+    dict
+        Some of "newer" (handed in again after grading), "never" (never graded) and "older" (graded by another version
+        of the grader or of the tests) -> list of student ids.
+    """
+    from autograder.gradebook import Course
+
+    with Course().gradebook() as book:
+        try:
+            known = {submission.student_id for submission in book.assignment_submissions(name)}
+        except MissingEntry:
+            known = set()
+    committed, found = changes.committed(name), {}
+    for student, read in submitted_files(name).items():
+        kind = kind_of(name, student, read(), committed.get(student, "")) if student in known else "never"
+        if kind:
+            found.setdefault(kind, []).append(student)
+    return found
+
+
+def kind_of(name, student, data, key):
+    """What is wrong with a student's grade, "" where it is up to date.
+
+    data : bytes or None
+        What was handed in last.
+    key : str
+        The result that `grade` has written into the gradebook, "" where it has written none.
+    """
+    graded = changes.graded(name, student)
+    if not graded:
+        graded = execute.load_result(course.course_folder() / "results", key.partition(",")[0]) or {}
+    if not graded.get("file") or graded["file"] != fingerprint(data):
+        rebuilt, _ = execute.read_submission(name, data)
+        now = execute.submission_key(name, student, rebuilt)
+        if "submission" not in graded:  # an earlier version of the course: the result's name says both
+            this = execute.result_key(name, student, rebuilt)
+            same = execute.load_result(course.course_folder() / "results", this) or key.partition(",")[0] == this
+            return "" if same else "newer"
+        if graded["submission"] != now:
+            return "newer"
+    return "" if graded["version"] == execute.grader_version(name) else "older"
+
+
+def fingerprint(data):
+    """sha256 of a file that was handed in; "" for none."""
+    return hashlib.sha256(data).hexdigest() if data is not None else ""
+
+
+def lines(name, found):
+    """What to say of the students that `find` has found: how many, the first of them, and the cure."""
+    said = []
+    for kind, students in found.items():
+        words = SAYS[kind][len(students) > 1].format(name=name)
+        more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
+        ids = ", ".join(students[:NAMED])
+        said.append(f"{len(students)} {words} ({ids}{more}); run `python -m autograder grade {name}`")
+    return said
+
+
+def warn(name):
+    """Say it beside what a command writes; returns what was found."""
+    found = find(name)
+    for line in lines(name, found):
+        logs.warn(line)
+    return found
