@@ -66,6 +66,9 @@ class ForeignTensor:
     type_name = "torch tensor"
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
 def array_of(value):
     """The memory of a torch tensor as an array, or None for anything that does not cross as one.
 
@@ -83,7 +86,7 @@ def array_of(value):
 
 def pack(header, arrays):
     """The bytes of a frame, as a list of buffers to send in order; a small frame is one, which wakes the other once."""
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    text = _encode(header).encode()
     bodies = [memoryview(np.ascontiguousarray(array)).cast("B") if array.size else memoryview(b"") for array in arrays]
     length = sum(len(body) for body in bodies)
     parts = [PREFIX.pack(MAGIC, len(text), length), text, *bodies]
@@ -114,6 +117,48 @@ def read_header(data):
     if not isinstance(header, dict):
         raise WireError("the header is no object")
     return header
+
+
+class Inbox:
+    """Frames of a stream; a small one is taken with one call of the system.
+
+    receive : callable, memoryview -> int
+        Writes what has come to the start of the view and says how many bytes it was, at least one; it waits for them,
+        and raises where there will be none.
+    """
+
+    def __init__(self, receive):
+        self.receive = receive
+        self.room = memoryview(bytearray(SMALL))
+        self.start = self.stop = 0  # what has come and is not taken yet
+
+    @property
+    def empty(self):
+        return self.start == self.stop
+
+    def frame(self):
+        """(header, payload) of the next frame."""
+        header, payload = read_prefix(self._take(PREFIX.size))
+        return read_header(self._take(header)), self._take(payload)
+
+    def _take(self, count):
+        """The next bytes. Memory is taken as they come: a frame which only says that it is large costs none."""
+        have = self.stop - self.start
+        if count > SMALL:
+            whole, done = buffer(count), min(have, count)
+            whole[:done] = self.room[self.start : self.start + done]
+            self.start += done
+            while done < count:
+                done += self.receive(whole[done:])
+            return whole
+        if count > have:
+            self.room[:have] = self.room[self.start : self.stop]
+            self.start, self.stop = 0, have
+            while self.stop < count:
+                self.stop += self.receive(self.room[self.stop :])
+        piece = bytes(self.room[self.start : self.start + count])
+        self.start += count
+        return piece
 
 
 class Encoder:

@@ -29,24 +29,17 @@ class Link:
 
     def __init__(self, connection):
         self.connection = connection
+        self.receive = wire.Inbox(self._receive_into).frame
 
     def send(self, header, arrays=()):
         for part in wire.pack(header, list(arrays)):
             self.connection.sendall(part)
 
-    def receive(self):
-        prefix = self._exactly(wire.PREFIX.size)
-        header, payload = wire.read_prefix(prefix)
-        return wire.read_header(bytes(self._exactly(header))), self._exactly(payload)
-
-    def _exactly(self, count):
-        view, done = wire.buffer(count), 0
-        while done < count:
-            received = self.connection.recv_into(view[done:])
-            if not received:
-                raise SystemExit  # the referee is gone
-            done += received
-        return view
+    def _receive_into(self, view):
+        received = self.connection.recv_into(view)
+        if not received:
+            raise SystemExit  # the referee is gone
+        return received
 
 
 class Worker:

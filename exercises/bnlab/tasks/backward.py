@@ -189,7 +189,7 @@ SPEED = Task(
     ),
     page="08_backward_one_line.html#what-it-costs",
     note=UNTIMED,
-    pace=cache_inputs(500, 1000),
+    pace=cache_inputs(300, 1000),
 )
 
 EVAL = Task(
