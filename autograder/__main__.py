@@ -215,10 +215,15 @@ def run_grade(given):
         execute.close_zygotes()
     logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
     folder, again = course.course_folder() / "results", given.again or bool(given.student)
-    results = grade.execute_all(name, submissions, given.jobs, folder, again, given.scheduler, given.only)
-    changed = changes.report(name, results) if given.submissions is None else []
-    ready = {who: result for who, result in results.items() if not (given.only and result["problem"])}
-    refused = {} if given.submissions is not None else grade.commit(name, ready)
+    before = changes.committed(name)
+    with grade.IntoGradebook(name) as gradebook:
+
+        def write(student, result):
+            if given.submissions is None and not (given.only and result["problem"]):
+                gradebook.write(student, result)
+
+        results = grade.execute_all(name, submissions, given.jobs, folder, again, given.scheduler, given.only, write)
+    changed = changes.report(results, before) if given.submissions is None else []
     if given.json:
         grade.write_json(given.json, results)
     table.show(name, results, {} if given.submissions is not None else grade.hand_scores(name))
@@ -226,7 +231,7 @@ def run_grade(given):
         logs.say(line)
     for problem in problems:
         logs.say(f"left out: {problem}")
-    ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused
+    ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | gradebook.refused
     for who, result in results.items():
         for verdict in result["verdicts"]:
             if verdict["broken"]:

@@ -4,9 +4,9 @@
 
 A class of made-up submissions of 04_backward (right in several styles, with slips, half done, untouched) is graded by
 `python -m autograder grade` in classes of growing size, whole commands from an empty gradebook, start-up included. The
-seconds of both phases are fitted by a line over the size (least squares); 3,000 are its value there. While it runs, the
-resident memory of the command and of all its processes is sampled: the command's must not grow with the class, beyond
-the verdicts that it shows at the end.
+seconds, and those that go into writing the gradebook meanwhile, are fitted by a line over the size (least squares);
+3,000 are its value there. While it runs, the resident memory of the command and of all its processes is sampled: the
+command's must not grow with the class, beyond the verdicts that it shows at the end.
 """
 
 import argparse
@@ -64,7 +64,8 @@ def run(folder, submissions, students, jobs):
     Returns
     -------
     dict
-        submissions, seconds of the whole command, of grading and of writing the gradebook; peak and growth of memory
+        submissions, seconds of the whole command, of grading, of writing the gradebook meanwhile; peak and growth of
+        memory
     """
     root = folder / f"course-{len(students)}"
     for student in students:
@@ -102,10 +103,9 @@ def run(folder, submissions, students, jobs):
 
 
 def phases(log):
-    """Seconds of the two phases, as the log of the run tells them."""
-    return tuple(
-        float(re.search(rf"(?m){words} in ([\d.]+) s", log)[1]) for words in ("executed", "written into the gradebook")
-    )
+    """Seconds of grading, and what of them went into writing the gradebook, as the log of the run tells them."""
+    patterns = (r"graded in ([\d.]+) s", r"([\d.]+) s of this writing the gradebook")
+    return tuple(float(re.search(pattern, log)[1]) for pattern in patterns)
 
 
 def line(points):

@@ -105,14 +105,15 @@ def same_answers(name, result, committed):
     return here or before(result, committed) is not None
 
 
-def since(name, results):
-    """Compare results with those of an older version; to be asked before the new ones are committed.
+def since(results, committed):
+    """Compare results with those of an older version.
 
     Parameters
     ----------
-    name : str
     results : dict
         student -> result of `execute.execute`
+    committed : dict
+        student -> name of the result that was in the gradebook before.
 
     Returns
     -------
@@ -120,9 +121,9 @@ def since(name, results):
     again : int
         Number of submissions that were graded again because the grader is another one.
     """
-    changes, again, known_results = [], 0, committed(name)
+    changes, again = [], 0
     for student, result in results.items():
-        old = before(result, known_results)
+        old = before(result, committed)
         if old is None:
             continue
         again += 1
@@ -134,9 +135,9 @@ def since(name, results):
     return changes, again
 
 
-def report(name, results):
-    """Lines for the instructor; none where no submission was graded again by another version."""
-    changes, again = since(name, results)
+def report(results, committed):
+    """Lines for the instructor, as `since`; none where no submission was graded again by another version."""
+    changes, again = since(results, committed)
     if not again:
         return []
     head = f"the grader has changed: {again} submissions were graded again, "

@@ -1,4 +1,4 @@
-"""Grade a class: execute every submission in parallel, then commit the results to nbgrader's gradebook one by one."""
+"""Grade a class: execute the submissions in parallel, and write each result into nbgrader's gradebook as it comes."""
 
 import concurrent.futures
 import contextlib
@@ -83,7 +83,7 @@ def progress():
     return Progress(*columns, transient=True)
 
 
-def execute_all(name, submissions, jobs=None, results=None, again=False, scheduler=None, only=""):
+def execute_all(name, submissions, jobs=None, results=None, again=False, scheduler=None, only="", then=None):
     """Phase 1 for many submissions, on this machine or on a Dask cluster.
 
     Parameters
@@ -99,6 +99,8 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
         Address of a Dask scheduler, whose workers grade in place of local processes.
     only : str
         Judge again the cells with this verdict alone: "needs-gpu".
+    then : callable, optional
+        Given each student and result as it comes, while others are executed.
 
     Returns
     -------
@@ -110,12 +112,16 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
     finished, started = {}, time.monotonic()
     with progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
-        for who, result in _outcomes(name, submissions, jobs, results, again, scheduler, only, bar.console.print):
-            result = _failed(name, who, result) if isinstance(result, str) else result
-            finished[who] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
-            logs.line(account(result))
-            bar.advance(line)
-    logs.line(f"{len(finished)} executed in {time.monotonic() - started:.2f} s")
+        outcomes = _outcomes(name, submissions, jobs, results, again, scheduler, only, bar.console.print)
+        with contextlib.closing(outcomes):
+            for who, result in outcomes:
+                result = _failed(name, who, result) if isinstance(result, str) else result
+                finished[who] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
+                logs.line(account(result))
+                if then is not None:
+                    then(who, finished[who])
+                bar.advance(line)
+    logs.line(f"{len(finished)} graded in {time.monotonic() - started:.2f} s")
     return {who: finished[who] for who in submissions}
 
 
@@ -215,55 +221,74 @@ def ready(name):
     hand_scores(name)
 
 
-def commit(name, results):
-    """Phase 2: the real `nbgrader autograde` for each student, which replays the stored results.
+class IntoGradebook:
+    """Phase 2: the real `nbgrader autograde` for one student after the other, which replays the stored results.
 
-    A student whose result is in the gradebook already is left alone, so that points given by hand stay as they are.
+    A context manager. A student whose result is in the gradebook already is left alone, so that points given by hand
+    stay as they are.
 
     Parameters
     ----------
     name : str
-    results : dict
-        student -> result of `execute.execute`
+        The notebook.
 
-    Returns
-    -------
-    dict
+    Attributes
+    ----------
+    refused : dict
         student -> error text, for those that nbgrader refused.
     """
-    from autograder.gradebook import Course, kept_open
 
-    nbgrader = Course()
-    if stale_source(name, nbgrader):
-        from autograder.release import release_notebook
+    def __init__(self, name):
+        self.name, self.refused = name, {}
+        self.nbgrader, self.seconds = None, 0.0
+        self.closing = contextlib.ExitStack()
 
-        release_notebook(name, nbgrader)
-    committed = changes.committed(name)
-    with nbgrader.gradebook() as book:
-        known = {one.student_id for one in book.assignment_submissions(name)}
-    for line in lost(committed, known):
-        logs.warn(line)
-    started = time.monotonic()
-    failed, by_hand = {}, hand_scores(name)
-    record = nbgrader.root / "committed" / f"{name}.json"
-    with progress() as bar, kept_open(), written_now_and_then(record, committed) as keep:
-        line = bar.add_task("writing the gradebook", total=len(results))
-        for student, result in results.items():
-            version = version_of(result)
-            current = committed.get(student) == version and student in known and not result["problem"]
-            if not current:
-                try:
-                    same_answers = changes.same_answers(name, result, committed)
-                    nbgrader.call("autograde", name, student, force=True)
-                    if same_answers:
-                        settle(nbgrader, name, student, [cell for who, cell in by_hand if who == student])
-                    committed[student] = version
-                    keep()
-                except course.CourseError as error:
-                    failed[student] = str(error)
-            bar.advance(line)
-    logs.line(f"{len(results)} written into the gradebook in {time.monotonic() - started:.2f} s")
-    return failed
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.closing.__exit__(*error)
+        if self.nbgrader is not None:
+            logs.line(f"{self.seconds:.2f} s of this writing the gradebook")
+
+    def _open(self):
+        """With the first result: by then others are being executed."""
+        from autograder.gradebook import Course, kept_open
+
+        nbgrader = Course()
+        if stale_source(self.name, nbgrader):
+            from autograder.release import release_notebook
+
+            release_notebook(self.name, nbgrader)
+        self.committed = changes.committed(self.name)
+        with nbgrader.gradebook() as book:
+            self.known = {one.student_id for one in book.assignment_submissions(self.name)}
+        for line in lost(self.committed, self.known):
+            logs.warn(line)
+        self.by_hand = hand_scores(self.name)
+        self.closing.enter_context(kept_open())
+        record = nbgrader.root / "committed" / f"{self.name}.json"
+        self.keep = self.closing.enter_context(written_now_and_then(record, self.committed))
+        self.nbgrader = nbgrader
+
+    def write(self, student, result):
+        """Write one result of `execute.execute`, unless it is there already."""
+        started = time.monotonic()
+        if self.nbgrader is None:
+            self._open()
+        version = version_of(result)
+        current = self.committed.get(student) == version and student in self.known and not result["problem"]
+        if not current:
+            try:
+                same_answers = changes.same_answers(self.name, result, self.committed)
+                self.nbgrader.call("autograde", self.name, student, force=True)
+                if same_answers:
+                    settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
+                self.committed[student] = version
+                self.keep()
+            except course.CourseError as error:
+                self.refused[student] = str(error)
+        self.seconds += time.monotonic() - started
 
 
 def lost(committed, known):

@@ -4,14 +4,15 @@ import contextlib
 import functools
 import io
 import logging
-import os
 import signal
 import sys
 import threading
 import types
 import warnings
+from pathlib import Path
 
 import jsonschema
+from alembic.script import ScriptDirectory
 from nbgrader import api
 from nbgrader.apps import NbGraderAPI
 from nbgrader.apps.baseapp import NbGrader
@@ -36,15 +37,13 @@ def configuration(root=None):
     return config
 
 
-# A new gradebook asks a program for the newest schema, which takes seconds; one answer holds as long as we run.
-api.get_alembic_version = functools.cache(api.get_alembic_version)
+@functools.cache
+def newest_schema():
+    """The newest version of nbgrader's schema, as its migrations tell it."""
+    return ScriptDirectory(str(Path(api.__file__).with_name("alembic"))).get_current_head()
 
 
-def let_alembic_be_found():
-    """nbgrader starts `alembic` by name for a new gradebook: it must be the one of this environment."""
-    place = os.path.dirname(sys.executable)
-    if place not in os.environ.get("PATH", "").split(os.pathsep)[:1]:
-        os.environ["PATH"] = place + os.pathsep + os.environ.get("PATH", "")
+api.get_alembic_version = newest_schema  # nbgrader starts a program for it, which takes seconds
 
 
 class Course:
@@ -52,7 +51,6 @@ class Course:
 
     def __init__(self, root=None):
         warnings.filterwarnings("ignore", module="nbgrader|sqlalchemy|nbformat|traitlets")
-        let_alembic_be_found()
         self.root = root or course.course_folder()
         self.root.mkdir(parents=True, exist_ok=True)
         if root is None:

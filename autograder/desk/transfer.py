@@ -48,15 +48,12 @@ def prepare(url):
     CourseError
         Where the database cannot be used, or holds a gradebook already.
     """
-    from nbgrader.api import Gradebook
+    from autograder.gradebook import api
 
-    from autograder.gradebook import let_alembic_be_found
-
-    let_alembic_be_found()
     shown = make_url(url).render_as_string(hide_password=True)
     engine = create_engine(url)
     try:
-        Gradebook(url, course_id="batch_normalization").close()
+        api.Gradebook(url, course_id="batch_normalization").close()
         with engine.begin() as line:
             held = {name: count for name, count in counts(line).items() if count and name != "course"}
             if held:
