@@ -31,6 +31,7 @@ MAX_OUTPUT = 20_000  # bytes of printed output kept for one submission
 WEIGH_EVERY = 0.25  # seconds between two looks at a busy worker's memory
 MAX_NOTES = 40  # on what one submission tried
 MAX_READS = 64  # reads of printed output in a row
+TOLD = hasattr(socket, "SO_PASSCRED")  # whether the system tells who sends on a socket
 CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
 MAX_DROPS = 10_000  # handles that are given up with one request
 MAX_CALLBACK = 16 << 20  # bytes of the arguments of one such call
@@ -139,7 +140,8 @@ class Worker:
         self.zygote = zygote
         self.link, theirs = socket.socketpair()
         self.output, writing = os.pipe()
-        self.link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        if TOLD:
+            self.link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.number = zygote.fork(theirs, writing)  # its pid in the zygote's namespace
         theirs.close()
         os.close(writing)
@@ -159,7 +161,10 @@ class Worker:
         self.weighed = time.monotonic()
 
     def _greeting(self):
-        """The worker's pid in our namespace, as the kernel gives it with the first byte that it sends."""
+        """The worker's pid in our namespace, as Linux gives it with the first byte that it sends.
+
+        Where a system does not, such as macOS, it has no namespaces either: the zygote's number is the pid.
+        """
         self.link.settimeout(20)
         try:
             hello, ancillary, _, _ = self.link.recvmsg(1, socket.CMSG_SPACE(CREDENTIALS.size))
@@ -167,6 +172,8 @@ class Worker:
             hello, ancillary = b"", []
         if not hello:
             raise ZygoteEnded("a worker did not start; run the command again")
+        if not TOLD:
+            return self.number
         self.link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
         found = [
             data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS)

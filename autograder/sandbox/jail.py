@@ -9,6 +9,7 @@ import ctypes
 import os
 import resource
 import struct
+import sys
 
 LIMITS = {
     "RLIMIT_NPROC": 64,  # processes and threads of this user; the kernel ignores it for root
@@ -100,6 +101,8 @@ def landlock(home, readable, network=False, listed=(), devices=()):
     bool
         Whether this kernel can keep signals in.
     """
+    if sys.platform != "linux":
+        raise OSError(f"not on {sys.platform}")
     libc = ctypes.CDLL(None, use_errno=True)
 
     def call(number, *arguments):
