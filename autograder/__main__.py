@@ -239,7 +239,7 @@ def run_grade(given):
     for who, why in ungraded.items():
         logs.say(f"not graded: {who}: {why}")
     if given.submissions is None:
-        desk.tell_strangers()
+        desk.tell_doubts()
     if logs.where():
         print(logs.where())
     return 1 if ungraded or problems else 0

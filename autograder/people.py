@@ -6,9 +6,10 @@ with the columns platform, number, name, student; `collect` and `roster` write i
 Where neither number nor name tells whose a submission is, it is named and left out: no grade is given by a guess.
 """
 
+import functools
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from autograder import course, layouts, sheets
 
@@ -23,10 +24,11 @@ def key(text):
     return re.sub(r"[^\w]|_", "", "".join(mark for mark in plain if not unicodedata.combining(mark)))
 
 
+@functools.lru_cache(maxsize=10_000)
 def name_keys(name):
     """The keys of a name in both orders where a comma tells its parts: "Li, Wei" is liwei and weili."""
     last, _, first = name.partition(",")
-    return {key(f"{last} {first}"), key(f"{first} {last}")} - {""}
+    return frozenset((key(f"{last} {first}"), key(f"{first} {last}"))) - {""}
 
 
 @dataclass(frozen=True)
@@ -38,58 +40,82 @@ class Line:
     name: str
     student: str
 
+    @property
+    def about(self):
+        """What it is the only line about: a number, or a student of a list without numbers."""
+        return self.platform, self.number, "" if self.number else self.student
 
-@dataclass
+
 class People:
     """What people.csv says.
 
-    lines : list of Line
+    Parameters
+    ----------
+    lines : iterable of Line
     folders : set of str
         Students whose submissions are in the course folder.
+
+    Attributes
+    ----------
     changed : bool
         Whether a line is another one than in the file.
     """
 
-    lines: list = field(default_factory=list)
-    folders: set = field(default_factory=set)
-    changed: bool = False
+    def __init__(self, lines=(), folders=()):
+        self.lines, self.of_student, self.of_name = {}, {}, {}
+        self.folders, self.changed = set(folders), False
+        for line in lines:
+            self._add(line)
+
+    def _add(self, line):
+        for place, found in self._places(line):
+            place.setdefault(found, {})[line.about] = line
+        self.lines[line.about] = line
+
+    def _places(self, line):
+        return [(self.of_student, line.student), *((self.of_name, one) for one in name_keys(line.name))]
+
+    def put(self, platform, number, name, student):
+        """Know a student by a number, or by a name alone; what was known by the same number is replaced."""
+        line = Line(platform, number, name, student)
+        before = self.lines.get(line.about)
+        if line != before:
+            for place, found in self._places(before) if before else ():
+                del place[found][line.about]
+            self._add(line)
+            self.changed = True
 
     def student_of(self, platform, number):
         """The student behind a number, None where it is not known."""
-        found = (one.student for one in self.lines if number and (one.platform, one.number) == (platform, number))
-        return next(found, None)
+        line = self.lines.get((platform, number, "")) if number else None
+        return line.student if line else None
 
     def numbers_of(self, student, platform):
         """The numbers by which a platform knows a student."""
-        return {one.number for one in self.lines if (one.student, one.platform) == (student, platform) and one.number}
+        lines = self.of_student.get(student, {}).values()
+        return {one.number for one in lines if one.platform == platform and one.number}
 
     def keys_of(self, student):
         """The keys of all names that platforms and lists give a student."""
-        return {text for one in self.lines if one.student == student for text in name_keys(one.name)}
+        return {text for one in self.of_student.get(student, {}).values() for text in name_keys(one.name)}
+
+    def has_line(self, student):
+        """Whether a student is on a line."""
+        return bool(self.of_student.get(student))
 
     def students(self):
         """Everybody whom the course knows here: on a line, or with a folder."""
-        return {one.student for one in self.lines} | self.folders
+        return {one for one in self.of_student if self.has_line(one)} | self.folders
 
     def named(self, sender):
         """The students of a sender's name, without those whom Canvas knows by another number."""
         if key(sender.name) in NAMELESS:
             return set()
-        found = {one.student for one in self.lines if key(sender.name) in name_keys(one.name)}
+        found = {one.student for one in self.of_name.get(key(sender.name), {}).values()}
         if sender.platform == "moodle":
-            found |= {sender.name} & (self.folders - {one.student for one in self.lines})
-        return {one for one in found if sender.platform == "moodle" or not self.numbers_of(one, sender.platform)}
-
-    def put(self, platform, number, name, student):
-        """Know a student by a number, or by a name alone; what was known by the same number is replaced."""
-        line = Line(platform, number, name, student)
-        same = [
-            one
-            for one in self.lines
-            if (one.platform, one.number) == (platform, number) and (number or one.student == student)
-        ]
-        if line not in self.lines:
-            self.lines, self.changed = [one for one in self.lines if one not in same] + [line], True
+            alone = sender.name in self.folders and not self.has_line(sender.name)
+            return found | ({sender.name} if alone else set())
+        return {one for one in found if not self.numbers_of(one, sender.platform)}
 
     def resolve(self, senders):
         """Say who each sender is; newcomers are put in.
@@ -139,11 +165,11 @@ class People:
         """
         short = alone and sender.platform == "moodle" and key(sender.name) not in NAMELESS
         wanted = [sender.name] * short + [sender.label]
-        return next((one for one in wanted if one not in {line.student for line in self.lines}), None)
+        return next((one for one in wanted if not self.has_line(one)), None)
 
     def write(self):
         """Write people.csv."""
-        lines = sorted(self.lines, key=lambda one: (one.student, one.platform, one.number))
+        lines = sorted(self.lines.values(), key=lambda one: (one.student, one.platform, one.number))
         rows = [[one.platform, one.number, one.name, one.student] for one in lines]
         sheets.write_rows(course.course_folder() / "people.csv", HEADER, rows)
 
@@ -164,13 +190,13 @@ def read():
     """
     folder = course.course_folder()
     path = folder / "people.csv"
-    people = People(folders={one.name for one in (folder / "submitted").glob("*") if one.is_dir()})
+    folders = {one.name for one in (folder / "submitted").glob("*") if one.is_dir()}
     if not path.exists():
-        return people
+        return People((), folders)
     header, rows = sheets.records(path)
     if not set(HEADER) <= set(header):
         raise course.CourseError(f"{path} has the columns {', '.join(header)[:200]}; expected {', '.join(HEADER)}")
-    seen = {}
+    seen, lines = {}, []
     for number, row in rows:
         one = Line(*(sheets.unsafe(row[name].strip()) for name in HEADER))
         if one.platform not in PLATFORMS:
@@ -180,5 +206,5 @@ def read():
         if one.number and seen.setdefault((one.platform, one.number), number) != number:
             first = seen[one.platform, one.number]
             raise course.CourseError(f"{path}, lines {first} and {number} have one number; remove one of them")
-        people.lines.append(one)
-    return people
+        lines.append(one)
+    return People(lines, folders)

@@ -69,7 +69,8 @@ def test_the_others_keep_everything(folder):
 
 def test_an_id_within_another_word_is_left_alone(folder):
     (folder / "notes.csv").write_text("text\nannouncement\n")
-    forget.forget("ann")
+    (folder / "scores.json").write_text(json.dumps([{"student": "ann2", "score": 1}]))
+    assert forget.forget("ann")[1] == []
     assert "announcement" in (folder / "notes.csv").read_text()
 
 

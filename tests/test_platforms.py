@@ -318,6 +318,15 @@ def test_extensions_for_nobody_are_told(folder, capsys):
     assert "'ann'" not in out
 
 
+def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, capsys):
+    with Course().gradebook() as book:
+        book.find_assignment(NAME).duedate = None
+        book.db.commit()
+    (folder / "extensions.csv").write_text(f"student,assignment,days\nann,{NAME},2\n")
+    assert main(["export", NAME]) == 0
+    assert f"look at extensions.csv: {NAME} has no due date" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -74,7 +74,7 @@ def run_feedback(given):
         raise course.CourseError(f"nothing is graded yet; run `python -m autograder grade {name}`")
     nbgrader, failed = Course(), {}
     late.apply(name)
-    tell_strangers()
+    tell_doubts()
     with nbgrader.gradebook() as book:
         known = {submission.student_id for submission in book.assignment_submissions(name)}
     students = [student for student in students if student in known]
@@ -96,11 +96,11 @@ def run_feedback(given):
     return 1 if failed else 0
 
 
-def tell_strangers():
-    """Say which extensions are for nobody."""
+def tell_doubts():
+    """Say which extensions change nothing."""
     from autograder.desk import late
 
-    for line in late.strangers():
+    for line in late.doubts():
         logs.say(f"look at {line}")
 
 
@@ -114,7 +114,7 @@ def run_report(given):
         page = report.write(
             name, given.to, given.csv, lambda students: bar.update(line, total=students), lambda: bar.advance(line)
         )
-    tell_strangers()
+    tell_doubts()
     logs.say(f"the report is in {page}")
     if given.csv:
         print(f"the table is in {given.csv}")
@@ -139,7 +139,7 @@ def run_export(given):
 
     name = course.require_notebook(given.name)
     path, count, problems = export.export(name, given.format, given.to, given.roster, given.column, logs.say)
-    tell_strangers()
+    tell_doubts()
     for problem in problems:
         logs.say(f"left out: {problem}")
     logs.say(f"{count} scores in {path}")

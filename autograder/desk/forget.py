@@ -163,8 +163,10 @@ def clean(path, student, marks, who):
         return clean_table(path, text, student, marks, who)
     if path.suffix == ".log":
         return clean_log(path, text, marks, numbers_of(student, who))
+    if path.suffix == ".json" and not names(text, marks):
+        return "left" if names(text, [json.dumps(mark)[1:-1] for mark in marks]) else ""
     if not names(text, marks):
-        return "" if not any(json.dumps(mark)[1:-1] in text for mark in marks) or path.suffix != ".json" else "left"
+        return ""
     if path.suffix == ".json":
         return clean_json(path, text, student)
     if "reports" in path.parts:

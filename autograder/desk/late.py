@@ -165,21 +165,23 @@ def extensions():
     return found
 
 
-def strangers():
-    """Lines on who has an extension and is nobody in the course, since the id is another one there."""
+def doubts():
+    """Lines on extensions that change nothing: for nobody in the course, or for a notebook without a due date."""
     from autograder.gradebook import Course
 
-    waiting = sorted({student for student, _ in extensions()})
-    if not waiting:
+    given = extensions()
+    if not given:
         return []
     with Course().gradebook() as book:
         known = {one.id for one in book.students} | people.read().students()
+        due = {one.name for one in book.assignments if one.duedate is not None} | set(settings().get("due", {}))
     found = []
-    for student in waiting:
-        if student not in known:
-            alike = difflib.get_close_matches(student, known, n=3, cutoff=0.6)
-            meant = f"; is it {' or '.join(sorted(alike))}?" if alike else ""
-            found.append(f"extensions.csv: nobody in the course is {student!r} yet{meant}")
+    for student in sorted({student for student, _ in given} - known):
+        alike = difflib.get_close_matches(student, known, n=3, cutoff=0.6)
+        meant = f"; is it {' or '.join(sorted(alike))}?" if alike else ""
+        found.append(f"extensions.csv: nobody in the course is {student!r} yet{meant}")
+    for name in sorted({name for _, name in given} - due):
+        found.append(f"extensions.csv: {name} has no due date; write one below [due] in course.toml")
     return found
 
 
@@ -196,7 +198,7 @@ def put_into(book, name, students=None):
         who = submission.student.id
         if students is None or who in students:
             days = extra.get((who, name))
-            if days is not None:
+            if days is not None and assignment.duedate is not None:  # nbgrader adds them without a look
                 submission.extension = datetime.timedelta(days=days)
             elif (course.course_folder() / "extensions.csv").exists():
                 submission.extension = None

@@ -28,11 +28,11 @@ class Row(dict):
 
     def __init__(self, line, cells):
         super().__init__(cells)
-        self.line = line
+        self.line, self.low = line, {column.lower(): text.strip() for column, text in cells.items()}
 
     def get_low(self, name):
-        """The cell below a column, in capitals or not; "" where there is none."""
-        return next((text.strip() for column, text in self.items() if column.lower() == name), "")
+        """The cell below a column, in capitals or not, as it was read; "" where there is none."""
+        return self.low.get(name, "")
 
 
 @dataclass
