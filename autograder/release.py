@@ -75,7 +75,8 @@ def release(names, report):
     from autograder.gradebook import Course
 
     nbgrader = Course()
-    _write(course.EXERCISES / "bnlab" / "points.json", points())
+    for file, text in shipped().items():
+        _write(course.EXERCISES / "bnlab" / file, text)
     for name in names:
         text = release_notebook(name, nbgrader)
         target = course.EXERCISES / f"{name}.ipynb"
@@ -97,9 +98,10 @@ def stale(names):
     from autograder.gradebook import Course
 
     found = []
-    stored = course.EXERCISES / "bnlab" / "points.json"
-    if not stored.exists() or stored.read_text(encoding="utf-8") != points():
-        found.append("exercises/bnlab/points.json is older than the points in solutions/")
+    for file, text in shipped().items():
+        stored = course.EXERCISES / "bnlab" / file
+        if not stored.exists() or stored.read_text(encoding="utf-8") != text:
+            found.append(f"exercises/bnlab/{file} is older than what solutions/ says")
     with tempfile.TemporaryDirectory() as folder:
         nbgrader = Course(Path(folder))
         for name in names:
@@ -115,14 +117,26 @@ def stale(names):
     return found
 
 
-def points():
-    """The text of bnlab/points.json: notebook -> task -> points, for the table that students see."""
+def shipped():
+    """What bnlab knows of the notebooks: name of a file -> its text.
+
+    points.json: notebook -> task -> points, for the table that students see. questions.json: written answer -> its
+    question, so that what a student wrote below it can be told from it.
+    """
     scripts = [Script(course.SOLUTIONS / f"{name}.py") for name in course.notebook_names()]
-    found = {
+    points = {
         script.name: {script.task_of(cell.id): cell.points for cell in script.of_kind("test", "answer")}
         for script in scripts
     }
-    return json.dumps(found, indent=1) + "\n"
+    questions = {
+        cell.id: cell.source.split("### BEGIN SOLUTION")[0].strip()
+        for script in scripts
+        for cell in script.of_kind("answer")
+    }
+    return {
+        "points.json": json.dumps(points, indent=1) + "\n",
+        "questions.json": json.dumps(questions, indent=1, ensure_ascii=False) + "\n",
+    }
 
 
 def _write(target, text):

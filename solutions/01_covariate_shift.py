@@ -445,7 +445,13 @@ np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-8, err_msg="each feature o
 np.testing.assert_allclose(
     z.T @ z / 40, np.eye(3), atol=1e-8, err_msg="for eps = 0 the covariance of z is the unit matrix"
 )
-np.testing.assert_allclose(zca_whiten(z, 0.0), z, atol=1e-7, err_msg="whitening what is white changes nothing")
+np.testing.assert_allclose(
+    zca_whiten(z, 0.0),
+    z,
+    atol=1e-7,
+    err_msg="whitening what is white changes nothing; where eigenvalues are equal, the vectors of np.linalg.eig are "
+    "not at right angles, and those of eigh are",
+)
 order = [2, 0, 1]
 np.testing.assert_allclose(
     zca_whiten(x[:, order], 0.5), zca_whiten(x, 0.5)[:, order], atol=1e-8, err_msg="exchanged features stay exchanged"

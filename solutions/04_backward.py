@@ -45,7 +45,7 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # | name | shape | meaning |
 # |---|---|---|
 # | `f` | | a function of an array; its result may be a view of what it is given |
-# | `x`, `dx` | any | where the gradient is taken; the gradient |
+# | `x`, `dx` | any, with one axis, two, three or more | where the gradient is taken; the gradient |
 # | `dy` | that of `f(x)` | upstream gradient |
 # | `h` | number | the step, the same for every entry |
 #
@@ -105,7 +105,7 @@ def numerical_gradient(f, x, dy, h=1e-5):
     ----------
     f : callable
         Array -> array of the shape of dy. It may return a view of its argument: hand it a fresh array each time.
-    x : ndarray, any shape, float64
+    x : ndarray, any shape and number of axes, float64
     dy : ndarray, shape of f(x)
     h : float
         The step, for every entry the same.
@@ -144,6 +144,7 @@ examine(
         ),
         Case("x with one axis", function_inputs(np.sin, (6,), h=0.01), 1e-6),
         Case("x with three axes", function_inputs(cube, (2, 3, 2), h=0.1), 1e-6),
+        Case("x with four axes", function_inputs(coupled, (2, 3, 1, 2), h=0.1), 1e-6),
         Case("x in Fortran order", function_inputs(coupled, (3, 4), h=0.1, layout="F"), 1e-6),
         Case(
             "x as every second row of a larger array", function_inputs(coupled, (4, 2), h=0.1, layout="strided"), 1e-6

@@ -56,8 +56,8 @@ print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")
 # | `eps` | number | added to the biased variance, inside the root |
 #
 # The function is called as `BatchNormFunction.apply(x, gamma, beta, eps)`.
-# Its backward pass returns one gradient for each argument of forward after `ctx`, in the same order,
-# and `None` for what is no tensor.
+# Its backward pass returns one gradient for each argument of forward after `ctx`, in the same order, each in the shape
+# of its argument, and `None` for what is no tensor.
 #
 # Example with one feature: x = (1, 3, 5, 7), gamma = 6, beta = 10, eps = 4 give y = (4, 8, 12, 16).
 # For dy = (1, 0, 0, 0) backward returns dx = (1, -2/3, -1/3, 0), dgamma = -1, dbeta = 1 and None.

@@ -8,6 +8,7 @@ import sys
 import nbformat
 import pytest
 from bnlab import __version__
+from bnlab.__main__ import main
 
 from autograder import course
 from autograder.make_sample_class import FOLDER
@@ -108,3 +109,105 @@ def test_check_names_the_cell_that_raised(bnlab, tmp_path):
     assert "needs the package torch_that_is_not_there: pip install" in shown
     assert "(`exit()`) raised SystemExit" in shown and "xxx ..." in shown and "x" * 400 not in shown
     assert "the cell `forward-running` raised NameError" in shown
+
+
+# -- what would be handed in without a word ---------------------------------------------------------------------------
+DERIVED = "The means of a batch move with each sample, so two more terms come back to it."
+
+
+def backward(change=lambda cells: None, text=DERIVED):
+    """Notebook 04 with a written answer, changed."""
+    notebook = nbformat.read(course.EXERCISES / "04_backward.ipynb", as_version=4)
+    cells = {cell.id: cell for cell in notebook.cells}
+    cells["derive-dx"].source = cells["derive-dx"].source.replace("YOUR ANSWER HERE", text)
+    change(cells)
+    notebook.cells = list(cells.values())
+    return nbformat.writes(notebook)
+
+
+def as_code(cells):
+    old = cells["derive-dx"]
+    cells["derive-dx"] = nbformat.v4.new_code_cell(old.source, id="derive-dx", metadata=old.metadata)
+
+
+def below(cells):
+    """The answer in a cell of its own below the question, and YOUR ANSWER HERE left in it."""
+    at = list(cells).index("derive-dx") + 1
+    items = list(cells.items())
+    items.insert(at, ("mine", nbformat.v4.new_markdown_cell(DERIVED)))
+    cells.clear()
+    cells.update(items)
+
+
+SILENT = [
+    (backward(as_code), "`derive-dx` has become a code cell: select it and press Esc, then M"),
+    (backward(text="idk"), "`derive-dx` says no more than 'idk': a person gives points for reasons"),
+    (backward(text=""), "`derive-dx`: write below its question; so far nothing stands there"),
+    (backward(below, "YOUR ANSWER HERE"), "`derive-dx`: delete the line YOUR ANSWER HERE"),
+    (backward(lambda cells: cells.pop("setup")), "the set-up cell is missing: copy it from a fresh notebook"),
+    (
+        backward(lambda cells: cells.pop("backward-test")),
+        "the test cell of `backward` is missing: copy it from a fresh",
+    ),
+    (
+        backward(lambda cells: cells["backward"].update(source="<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> theirs")),
+        "the cell `backward` holds conflict markers of git: keep one version's lines",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), SILENT, ids=[words for _, words in SILENT])
+def test_nothing_is_passed_over_in_silence(tmp_path, text, words, capsys):
+    (tmp_path / "04_backward.ipynb").write_text(text)
+    assert main(["submit", str(tmp_path / "04_backward.ipynb")]) == 0
+    assert capsys.readouterr().out.count(words) == 1
+
+
+def test_what_is_told_of_the_file_counts_in_a_check(bnlab, tmp_path):
+    def damaged(cells):
+        as_code(cells)
+        del cells["setup"]
+
+    (tmp_path / "04_backward.ipynb").write_text(backward(damaged, "idk"))
+    done = bnlab("check", "04_backward.ipynb")
+    assert done.returncode == 1 and "Not everything is right yet" in done.stdout
+    for words in ("has become a code cell", "says no more than 'idk'", "the set-up cell is missing"):
+        assert done.stdout.count(words) == 1
+    assert "SyntaxError" not in done.stdout, "a text is not run"
+
+
+def test_a_whole_notebook_hears_nothing_of_the_kind(tmp_path, capsys):
+    (tmp_path / "04_backward.ipynb").write_text(backward())
+    main(["submit", str(tmp_path / "04_backward.ipynb")])
+    shown = capsys.readouterr().out
+    assert "derive-dx" not in shown and "missing" not in shown and "git" not in shown
+
+
+def test_a_file_in_which_git_left_a_conflict(bnlab, tmp_path):
+    text = backward().replace(
+        '   "source": [', '<<<<<<< HEAD\n   "source": [\n=======\n   "source": [\n>>>>>>> theirs', 1
+    )
+    (tmp_path / "04_backward.ipynb").write_text(text)
+    number = text.split("\n").index("<<<<<<< HEAD") + 1
+    for command in ("check", "submit"):
+        done = bnlab(command, "04_backward.ipynb")
+        (line,) = done.stderr.strip().splitlines()
+        assert done.returncode == 1 and f"holds conflict markers of git, the first in line {number}; " in line
+        assert "git checkout --ours 04_backward.ipynb" in line
+
+
+def test_progress_sees_the_line_that_stands_for_an_answer(tmp_path, monkeypatch, capsys):
+    from bnlab import progress
+
+    monkeypatch.chdir(tmp_path)
+    progress("04_backward", {})
+    assert "read by a person" in capsys.readouterr().out
+    (tmp_path / "04_backward.ipynb").write_text(backward(text="YOUR ANSWER HERE"))
+    progress("04_backward", {})
+    shown = capsys.readouterr().out
+    assert "read by a person" not in shown and "delete the line YOUR ANSWER HERE (in the file as it was last" in shown
+    (tmp_path / "elsewhere.ipynb").write_text(backward())
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "elsewhere.ipynb"))
+    progress("04_backward", {})
+    shown = capsys.readouterr().out
+    assert "read by a person" in shown and "YOUR ANSWER" not in shown

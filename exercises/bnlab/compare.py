@@ -10,6 +10,7 @@ import numpy as np
 
 from bnlab.answers import is_tensor
 
+FORGOTTEN = " Is a `return` missing?"
 FLOAT64, FLOAT32 = (1e-7, 1e-9), (1e-4, 1e-5)  # (relative, absolute as a fraction of the largest expected entry)
 
 
@@ -51,7 +52,7 @@ def flatten(value, template, name="the result"):
         return {template: value}, None
     wanted = describe_template(template)
     if value is None:
-        return {}, structure(wanted, "None", f"{name} is None; expected {wanted}. Is a `return` missing?")
+        return {}, structure(wanted, "None", f"{name} is None; expected {wanted}.{FORGOTTEN}")
     if isinstance(template, dict):
         if not isinstance(value, dict):
             return {}, structure(wanted, describe(value), f"{name} is {describe(value)}; expected {wanted}.")
@@ -61,7 +62,9 @@ def flatten(value, template, name="the result"):
         pairs = [(value[key], part, key) for key, part in template.items()]
     else:
         if not isinstance(value, (tuple, list)) or len(value) != len(template):
-            return {}, structure(wanted, describe(value), f"{name} is {describe(value)}; expected {wanted}.")
+            found = describe(value)
+            cure = " Errors are raised, not returned: raise ..." if found.endswith(("Error", "Exception")) else ""
+            return {}, structure(wanted, found, f"{name} is {found}; expected {wanted}.{cure}")
         pairs = [(item, part, part if isinstance(part, str) else "cache") for item, part in zip(value, template)]
     leaves = {}
     for item, part, part_name in pairs:
@@ -144,7 +147,7 @@ def difference(leaf, got, expected, tolerance=None):
 def array_difference(leaf, got, expected, tolerance):
     wanted = f"an array of shape {expected.shape}, {expected.dtype}"
     if type(got) is not np.ndarray:
-        cure = " Is a `return` missing?" if got is None else ""
+        cure = FORGOTTEN if got is None else ""
         if isinstance(got, tuple) and any(
             np.shape(part) == expected.shape for part in got if isinstance(part, np.ndarray)
         ):
@@ -173,15 +176,15 @@ def array_difference(leaf, got, expected, tolerance):
         gap = np.where(wrong, np.abs(np.asarray(got, np.float64) - expected), -1.0)
     index = np.unravel_index(int(np.argmax(np.nan_to_num(gap, nan=np.inf))), gap.shape)
     where = at(leaf, index)
-    text = f"{where}: expected {number(expected[index])}, got {number(got[index])}."
-    return Difference(leaf, "value", where, number(expected[index]), number(got[index]), text)
+    right, wrong = apart(expected[index], got[index])
+    return Difference(leaf, "value", where, right, wrong, f"{where}: expected {right}, got {wrong}.")
 
 
 def tensor_difference(leaf, got, expected, tolerance):
     """As for arrays, where a torch tensor is asked for; graphs and devices are not compared."""
     if is_tensor(got):
         return array_difference(leaf, as_array(got), as_array(expected), tolerance)
-    wanted, cure = describe(expected), " Is a `return` missing?" if got is None else ""
+    wanted, cure = describe(expected), FORGOTTEN if got is None else ""
     text = f"{leaf} is {describe(got)}; expected a torch tensor of shape {tuple(expected.shape)}.{cure}"
     return Difference(leaf, "type", leaf, wanted, describe(got), text)
 
@@ -194,17 +197,18 @@ def as_array(value):
 def number_difference(leaf, got, expected, tolerance):
     allowed = isinstance(got, (float, int, np.floating, np.integer)) and not isinstance(got, bool)
     if not allowed and not (type(got) is np.ndarray and got.ndim == 0):
-        return Difference(
-            leaf, "type", leaf, number(expected), brief(got), f"{leaf} is {describe(got)}; expected a number."
-        )
+        text = f"{leaf} is {describe(got)}; expected a number."
+        if isinstance(got, (complex, np.complexfloating)):
+            text = f"{leaf} is complex; expected a real number (np.linalg.eigvalsh and eigh give real ones)."
+        return Difference(leaf, "type", leaf, number(expected), brief(got), text)
     try:
         right = close(np.asarray(got, np.float64), np.asarray(expected, np.float64), tolerance).all()
     except OverflowError:
         return Difference(leaf, "finite", leaf, number(expected), "a huge integer", f"{leaf} is too large for a float.")
     if right:
         return None
-    text = f"{leaf}: expected {number(expected)}, got {number(got)}."
-    return Difference(leaf, "value", leaf, number(expected), number(got), text)
+    right, wrong = apart(expected, got)
+    return Difference(leaf, "value", leaf, right, wrong, f"{leaf}: expected {right}, got {wrong}.")
 
 
 def close(a, b, tolerance=None):
@@ -217,6 +221,26 @@ def close(a, b, tolerance=None):
     with np.errstate(invalid="ignore", over="ignore"):
         near = np.abs(a64 - b64) <= relative * np.abs(b64) + absolute * scale + 1e-13
     return near | (np.isnan(a64) & np.isnan(b64)) | ((a64 == b64) & np.isinf(b64))
+
+
+def alike(a, b, tolerance):
+    """Whether two leaves are the same value, shapes included; ten times the tolerance of a pass."""
+    a, b = as_array(a), as_array(b)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.shape != b.shape:
+            return False
+        if (a.dtype.kind == "f") != (b.dtype.kind == "f"):
+            return False
+        wide = tolerance or (1e-3 if b.dtype == np.float32 else 1e-6)
+        try:
+            return bool(close(a, b, wide).all())
+        except (TypeError, ValueError):
+            return False
+    if isinstance(a, (tuple, list)) or isinstance(b, (tuple, list)):
+        return type(a) is type(b) and len(a) == len(b) and all(alike(x, y, tolerance) for x, y in zip(a, b))
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return bool(close(a, b, tolerance or 1e-6))
+    return type(a) is type(b) and bool(a == b)
 
 
 def constant_ratio(got, expected):
@@ -243,6 +267,16 @@ def at(leaf, index):
 
 def number(value):
     return f"{float(value):.6g}"
+
+
+def apart(*values):
+    """Numbers as text, with as many digits as tell them apart."""
+    texts = ()
+    for digits in (6, 9, 12, 17):
+        texts = tuple(f"{float(value):.{digits}g}" for value in values)
+        if len(set(texts)) == len(values):
+            break
+    return texts
 
 
 def brief(value):

@@ -7,10 +7,10 @@ known slips, a constant ratio, the task's own remarks. One engine serves the stu
 import re
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from bnlab.advice import on_an_error
 from bnlab.answers import AnswerError
-from bnlab.compare import as_array, close, constant_ratio, difference, flatten, leaves_of, with_article
+from bnlab.compare import FORGOTTEN, difference, flatten, leaves_of, with_article
+from bnlab.diagnosis import Observation, diagnose
 from bnlab.tasks import all_tasks
 
 
@@ -64,19 +64,6 @@ class Report:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class _Observation:
-    case: object
-    inputs: dict
-    truth: object
-    got: dict
-    gaps: tuple  # bnlab.compare.Difference of each leaf that differs
-
-    @property
-    def wrong(self):
-        return [gap.leaf for gap in self.gaps]
-
-
 def examine_answer(task, answer, cases, oracle, rng_of):
     """Examine one answer.
 
@@ -106,7 +93,7 @@ def examine_answer(task, answer, cases, oracle, rng_of):
             if first is None:
                 report.verdict = {"raised": "failed", "changed": "failed"}.get(error.kind, error.kind)
                 report.fraction, report.tested, report.problem = 0.0, case.name, _blame(task, answer, error)
-                first, advice = error, _of_shapes(error.text, inputs)
+                first, advice = error, on_an_error(error.text, inputs)
             if error.kind not in ("raised", "changed"):
                 return report  # unwritten, too slow or dead: the other cases would only say it again
             continue
@@ -120,11 +107,12 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         gaps = [gap for gap in gaps if gap]
         if gaps and first is None:
             first = gaps[0]
-            _failed(report, case.name, _in_detail(task, got) or first.text, first)
-        observations.append(_Observation(case, inputs, truth, got, tuple(gaps)))
+            text = first.text.replace(FORGOTTEN, "") if task.partial else first.text  # there None may stand
+            _failed(report, case.name, _in_detail(task, got) or text, first)
+        observations.append(Observation(case, inputs, truth, got, tuple(gaps)))
     if first is not None:
-        _diagnose(report, observations, oracle.messages, task)
-        report.likely = report.likely or advice
+        diagnose(report, observations, oracle.messages, task)
+        report.likely = report.likely if report.slips else advice or report.likely
     if report.verdict == "failed" and task.partial:
         _share(report, observations, task, len(cases))
     return report
@@ -166,169 +154,6 @@ def _failed(report, tested, problem, gap=None):
     if gap is not None:
         report.expected, report.got = gap.expected, gap.got
     return report
-
-
-def _diagnose(report, observations, messages, task):
-    """Name the slips that explain the wrong leaves, the one that explains most first."""
-    unexplained = {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
-    failing = [seen for seen in observations if seen.gaps]
-    first = failing[0].gaps[0] if failing else None
-    if first and first.kind == "type" and failing[0].got[first.leaf] is not None:
-        return  # what came is no array: its values say nothing; nothing at all may be a known slip
-    possible = [name for name in messages if not _contradicted(name, failing, first)]
-    while unexplained:
-        candidates = {name: _explained(name, observations, unexplained) for name in possible}
-        best = max(candidates, key=lambda name: _weight(*candidates[name]), default=None)
-        if best is None or not candidates[best][0]:
-            break
-        report.slips.append(best)
-        unexplained -= candidates[best][0]
-    if not report.slips:
-        suspects = {seen.case.suspect for seen in failing}
-        by_value = all(gap.kind in ("value", "finite") for seen in failing for gap in seen.gaps)
-        if by_value and len(suspects) == 1 and None not in suspects:
-            report.slips = list(suspects)
-    if report.slips:
-        report.likely = " Also: ".join(messages.get(name, name) for name in report.slips[:2])
-    elif failing and failing[0].gaps[0].kind == "dtype":
-        report.likely = "A step of yours changes the dtype; give the result back in the argument's, with `.astype`."
-    else:
-        report.likely = _remark(failing, task)
-
-
-def _contradicted(name, failing, first):
-    """Whether a slip cannot be the answer's: it spoils what is right before the first wrong leaf, or gives too much."""
-    for seen in failing:
-        slip = seen.truth.slips.get(name, {})
-        for leaf, expected in seen.truth.expected.items():
-            if leaf in seen.wrong:
-                break
-            if leaf in slip and not _alike(slip[leaf], expected, seen.case.tolerance):
-                return True
-    nothing = first is not None and failing[0].got[first.leaf] is None
-    return nothing and failing[0].truth.slips.get(name, {}).get(first.leaf, "") is not None
-
-
-def _weight(explained, against, gap):
-    """What makes one slip likelier than another: more is explained, less speaks against it, it comes nearer."""
-    return len(explained), -against, -gap
-
-
-def _explained(name, observations, unexplained):
-    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it, how far it is off).
-
-    A leaf without numbers, such as the verdict of a gradient check or nothing at all, may have many reasons: where
-    something speaks against a slip, it explains nothing.
-    """
-    explained, against, gap = set(), 0, 0.0
-    for i, seen in enumerate(observations):
-        slip = seen.truth.slips.get(name)
-        if slip is None:
-            continue
-        for leaf, expected in seen.truth.expected.items():
-            would = slip.get(leaf, expected)
-            if _alike(would, expected, seen.case.tolerance):
-                against += leaf in seen.wrong and leaf in slip
-            elif not _alike(seen.got[leaf], would, seen.case.tolerance):
-                against += 1
-            elif (i, leaf) in unexplained:
-                explained.add((i, leaf))
-                gap += _gap(seen.got[leaf], would)
-    if against and all(isinstance(observations[i].got[leaf], (str, bool, type(None))) for i, leaf in explained):
-        explained = set()
-    return explained, against, gap
-
-
-def _gap(a, b):
-    """How far two leaves that are alike lie apart, as a share of the largest number."""
-    try:
-        a, b = (np.nan_to_num(np.asarray(as_array(value), dtype=np.float64)) for value in (a, b))
-    except (TypeError, ValueError, RuntimeError):  # no numbers
-        return 0.0
-    return float(np.abs(a - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-300))
-
-
-def _alike(a, b, tolerance):
-    """Whether two leaves are the same value, shapes included; ten times the tolerance of a pass."""
-    a, b = as_array(a), as_array(b)
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.shape != b.shape:
-            return False
-        if (a.dtype.kind == "f") != (b.dtype.kind == "f"):
-            return False
-        wide = tolerance or (1e-3 if b.dtype == np.float32 else 1e-6)
-        try:
-            return bool(close(a, b, wide).all())
-        except (TypeError, ValueError):
-            return False
-    if isinstance(a, (tuple, list)) or isinstance(b, (tuple, list)):
-        return type(a) is type(b) and len(a) == len(b) and all(_alike(x, y, tolerance) for x, y in zip(a, b))
-    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        return bool(close(a, b, tolerance or 1e-6))
-    return type(a) is type(b) and bool(a == b)
-
-
-def _remark(failing, task):
-    """What the task's identities or a constant ratio tell about the first wrong values."""
-    for seen in failing:
-        shapes = [gap.leaf for gap in seen.gaps if gap.kind == "shape"]
-        texts = [_of_samples_left(leaf, seen.got[leaf], seen.truth.expected[leaf], seen.case) for leaf in shapes]
-        if any(texts):
-            return next(filter(None, texts))
-        if any(gap.kind != "value" for gap in seen.gaps):
-            continue
-        for remark in task.remarks:
-            text = remark(seen.inputs, seen.truth.expected, seen.got)
-            if text:
-                return text
-        leaf = seen.wrong[0]
-        ratio = constant_ratio(seen.got[leaf], seen.truth.expected[leaf])
-        if ratio is not None:
-            return f"Every entry of {leaf} is {ratio:.6g} times the expected one{_name_number(ratio, seen.inputs)}."
-    return ""
-
-
-def _of_samples_left(leaf, got, expected, case):
-    """A sentence on a leaf that lacks no more than its sum or mean over the samples, or ""."""
-    got, expected = as_array(got), as_array(expected)
-    if expected.ndim != 1 or got.ndim not in (2, 4) or got.shape[1:2] != expected.shape or got.dtype.kind != "f":
-        return ""
-    axes = (0,) if got.ndim == 2 else (0, 2, 3)
-    over = "samples, axis 0" if got.ndim == 2 else "images and positions, axes 0, 2 and 3"
-    if got.size == expected.size:
-        return ""
-    for verb, value in (("sum", got.sum(axis=axes)), ("average", got.mean(axis=axes))):
-        if _alike(value, expected, case.tolerance):
-            return f"The {verb} over the {over}, is missing in {leaf}: the numbers in it are right before it is taken."
-    return ""
-
-
-def _of_shapes(text, inputs):
-    """A sentence on an error of broadcasting that statistics of the samples make, or ""; text tells the error."""
-    told = re.search(r"shapes \((\d+),\s*(\d+)\) \((\d+),\)|shapes \((\d+),\) \((\d+),\s*(\d+)\)", text)
-    if not told:
-        return ""
-    n, c, count = (told[1], told[2], told[3]) if told[1] else (told[5], told[6], told[4])
-    known = {value.shape for value in inputs.values() if isinstance(value, np.ndarray)}
-    if (int(n), int(c)) not in known or count != n:
-        return ""
-    return (
-        f"One of the two has a number for each of the {n} samples, as axis=1 gives it. Statistics are taken over the "
-        f"samples, axis=0, and have one for each of the {c} features."
-    )
-
-
-def _name_number(ratio, inputs):
-    """Which size of the inputs a ratio is: ", and N = 7"."""
-    x = next((inputs[name] for name in ("x", "dy") if isinstance(inputs.get(name), np.ndarray)), None)
-    if x is None or x.ndim < 2:
-        return ""
-    count = x.size // x.shape[1]
-    n = "N" if x.ndim == 2 else "m"
-    known = {n: count, f"1/{n}": 1 / count, f"{n}/({n}-1)": count / max(count - 1, 1), f"({n}-1)/{n}": 1 - 1 / count}
-    name = next((name for name, value in known.items() if np.isclose(ratio, value, rtol=1e-4)), None)
-    what = "samples" if x.ndim == 2 else "values of a channel"
-    return f": that is {name}, for {n} = {count} {what}" if name else ""
 
 
 def _share(report, observations, task, cases):

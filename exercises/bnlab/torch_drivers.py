@@ -37,7 +37,7 @@ FUNCTION_LEAVES = (
     "dgamma with constant x",
     "gradcheck",
 )
-COUNT = "one gradient for each argument of forward"
+COUNT = "one gradient for each argument of forward, in its shape"
 
 
 def drive_function(function, inputs):
@@ -55,7 +55,10 @@ def there_and_back(function, inputs, needed):
 
     leaves = [tensor(copy_array(inputs[name]), grad) for name, grad in zip(("x", "gamma", "beta"), needed)]
     before = [leaf.detach().clone() for leaf in leaves]
-    y = function.apply(*leaves, inputs["eps"])
+    misshapen = []
+    y = watched_backward(function, [leaf.shape if leaf.requires_grad else None for leaf in leaves], misshapen).apply(
+        *leaves, inputs["eps"]
+    )
     returned = COUNT
     if isinstance(y, torch.Tensor) and y.requires_grad and y.shape == inputs["dy"].shape:
         dy = tensor(copy_array(inputs["dy"]))
@@ -63,15 +66,36 @@ def there_and_back(function, inputs, needed):
             y.backward(dy)
         except RuntimeError as error:
             count = re.search(r"incorrect number of gradients \(expected (\d+), got (\d+)\)", str(error))
-            if not count:
+            if not count and not (misshapen and "invalid gradient" in str(error)):
                 raise
-            returned = f"{count[2]} gradients for {count[1]} arguments of forward"
+            returned = f"{count[2]} gradients for {count[1]} arguments of forward" if count else COUNT
+        returned = ", ".join(misshapen) or returned
         leaves, before = [*leaves, dy], [*before, tensor(inputs["dy"])]
     names = ("x", "gamma", "beta", "dy")
     changed = [name for name, old, new in zip(names, before, leaves) if not same(old, new)]
     if changed:
         raise ChangedArguments(changed)
     return plain(y), [plain(leaf.grad) for leaf in leaves[:3]], returned
+
+
+def watched_backward(function, shapes, misshapen):
+    """The function; what it returns in another shape than `shapes` asks for is told in `misshapen`.
+
+    Where such a gradient can be summed to the right shape, torch does so and says nothing.
+    """
+    import torch
+
+    if not (isinstance(function, type) and issubclass(function, torch.autograd.Function)):
+        return function
+
+    def backward(ctx, *dy):
+        found = function.backward(ctx, *dy)
+        for name, gradient, shape in zip(("dx", "dgamma", "dbeta"), found if type(found) is tuple else (), shapes):
+            if shape is not None and isinstance(gradient, torch.Tensor) and gradient.shape != shape:
+                misshapen.append(f"{name} of shape {tuple(gradient.shape)}")
+        return found
+
+    return type(function.__name__, (function,), {"backward": staticmethod(backward)})
 
 
 def verdict_of_gradcheck(function, inputs):

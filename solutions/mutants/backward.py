@@ -35,6 +35,28 @@ def gamma_missing_in_corrections(dy, cache):
     return inv_std * (gamma * dy - dbeta / len(dy) - x_hat * dgamma / len(dy)), dgamma, dbeta
 
 
+@mutant(
+    TASK,
+    says="The brackets are missing: gamma * inv_std multiplies dy alone in your dx. It multiplies all three terms, "
+    "gamma * inv_std * (dy - ... - ...).",
+)
+def brackets_missing(dy, cache):
+    x_hat, inv_std, gamma = cache
+    dgamma, dbeta = sums(dy, x_hat)
+    return gamma * inv_std * dy - dbeta / len(dy) - x_hat * dgamma / len(dy), dgamma, dbeta
+
+
+@mutant(
+    TASK,
+    says="The two means in your dx are taken over the whole array. Each feature has its own: .mean(axis=0), or dbeta "
+    "and dgamma divided by N.",
+)
+def means_over_the_whole_array(dy, cache):
+    x_hat, inv_std, gamma = cache
+    dgamma, dbeta = sums(dy, x_hat)
+    return gamma * inv_std * (dy - dy.mean() - x_hat * (dy * x_hat).mean()), dgamma, dbeta
+
+
 @mutant(TASK, says="inv_std is missing in dx: x_hat = (x - mu) * inv_std, so every path brings that factor along.")
 def inv_std_missing(dy, cache):
     return closed_form(dy, cache, scale=cache[2])
@@ -63,8 +85,8 @@ def mean_path_missing(dy, cache):
 
 @mutant(
     TASK,
-    says="You treated var as a constant: the N samples are coupled by their spread, so subtract x_hat times the mean"
-    " of dy * x_hat.",
+    says="You treated var as a constant: the N samples are coupled by their spread, so subtract x_hat times the mean "
+    "of dy * x_hat (of the products: the mean of x_hat alone is 0).",
 )
 def variance_path_missing(dy, cache):
     return closed_form(dy, cache, variance=0)

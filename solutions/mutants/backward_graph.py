@@ -176,6 +176,22 @@ def variance_path_missing(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dx=lambda s: s["direct"] + s["through_mu"])
 
 
+@mutant(
+    TASK,
+    says="Your direct path starts from dy. It comes through x_hat: dx_hat * inv_std, and dx_hat is gamma * dy.",
+)
+def direct_path_from_dy(dy, x, gamma, eps=1e-5):
+    return walk(dy, x, gamma, eps, direct=lambda s: s["dy"] * s["inv_std"])
+
+
+@mutant(
+    TASK,
+    says="Your dmu adds up dy. What comes back to mu comes through x_hat: add up dx_hat, which is gamma * dy.",
+)
+def dmu_from_dy(dy, x, gamma, eps=1e-5):
+    return walk(dy, x, gamma, eps, dmu=lambda s: -s["dy"].sum(axis=0) * s["inv_std"])
+
+
 @mutant(TASK, says="dx lacks the direct path, dx_hat * inv_std.")
 def direct_path_missing(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dx=lambda s: s["through_var"] + s["through_mu"])

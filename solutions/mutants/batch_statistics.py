@@ -31,6 +31,15 @@ def one_pass_variance(x):
     return mu, (x * x).mean(axis=0) - mu * mu
 
 
+@mutant(
+    TASK,
+    says="Your variance is 0 up to rounding: the distances from the mean add up to 0. Square each of them first, then "
+    "take the average.",
+)
+def squared_after_the_sum(x):
+    return x.mean(axis=0), np.zeros(x.shape[1], x.dtype)
+
+
 @mutant(TASK, says="You took one mean and one variance over the whole array. Each of the C features has its own.")
 def whole_array(x):
     return np.full(x.shape[1], x.mean()), np.full(x.shape[1], x.var())

@@ -252,6 +252,41 @@ class dgamma_uses_x(Right):
 
 @mutant(
     TASK,
+    says="The sum over the samples is missing in your dbeta: beta stands in every row of y, so its gradient is "
+    "dy.sum(0). torch adds it up in silence.",
+)
+class dbeta_not_summed(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        dx, dgamma, _ = gradients(ctx, dy)
+        return dx, dgamma, dy, None
+
+
+@mutant(
+    TASK,
+    says="The sum over the samples is missing in your dgamma: gamma scales every row of y, so its gradient is "
+    "(dy * x_hat).sum(0). torch adds it up in silence.",
+)
+class dgamma_not_summed(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        dx, _, dbeta = gradients(ctx, dy)
+        return dx, dy * ctx.saved_tensors[0], dbeta, None
+
+
+@mutant(
+    TASK,
+    says="The sums over the samples are missing in your dgamma and dbeta: each has one number for a feature. torch "
+    "adds them up in silence; a gradient should have the shape of what it belongs to.",
+)
+class dgamma_and_dbeta_not_summed(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        return gradients(ctx, dy)[0], dy * ctx.saved_tensors[0], dy, None
+
+
+@mutant(
+    TASK,
     says="Your gradients of gamma and beta are exchanged: backward returns them in the order of forward's arguments, "
     "dx, dgamma, dbeta.",
 )

@@ -143,6 +143,25 @@ def spread_around_running_mean(running_mean, running_var, x, momentum=0.1):
     return blend(running_mean, x.mean(axis=0), momentum), blend(running_var, var, momentum)
 
 
+@mutant(
+    TASK,
+    says="You measured the spread around the running mean that you had computed a line before. The variance of a batch "
+    "is taken around the mean of the batch: give the two means two names.",
+)
+def spread_around_new_running_mean(running_mean, running_var, x, momentum=0.1):
+    spread(x)
+    mean = blend(running_mean, x.mean(axis=0), momentum)
+    return mean, blend(running_var, ((x - mean) ** 2).sum(axis=0) / (len(x) - 1), momentum)
+
+
+@mutant(
+    TASK,
+    says="The old values are missing: you returned momentum * batch alone. They keep the weight 1 - momentum.",
+)
+def old_value_left_out(running_mean, running_var, x, momentum=0.1):
+    return momentum * x.mean(axis=0), momentum * spread(x)
+
+
 @mutant(TASK, says="You returned the pair the other way round: first running_mean, then running_var.")
 def order_swapped(running_mean, running_var, x, momentum=0.1):
     return blend(running_var, spread(x), momentum), blend(running_mean, x.mean(axis=0), momentum)

@@ -29,6 +29,17 @@ def wrong_axis(x, gamma, beta, eps=1e-5):
     return gamma * x_hat + beta, (x_hat, inv_std, gamma)
 
 
+@mutant(
+    TASK,
+    says="The parentheses are missing: x - mu / sqrt(var + eps) divides the mean alone. The distance from it is "
+    "divided: (x - mu) / sqrt(var + eps).",
+)
+def mean_alone_divided(x, gamma, beta, eps=1e-5):
+    inv_std = inverse_root(x, eps)
+    x_hat = x - x.mean(axis=0) * inv_std
+    return gamma * x_hat + beta, (x_hat, inv_std, gamma)
+
+
 @mutant(TASK, says="You divided by N - 1: training normalizes with 1/N. Only the running variance is corrected.")
 def unbiased_variance(x, gamma, beta, eps=1e-5):
     return finish(x, gamma, beta, x.mean(axis=0), 1 / np.sqrt(x.var(axis=0, ddof=1) + eps))

@@ -49,6 +49,28 @@ def half_a_step(f, x, dy, h=1e-5):
     return differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(plus) - loss(x)) / (2 * h))
 
 
+@mutant(
+    TASK,
+    says="You wrote / 2 * h, which divides by 2 and then multiplies by h. The whole way is 2h: / (2 * h).",
+)
+def multiplied_by_h(f, x, dy, h=1e-5):
+    return differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(plus) - loss(minus)) / 2 * h)
+
+
+@mutant(
+    TASK,
+    says="dy multiplies only the first of your two values: dy * f(x + h) - f(x - h). Both belong to it, "
+    "dy * (f(x + h) - f(x - h)).",
+)
+def dy_on_one_side(f, x, dy, h=1e-5):
+    dx = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[index] = h
+        dx[index] = (np.sum(dy * f(x + step)) - np.sum(f(x - step))) / (2 * h)
+    return dx
+
+
 @mutant(TASK, says="Your sign is turned: loss(x + h) comes first, then minus loss(x - h).")
 def sign_flipped(f, x, dy, h=1e-5):
     return differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(minus) - loss(plus)) / (2 * h))
@@ -162,6 +184,35 @@ def step_scaled_by_entry(f, x, dy, h=1e-5):
         step = np.zeros(x.shape)
         step[index] = h * max(1.0, abs(x[index]))
         dx[index] = np.sum(dy * (f(x + step) - f(x - step))) / (2 * step[index])
+    return dx
+
+
+@mutant(
+    TASK,
+    says="You walk through the first axis alone, so a whole row of x moves at once, and dx gets one number for all of "
+    "it. np.ndindex(x.shape) visits every index.",
+)
+def first_axis_alone(f, x, dy, h=1e-5):
+    dx = np.zeros(x.shape)
+    for i in range(x.shape[0]):
+        step = np.zeros(x.shape)
+        step[i] = h
+        dx[i] = (np.sum(dy * f(x + step)) - np.sum(dy * f(x - step))) / (2 * h)
+    return dx
+
+
+@mutant(
+    TASK,
+    says="You walk through two axes, and x may have one, three or more: with three, x[i, j] is a whole row, which then "
+    "moves at once. np.ndindex(x.shape) visits every index of any shape.",
+)
+def two_axes_alone(f, x, dy, h=1e-5):
+    dx = np.zeros(x.shape)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            step = np.zeros(x.shape)
+            step[i, j] = h
+            dx[i, j] = (np.sum(dy * f(x + step)) - np.sum(dy * f(x - step))) / (2 * h)
     return dx
 
 

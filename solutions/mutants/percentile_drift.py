@@ -56,6 +56,16 @@ def rounded_down(trace, q):
 
 @mutant(
     TASK,
+    says="You took the sorted activation at place int(q / 100 * N). Places run from 0 to N - 1, so percentile q stands "
+    "at q / 100 * (N - 1), and between two activations it is interpolated linearly.",
+)
+def place_of_n_rounded_down(trace, q):
+    places = np.minimum(np.asarray(q) * trace.shape[1] // 100, trace.shape[1] - 1).astype(int)
+    return np.sort(trace, axis=1)[:, places]
+
+
+@mutant(
+    TASK,
     says="You took the nearest activation that occurs. Between two of them a percentile is interpolated linearly.",
 )
 def nearest_taken(trace, q):

@@ -108,6 +108,16 @@ def tiny_number_added(train, test):
 
 @mutant(
     TASK,
+    says="You divide by 1 wherever the deviation is below 1. Only a feature with deviation exactly 0 is divided by 1; "
+    "np.where(std > 0, std, 1) leaves the small ones alone.",
+)
+def deviation_at_least_one(train, test):
+    mean, std = train.mean(axis=0), np.maximum(train.std(axis=0), 1)
+    return (train - mean) / std, (test - mean) / std
+
+
+@mutant(
+    TASK,
     says="You set the feature that is constant in train to 0 in test too. It is centred and divided by 1, so that a "
     "change stays visible.",
 )

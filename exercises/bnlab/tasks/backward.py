@@ -128,6 +128,7 @@ NUMERIC = Task(
         ),
         Case("y = x**3 with the wide step h = 0.1", function_inputs(cube, (3, 2), h=0.1), 1e-6),
         Case("f(x) = x.T, a view of its argument", function_inputs(turned, (2, 4), dy_shape=(4, 2)), 1e-6),
+        Case("y = x**3, x with three axes, of shape (2, 3, 2)", function_inputs(cube, (2, 3, 2), h=0.1), 1e-6),
     ),
     hints=(
         "Nudge one entry of a copy of x up by h, then down by h, and see how the one number sum(dy * f(x)) answers.",

@@ -167,7 +167,7 @@ STANDARDIZE = Task(
     parameters=("train", "test"),
     returns=("train_z", "test_z"),
     cases=(
-        Case("7 training and 5 test samples with 3 features", split_inputs(7, 5, 3)),
+        Case("7 training and 5 test samples with 3 features", split_inputs(7, 5, 3, std=0.6)),
         Case("6 and 9 samples, the last of 4 features constant in training", split_inputs(6, 9, 4, constant=3.0)),
         Case(
             "16 training and 4 test samples around 10,000 in float32",

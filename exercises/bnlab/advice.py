@@ -1,0 +1,156 @@
+"""What can be said about a wrong answer that no known slip explains: identities, ratios, shapes, numbers of axes."""
+
+import re
+
+import numpy as np
+
+from bnlab.compare import alike, as_array, constant_ratio
+
+
+def remark(failing, task):
+    """What the task's identities or a constant ratio tell about the first wrong values.
+
+    Where rounding is what a case is about, an identity does not hold to the digit: such a case is not asked.
+
+    Parameters
+    ----------
+    failing : list of bnlab.diagnosis.Observation
+        The first of them is the one that the student reads about.
+    task : bnlab.tasks.Task
+
+    Returns
+    -------
+    str
+        "" where there is nothing to say.
+    """
+    for position, seen in enumerate(failing):
+        text = _on_one_case(seen, task) if seen.case.suspect is None else ""
+        if text:
+            return f"For {seen.case.name}: {text}" if position else text
+    return ""
+
+
+def _on_one_case(seen, task):
+    shapes = [gap.leaf for gap in seen.gaps if gap.kind == "shape"]
+    texts = [_sum_left_out(leaf, seen.got[leaf], seen.truth.expected[leaf], seen.case) for leaf in shapes]
+    if any(texts):
+        return next(filter(None, texts))
+    if any(gap.kind != "value" for gap in seen.gaps):
+        return ""
+    texts = (own(seen.inputs, seen.truth.expected, seen.got) for own in task.remarks)
+    return next(filter(None, texts), "") or _of_ratio(seen)
+
+
+def _of_ratio(seen):
+    leaf = seen.wrong[0]
+    ratio = constant_ratio(seen.got[leaf], seen.truth.expected[leaf])
+    if ratio == 0:
+        return f"Every entry of {leaf} is 0: nothing is ever written into it, or it is multiplied away."
+    if ratio is not None:
+        return f"Every entry of {leaf} is {ratio:.6g} times the expected one{_name_number(ratio, seen.inputs)}."
+    return ""
+
+
+def other_order(seen, task):
+    """A sentence on results that are right but for their order, or "".
+
+    Parameters
+    ----------
+    seen : bnlab.diagnosis.Observation
+    task : bnlab.tasks.Task
+    """
+    if not isinstance(task.returns, tuple) or task.driver:
+        return ""
+    left, found = dict(seen.truth.expected), []
+    for value in seen.got.values():
+        name = next((name for name, right in left.items() if alike(value, right, seen.case.tolerance)), None)
+        if name is None:
+            return ""
+        found.append(name)
+        del left[name]
+    wanted = list(seen.truth.expected)
+    if found == wanted:
+        return ""
+    return f"The values are right, in another order: yours are {', '.join(found)}; expected {', '.join(wanted)}."
+
+
+def on_an_error(text, inputs):
+    """A sentence on an error of shapes that an answer raised, or "".
+
+    Parameters
+    ----------
+    text : str
+        What `bnlab.answers.raised_text` makes of it.
+    inputs : dict
+        Of the case.
+    """
+    return _of_products(text) or _of_shapes(text, inputs) or _of_axes(text, inputs)
+
+
+def _of_products(text):
+    if re.search(r"shapes (\([\d, ]+\)) and \1 not aligned", text):
+        return "np.dot and @ multiply matrices. The product of two arrays entry by entry is a * b; then add it up."
+    return ""
+
+
+def _sum_left_out(leaf, got, expected, case):
+    """A sentence on a leaf that lacks no more than its sum or mean over the samples, or ""."""
+    got, expected = as_array(got), as_array(expected)
+    if expected.ndim != 1 or got.ndim not in (2, 4) or got.shape[1:2] != expected.shape or got.dtype.kind != "f":
+        return ""
+    axes = (0,) if got.ndim == 2 else (0, 2, 3)
+    over = "samples, axis 0" if got.ndim == 2 else "images and positions, axes 0, 2 and 3"
+    if got.size == expected.size:
+        return ""
+    for verb, value in (("sum", got.sum(axis=axes)), ("average", got.mean(axis=axes))):
+        if alike(value, expected, case.tolerance):
+            return f"The {verb} over the {over}, is missing in {leaf}: the numbers in it are right before it is taken."
+    return ""
+
+
+def _of_shapes(text, inputs):
+    """A sentence on an error of broadcasting that statistics of the samples make, or ""; text tells the error."""
+    told = re.search(r"shapes \((\d+),\s*(\d+)\) \((\d+),\)|shapes \((\d+),\) \((\d+),\s*(\d+)\)", text)
+    if not told:
+        return ""
+    n, c, count = (told[1], told[2], told[3]) if told[1] else (told[5], told[6], told[4])
+    shapes = {name: value.shape for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    if (int(n), int(c)) not in shapes.values() or count != n:
+        return ""
+    own = [name for name, shape in shapes.items() if shape == (int(n),)]
+    if own:
+        who = f"{' and '.join(own)} {'have' if own[1:] else 'has'}"
+        return f"{who} a number for each of the {n} samples. To meet rows of {c}, add an axis: {own[-1]}[:, None]."
+    return (
+        f"One of the two has a number for each of the {n} samples, as axis=1 gives it. Statistics are taken over the "
+        f"samples, axis=0, and have one for each of the {c} features."
+    )
+
+
+def _of_axes(text, inputs):
+    """A sentence on an answer that takes an array for one with another number of axes, or ""; text tells the error."""
+    line = re.search(r"(\w+)\.shape\b", text)
+    unpacked = re.search(r"values to unpack \(expected (\d+)", text)
+    beyond = "tuple index out of range" in text
+    if not line or not (unpacked or beyond) or not isinstance(inputs.get(line[1]), np.ndarray):
+        return ""
+    shape = inputs[line[1]].shape
+    taken = f" and your code takes it for one with {unpacked[1]}" if unpacked else " and your code asks for more"
+    return f"{line[1]} has the shape {shape} here: that is an array with {_axes(len(shape))},{taken}."
+
+
+def _axes(count):
+    return f"{count} {'axis' if count == 1 else 'axes'}"
+
+
+def _name_number(ratio, inputs):
+    """Which size of the inputs a ratio is: ", and N = 7"."""
+    x = next((inputs[name] for name in ("x", "dy") if isinstance(inputs.get(name), np.ndarray)), None)
+    if x is None or x.ndim < 2:
+        return ""
+    count = x.size // x.shape[1]
+    n = "N" if x.ndim == 2 else "m"
+    known = {n: count, f"1/{n}": 1 / count, f"{n}/({n}-1)": count / max(count - 1, 1), f"({n}-1)/{n}": 1 - 1 / count}
+    name = next((name for name, value in known.items() if np.isclose(ratio, value, rtol=1e-4)), None)
+    what = "samples" if x.ndim == 2 else "values of a channel"
+    return f": that is {name}, for {n} = {count} {what}" if name else ""

@@ -1,0 +1,196 @@
+"""What students typically write besides the known slips: what they are told is true, and says what to do."""
+
+import numpy as np
+import pytest
+from bnlab import check
+from bnlab.checking import CheckFailed
+
+from tests.test_slips import function_with, grade, report_at_home, report_of_referee
+
+WRONG_SHAPES = {
+    "dbeta_not_summed": lambda dy, h: ((dy * h).sum(0), dy),
+    "dgamma_not_summed": lambda dy, h: (dy * h, dy.sum(0)),
+    "dgamma_and_dbeta_not_summed": lambda dy, h: (dy * h, dy),
+}
+
+
+def right_dx(dy, h):
+    return dy - dy.mean(0) - h * (dy * h).mean(0)
+
+
+@pytest.mark.parametrize("name", WRONG_SHAPES)
+def test_a_gradient_that_torch_would_sum_in_silence(name):
+    answer = function_with(lambda dy, h, scale: (scale * right_dx(dy, h), *WRONG_SHAPES[name](dy, h)))
+    for report in (report_at_home("bn-function", answer), report_of_referee("bn-function", answer, seed=4)):
+        assert report.slips == [name] and "of shape (7, 3)" in report.problem
+
+
+def test_gradients_in_shapes_that_torch_refuses_or_expands():
+    def told(dgamma):
+        answer = function_with(lambda dy, h, scale: (scale * right_dx(dy, h), dgamma(dy * h), dy.sum(0)))
+        return report_at_home("bn-function", answer)
+
+    assert "'dgamma of shape (7,)'" in told(lambda p: p.sum(1)).problem
+    assert "'dgamma of shape (1, 3)'" in told(lambda p: p.sum(0, keepdim=True)).problem
+
+
+def central(f, x, dy, h, step):
+    return np.sum(dy * (f(x + step) - f(x - step))) / (2 * h)
+
+
+def unpacks_two_axes(f, x, dy, h=1e-5):
+    n, c = x.shape
+    dx = np.zeros((n, c))
+    for i in range(n):
+        for j in range(c):
+            step = np.zeros(x.shape)
+            step[i, j] = h
+            dx[i, j] = np.sum(dy * f(x + step) - dy * f(x - step)) / (2 * h)
+    return dx
+
+
+def asks_for_three_axes(f, x, dy, h=1e-5):
+    return np.zeros((x.shape[0], x.shape[1], x.shape[2]))
+
+
+def test_a_gradient_for_two_axes_alone_is_told_of_the_others():
+    with pytest.raises(CheckFailed, match="that is an array with 3 axes, and your code takes it for one with 2"):
+        check("numerical-gradient", unpacks_two_axes)
+    with pytest.raises(CheckFailed, match="that is an array with 2 axes, and your code asks for more"):
+        check("numerical-gradient", asks_for_three_axes)
+
+    def two_axes_at_most(f, x, dy, h=1e-5):
+        return unpacks_two_axes(f, np.atleast_2d(x), dy, h) if x.ndim < 3 else by_index(f, x, dy, h)
+
+    def by_index(f, x, dy, h):
+        dx = np.zeros(x.shape)
+        for index in np.ndindex(x.shape):
+            step = np.zeros(x.shape)
+            step[index] = h
+            dx[index] = (np.sum(dy * f(x + step)) - np.sum(dy * f(x - step))) / (2 * h)
+        return dx
+
+    with pytest.raises(CheckFailed, match=r"x with one axis(.|\n)*dx has shape \(1, 6\)"):
+        grade("numerical-gradient", two_axes_at_most, seed=1)
+
+
+def test_zeros_accuse_of_no_slip():
+    report = report_at_home("numerical-gradient", lambda f, x, dy, h=1e-5: np.zeros(x.shape))
+    assert report.slips == [] and "Every entry of dx is 0" in report.likely
+
+
+# -- what is told is true ---------------------------------------------------------------------------------------------
+def test_a_slip_of_another_case_is_told_with_its_case():
+    """The variance in front of the density, not the deviation; far out both densities underflow as well."""
+
+    def importance_weights(x, source, target):
+        def density(mean, std):
+            return np.exp(-0.5 * ((x - mean) / std) ** 2) / np.sqrt(2 * np.pi * std)
+
+        with np.errstate(all="ignore"):
+            return density(*target) / density(*source)
+
+    for report in told("importance-weights", importance_weights):
+        assert report.slips == ["densities_underflow"]
+        assert report.likely.startswith("All your weights are 0.77") and " Also: For 6 points, 3 of " in report.likely
+
+
+def told(task_id, answer):
+    """What is said at home and by the referee."""
+    return report_at_home(task_id, answer), report_of_referee(task_id, answer)
+
+
+def test_numbers_that_are_not_finite_accuse_of_no_slip():
+    def zca_whiten(x, eps):
+        covariance = np.cov(x.T, bias=True)
+        return (x - x.mean(axis=0)) @ np.linalg.inv(np.sqrt(covariance + eps * np.eye(x.shape[1])))
+
+    for report in told("zca-whiten", zca_whiten):
+        assert "nan" in report.problem and report.slips == [] and report.likely == ""
+
+
+def test_an_identity_is_not_asked_of_a_case_of_rounding():
+    """Centred it is, and float32 numbers around 10,000 have no mean of 0 to the last digit."""
+
+    def zca_whiten(x, eps):
+        centred = x - x.mean(axis=0)
+        lambdas, v = np.linalg.eigh(centred.T @ centred / len(x) + eps)
+        return centred @ v @ np.diag(1 / np.sqrt(lambdas)) @ v.T
+
+    for report in told("zca-whiten", zca_whiten):
+        assert report.likely == ""
+
+
+def test_a_slip_that_would_have_given_other_numbers_is_not_named():
+    """eps squared inside the root is nearly nothing in one case, and far from "eps is missing" in the other."""
+
+    def batchnorm_train(x, gamma, beta, eps=1e-5):
+        inv_std = 1 / np.sqrt(x.var(axis=0) + eps**2)
+        x_hat = (x - x.mean(axis=0)) * inv_std
+        return gamma * x_hat + beta, (x_hat, inv_std, gamma)
+
+    for report in told("forward-train", batchnorm_train):
+        assert report.slips == []
+
+
+def test_results_in_another_order():
+    def batchnorm_backward(dy, cache):
+        x_hat, inv_std, gamma = cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        return dgamma, dbeta, gamma * inv_std * (dy - dbeta / len(dy) - x_hat * (dgamma / len(dy)))
+
+    for report in told("backward", batchnorm_backward):
+        assert "in another order: yours are dgamma, dbeta, dx; expected dx, dgamma, dbeta" in report.likely
+        assert report.slips == []
+
+
+def test_weights_of_the_samples_are_no_statistics():
+    def weighted_least_squares(features, y, w):
+        return np.linalg.lstsq(features * np.sqrt(w), y * np.sqrt(w), rcond=None)[0]
+
+    for report in told("weighted-least-squares", weighted_least_squares):
+        assert "w have a number for each of the 12 samples" in report.likely and "w[:, None]" in report.likely
+
+
+def test_products_of_matrices_where_entries_meet():
+    def gradient_shift(grad, grad_after):
+        return np.dot(grad, grad_after) / np.linalg.norm(grad), 0.0
+
+    assert "entry by entry is a * b" in report_at_home("gradient-shift", gradient_shift).likely
+
+
+def test_a_remark_on_another_case_says_so():
+    def numerical_gradient(f, x, dy, h=1e-5):
+        return np.full(x.shape, 0.3) if x.shape == (4, 3) else np.zeros(x.shape)
+
+    report = report_at_home("numerical-gradient", numerical_gradient)
+    assert report.likely.startswith("For y = x**3 with the wide step h = 0.1: Every entry of dx is 0")
+
+
+def test_complex_numbers_errors_that_come_back_and_none_where_it_may_stand():
+    def max_stable_lr(features):
+        return 2 / (np.linalg.eigvalsh(features.T @ features / len(features))[-1] + 0j)
+
+    def update_running(running_mean, running_var, x, momentum=0.1):
+        return ValueError("too few")
+
+    def batchnorm_backward_graph(dy, x, gamma, eps=1e-5):
+        return dict.fromkeys(("dx_hat", "dvar", "dmu", "dx", "dgamma", "dbeta"))
+
+    assert "expected a real number (np.linalg.eigvalsh" in report_at_home("max-stable-lr", max_stable_lr).problem
+    assert "Errors are raised, not returned" in report_at_home("forward-running", update_running).problem
+    assert "return" not in report_at_home("backward-graph", batchnorm_backward_graph).problem
+
+
+def test_a_small_guard_in_the_denominator_is_fair():
+    def gradient_shift(grad, grad_after):
+        lengths = np.linalg.norm(grad) * np.linalg.norm(grad_after)
+        return np.sum(grad * grad_after) / (lengths + 1e-8), np.linalg.norm(grad - grad_after)
+
+    grade("gradient-shift", gradient_shift, seed=2)
+
+
+def test_numbers_that_look_alike_are_told_apart():
+    report = report_at_home("largest-stable-lr", lambda results: 0.3 * (1 + 1e-6))
+    expected, got = report.expected, report.got
+    assert expected != got and f"expected {expected}, got {got}" in report.problem
