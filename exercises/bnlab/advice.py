@@ -1,5 +1,6 @@
 """What can be said about a wrong answer that no known slip explains: identities, ratios, shapes, numbers of axes."""
 
+import itertools
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from bnlab.compare import alike, as_array, constant_ratio
 
 
-def remark(failing, task):
+def remark(failing, task, tested):
     """What the task's identities or a constant ratio tell about the first wrong values.
 
     Where rounding is what a case is about, an identity does not hold to the digit: such a case is not asked.
@@ -15,24 +16,29 @@ def remark(failing, task):
     Parameters
     ----------
     failing : list of bnlab.diagnosis.Observation
-        The first of them is the one that the student reads about.
     task : bnlab.tasks.Task
+    tested : str
+        The case that the student reads about; what is seen in another one is told with its name.
 
     Returns
     -------
     str
         "" where there is nothing to say.
     """
-    for position, seen in enumerate(failing):
+    for seen in failing:
         text = _on_one_case(seen, task) if seen.case.suspect is None else ""
         if text:
-            return f"For {seen.case.name}: {text}" if position else text
+            return f"For {seen.case.name}: {text}" if seen.case.name != tested else text
     return ""
 
 
 def _on_one_case(seen, task):
     shapes = [gap.leaf for gap in seen.gaps if gap.kind == "shape"]
-    texts = [_sum_left_out(leaf, seen.got[leaf], seen.truth.expected[leaf], seen.case) for leaf in shapes]
+    texts = [
+        text(leaf, as_array(seen.got[leaf]), as_array(seen.truth.expected[leaf]), seen.case.tolerance)
+        for leaf in shapes
+        for text in (_sum_left_out, _axes_turned)
+    ]
     if any(texts):
         return next(filter(None, texts))
     if any(gap.kind != "value" for gap in seen.gaps):
@@ -93,9 +99,16 @@ def _of_products(text):
     return ""
 
 
-def _sum_left_out(leaf, got, expected, case):
+def _axes_turned(leaf, got, expected, tolerance):
+    """A sentence on a leaf that is right but for the order of its axes, or ""."""
+    for order in itertools.permutations(range(got.ndim)) if got.ndim == expected.ndim <= 4 else ():
+        if got.transpose(order).shape == expected.shape and alike(got.transpose(order), expected, tolerance):
+            return f"{leaf} is right but for the order of its axes: transpose{order} brings them back."
+    return ""
+
+
+def _sum_left_out(leaf, got, expected, tolerance):
     """A sentence on a leaf that lacks no more than its sum or mean over the samples, or ""."""
-    got, expected = as_array(got), as_array(expected)
     if expected.ndim != 1 or got.ndim not in (2, 4) or got.shape[1:2] != expected.shape or got.dtype.kind != "f":
         return ""
     axes = (0,) if got.ndim == 2 else (0, 2, 3)
@@ -103,7 +116,7 @@ def _sum_left_out(leaf, got, expected, case):
     if got.size == expected.size:
         return ""
     for verb, value in (("sum", got.sum(axis=axes)), ("average", got.mean(axis=axes))):
-        if alike(value, expected, case.tolerance):
+        if alike(value, expected, tolerance):
             return f"The {verb} over the {over}, is missing in {leaf}: the numbers in it are right before it is taken."
     return ""
 

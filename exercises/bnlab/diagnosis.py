@@ -63,7 +63,7 @@ def diagnose(report, observations, messages, task):
     elif failing and failing[0].gaps[0].kind == "dtype":
         report.likely = "A step of yours changes the dtype; give the result back in the argument's, with `.astype`."
     else:
-        report.likely = remark(failing, task)
+        report.likely = remark(failing, task, report.tested)
 
 
 def _in_words(report, observations, messages, failing, task):
@@ -76,7 +76,8 @@ def _in_words(report, observations, messages, failing, task):
         here = report.tested in cases
         words.append(f"{'' if here else f'For {cases[0]}: '}{messages.get(name, name)}")
         near = near or here
-    return " Also: ".join(filter(None, ["" if near else remark(failing[:1], task), *words]))
+    nearest = failing[:1] if not near and failing[0].case.name == report.tested else []
+    return " Also: ".join(filter(None, [remark(nearest, task, report.tested), *words]))
 
 
 def _contradicted(name, failing, first):
@@ -112,12 +113,13 @@ def _weight(explained, against, gap):
 
 
 def _explained(name, observations, unexplained):
-    """(the wrong leaves that a slip reproduces, the number of leaves that speak against it, how far it is off).
+    """(the wrong leaves that a slip reproduces, how much speaks against it, how far it is off).
 
     A leaf without numbers, such as the verdict of a gradient check or nothing at all, and one of zeros or nan alone may
-    have many reasons: where something speaks against a slip, they explain nothing.
+    have many reasons: where something speaks against a slip, they count for nothing. A slip that would have made
+    something else of more leaves than it reproduces is not the answer's.
     """
-    explained, against, gap = set(), 0, 0.0
+    explained, all_of_them, against, denied, gap = set(), [], 0, 0, 0.0
     for i, seen in enumerate(observations):
         slip = seen.truth.slips.get(name)
         if slip is None:  # it is right there, or it raises: the answer does neither, if it is wrong
@@ -128,11 +130,14 @@ def _explained(name, observations, unexplained):
             if alike(would, expected, seen.case.tolerance):
                 against += leaf in seen.wrong and leaf in slip
             elif not alike(seen.got[leaf], would, seen.case.tolerance):
-                against += 1
-            elif (i, leaf) in unexplained:
-                explained.add((i, leaf))
-                gap += _gap(seen.got[leaf], would)
-    if against and all(_says_little(observations[i].got[leaf]) for i, leaf in explained):
+                against += 2  # it would have made something else of the leaf; a right one may be a second slip's
+                denied += seen.case.suspect is None
+            else:
+                all_of_them.append(seen.got[leaf])
+                if (i, leaf) in unexplained:
+                    explained.add((i, leaf))
+                    gap += _gap(seen.got[leaf], would)
+    if against and sum(not _says_little(value) for value in all_of_them) < max(1, denied):
         explained = set()
     return explained, against, gap
 

@@ -132,9 +132,7 @@ def texts(notebook, name):
     found = []
     for task, (cell, words) in written(notebook, name).items():
         if is_code(cell):
-            found.append(
-                f"`{task}` has become a code cell: select it and press Esc, then M, and it is text again"
-            )
+            found.append(f"`{task}` has become a code cell: select it and press Esc, then M, and it is text again")
         if PLACEHOLDER in text_of(cell):
             first = "" if words else "write below its question, and "
             found.append(f"`{task}`: {first}delete the line {PLACEHOLDER}")

@@ -82,7 +82,12 @@ def arrays_of(layer, attribute):
     try:
         found = getattr(layer, attribute)
     except AttributeError:
-        raise AnswerError("raised", f"a {part_name(layer)} has no attribute {attribute}.") from None
+        kind = part_name(layer)
+        cure = {
+            "type": " A layer stands there, not its class: activation(), with parentheses.",
+            "list": " The layers stand side by side in one list.",
+        }.get(kind, "")
+        raise AnswerError("raised", f"a {kind} has no attribute {attribute}.{cure}") from None
     if type(found) is not dict:
         raise AnswerError("raised", f"{attribute} of a {part_name(layer)} is {describe(found)}; expected a dict.")
     for name, array in found.items():

@@ -94,8 +94,8 @@ def d_missing(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5)
 
 @mutant(
     TASK,
-    says="You limited r to 0 from below. A factor of 1/2 is as far from 1 as a factor of 2: the limits are 1 / r_max "
-    "and r_max.",
+    says="Your r has no limit from below that counts, for it is never negative. A factor of 1/2 is as far from 1 as a "
+    "factor of 2: the limits are 1 / r_max and r_max.",
 )
 def r_clipped_at_zero(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     batch_std, std = widths(x, running_var, eps)

@@ -209,6 +209,26 @@ def divided_by_inv_std(dy, cache):
 
 @mutant(
     TASK,
+    says="The brackets are missing: gamma * inv_std multiplies dy alone in your dx. It multiplies all three terms, "
+    "gamma * inv_std * (dy - ... - ...).",
+)
+def brackets_missing(dy, cache):
+    x_hat, inv_std, gamma = cache
+    corrections = dy - closed_form(dy, cache, scale=np.ones_like(gamma))[0]
+    return per_channel(gamma * inv_std) * dy - corrections, (dy * x_hat).sum(axis=RIGHT), dy.sum(axis=RIGHT)
+
+
+@mutant(
+    TASK,
+    says="The two means in your dx are taken over the whole array. Each channel has its own: axis=(0, 2, 3), or dbeta "
+    "and dgamma divided by m.",
+)
+def means_over_the_whole_array(dy, cache):
+    return means_over(dy, cache, (0, 1, 2, 3))
+
+
+@mutant(
+    TASK,
     says="You treated mu as a constant: the values of a channel are coupled by their mean, so subtract the mean of dy.",
 )
 def mean_path_missing(dy, cache):

@@ -25,6 +25,15 @@ def spread_for_mean(values, rng, level=0.95):
     return ends(resamples(values, rng).std(axis=1), level)
 
 
+@mutant(
+    TASK,
+    says="Your means run over the resamples, not over the values of each: there are as many of them as values. Take "
+    "the mean of each resample.",
+)
+def averaged_over_the_resamples(values, rng, level=0.95):
+    return ends(resamples(values, rng).mean(axis=0), level)
+
+
 @mutant(TASK, says="Your interval is one for the median. Take the mean of each resample.")
 def median_for_mean(values, rng, level=0.95):
     return ends(np.median(resamples(values, rng), axis=1), level)

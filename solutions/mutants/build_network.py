@@ -144,6 +144,19 @@ def gain_ignored(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
+    says="Your inner weights have the gain of ReLU, the root of 2, whatever the activation is. Use activation.gain, "
+    "which is 1 for Sigmoid.",
+)
+def gain_of_relu_for_all(sizes, activation, batchnorm, rng):
+    layers = assembled(sizes, activation, batchnorm, rng)
+    for layer in layers[:-1]:
+        if isinstance(layer, Linear):
+            layer.params["weight"] = layer.params["weight"] * (np.sqrt(2) / activation.gain)
+    return layers
+
+
+@mutant(
+    TASK,
     says="Your last layer has the gain of the activation, but none follows it: its standard deviation is "
     "1 / sqrt(fan_in).",
 )

@@ -93,6 +93,17 @@ def counts_missing_between(parts):
 
 @mutant(
     TASK,
+    says="Each mean counts once in your m2, however many samples it stands for: add n_b * (mean_b - mean)**2 for "
+    "each of the parts.",
+)
+def distances_counted_once(parts):
+    n, mean, m2 = merged(parts)
+    _, means, inner = columns(parts)
+    return n, mean, inner.sum(axis=0) + ((means - mean) ** 2).sum(axis=0)
+
+
+@mutant(
+    TASK,
     says="In the term between the parts you did not divide by n_a + n_b: it is delta**2 * n_a * n_b / (n_a + n_b).",
 )
 def not_divided_by_total(parts):

@@ -125,6 +125,15 @@ def mean_not_subtracted(x, axes, eps=1e-5):
     return x / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
 
 
+@mutant(
+    TASK,
+    says="The parentheses are missing: x - mu / sqrt(var + eps) divides the mean alone. Write (x - mu) / "
+    "sqrt(var + eps).",
+)
+def mean_alone_divided(x, axes, eps=1e-5):
+    return x - x.mean(axis=axes, keepdims=True) / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
+
+
 @mutant(TASK, says="You subtracted the mean and stopped there: divide by sqrt(var + eps) too.")
 def centred_only(x, axes, eps=1e-5):
     return x - x.mean(axis=axes, keepdims=True)

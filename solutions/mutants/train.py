@@ -22,13 +22,14 @@ def share(logits, labels):
 
 def trained(
     layers, data, lr, steps, batch_size, rng, *, rows=None, skip=(), learners=slice(None), learn=True, judge=False,
-    marks=None, score=share, held_out=slice(2, 4), late=False,
+    marks=None, score=share, held_out=slice(2, 4), late=False, labels=None, kept=1.0,
 ):  # fmt: skip
     """Train.
 
     rows : step -> rows of the batch; skip : names in params that are not updated; learners : the layers that are
     updated; learn, judge : `training` in a step and in a measurement; marks : as `tens`; held_out : judged on;
-    late : note the loss after the update
+    late : note the loss after the update; labels : step -> rows of the labels, where they are others; kept : what is
+    left of a parameter before its update
     """
     history = {"loss": [], "step": [], "accuracy": []}
     rows = rows or (lambda step: rng.choice(len(data[0]), batch_size, replace=False))
@@ -48,14 +49,14 @@ def trained(
         if step == steps:
             return history
         chosen = rows(step)
-        x, y = data[0][chosen], data[1][chosen]
+        x, y = data[0][chosen], data[1][labels(step) if labels else chosen]
         loss, dh = cross_entropy(forward(x, learn), y)
         for layer in reversed(layers):
             dh = layer.backward(dh)
         for layer in layers[learners]:
             for name in layer.params:
                 if name not in skip:
-                    layer.params[name] = layer.params[name] - lr * layer.grads[name]
+                    layer.params[name] = kept * layer.params[name] - lr * layer.grads[name]
         history["loss"].append(cross_entropy(forward(x, False), y)[0] if late else loss)
 
 
@@ -149,6 +150,40 @@ def gamma_and_beta_not_trained(layers, data, lr, steps, batch_size, rng):
 @mutant(TASK, says="Your training leaves bias and beta as they are. Update every entry of params, the shifts too.")
 def shifts_not_trained(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, skip=("bias", "beta"))
+
+
+@mutant(
+    TASK,
+    says="Your training leaves bias, gamma and beta as they are. Update every entry of params, not the weight alone.",
+)
+def weights_alone_trained(layers, data, lr, steps, batch_size, rng):
+    return trained(layers, data, lr, steps, batch_size, rng, skip=("bias", "gamma", "beta"))
+
+
+@mutant(TASK, says="Only your first layer learns. The update has to visit every layer of the list.")
+def first_layer_only(layers, data, lr, steps, batch_size, rng):
+    return trained(layers, data, lr, steps, batch_size, rng, learners=slice(0, 1))
+
+
+@mutant(
+    TASK,
+    says="Your update throws the old value away: params[name] becomes -lr * grads[name]. The step is taken from where "
+    "the parameter stands, params[name] - lr * grads[name].",
+)
+def old_value_thrown_away(layers, data, lr, steps, batch_size, rng):
+    return trained(layers, data, lr, steps, batch_size, rng, kept=0.0)
+
+
+@mutant(
+    TASK,
+    says="Images and labels of a batch come from two draws, so they do not belong together. Draw the rows once and use "
+    "them for both.",
+)
+def rows_drawn_twice(layers, data, lr, steps, batch_size, rng):
+    def labels(step):
+        return rng.choice(len(data[0]), batch_size, replace=False)
+
+    return trained(layers, data, lr, steps, batch_size, rng, labels=labels)
 
 
 @mutant(TASK, says="Only your last layer learns. The update has to visit every layer of the list.")
@@ -263,6 +298,16 @@ def never_updated(layers, data, lr, steps, batch_size, rng):
 )
 def loss_after_the_update(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, late=True)
+
+
+@mutant(
+    TASK,
+    says="You multiplied the loss by the number of rows. What cross_entropy returns is the mean over the batch: note "
+    "it as it is.",
+)
+def loss_summed(layers, data, lr, steps, batch_size, rng):
+    history = trained(layers, data, lr, steps, batch_size, rng)
+    return history | {"loss": [batch_size * loss for loss in history["loss"]]}
 
 
 @mutant(TASK, says="You take one step more than `steps`: range(1, steps + 1) has exactly `steps` numbers.")

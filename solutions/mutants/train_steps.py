@@ -95,6 +95,18 @@ class sums_for_means(Base):
         return dy - dy.sum(axis=0) - x_hat * (dy * x_hat).sum(axis=0)
 
 
+@mutant(
+    TASK,
+    says="The brackets are missing: gamma * inv_std multiplies dy alone in your dx. It multiplies all three terms, "
+    "gamma * inv_std * (dy - ... - ...).",
+)
+class brackets_missing(Base):
+    def backward(self, dy):
+        x_hat, inv_std = self.recall()
+        super().backward(dy)
+        return self.gamma() * inv_std * dy - (dy - self.bracket(dy, x_hat))
+
+
 @mutant(TASK, says="gamma is missing in your dx. dy goes through y = gamma * x_hat + beta first.")
 class gamma_missing(Base):
     def gamma(self):

@@ -130,6 +130,8 @@ def merged_mean(inputs, expected, got):
     """Remark on `merge_statistics`: a right mean leaves only the distances."""
     if np.shape(got["mean"]) != expected["mean"].shape or np.shape(got["m2"]) != expected["m2"].shape:
         return None
+    if not isinstance(got["n"], int) or got["n"] != expected["n"]:
+        return None
     if not np.allclose(got["mean"], expected["mean"], rtol=1e-6):
         return "Look at the mean first: it is the mean of all samples, so each part counts as often as it has samples."
     total = got["m2"] < sum(part[2] for part in inputs["parts"]) * (1 - 1e-6)

@@ -152,10 +152,23 @@ def tidy_history(history):
     return tidied
 
 
+# what a line of the loop calls -> what is due there, where it raised
+CURES = {
+    ".backward(": " The last layer comes first, and each gets what the one after it returned: dh = layer.backward(dh).",
+    ".forward(": " Each layer gets what the one before it returned: h = layer.forward(h).",
+    "cross_entropy(": " It takes the logits of the batch and the labels of the same rows, y_train[rows].",
+    "argmax(": " The class of an image is the largest of its row of logits: argmax(axis=1).",
+}
+
+
 def observe_train(answer, inputs):
     """Train a network and report the history and the parameters at the ends of the network."""
     prepared = prepare_train(answer, inputs)
-    history = tidy_history(answer(*(prepared[name] for name in TRAIN.parameters)))
+    try:
+        history = tidy_history(answer(*(prepared[name] for name in TRAIN.parameters)))
+    except AnswerError as error:
+        cure = next((cure for call, cure in CURES.items() if call in error.text), "") if error.kind == "raised" else ""
+        raise AnswerError(error.kind, error.text + cure) from None
     dtype = inputs["data"][0].dtype
     nothing = np.zeros(0, dtype)  # of what this network does not have
     found = [
@@ -176,6 +189,23 @@ def observe_train(answer, inputs):
         "weight of the last layer": linear[-1]["weight"],
         "bias of the last layer": linear[-1]["bias"],
     }
+
+
+def where_it_parts(inputs, expected, got):
+    """Remark on `train`: which is the first loss that is another, and what is left where none is."""
+    if np.shape(got["loss"]) != expected["loss"].shape:
+        return None
+    other = ~np.isclose(got["loss"], expected["loss"], rtol=1e-5)
+    if not other.any():
+        return "All your losses are right: look at how the accuracy is measured, and at what happens at the last step."
+    if other[0]:
+        return (
+            "Your first loss is another already, before any update: look at the forward pass, and at the batch, whose "
+            "rows are rng.choice(N, batch_size, replace=False), once a step and the only draw."
+        )
+    first = int(np.argmax(other))
+    right = "The first loss is" if first == 1 else f"The first {first} losses are"
+    return f"{right} right, the next one is not: look at the update, and at what changes from one step to the next."
 
 
 TRAIN_LEAVES = (
@@ -239,6 +269,7 @@ TRAIN = Task(
         "Chapter 12, section `The protocol`: the update of gradient descent, and what is measured when.",
     ),
     page="12_claims_on_trial.html#the-protocol",
+    remarks=(where_it_parts,),
 )
 
 SPEED = Task(

@@ -180,7 +180,7 @@ BOOTSTRAP = Task(
     observe=observe_interval,
     cases=(
         Case("12 values, level 0.8", interval_inputs(12, level=0.8), BOOTSTRAP_TOLERANCE),
-        Case("20 values, level 0.5", interval_inputs(20, level=0.5), BOOTSTRAP_TOLERANCE),
+        Case("20 values, level 0.6", interval_inputs(20, level=0.6), BOOTSTRAP_TOLERANCE),
         Case("9 values, default level", interval_inputs(9), BOOTSTRAP_TOLERANCE),
     ),
     hints=(
