@@ -194,3 +194,108 @@ def test_numbers_that_look_alike_are_told_apart():
     report = report_at_home("largest-stable-lr", lambda results: 0.3 * (1 + 1e-6))
     expected, got = report.expected, report.got
     assert expected != got and f"expected {expected}, got {got}" in report.problem
+
+
+# -- a loop of training, and kernels ----------------------------------------------------------------------------------
+def loop(backward=None, update=None, axis=1):
+    """`train`, right but for the arguments."""
+    from bnlab.network import cross_entropy
+
+    def forward(layers, h, training):
+        for layer in layers:
+            layer.training = training
+            h = layer.forward(h)
+        return h
+
+    def backwards(layers, dh):
+        for layer in reversed(layers):
+            dh = layer.backward(dh)
+
+    def descend(layers, lr, step):
+        for layer in layers:
+            for name in layer.params:
+                layer.params[name] = layer.params[name] - lr * layer.grads[name]
+
+    def train(layers, data, lr, steps, batch_size, rng):
+        x, y, x_test, y_test = data
+        history = {"loss": [], "step": [], "accuracy": []}
+        for step in range(steps + 1):
+            if step % 10 == 0:
+                history["step"].append(step)
+                answers = forward(layers, x_test, False).argmax(axis=axis)
+                history["accuracy"].append(np.mean(answers == y_test))
+            if step < steps:
+                rows = rng.choice(len(x), batch_size, replace=False)
+                loss, dh = cross_entropy(forward(layers, x[rows], True), y[rows])
+                history["loss"].append(loss)
+                (backward or backwards)(layers, dh)
+                (update or descend)(layers, lr, step)
+        return history
+
+    return train
+
+
+def test_an_error_in_the_loop_says_what_is_due_there():
+    def not_handed_on(layers, dh):
+        for layer in reversed(layers):
+            layer.backward(dh)
+
+    assert "dh = layer.backward(dh)" in report_at_home("train", loop(backward=not_handed_on)).problem
+    assert "argmax(axis=1)" in report_at_home("train", loop(axis=0)).problem
+    check("train", loop())
+
+
+def test_a_decaying_rate_is_no_climb_up_the_slope():
+    def decay(layers, lr, step):
+        for layer in layers:
+            for name in layer.params:
+                layer.params[name] = layer.params[name] - lr / (1 + step) * layer.grads[name]
+
+    for report in told("train", loop(update=decay)):
+        assert report.slips == [] and "look at the update" in report.likely
+
+
+def test_classes_in_place_of_layers():
+    from bnlab.network import Linear
+
+    def build_network(sizes, activation, batchnorm, rng):
+        return [Linear(sizes[0], sizes[-1], 1.0, rng), activation]
+
+    assert "not its class: activation()" in report_at_home("build-network", build_network).problem
+
+
+def kernel(*changes, blocks=None, threads=128):
+    """`channel_sums`, right but for its kernel's changes and its launch."""
+    from bnlab.gpu import RawKernel, xp
+
+    from solutions.mutants.channel_sums import edited
+
+    def channel_sums(x, shift):
+        n, c, h, w = x.shape
+        s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+        sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))
+        RawKernel(edited(*changes), "sums")((blocks or c,), (threads,), (x, shift, s1, s2, *sizes))
+        return s1, s2
+
+    return channel_sums
+
+
+BY_BLOCK = (("i += 128", "i += blockDim.x"), ("half = 64", "half = blockDim.x / 2"))
+UNWRITTEN = "fewer_threads_than_the_rounds"
+KERNELS = {
+    "one block": (kernel(blocks=1), "one_block_for_all"),
+    "100 threads": (kernel(*BY_BLOCK, threads=100), "not_a_power_of_two"),
+    "100 threads in rounds of 128": (kernel(threads=100), UNWRITTEN),
+    "added to what nobody wrote": (kernel(("one[t] = a;", "one[t] += a;")), UNWRITTEN),
+    "not shared": (kernel(("__shared__ float", "float")), "array_not_shared"),
+    "all threads write the result": (kernel(("if (t == 0) {", "{")), "all_threads_write_the_result"),
+    "starts at 0": (kernel(("int i = t;", "int i = 0;")), "all_threads_start_at_zero"),
+    "the number of the thread as that of the channel": (kernel(("c = blockIdx.x", "c = threadIdx.x")), None),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_what_is_told_of_a_typical_kernel(name):
+    answer, slip = KERNELS[name]
+    report = report_at_home("channel-sums", answer)
+    assert report.slips == ([slip] if slip else []), report

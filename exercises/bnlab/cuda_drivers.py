@@ -7,6 +7,7 @@ On a real GPU the kernels run once, nothing is counted, and the words say what t
 
 import collections
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from bnlab.gpu_drivers import DEVICE, WHERE, place, to_device, to_host
 CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
 MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
 PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
-OUTSIDE = "out of bounds"
+OUTSIDE, RACE, NOT_SHARED = "out of bounds", "race", "barriers without shared memory"
 DEPENDS = "a result that depends on the order of threads"
 COUNTED = 2000  # numbers of images whose traffic is looked at: of smaller ones a few numbers are a pass
 ORDERS = ("forward", "reverse", "random")
@@ -114,6 +115,10 @@ class Drive:
             except KernelError as error:
                 errors[error.word] = f"{error} (in {order} order of threads)"
                 continue
+            lonely = next((one.kernel for one in log.launches if one.counters.get("barriers") and not one.shared), None)
+            if lonely and device.simulated:
+                text = f"{lonely}: threads wait at a barrier, but their block has no shared memory: an array without "
+                return self.failed(NOT_SHARED, text + "__shared__ belongs to one thread alone.")
             found.append(values)
             words = words or self.words(log, inputs, where, device.simulated)
         if errors:
@@ -121,7 +126,10 @@ class Drive:
         for order, values in zip(orders[1:], found[1:]):
             for name, value in values.items():
                 if not agree(value, found[0][name]):
-                    text = f"{name} is not the same in forward and in {order} order of threads: who waits for whom?"
+                    text = (
+                        f"{name} is not the same in forward and in {order} order of threads: who waits for whom, and "
+                    )
+                    text += "does each number start from something, such as float a = 0.f?"
                     return self.failed(DEPENDS, text)
         return {CHECKER: NOTHING, DETAIL: "", **words, **found[0]}
 
@@ -189,10 +197,13 @@ class Drive:
 
 
 def word_of(error, given):
-    """The checker's word for a mistake; for a place out of bounds, which way and of which of the given arrays."""
-    if error.kind != OUTSIDE or not error.issues:
+    """The checker's word for a mistake: of a race, who meets whom; out of bounds, which way, and which given array."""
+    if error.kind not in (OUTSIDE, RACE) or not error.issues:
         return error.kind
     issue = error.issues[0]
+    if error.kind == RACE:
+        both = re.search(r" writes [^,]*, which .*? wrote ", issue.message)
+        return f"{RACE} of {'two writes' if both else 'a read and a write'}"
     names = {array.__array_interface__["data"][0]: name for name, array in named_arrays(given)}
     array = "shared memory" if issue.place == "shared" else names.get(issue.place, "another array")
     return f"{OUTSIDE}: {'a write to' if issue.write else 'a read of'} {array}"

@@ -41,10 +41,11 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, shift):
+def launch(code, x, shift, blocks=None, threads=128, exchanged=False):
     n, c, h, w = x.shape
     s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
-    RawKernel(code, "sums")((c,), (128,), (x, shift, s1, s2, xp.int32(n), xp.int32(c), xp.int32(h * w)))
+    sizes = (xp.int32(c), xp.int32(n)) if exchanged else (xp.int32(n), xp.int32(c))
+    RawKernel(code, "sums")((blocks or c,), (threads,), (x, shift, s1, s2, *sizes, xp.int32(h * w)))
     return s1, s2
 
 
@@ -59,13 +60,96 @@ def barrier_missing(x, shift):
 
 @mutant(
     TASK,
-    says="The first round alone waits: each round reads what the one before has written, so __syncthreads() stands "
-    "inside the loop over rounds.",
+    says="Threads read places of the shared array that others write in the same round, or the one before: "
+    "__syncthreads() stands inside the loop over rounds, where thread t adds what thread t + half has left.",
 )
 def later_rounds_do_not_wait(x, shift):
     return launch(
         edited(("    __syncthreads();\n", ""), ("  two[t] = b;", "  two[t] = b;\n  __syncthreads();")), x, shift
     )
+
+
+@mutant(
+    TASK,
+    says="A channel's sum is written by all threads of the block, and they get in each other's way. One of them has it "
+    "in the end, and that one writes: if (t == 0).",
+)
+def all_threads_write_the_result(x, shift):
+    return launch(edited(("  if (t == 0) {\n    s1", "  {\n    s1")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="A place of the shared array is read before anybody has written it. Each thread first writes its own sum "
+    "there, one[t] = ..., and the block needs as many threads as the first round counts on: half = blockDim.x / 2.",
+)
+def fewer_threads_than_the_rounds(x, shift):
+    return launch(CODE, x, shift, threads=64)
+
+
+@mutant(
+    TASK,
+    says="Your arrays are not shared: without __shared__ each thread has one of its own, and finds nothing of what the "
+    "others have added up. Declare them as __shared__ float.",
+)
+def array_not_shared(x, shift):
+    return launch(edited(("__shared__ float", "float")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="You launched one block, so that the first channel alone has its sums: the grid is (c,), a block for each "
+    "channel.",
+)
+def one_block_for_all(x, shift):
+    return launch(CODE, x, shift, blocks=1)
+
+
+@mutant(
+    TASK,
+    says="100 threads cannot be halved in rounds: 100, 50, 25, and then 12 leave out number 24. Take a power of two, "
+    "such as 128.",
+)
+def not_a_power_of_two(x, shift):
+    return launch(
+        edited(("i += 128", "i += blockDim.x"), ("half = 64", "half = blockDim.x / 2")), x, shift, threads=100
+    )
+
+
+@mutant(
+    TASK,
+    says="The sizes arrive in another order than the kernel declares them: the number of images and that of channels "
+    "are exchanged.",
+)
+def sizes_exchanged(x, shift):
+    return launch(CODE, x, shift, exchanged=True)
+
+
+@mutant(
+    TASK,
+    says="Every thread starts at number 0, so all of them add up the same numbers. Start at t and go on in steps of "
+    "blockDim.x.",
+)
+def all_threads_start_at_zero(x, shift):
+    return launch(edited(("int i = t;", "int i = 0;")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your threads go on by 1, so that each adds up nearly the whole channel. Start at t and go on in steps of "
+    "blockDim.x.",
+)
+def steps_of_one(x, shift):
+    return launch(edited(("i += 128", "i += 1")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Threads without a number return at once, and the others wait for them at the barrier. Let them write 0 and "
+    "come to every __syncthreads().",
+)
+def returned_early(x, shift):
+    return launch(edited(("  float a = 0.f", "  if (t >= m) return;\n  float a = 0.f")), x, shift)
 
 
 @mutant(

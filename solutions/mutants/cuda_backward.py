@@ -50,13 +50,22 @@ def edited(*changes):
     return code
 
 
-def launch(code, dy, cache):
+def launch(code, dy, cache, blocks=None):
     x, mu, inv_std, gamma = cache
     n, c, h, w = dy.shape
     dx, dgamma, dbeta = xp.empty_like(dy), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
     sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))
-    RawKernel(code, "gradient")((c,), (128,), (dy, x, mu, inv_std, gamma, dx, dgamma, dbeta, *sizes))
+    RawKernel(code, "gradient")((blocks or c,), (128,), (dy, x, mu, inv_std, gamma, dx, dgamma, dbeta, *sizes))
     return dx, dgamma, dbeta
+
+
+@mutant(
+    TASK,
+    says="You launched one block, so that the first channel alone has its gradients: the grid is (c,), a block for "
+    "each channel.",
+)
+def one_block_for_all(dy, cache):
+    return launch(CODE, dy, cache, blocks=1)
 
 
 @mutant(

@@ -48,11 +48,11 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, gamma, beta, eps):
+def launch(code, x, gamma, beta, eps, blocks=None):
     n, c, h, w = x.shape
     y, mu, inv_std = xp.empty_like(x), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
     sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.float32(eps))
-    RawKernel(code, "train")((c,), (128,), (x, gamma, beta, y, mu, inv_std, *sizes))
+    RawKernel(code, "train")((blocks or c,), (128,), (x, gamma, beta, y, mu, inv_std, *sizes))
     return y, (x, mu, inv_std, gamma)
 
 
@@ -90,6 +90,15 @@ def barrier_in_the_branch(x, gamma, beta, eps=1e-5):
 )
 def one_too_far(x, gamma, beta, eps=1e-5):
     return launch(edited(("k < m;", "k <= m;")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="You launched one block, so that the first channel alone is normalized: the grid is (c,), a block for each "
+    "channel.",
+)
+def one_block_for_all(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, eps, blocks=1)
 
 
 @mutant(

@@ -157,7 +157,7 @@ CURES = {
     ".backward(": " The last layer comes first, and each gets what the one after it returned: dh = layer.backward(dh).",
     ".forward(": " Each layer gets what the one before it returned: h = layer.forward(h).",
     "cross_entropy(": " It takes the logits of the batch and the labels of the same rows, y_train[rows].",
-    "argmax(": " The class of an image is the largest of its row of logits: argmax(axis=1).",
+    "y_test": " The class of an image is the largest of its row of logits: argmax(axis=1).",
 }
 
 
