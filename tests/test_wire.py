@@ -262,3 +262,27 @@ wire.Decoder(bytes(16)).decode(["T", "float64", [2], "C", False])
 print("torch" in sys.modules)
 """
     assert run(sys.executable, "-c", code).stdout.strip() == "False"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 1, 40_000, wire.SMALL, 200_000]), st.sampled_from([0, 8, 65_528, 300_000]))),
+    st.integers(1, 100_000),
+)
+@settings(max_examples=40, deadline=None)
+def test_an_inbox_gives_the_frames_of_a_stream_however_it_arrives(sizes, most):
+    """Headers and payloads on both sides of the size up to which frames are taken as one."""
+    frames = [({"text": "x" * text}, np.arange(count, dtype=np.uint8)) for text, count in sizes]
+    stream = memoryview(b"".join(bytes(part) for header, body in frames for part in wire.pack(header, [body])))
+
+    def receive(view):
+        nonlocal stream
+        assert len(view) and len(stream), "nobody is asked for more than was sent"
+        piece = stream[: min(len(view), most)]
+        view[: len(piece)], stream = piece, stream[len(piece) :]
+        return len(piece)
+
+    inbox = wire.Inbox(receive)
+    for header, body in frames:
+        got, payload = inbox.frame()
+        assert got == header and bytes(payload) == body.tobytes()
+    assert inbox.empty and not len(stream)

@@ -139,7 +139,7 @@ class Inbox:
     def frame(self):
         """(header, payload) of the next frame."""
         header, payload = read_prefix(self._take(PREFIX.size))
-        return read_header(self._take(header)), self._take(payload)
+        return read_header(bytes(self._take(header))), self._take(payload)
 
     def _take(self, count):
         """The next bytes. Memory is taken as they come: a frame which only says that it is large costs none."""
