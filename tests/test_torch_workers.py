@@ -262,17 +262,18 @@ def test_a_deadlock_is_found_by_its_stillness(function):
 
 
 def late(x, group=None):
-    """The first process waits, longer than stillness lasts: the second works, then it is kept from running."""
+    """The first process waits, longer than stillness lasts: the second works, and is kept from running for a while."""
     if dist.get_rank() == 1:
         ends = time.process_time() + distributed.STILL
-        while time.process_time() < ends:
-            pass
         if os.fork() == 0:
             parent = os.getppid()
+            time.sleep(0.5)
             os.kill(parent, signal.SIGSTOP)
-            time.sleep(1.5 * distributed.STILL)
+            time.sleep(2 * (distributed.STILL + distributed.SURE))
             os.kill(parent, signal.SIGCONT)
             os._exit(0)
+        while time.process_time() < ends:
+            pass
         os.wait()
     dist.all_reduce(x)
     return x

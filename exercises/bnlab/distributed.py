@@ -27,7 +27,8 @@ from bnlab.answers import ChangedArguments
 
 TIMEOUT = 8.0  # seconds of computing time of a process until it is given up
 PATIENCE = 5  # seconds of waiting allowed for each of them: a busy machine is no mistake
-STILL = 2.0  # seconds in which nothing moves, until processes that wait for one another are given up
+STILL = 2.0  # seconds in which nothing moves, until a process says that it stands still
+SURE = 1.0  # seconds in which all processes stand still, until they are given up
 LOOK = 0.1  # seconds between two looks at whether a process moves
 LOST_PEER = ("RuntimeError", "DistBackendError", "DistNetworkError", "ended")  # what a process says when another left
 
@@ -125,9 +126,15 @@ def _gather(connections, count, timeout):
     waiting, deadline = dict.fromkeys(range(len(connections)), 0), time.monotonic() + PATIENCE * timeout
     still = set()  # processes in which nothing moves
     while waiting:
+        stuck, left = still >= waiting.keys(), max(0.0, deadline - time.monotonic())
         ready = multiprocessing.connection.wait(
-            [connections[rank] for rank in waiting], max(0.0, deadline - time.monotonic())
+            [connections[rank] for rank in waiting], min(SURE, left) if stuck else left
         )
+        if not ready and stuck:
+            raise Deadlock(
+                "the processes wait for one another and nothing moves: "
+                "every process has to make the same collective calls in the same order"
+            )
         if not ready:
             raise Deadlock(f"the processes were not done after {PATIENCE * timeout:.0f} s")
         failures = []
@@ -153,11 +160,6 @@ def _gather(connections, count, timeout):
                 if kind not in ("result", "still", "moves", "busy"):
                     failures.append((connections.index(connection), kind, *content))
             _fail(*min(failures, key=lambda failure: failure[1] in LOST_PEER))
-        if waiting and still >= waiting.keys():
-            raise Deadlock(
-                "the processes wait for one another and nothing moves: "
-                "every process has to make the same collective calls in the same order"
-            )
     return results
 
 
@@ -222,8 +224,8 @@ def _tell_whether_it_moves(say, timeout):
     """In a thread of the child: tell when its main thread stops using the processor, and when it goes on.
 
     A thread that waits for a message that never comes uses none at all. One that has to wait for a busy machine does
-    not look different; then this thread has to wait as well, and what it sees does not count. So a right answer is
-    never called stuck, however slow the machine is, and a stuck one is found in seconds.
+    not either, but Linux calls it runnable, and this thread has to wait as well: what it sees then does not count. So
+    a right answer is not called stuck, however slow the machine is, and a stuck one is found in seconds.
     """
     if not hasattr(time, "pthread_getcpuclockid"):
         return  # macOS: the parent's patience ends it
@@ -239,10 +241,20 @@ def _tell_whether_it_moves(say, timeout):
                 if told:
                     say(("moves",))
                 told = False
-            elif not told and now - since > STILL:
+            elif not told and now - since > STILL and _all_sleep():
                 say(("still",))
                 told = True
         say(("busy",))
+
+
+def _all_sleep():
+    """Whether no other thread of this process is known to wait for a processor (proc(5): any state but S)."""
+    with contextlib.suppress(OSError):  # macOS, or a sandbox without /proc
+        for thread in {*os.listdir("/proc/self/task")} - {str(threading.get_native_id())}:
+            with contextlib.suppress(FileNotFoundError), open(f"/proc/self/task/{thread}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] != "S":
+                    return False
+    return True
 
 
 def _work(functions, shard, rank, meeting, say):
