@@ -191,10 +191,12 @@ def run_collect(given):
 
 
 def run_grade(given):
-    from autograder import changes, execute, gpu, grade, table
+    from autograder import changes, execute, gpu, grade, release, table
 
     name = course.require_notebook(given.name)
     problems = []
+    for line in release.changed_since(name):
+        logs.warn(line)
     if given.only and given.scheduler:
         raise course.CourseError("what waits for a GPU is graded on this machine: leave --scheduler out")
     if given.only and gpu.find()[0] is None:
@@ -210,6 +212,7 @@ def run_grade(given):
         grade.write_json(given.json, {}, keep=True)
     if given.allow_unsafe:
         os.environ["BN_ALLOW_UNSAFE"] = "1"
+    execute.material(name).load_slips()
     if given.scheduler is None:
         logs.say(str(execute.isolation_of(execute.material(name).libraries)))
         execute.close_zygotes()

@@ -5,6 +5,8 @@ Commands meet them anywhere, so they are told in one place: `__main__` and `grad
 
 import errno
 import os
+import re
+import traceback
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -15,6 +17,7 @@ from autograder import course
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 PLACES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+CELL = re.compile(r"<((?!frozen|string|stdin)[\w-]+)>")  # the name under which a cell of a source runs
 AGAIN = "run the same command again: what was finished is kept"
 
 
@@ -41,7 +44,29 @@ def told(error):
         return str(error)
     if isinstance(error, SQLAlchemyError):
         return of_database(error)
-    return of_file(error) if isinstance(error, OSError) else ""
+    return (of_file(error) if isinstance(error, OSError) else "") or of_source(error)
+
+
+def of_source(error):
+    """The line for an error in a file that instructors write (solutions, mutants, styles); "" for one elsewhere."""
+    place = None
+    if isinstance(error, SyntaxError):
+        place = (error.filename, error.lineno)
+    elif error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = next(((frame.filename, frame.lineno) for frame in reversed(frames) if _is_source(frame.filename)), None)
+    if place is None or not _is_source(place[0]):
+        return ""
+    name, line = place
+    cell = CELL.fullmatch(name)
+    where = f"the cell {cell[1]} of a notebook's source" if cell else os.path.relpath(name, course.REPOSITORY)
+    what = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}".splitlines()[0]
+    return f"{where}, line {line}: {what[:300]}; mend it there and run the same command again"
+
+
+def _is_source(name):
+    """Whether a file is in solutions/, or a cell that `script.Cell.run` has run."""
+    return bool(name) and (Path(name).is_relative_to(course.SOLUTIONS) or bool(CELL.fullmatch(name)))
 
 
 def concerns_everybody(error):

@@ -5,6 +5,7 @@
 The lines between the two marks in the README are replaced; where nothing was measured yet they say so.
 """
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -95,4 +96,5 @@ def write():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m autograder.figures", description=__doc__.split("\n")[0]).parse_args()
     write()

@@ -4,6 +4,7 @@ Each submission is the released notebook with answers from the solutions, the st
 then perhaps damaged. `expected.json` says what each question must give; it is declared here, never measured.
 """
 
+import argparse
 import ast
 import copy
 import inspect
@@ -258,6 +259,8 @@ def files():
 
 def main():
     """Write the folder; files that no longer belong to it are removed."""
+    about = __doc__.split("\n")[0]
+    argparse.ArgumentParser(prog="python -m autograder.make_sample_class", description=about).parse_args()
     wanted = files()
     for path in [path for path in FOLDER.rglob("*") if path.is_file()] if FOLDER.exists() else []:
         if path.relative_to(FOLDER).as_posix() not in wanted:

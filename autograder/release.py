@@ -7,8 +7,9 @@ from pathlib import Path
 import nbformat
 from bnlab import tasks
 
-from autograder import course, fingerprints, isolation
+from autograder import course, fingerprints, isolation, submission
 from autograder.script import Script
+from solutions import mutants
 
 # The tags of a percent script as nbgrader's metadata: (grade, solution, locked).
 ROLES = {
@@ -74,6 +75,7 @@ def release(names, report):
     """
     from autograder.gradebook import Course
 
+    load(names)
     nbgrader = Course()
     for file, text in shipped().items():
         _write(course.EXERCISES / "bnlab" / file, text)
@@ -85,6 +87,16 @@ def release(names, report):
         report(
             f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {len(stored)} tasks"
         )
+
+
+def load(names):
+    """Run the solutions and load the known slips: done before anything is written, a mistake leaves no half release."""
+    for name in names:
+        script = Script(course.SOLUTIONS / f"{name}.py")
+        isolation.same_gpu(tasks.libraries(name))
+        script.references()
+        for cell in script.of_kind("test"):
+            mutants.bank(script.task_of(cell.id))
 
 
 def stale(names):
@@ -114,6 +126,29 @@ def stale(names):
             for path in _fingerprints(name, Path(folder) / "fingerprints"):
                 if not fingerprints.same(path, fingerprints.FOLDER / path.name):
                     found.append(f"exercises/bnlab/fingerprints/{path.name} is older than the solutions or mutants")
+    return found
+
+
+def changed_since(name):
+    """Graded cells whose points are not those of the notebook that students have.
+
+    Returns
+    -------
+    list of str
+        What to say of each before it is graded by the new points.
+    """
+    release = nbformat.read(course.released(name), as_version=4)
+    tags = [cell.metadata["nbgrader"] for cell in release.cells if submission.grade_id(cell)]
+    before = {tag["grade_id"]: tag["points"] for tag in tags if tag["grade"]}
+    now = {cell.id: cell.points for cell in Script(course.SOLUTIONS / f"{name}.py").of_kind("test", "answer")}
+    found = []
+    for cell in sorted(before.keys() | now.keys()):
+        if before.get(cell) != now.get(cell):
+            old, new = (f"{points[cell]:g} points" if cell in points else "not there" for points in (before, now))
+            found.append(
+                f"{cell}: {old} in exercises/{name}.ipynb, which students have, and {new} in solutions/{name}.py, by "
+                f"which it is graded; run `python -m autograder release {name}`, or take the change back"
+            )
     return found
 
 

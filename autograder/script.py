@@ -8,11 +8,14 @@ import contextlib
 import functools
 import io
 import linecache
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
 from jupytext.magics import comment_magic
+
+from autograder.course import CourseError
 
 KINDS = ("solution", "test", "answer", "readonly")
 
@@ -79,8 +82,8 @@ class Script:
 
     Raises
     ------
-    ValueError
-        Where a tag has no id, an id occurs twice, or a graded cell has no points.
+    CourseError
+        Where a tag cannot be read or has no id, an id occurs twice, or a graded cell has no points.
     """
 
     def __init__(self, path):
@@ -96,10 +99,15 @@ class Script:
             if cell.kind not in KINDS:
                 continue
             if not cell.id or cell.id in seen:
-                raise ValueError(f"{self.path.name}: the id {cell.id!r} of a {cell.kind} cell is empty or used twice")
-            if cell.kind in ("test", "answer") and not cell.points:
-                raise ValueError(f"{self.path.name}: {cell.id} has no points; write points=5 in its tag")
+                raise CourseError(f"{self._source}: the id {cell.id!r} of a {cell.kind} cell is empty or used twice")
+            if cell.kind in ("test", "answer") and not is_points(cell.points):
+                what = f"points={cell.points!r}" if cell.points or cell.points != 0 else "no points"
+                raise CourseError(f"{self._source}: {cell.id} has {what}; write a number above 0 in its tag: points=5")
             seen.add(cell.id)
+
+    @property
+    def _source(self):
+        return f"{self.path.parent.name}/{self.path.name}"
 
     def of_kind(self, *kinds):
         """The cells of these kinds, in order."""
@@ -128,7 +136,18 @@ class Script:
 @functools.lru_cache(64)
 def _cells(path, changed, size):
     """The cells of a script, read again only where the file has changed."""
-    return tuple(_cell(cell) for cell in jupytext.read(path, fmt="py:percent").cells)
+    cells = jupytext.read(path, fmt="py:percent").cells
+    for cell in cells:
+        if tag := cell.metadata.get("incorrectly_encoded_metadata"):
+            raise CourseError(
+                f'{path.parent.name}/{path.name}: the tag `# %% {tag}` cannot be read; write it as test="ID" points=5'
+            )
+    return tuple(map(_cell, cells))
+
+
+def is_points(value):
+    """Whether a tag's points are a number above 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _cell(cell):

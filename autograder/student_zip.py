@@ -1,6 +1,8 @@
 """Write dist/student.zip: the folder exercises/ as a student gets it, byte-identical when repeated."""
 
+import argparse
 import zipfile
+from pathlib import Path
 
 from autograder import course
 
@@ -29,6 +31,13 @@ def write(target):
     return len(paths)
 
 
+def main():
+    given = argparse.ArgumentParser(prog="python -m autograder.student_zip", description=__doc__)
+    given.add_argument("--to", type=Path, default=course.REPOSITORY / "dist" / "student.zip", metavar="FILE")
+    target = given.parse_args().to
+    print(f"{write(target)} files in {target}")
+    return 0
+
+
 if __name__ == "__main__":
-    zip_path = course.REPOSITORY / "dist" / "student.zip"
-    print(f"{write(zip_path)} files in {zip_path.relative_to(course.REPOSITORY)}")
+    raise SystemExit(main())

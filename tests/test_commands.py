@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,32 @@ def test_help_has_examples(capsys, command):
     assert examples and all(command is None or f" autograder {command}" in line for line in examples)
     if command is None:
         assert {line.split()[3] for line in examples} == set(COMMANDS)
+
+
+PROGRAMS = [
+    path.stem
+    for path in sorted((course.REPOSITORY / "autograder").glob("[a-z]*.py"))
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_beside_the_commands_help_and_write_nothing(monkeypatch, tmp_path, capsys, name):
+    """`python -m autograder.NAME --help`, and a word that they do not know."""
+
+    def forbidden(*words, **options):
+        raise AssertionError("asked for help, and something was written")
+
+    monkeypatch.setattr(Path, "write_text", forbidden)
+    monkeypatch.setattr(Path, "write_bytes", forbidden)
+    monkeypatch.setattr("zipfile.ZipFile.writestr", forbidden)
+    monkeypatch.delitem(sys.modules, f"autograder.{name}", raising=False)
+    for words, code, stream in ((["--help"], 0, "out"), (["--no-such-option"], 2, "err")):
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(f"autograder.{name}", run_name="__main__")
+        said = getattr(capsys.readouterr(), stream)
+        assert ended.value.code == code and said.startswith(f"usage: python -m autograder.{name}")
 
 
 def test_the_examples_of_the_help_are_right(capsys):

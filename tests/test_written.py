@@ -1,6 +1,7 @@
 """Written answers are graded on a sheet without names, and only what is right on it reaches the gradebook."""
 
 import csv
+import re
 
 import pytest
 from small_course import NAME, VERDICTS, build
@@ -38,6 +39,25 @@ def test_the_sheet_names_nobody(folder, capsys):
     answers = {row["id"]: row["answer"] for row in found}
     assert "Because of 11 paths." in answers[written.anonymous(ZOE)]
     assert [row["id"] for row in found] == sorted(row["id"] for row in found), "in an order that says nothing"
+
+
+def test_the_rubric_stands_beside_each_answer(folder):
+    """On the sheet as text, and on a page with the question and a solution."""
+    path, _, _ = written.sheet(NAME)
+    scheme = written.schemes(NAME)[TASK]
+    assert all(row["rubric"].startswith("• 1 point: $d") and "\n• 2 points:" in row["rubric"] for row in rows(path))
+    page = path.with_name(f"{NAME}.rubric.html").read_text(encoding="utf-8")
+    assert f"{TASK}, 8 points" in page and "2 points:" in page and "Derive it" in page
+    assert "<math" in page and "MARK SCHEME" not in page and "BEGIN SOLUTION" not in page and "<script" not in page
+    assert "closed form" in scheme.question and "closed form" in scheme.rubric and "MARK" not in scheme.solution
+
+
+@pytest.mark.parametrize("name", written.with_answers())
+def test_every_written_answer_has_a_rubric_that_adds_up(name):
+    """The points of its lines are those of its tag, so that a grader can reach them and no more."""
+    for task, scheme in written.schemes(name).items():
+        found = sum(map(int, re.findall(r"(?m)^- (\d+) points?:", scheme.rubric)))
+        assert found == written.tasks(name)[task] and scheme.question and scheme.solution, task
 
 
 def test_identifiers_stay_within_a_course_and_differ_between_courses(folder, tmp_path, monkeypatch):
@@ -104,7 +124,7 @@ def test_points_and_comments_are_taken_back(folder, tmp_path, capsys, delimiter)
 )
 def test_a_wrong_line_changes_nothing(folder, tmp_path, line, words):
     known = {"ann": written.anonymous("ann"), "zoe": written.anonymous(ZOE)}
-    text = ",".join(written.HEADER) + f"\n{known['zoe']},derive-dx,,8,5,\n" + line.format(**known) + "\n"
+    text = f"id,task,answer,max_score,score,comment\n{known['zoe']},derive-dx,,8,5,\n" + line.format(**known) + "\n"
     (tmp_path / "back.csv").write_text(text)
     with pytest.raises(course.CourseError, match=words):
         written.take(NAME, tmp_path / "back.csv")

@@ -162,7 +162,7 @@ def run_written(given):
                 name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line)
             )
         stale.warn(name)
-        logs.say(f"{count} answers in {path}, {waiting} of them without points")
+        logs.say(f"{count} answers in {path}, {waiting} of them without points; the rubric lies beside it as a page")
     return 0
 
 

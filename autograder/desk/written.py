@@ -9,13 +9,16 @@ the identifier, not by name or by time.
 import base64
 import hashlib
 import hmac
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder import course, execute, reading, sheets
+from autograder.desk import pages
 from autograder.desk.export import points
 from autograder.submission import grade_id
 
-HEADER = ["id", "task", "answer", "max_score", "score", "comment"]
+HEADER = ["id", "task", "answer", "rubric", "max_score", "score", "comment"]
 NEEDED = {"id", "task", "score", "comment"}
 LETTERS = 8  # of an identifier: 40 bits, so that 3,000 students have different ones
 
@@ -44,6 +47,36 @@ def answers(name, student):
 def tasks(name):
     """The tasks of a notebook that a person grades: task -> points."""
     return {cell.id: cell.points for cell in execute.Script(course.SOLUTIONS / f"{name}.py").of_kind("answer")}
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What a grader has to know of a task: Markdown out of the notebook's source."""
+
+    question: str
+    solution: str
+    rubric: str
+
+
+def schemes(name):
+    """What graders have to know of each task: task -> Scheme."""
+    cells = execute.Script(course.SOLUTIONS / f"{name}.py").of_kind("answer")
+    return {cell.id: scheme_of(cell.source) for cell in cells}
+
+
+def scheme_of(source):
+    """The parts of an answer cell: the question, and between nbgrader's marks a solution and how points are given."""
+    question, _, rest = source.partition("### BEGIN SOLUTION")
+    rest, _, _ = rest.partition("### END SOLUTION")
+    solution, _, rubric = rest.partition("=== BEGIN MARK SCHEME ===")
+    rubric, _, _ = rubric.partition("=== END MARK SCHEME ===")
+    return Scheme(question.strip(), solution.strip(), rubric.strip())
+
+
+def write_rubric(name, path):
+    """Write a page with the question, a solution and the rubric of each task, formulas as formulas."""
+    rows = [(task, points(tasks(name)[task]), scheme) for task, scheme in schemes(name).items()]
+    sheets.write_text(path, pages.render("rubric.html", name=name, rows=rows))
 
 
 def graded(name):
@@ -82,13 +115,13 @@ def with_answers():
 
 
 def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
-    """Write the sheet; what was typed on an earlier one and not taken yet stays on it.
+    """Write the sheet and a page with the rubric; what was typed on an earlier sheet and not taken yet stays on it.
 
     Parameters
     ----------
     name : str
     to : str or Path, optional
-        By default written/NAME.csv in the course folder.
+        By default written/NAME.csv in the course folder; the page is NAME.rubric.html beside it.
     total, advance : callable
         Called with the number of answers, and after each.
 
@@ -105,19 +138,22 @@ def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
     CourseError
     """
     found, most, texts, rows = graded(name), tasks(name), {}, []
+    rubrics = {task: re.sub(r"(?m)^- ", "• ", scheme.rubric) for task, scheme in schemes(name).items()}
     total(len(found))
     for (student, task), (score, comment) in found.items():
         advance()
         if student not in texts:
             texts[student] = answers(name, student)
-        rows.append([anonymous(student), task, texts[student].get(task, ""), points(most[task]), score, comment])
+        answer = texts[student].get(task, "")
+        rows.append([anonymous(student), task, answer, rubrics[task], points(most[task]), score, comment])
     path = Path(to) if to else course.course_folder() / "written" / f"{name}.csv"
     typed = read(name, path) if path.exists() else {}
     for row, pair in zip(rows, found):
         score, comment = typed.get(pair, (None, ""))
-        row[4:] = row[4] or ("" if score is None else points(score)), row[5] or comment
+        row[-2:] = row[-2] or ("" if score is None else points(score)), row[-1] or comment
     count = sheets.write_rows(path, HEADER, sorted(rows, key=lambda row: (row[1], row[0])))
-    return path, count, sum(row[4] == "" for row in rows)
+    write_rubric(name, path.with_name(f"{path.stem}.rubric.html"))
+    return path, count, sum(row[-2] == "" for row in rows)
 
 
 def read(name, path):

@@ -1,0 +1,109 @@
+"""A mistake in a source, a tag or a known slip is named with its place and the cure, before it costs a grade."""
+
+import shutil
+import sys
+
+import pytest
+
+from autograder import course, cures, release
+from autograder.__main__ import main
+from autograder.script import Script
+
+NAME = "03_forward"
+TAG = 'test="forward-train-test" points=14'
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """Another repository, whose sources may be spoilt."""
+    root = tmp_path_factory.mktemp("copy")
+    for part in ("solutions", "autograder", "exercises"):
+        ignore = shutil.ignore_patterns("__pycache__", "course", "sample_class")
+        shutil.copytree(course.REPOSITORY / part, root / part, ignore=ignore)
+    sample = "autograder/sample_class/slip-unbiased"
+    shutil.copytree(course.REPOSITORY / sample, root / sample)
+    shutil.copy(course.REPOSITORY / "_config.yml", root)
+    return root
+
+
+@pytest.fixture
+def spoilt(copy, run):
+    """Change a file of the copy and run a command there; its exit code and the lines on stderr."""
+    kept = {}
+
+    def spoilt(name, old, new, *arguments):
+        path = copy / "solutions" / name
+        text = kept.setdefault(path, path.read_text(encoding="utf-8"))
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        environment = {"BN_COURSE": str(copy / "course"), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = run(sys.executable, "-m", "autograder", *arguments, cwd=copy, env=environment)
+        return done.returncode, done.stderr.strip().splitlines()
+
+    yield spoilt
+    for path, text in kept.items():
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"),
+    [
+        ('test="a-test" points=ten', 'the tag `# %% test="a-test" points=ten` cannot be read; write it as'),
+        ('test="a-test" points=-3', "a-test has points=-3; write a number above 0"),
+        ('test="a-test" points="14"', "a-test has points='14'; write"),
+        ('test="a-test" points=NaN', "a-test has points=nan; write"),
+        ('test="a-test" points=1e400', "a-test has points=inf; write"),
+        ('test="a-test" points=True', "a-test has points=True; write"),
+        ('test="a-test" points=0', "a-test has no points; write"),
+        ('test="a-test"', "a-test has no points; write a number above 0 in its tag: points=5"),
+        ('test="" points=5', "the id '' of a test cell is empty or used twice"),
+    ],
+)
+def test_tags_that_cannot_be(tmp_path, tag, words):
+    path = tmp_path / "solutions" / "03_x.py"
+    path.parent.mkdir()
+    path.write_text(f"# %% {tag}\nx = 1\n")
+    with pytest.raises(course.CourseError) as raised:
+        Script(path)
+    assert str(raised.value).startswith("solutions/03_x.py: ") and words in str(raised.value)
+
+
+MISTAKES = {
+    "points": (f"{NAME}.py", TAG, 'test="forward-train-test" points=ten', f"solutions/{NAME}.py: the tag `# %% test="),
+    "source": (f"{NAME}.py", "def batchnorm_train(", "def batchnorm_train((", "the cell forward-train of a notebook's"),
+    "mutant": ("mutants/batch_statistics.py", "@mutant(", "def broken(:\n\n\n@mutant(", "batch_statistics.py, line "),
+}
+
+
+@pytest.mark.parametrize("command", ["release", "certify", "grade"])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_command_names_the_place(spoilt, copy, mistake, command):
+    name, old, new, words = MISTAKES[mistake]
+    more = {"certify": ["--quick"], "grade": ["--submissions", copy / "autograder" / "sample_class"]}.get(command, [])
+    before = (copy / "exercises" / f"{NAME}.ipynb").read_bytes()
+    code, lines = spoilt(name, old, new, command, NAME, *more)
+    assert code == 1 and len(lines) == 1 and lines[0].startswith("autograder: "), lines
+    assert words in lines[0] and ("SyntaxError" in lines[0]) == (mistake != "points")
+    assert (copy / "exercises" / f"{NAME}.ipynb").read_bytes() == before
+
+
+def test_points_that_students_do_not_see_yet_are_told(spoilt, copy):
+    code, lines = spoilt(
+        f"{NAME}.py", TAG, TAG.replace("14", "15"), *("grade", NAME, "--submissions", copy / "autograder/sample_class")
+    )
+    assert code == 0 and len(lines) == 1
+    assert f"forward-train-test: 14 points in exercises/{NAME}.ipynb, which students have, and 15 points in" in lines[0]
+    assert f"run `python -m autograder release {NAME}`" in lines[0]
+
+
+def test_points_that_are_the_same_are_not_told():
+    assert [line for name in course.notebook_names() for line in release.changed_since(name)] == []
+
+
+def test_errors_elsewhere_are_no_mistake_of_a_source(monkeypatch, capsys):
+    try:
+        compile("def broken(:", "elsewhere.py", "exec")
+    except SyntaxError as error:
+        assert cures.told(error) == ""
+    assert cures.told(ValueError("never raised")) == ""
+    assert main(["release", "nothing"]) == 1 and "there is no notebook" in capsys.readouterr().err
