@@ -216,9 +216,12 @@ def ready(name):
     Exception
         What `cures` tells of.
     """
+    from autograder.gradebook import Course
+    from autograder.release import refuse_other_cells
+
     for place in ("results", "committed"):
         course.writable(course.course_folder() / place)
-    hand_scores(name)
+    refuse_other_cells(name, Course())
 
 
 class IntoGradebook:
@@ -281,6 +284,7 @@ class IntoGradebook:
         if not current:
             try:
                 same_answers = changes.same_answers(self.name, result, self.committed)
+                require_time(self.nbgrader.root / "submitted" / student / self.name / "timestamp.txt")
                 self.nbgrader.call("autograde", self.name, student, force=True)
                 if same_answers:
                     settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
@@ -289,6 +293,25 @@ class IntoGradebook:
             except course.CourseError as error:
                 self.refused[student] = str(error)
         self.seconds += time.monotonic() - started
+
+
+def require_time(path):
+    """nbgrader has to be able to read when something was handed in, and says little where it cannot.
+
+    Raises
+    ------
+    CourseError
+    """
+    from nbgrader.utils import parse_utc
+
+    try:
+        text = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        parse_utc(text or None)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise course.CourseError(
+            f"{path} holds no time; write when it was handed in, as 2026-10-05 21:59:00 UTC, or remove the file, which "
+            "counts as in time, and run the same command again"
+        ) from None
 
 
 def lost(committed, known):

@@ -77,6 +77,8 @@ def release(names, report):
 
     load(names)
     nbgrader = Course()
+    for name in names:
+        refuse_other_cells(name, nbgrader)
     for file, text in shipped().items():
         _write(course.EXERCISES / "bnlab" / file, text)
     for name in names:
@@ -87,6 +89,31 @@ def release(names, report):
         report(
             f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {len(stored)} tasks"
         )
+
+
+def refuse_other_cells(name, nbgrader):
+    """nbgrader adds no cell to a notebook that has been graded, and removes none: said before anything else is done.
+
+    Raises
+    ------
+    CourseError
+    """
+    with nbgrader.gradebook() as book:
+        known = {notebook.name: notebook for one in book.assignments if one.name == name for notebook in one.notebooks}
+        if name not in known or not known[name].submissions:
+            return
+        graded = {cell.name for cell in known[name].source_cells}
+    now = {cell.id for cell in Script(course.SOLUTIONS / f"{name}.py").cells if cell.kind in ROLES}
+    if graded == now:
+        return
+    parts = (("new", now - graded), ("gone", graded - now))
+    what = "; ".join(f"{word}: {', '.join(sorted(cells))}" for word, cells in parts if cells)
+    raise course.CourseError(
+        f"{name} has been graded, and nbgrader adds or removes no cell after that ({what}); put new tasks into a "
+        f"notebook of their own, or take the change back. To begin {name} anew: copy the course folder, keep points "
+        f"given by hand (`python -m autograder written {name}`), take the grades out with `cd autograder && "
+        f"PATH=../.venv/bin:$PATH nbgrader db assignment remove {name} --force`, and run this again"
+    )
 
 
 def load(names):

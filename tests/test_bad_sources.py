@@ -1,5 +1,6 @@
 """A mistake in a source, a tag or a known slip is named with its place and the cure, before it costs a grade."""
 
+import re
 import shutil
 import sys
 
@@ -28,17 +29,17 @@ def copy(tmp_path_factory):
 
 @pytest.fixture
 def spoilt(copy, run):
-    """Change a file of the copy and run a command there; its exit code and the lines on stderr."""
+    """Change a file of the copy and run a command there; its exit code and the lines on stderr, or stdout."""
     kept = {}
 
-    def spoilt(name, old, new, *arguments):
+    def spoilt(name, old, new, *arguments, stream="stderr"):
         path = copy / "solutions" / name
         text = kept.setdefault(path, path.read_text(encoding="utf-8"))
         assert old in text
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
         environment = {"BN_COURSE": str(copy / "course"), "PYTHONDONTWRITEBYTECODE": "1"}
         done = run(sys.executable, "-m", "autograder", *arguments, cwd=copy, env=environment)
-        return done.returncode, done.stderr.strip().splitlines()
+        return done.returncode, getattr(done, stream).strip().splitlines()
 
     yield spoilt
     for path, text in kept.items():
@@ -107,3 +108,33 @@ def test_errors_elsewhere_are_no_mistake_of_a_source(monkeypatch, capsys):
         assert cures.told(error) == ""
     assert cures.told(ValueError("never raised")) == ""
     assert main(["release", "nothing"]) == 1 and "there is no notebook" in capsys.readouterr().err
+
+
+def test_a_damaged_time_costs_one_student_and_is_named(spoilt, copy):
+    for command in (["collect", NAME, "--from", str(copy / "autograder/sample_class")], ["grade", NAME]):
+        spoilt(f"{NAME}.py", TAG, TAG, *command)
+    path = copy / "course" / "submitted" / "slip-unbiased" / NAME / "timestamp.txt"
+    for text in ("soon", "\0"):
+        path.write_text(text)
+        (copy / "course" / "committed" / f"{NAME}.json").unlink()
+        code, lines = spoilt(f"{NAME}.py", TAG, TAG, "grade", NAME, stream="stdout")
+        assert code == 1 and any(f"{path} holds no time; write when" in line for line in lines), (text, lines)
+    path.write_text("2026-10-05 21:59:00 UTC")
+    assert spoilt(f"{NAME}.py", TAG, TAG, "grade", NAME)[0] == 0
+
+
+def test_a_cell_that_comes_after_grading_is_refused_and_the_cure_works(spoilt, copy, run):
+    for command in (["collect", NAME, "--from", str(copy / "autograder/sample_class")], ["grade", NAME]):
+        assert spoilt(f"{NAME}.py", TAG, TAG, *command)[0] == 0
+    more = f'readonly="extra"\nEXTRA = 1\n\n# %% {TAG}'
+    for command in ("release", "grade"):
+        code, lines = spoilt(f"{NAME}.py", TAG, more, command, NAME)
+        assert code == 1 and f"{NAME} has been graded" in lines[-1] and "(new: extra)" in lines[-1], lines
+    cure = re.search(r"`cd autograder && PATH=\S+ (nbgrader [^`]+)`", lines[-1])[1]
+    environment = {"BN_COURSE": str(copy / "course")}
+    gone = run(*cure.split(), cwd=copy / "autograder", env=environment)
+    assert gone.returncode == 0, gone.stderr
+    assert spoilt(f"{NAME}.py", TAG, more, "release", NAME) == (0, [])
+    assert spoilt(f"{NAME}.py", TAG, more, "grade", NAME)[0] == 0
+    code, lines = spoilt(f"{NAME}.py", TAG, more, "export", NAME, "--format", "csv", stream="stdout")
+    assert code == 0 and any(line.startswith("1 scores in") for line in lines), lines
