@@ -205,27 +205,35 @@ def run_grade(given):
         submissions, problems = grade.in_folder(given.submissions, name, given.student)
     else:
         submissions = grade.submitted(name, given.student)
-        grade.ready(name)
-        for line in changes.put_aside(name):
-            logs.warn(line)
     if given.json:
         grade.write_json(given.json, {}, keep=True)
     if given.allow_unsafe:
         os.environ["BN_ALLOW_UNSAFE"] = "1"
-    execute.material(name).load_slips()
-    if given.scheduler is None:
-        logs.say(str(execute.isolation_of(execute.material(name).libraries)))
-        execute.close_zygotes()
-    logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
+    before = {}
+
+    def look():
+        """What has to be right before there is a result."""
+        if given.submissions is None:
+            grade.ready(name)
+            for line in changes.put_aside(name):
+                logs.warn(line)
+            before.update(changes.committed(name))
+        execute.material(name).load_slips()
+        if given.scheduler is None:
+            logs.say(str(execute.isolation_of(execute.material(name).libraries)))
+            execute.close_zygotes()
+        logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
+
     folder, again = course.course_folder() / "results", given.again or bool(given.student)
-    before = changes.committed(name)
     with grade.IntoGradebook(name) as gradebook:
 
         def write(student, result):
             if given.submissions is None and not (given.only and result["problem"]):
                 gradebook.write(student, result)
 
-        results = grade.execute_all(name, submissions, given.jobs, folder, again, given.scheduler, given.only, write)
+        results = grade.execute_all(
+            name, submissions, given.jobs, folder, again, given.scheduler, given.only, write, look
+        )
     changed = changes.report(results, before) if given.submissions is None else []
     if given.json:
         grade.write_json(given.json, results)

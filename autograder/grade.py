@@ -1,25 +1,19 @@
 """Grade a class: execute the submissions in parallel, and write each result into nbgrader's gradebook as it comes."""
 
-import concurrent.futures
 import contextlib
 import functools
 import json
-import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autograder import changes, collect, course, cures, execute, logs, reading, submission
+from autograder import changes, collect, course, cures, execute, logs, processes, reading, submission
 
-AHEAD = 4  # submissions for each process that are read before their turn
 RECORD_EVERY = 1.0  # seconds
-BROKEN = "the grading process ended; run the command again"
 
 
 class OnDisk(Mapping):
@@ -83,7 +77,9 @@ def progress():
     return Progress(*columns, transient=True)
 
 
-def execute_all(name, submissions, jobs=None, results=None, again=False, scheduler=None, only="", then=None):
+def execute_all(
+    name, submissions, jobs=None, results=None, again=False, scheduler=None, only="", then=None, meanwhile=None
+):
     """Phase 1 for many submissions, on this machine or on a Dask cluster.
 
     Parameters
@@ -101,6 +97,8 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
         Judge again the cells with this verdict alone: "needs-gpu".
     then : callable, optional
         Given each student and result as it comes, while others are executed.
+    meanwhile : callable, optional
+        Called before the first result, while the grading processes start, which takes them a second or two.
 
     Returns
     -------
@@ -112,7 +110,7 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
     finished, started = {}, time.monotonic()
     with progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
-        outcomes = _outcomes(name, submissions, jobs, results, again, scheduler, only, bar.console.print)
+        outcomes = _outcomes(name, submissions, jobs, results, again, scheduler, only, meanwhile, bar.console.print)
         with contextlib.closing(outcomes):
             for who, result in outcomes:
                 result = _failed(name, who, result) if isinstance(result, str) else result
@@ -125,38 +123,15 @@ def execute_all(name, submissions, jobs=None, results=None, again=False, schedul
     return {who: finished[who] for who in submissions}
 
 
-def _outcomes(name, submissions, jobs, results, again, scheduler, only, say):
+def _outcomes(name, submissions, jobs, results, again, scheduler, only, meanwhile, say):
     """Pairs (student, result or a sentence on why there is none), in the order in which they are finished."""
     if scheduler is None:
-        return _on_this_machine(name, submissions, jobs, results, again, only)
+        return processes.outcomes(name, submissions, jobs, results, again, only, meanwhile)
     from autograder import cluster
 
+    if meanwhile is not None:
+        meanwhile()
     return cluster.outcomes(scheduler, name, submissions, results, again, os.environ.get("BN_RUN", ""), say)
-
-
-def _on_this_machine(name, submissions, jobs, results, again, only):
-    jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=end_with, initargs=(os.getpid(),)
-    )
-    line, waiting = iter(submissions), {}
-    with pool:
-        try:
-            while True:
-                while len(waiting) < AHEAD * jobs and (who := next(line, None)) is not None:
-                    data = submissions[who]
-                    try:
-                        waiting[pool.submit(execute.execute, name, who, data, results, again, None, only)] = who
-                    except BrokenProcessPool:
-                        yield who, BROKEN
-                if not waiting:
-                    return
-                for future in concurrent.futures.wait(waiting, return_when="FIRST_COMPLETED").done:
-                    yield waiting.pop(future), _outcome(future)
-        except (KeyboardInterrupt, GeneratorExit):
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def account(result):
@@ -165,29 +140,6 @@ def account(result):
     where = f" on {result['host']}" if "host" in result else ""
     how = f"{result['seconds']:.2f} s, {result['isolation']}{where}, run {result.get('run') or '-'}"
     return f"{result['student']}: {points:g} of {most:g}; {result['problem'] or how}"
-
-
-def end_with(parent):
-    """In a grading process: end when the command ends, however it ends."""
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _outcome(future):
-    """The result of a submission, or a sentence where our own process failed, which costs nobody else's grade."""
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return BROKEN
-    except course.CourseError as error:
-        return str(error)
-    except Exception as error:
-        return f"the grader failed with {type(error).__name__}: {error}"
 
 
 def _failed(name, who, reason):

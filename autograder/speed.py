@@ -17,7 +17,8 @@ from autograder.remote import cpu_clock
 
 WARM_UP = 2  # laps of the answer that are not counted: its process takes its memory here
 LOOKS = (4, 6, 9, 13, 19, 28, 40)  # numbers of pairs after which a race may end
-FAIL_FROM = 9  # pairs: full marks are given early, they are never taken early
+FAIL_FROM = 9  # pairs: full marks are given early, and taken early only where no noise comes near the limit:
+FAR = 2.5  # times the limit in each pair
 LEVEL = 0.99  # of the interval at each look
 SLACK = 0.1  # share of the time around a run that counts as noise
 
@@ -91,11 +92,15 @@ def pace_of(laps, rng, level=LEVEL, draws=1000):
     return Pace(float(ratio(laps)), float(low), float(high), len(laps))
 
 
-def verdict_of(pace, limit):
-    """ "passed" or "failed" where the interval is clear of the limit, "" while it is not."""
+def verdict_of(pace, limit, least=0.0):
+    """ "passed" or "failed" where the interval is clear of the limit, "" while it is not.
+
+    least : float
+        The smallest ratio of the runs in any pair.
+    """
     if pace.high <= limit:
         return "passed"
-    return "failed" if pace.low > limit and pace.pairs >= FAIL_FROM else ""
+    return "failed" if pace.low > limit and (pace.pairs >= FAIL_FROM or least > FAR * limit) else ""
 
 
 def race(runner, twin, limit, rng):
@@ -124,8 +129,9 @@ def race(runner, twin, limit, rng):
             for who in rng.permutation(2):
                 laps[who] = (runner, twin)[who](len(rows))
             rows.append((laps[0].run, laps[0].around, laps[1].run, laps[1].around))
-        pace = pace_of(np.array(rows), rng)
-        verdict = verdict_of(pace, limit)
+        laps = np.array(rows)
+        pace = pace_of(laps, rng)
+        verdict = verdict_of(pace, limit, (laps[:, 0] / np.maximum(laps[:, 2], 1e-9)).min())
         if verdict:
             return verdict, pace
     return "undecided", pace

@@ -5,7 +5,7 @@ import functools
 import json
 import re
 
-from autograder import bench_scale, execute, grade, logs
+from autograder import bench_scale, execute, grade, logs, processes
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
@@ -44,11 +44,11 @@ def test_submissions_wait_on_the_disk(monkeypatch):
         return b"x"
 
     class_ = grade.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
-    for who, result in grade._on_this_machine("03_forward", class_, 2, None, again=False, only=None):
+    for who, result in processes.outcomes("03_forward", class_, 2):
         assert result == {"student": who}
         most = max(most, len(read) - len(done))
         done.append(who)
-    assert sorted(map(int, done)) == list(range(500)) and most <= 2 * grade.AHEAD
+    assert sorted(map(int, done)) == list(range(500)) and most <= 2 * processes.AHEAD
 
 
 def test_the_record_of_the_gradebook_is_written_now_and_then(tmp_path, monkeypatch):

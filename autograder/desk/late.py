@@ -187,21 +187,25 @@ def doubts():
 
 def put_into(book, name, students=None):
     """Write due date and extensions of a notebook into an open gradebook."""
-    due, extra = due_date(name), extensions()
+    due, listed = due_date(name), (course.course_folder() / "extensions.csv").exists()
+    if due is None and not listed:
+        return
+    extra = extensions()
     try:
         assignment = book.find_assignment(name)
+        submissions = book.assignment_submissions(name)
+        if students is not None:  # those of a whole class would be looked through once for each student
+            submissions = [book.find_submission(name, student) for student in students]
     except MissingEntry:
         return
     if due is not None:
         assignment.duedate = due
-    for submission in book.assignment_submissions(name):
-        who = submission.student.id
-        if students is None or who in students:
-            days = extra.get((who, name))
-            if days is not None and assignment.duedate is not None:  # nbgrader adds them without a look
-                submission.extension = datetime.timedelta(days=days)
-            elif (course.course_folder() / "extensions.csv").exists():
-                submission.extension = None
+    for submission in submissions if listed else []:
+        days = extra.get((submission.student_id, name))
+        if days is not None and assignment.duedate is not None:  # nbgrader adds them without a look
+            submission.extension = datetime.timedelta(days=days)
+        else:
+            submission.extension = None
     book.db.commit()
 
 

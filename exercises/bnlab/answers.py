@@ -229,6 +229,8 @@ def changed_arguments(function, before, after):
 
     before, after : (args, kwargs)
     """
+    if same(before, after):
+        return []
     try:
         names = list(inspect.signature(function).parameters)
     except (TypeError, ValueError):

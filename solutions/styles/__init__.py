@@ -30,6 +30,6 @@ def styles(task_id):
     Modules that do not name the task are not loaded: those of the torch tasks import torch, which costs seconds.
     """
     for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        if re.search(rf"[\"']{task_id}[\"']", path.read_text(encoding="utf-8")):
+        if re.search(rf'@style\([^)]*"{task_id}"', path.read_text(encoding="utf-8")):
             importlib.import_module(f"{__name__}.{path.stem}")
     return dict(_STYLES.get(task_id, {}))
