@@ -211,7 +211,7 @@ def run_grade(given):
         os.environ["BN_ALLOW_UNSAFE"] = "1"
     before = {}
 
-    def look():
+    def look(isolation):
         """What has to be right before there is a result."""
         if given.submissions is None:
             grade.ready(name)
@@ -219,9 +219,8 @@ def run_grade(given):
                 logs.warn(line)
             before.update(changes.committed(name))
         execute.material(name).load_slips()
-        if given.scheduler is None:
-            logs.say(str(execute.isolation_of(execute.material(name).libraries)))
-            execute.close_zygotes()
+        if isolation is not None:
+            logs.say(str(isolation()))
         logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
 
     folder, again = course.course_folder() / "results", given.again or bool(given.student)

@@ -98,7 +98,8 @@ def execute_all(
     then : callable, optional
         Given each student and result as it comes, while others are executed.
     meanwhile : callable, optional
-        Called before the first result, while the grading processes start, which takes them a second or two.
+        Called before the first result, while the grading processes start, which takes them a second or two; given a
+        callable that waits for their isolation (`isolation.Isolation`), or None on a cluster.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def _outcomes(name, submissions, jobs, results, again, scheduler, only, meanwhil
     from autograder import cluster
 
     if meanwhile is not None:
-        meanwhile()
+        meanwhile(None)
     return cluster.outcomes(scheduler, name, submissions, results, again, os.environ.get("BN_RUN", ""), say)
 
 

@@ -158,6 +158,8 @@ def kept_open():
             self.__dict__.update(opened[db_url, course_id].__dict__)
         else:
             begin(self, db_url, course_id, authenticator)
+            self.db.session_factory.configure(expire_on_commit=False)  # or each commit makes it read all again
+            self.db.remove()
             opened[db_url, course_id] = self
 
     api.Gradebook.__init__, api.Gradebook.close = open_once, lambda self: self.db.remove()

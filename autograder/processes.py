@@ -21,7 +21,7 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
 
     Parameters
     ----------
-    As for `grade.execute_all`.
+    As for `grade.execute_all`; `meanwhile` is given a callable that waits for the isolation of these processes.
 
     Yields
     ------
@@ -39,6 +39,7 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
     line, waiting = iter(submissions), {}
     with pool:
         try:
+            isolation = pool.submit(isolation_for, name)
             while True:
                 while len(waiting) < AHEAD * jobs and (who := next(line, None)) is not None:
                     data = submissions[who]
@@ -47,7 +48,7 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
                     except BrokenProcessPool:
                         yield who, BROKEN
                 if meanwhile is not None:
-                    meanwhile()
+                    meanwhile(isolation.result)
                     meanwhile = None
                 if not waiting:
                     return
@@ -56,6 +57,11 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
         except BaseException:  # Ctrl-C, the caller has enough, or `meanwhile` refuses
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def isolation_for(name):
+    """In a grading process: what holds student code there, see `execute.isolation_of`."""
+    return execute.isolation_of(execute.material(name).libraries)
 
 
 def begin(parent, cores):
