@@ -114,18 +114,13 @@ def secret():
     """The key from which the inputs of tests are drawn; made once for a course and readable by its owner only."""
     folder = course_folder()
     path = folder / "secret"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            temporary = folder / f".secret.{os.getpid()}"
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_hex(32).encode())
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, path)  # whoever is first makes it, whole or not at all
-            temporary.unlink()
-        return path.read_bytes()
-    except OSError as error:
-        raise CourseError(
-            f"cannot write to the course folder {folder}: {error.strerror}; set BN_COURSE to another"
-        ) from None
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        temporary = folder / f".secret.{os.getpid()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)  # whoever is first makes it, whole or not at all
+        temporary.unlink()
+    return path.read_bytes()
