@@ -212,7 +212,7 @@ def run_grade(given):
     before = {}
 
     def look(isolation):
-        """What has to be right before there is a result."""
+        """What has to be right before anything is graded."""
         if given.submissions is None:
             grade.ready(name)
             for line in changes.put_aside(name):

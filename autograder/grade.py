@@ -98,8 +98,8 @@ def execute_all(
     then : callable, optional
         Given each student and result as it comes, while others are executed.
     meanwhile : callable, optional
-        Called before the first result, while the grading processes start, which takes them a second or two; given a
-        callable that waits for their isolation (`isolation.Isolation`), or None on a cluster.
+        Called before anything is graded, while the grading processes start, which takes them a second or two; given
+        a callable that waits for their isolation (`isolation.Isolation`), or None on a cluster.
 
     Returns
     -------

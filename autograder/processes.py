@@ -4,6 +4,7 @@ Nothing but `execute` is imported here: what a new process has to import is the 
 """
 
 import concurrent.futures
+import functools
 import multiprocessing
 import os
 import threading
@@ -30,16 +31,13 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
     """
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
     context = multiprocessing.get_context("spawn")
-    cores = context.SimpleQueue()
-    for number in range(jobs):
-        cores.put(number)
-    pool = concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=begin, initargs=(os.getpid(), cores)
-    )
+    pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=begin, initargs=(os.getpid(),))
     line, waiting = iter(submissions), {}
     with pool:
         try:
-            isolation = pool.submit(isolation_for, name)
+            if meanwhile is not None:
+                isolation, *_ = [pool.submit(isolation_for, name) for _ in range(jobs)]  # starts them all
+                meanwhile(functools.partial(_isolation, isolation))
             while True:
                 while len(waiting) < AHEAD * jobs and (who := next(line, None)) is not None:
                     data = submissions[who]
@@ -47,9 +45,6 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
                         waiting[pool.submit(execute.execute, name, who, data, results, again, None, only)] = who
                     except BrokenProcessPool:
                         yield who, BROKEN
-                if meanwhile is not None:
-                    meanwhile(isolation.result)
-                    meanwhile = None
                 if not waiting:
                     return
                 for future in concurrent.futures.wait(waiting, return_when="FIRST_COMPLETED").done:
@@ -64,14 +59,14 @@ def isolation_for(name):
     return execute.isolation_of(execute.material(name).libraries)
 
 
-def begin(parent, cores):
+def begin(parent):
     """In a grading process: keep to one core with all its workers, and end when the command ends, however it ends.
 
     A referee and its worker take turns hundreds of times a second: on one core that costs a quarter less.
     """
     if hasattr(os, "sched_setaffinity"):
-        mine = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {mine[cores.get() % len(mine)]})
+        cores, number = sorted(os.sched_getaffinity(0)), multiprocessing.current_process().name.rpartition("-")[2]
+        os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
 
     def watch():
         while os.getppid() == parent:
@@ -79,6 +74,19 @@ def begin(parent, cores):
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _isolation(future):
+    """What `isolation_for` found.
+
+    Raises
+    ------
+    CourseError
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise course.CourseError(BROKEN) from None
 
 
 def _outcome(future):
