@@ -15,11 +15,6 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def pytest_xdist_auto_num_workers(config):
-    """One process more than there are cores: tests of grading wait for processes of their own a third of their time."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_finish(session):
     """Stop where groups of tests are torn apart: each process would build the website and grade the classes anew."""
     if not getattr(session.config.option, "loadgroup", False):

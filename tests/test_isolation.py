@@ -113,13 +113,15 @@ def test_student_code_is_not_root(bench):
 
 def test_an_unsafe_machine_is_refused(run, tmp_path):
     """Without any layer `grade` stops with the cure; --allow-unsafe goes on."""
-    code = (
+    program = tmp_path / "unsafe.py"  # a file: the grading processes load it again, and see no layer either
+    program.write_text(
         "import sys; from autograder import isolation, __main__\n"
         "isolation.inspect = lambda zygote: isolation.Isolation('S0', {'landlock': 'not here'}, ('send by UDP',))\n"
-        "sys.exit(__main__.main(sys.argv[1:]))"
+        "if __name__ == '__main__':\n    sys.exit(__main__.main(sys.argv[1:]))\n"
     )
     arguments = ["grade", "03_forward", "--submissions", "autograder/sample_class", "--student", "empty"]
-    done = run(sys.executable, "-c", code, *arguments, env={"BN_COURSE": str(tmp_path)})
+    paths = os.pathsep.join([str(course.REPOSITORY), str(course.EXERCISES)])
+    done = run(sys.executable, program, *arguments, env={"BN_COURSE": str(tmp_path), "PYTHONPATH": paths})
     assert done.returncode == 1 and "--allow-unsafe" in done.stderr and "needs Linux 5.13" in done.stderr
     assert shutil.which("bwrap") is None or "isolation S0" in done.stderr
 

@@ -20,7 +20,7 @@ def honest(x, gamma, beta, eps=1e-5):
 def answer(x, gamma, beta, eps=1e-5):
     return honest(x, gamma, beta, eps)
 """
-REPEATS = 4
+REPEATS = 12
 SLOW = (
     HONEST
     + f"""
