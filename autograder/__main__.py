@@ -230,9 +230,8 @@ def run_grade(given):
             if given.submissions is None and not (given.only and result["problem"]):
                 gradebook.write(student, result)
 
-        results = grade.execute_all(
-            name, submissions, given.jobs, folder, again, given.scheduler, given.only, write, look
-        )
+        how = {"again": again, "scheduler": given.scheduler, "only": given.only, "then": write, "meanwhile": look}
+        results = grade.execute_all(name, submissions, given.jobs, folder, **how)
     changed = changes.report(results, before) if given.submissions is None else []
     if given.json:
         grade.write_json(given.json, results)

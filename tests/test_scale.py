@@ -3,7 +3,11 @@
 import concurrent.futures
 import functools
 import json
+import multiprocessing
+import os
 import re
+
+import pytest
 
 from autograder import bench_scale, execute, grade, logs, processes
 
@@ -71,3 +75,11 @@ def test_old_logs_are_removed(tmp_path, monkeypatch):
         with logs.Run("grade", ["grade"]):
             logs.line("x")
     assert len(logs.runs()) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinities")
+def test_grading_processes_keep_to_a_core_each():
+    started = {"mp_context": multiprocessing.get_context("spawn"), "initializer": processes.begin}
+    with concurrent.futures.ProcessPoolExecutor(2, initargs=(os.getpid(),), **started) as pool:
+        found = [pool.submit(os.sched_getaffinity, 0).result() for _ in range(8)]
+    assert all(len(cores) == 1 and cores <= os.sched_getaffinity(0) for cores in found)

@@ -28,8 +28,16 @@ def raced(ratio, limit, noise=0.15, around=1.0, seed=0):
 def test_a_clear_answer_is_decided_after_a_few_pairs():
     verdict, pace = raced(1.0, 2.5)
     assert (verdict, pace.pairs) == ("passed", speed.LOOKS[0])
-    verdict, pace = raced(8.0, 2.5)
+    verdict, pace = raced(5.0, 2.5)
     assert (verdict, pace.pairs) == ("failed", speed.FAIL_FROM)
+    verdict, pace = raced(16.0, 2.5)
+    assert (verdict, pace.pairs) == ("failed", speed.LOOKS[0])
+
+
+def test_marks_are_taken_early_only_far_beyond_the_limit():
+    """At the limit itself, with twice the noise of an overloaded machine, nobody fails before nine pairs."""
+    found = [raced(2.5, 2.5, 0.4, seed=seed) for seed in range(200)]
+    assert all(pace.pairs >= speed.FAIL_FROM for verdict, pace in found if verdict == "failed")
 
 
 def test_noise_fails_nobody_and_hides_nobody():

@@ -1,9 +1,11 @@
 """Torch answers: workers with torch where it is asked for, drivers beside the answer, two real processes."""
 
 import contextlib
+import hashlib
 import io
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -282,6 +284,15 @@ def late(x, group=None):
 def test_a_process_that_has_to_wait_for_the_machine_is_not_stuck():
     got = distributed.run(late, [torch.ones(2), torch.ones(2)])
     assert [value.tolist() for value in got] == [[2.0, 2.0]] * 2
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs Linux's /proc")
+def test_a_thread_that_needs_a_processor_does_not_sleep():
+    computing = threading.Thread(target=hashlib.sha256, args=(bytes(500_000_000),))  # without the interpreter's lock
+    computing.start()
+    assert not distributed._all_sleep()
+    computing.join()
+    assert any(distributed._all_sleep() or time.sleep(0.05) for _ in range(100))
 
 
 def forever(x, group=None):
