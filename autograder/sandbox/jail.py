@@ -22,8 +22,8 @@ LIMITS = {
 # Landlock: system calls of Linux on all architectures, and the rights of ABI 1 (see landlock(7)).
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
-IOCTL = 0x8000
-WRITES_BY_ABI = {1: 0x1FF0, 2: 0x2000, 3: 0x4000, 5: IOCTL}  # make, remove; refer; truncate; ioctl
+TRUNCATE, IOCTL = 0x4000, 0x8000
+WRITES_BY_ABI = {1: 0x1FF0, 2: 0x2000, 3: TRUNCATE, 5: IOCTL}  # make, remove; refer; truncate; ioctl
 NETWORK = 3  # bind and connect by TCP, ABI 4
 SCOPES = 3  # abstract sockets and signals, ABI 6
 
@@ -121,6 +121,8 @@ def landlock(home, readable, network=False, listed=(), devices=()):
     ruleset = call(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
     rules = [(path, reads) for path in readable] + [(path, READ_DIR) for path in listed]
     rules += [(path, (reads | WRITE_FILE | IOCTL) & handled) for path in devices]
+    # CUDA does not start where it cannot write about its own process
+    rules += [("/proc/self", (reads | WRITE_FILE | TRUNCATE) & handled)] if devices else []
     for path, rights in [*rules, (home, handled), ("/dev/null", READ_FILE | WRITE_FILE)]:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)

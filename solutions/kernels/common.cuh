@@ -44,19 +44,21 @@ __device__ __forceinline__ void narrow(float value, half_bits& stored) {
 }
 
 typedef STORAGE stored;
-struct alignas(sizeof(stored) * VEC) pack { stored at[VEC]; };  // what one access moves: 16 bytes where shapes allow
-struct wide { float at[VEC]; };
+template <int N> struct alignas(sizeof(stored) * N) bundle { stored at[N]; };
+template <int N> struct floats { float at[N]; };
+typedef bundle<VEC> pack;  // what one access moves: 16 bytes where shapes allow
+typedef floats<VEC> wide;
 
-__device__ __forceinline__ wide unpack(const pack& packed) {
-  wide values;
+template <int N> __device__ __forceinline__ floats<N> unpack(const bundle<N>& packed) {
+  floats<N> values;
 #pragma unroll
-  for (int v = 0; v < VEC; ++v) values.at[v] = widen(packed.at[v]);
+  for (int v = 0; v < N; ++v) values.at[v] = widen(packed.at[v]);
   return values;
 }
-__device__ __forceinline__ pack repack(const wide& values) {
-  pack packed;
+template <int N> __device__ __forceinline__ bundle<N> repack(const floats<N>& values) {
+  bundle<N> packed;
 #pragma unroll
-  for (int v = 0; v < VEC; ++v) narrow(values.at[v], packed.at[v]);
+  for (int v = 0; v < N; ++v) narrow(values.at[v], packed.at[v]);
   return packed;
 }
 
@@ -80,6 +82,32 @@ __device__ __forceinline__ void store_once(pack* to, const pack& packed) {
   __stcs((word_t*)to, moved.word);
 }
 
+// Copies to shared memory that run while the thread goes on (from sm_80 on): those since the last `copies_end` are one
+// group, and `copies_wait<N>` waits until at most N groups are under way. Each thread waits for its own copies.
+__device__ __forceinline__ void copy_begin(pack* to, const pack* from) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  if constexpr (sizeof(pack) == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from));
+    return;
+  } else if constexpr (sizeof(pack) >= 4) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from),
+                 "n"(sizeof(pack)));
+    return;
+  }
+#endif
+  *to = load_once(from);
+}
+__device__ __forceinline__ void copies_end() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;");
+#endif
+}
+template <int PENDING> __device__ __forceinline__ void copies_wait() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+#endif
+}
+
 __device__ __forceinline__ float2 warp_sum(float2 value) {
 #pragma unroll
   for (int distance = 16; distance > 0; distance >>= 1) {
@@ -89,16 +117,18 @@ __device__ __forceinline__ float2 warp_sum(float2 value) {
   return value;
 }
 
-// Every thread of the block gets the sum; blockDim.x is a multiple of 32.
-__device__ __forceinline__ float2 block_sum(float2 value) {
+// Every thread of a team gets its sum. Teams are `warps` warps side by side; all threads of the block come here together.
+__device__ __forceinline__ float2 team_sum(float2 value, int warps) {
   __shared__ float2 of_warp[32];
-  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   value = warp_sum(value);
   __syncthreads();  // of_warp may still be read for an earlier sum
   if (lane == 0) of_warp[warp] = value;
   __syncthreads();
-  return warp_sum(lane < warps ? of_warp[lane] : make_float2(0.f, 0.f));
+  return warp_sum(lane < warps ? of_warp[warp / warps * warps + lane] : make_float2(0.f, 0.f));
 }
+// Every thread of the block gets the sum; blockDim.x is a multiple of 32.
+__device__ __forceinline__ float2 block_sum(float2 value) { return team_sum(value, blockDim.x >> 5); }
 
 // What the forward pass leaves behind for one channel, and how it maps x to y: y = scale * (x - shift) + offset.
 struct affine { float scale, shift, offset; };
@@ -135,24 +165,31 @@ __device__ __forceinline__ backward prepare(float2 sums, float count, int channe
   return {gamma[channel] * r, sums.x / count, mean[channel], sums.y * r * r / count};
 }
 
-// Blocks that wait for each other: counters[2g] counts arrivals at group g, counters[2g + 1] departures. Both are 0 before
-// and after a launch, so that a CUDA graph can repeat it. All blocks must be resident: a cooperative launch.
-__device__ __forceinline__ void arrive(unsigned* counters, int group) {
-  __threadfence();  // what this thread wrote is visible before the arrival is
-  atomicAdd(counters + 2 * group, 1u);
+// Blocks that tell each other sums, all of them resident: a cooperative launch. A letter is a pair of numbers, each of
+// them in one access together with the stamp of the launch: who finds the stamps has the numbers, without any fence.
+struct letter { unsigned long long first, second; };
+
+__device__ __forceinline__ void post(letter* to, float2 sums, unsigned stamp) {
+  const unsigned long long mark = (unsigned long long)stamp << 32;
+  *(volatile unsigned long long*)&to->first = mark | __float_as_uint(sums.x);
+  *(volatile unsigned long long*)&to->second = mark | __float_as_uint(sums.y);
 }
-__device__ __forceinline__ void wait_for(unsigned* counters, int group, int parts) {
-  if (threadIdx.x == 0) {
-    while (*(volatile unsigned*)(counters + 2 * group) < (unsigned)parts) __nanosleep(40);
-    __threadfence();
+__device__ __forceinline__ float2 receive(const letter* from, unsigned stamp) {
+  for (;; __nanosleep(20)) {
+    const unsigned long long first = *(const volatile unsigned long long*)&from->first;
+    const unsigned long long second = *(const volatile unsigned long long*)&from->second;
+    if (first >> 32 == stamp && second >> 32 == stamp)
+      return make_float2(__uint_as_float((unsigned)first), __uint_as_float((unsigned)second));
   }
-  __syncthreads();
 }
-// The last block to leave resets both counters. Partial sums stay until the next launch, so nobody waits for readers.
-__device__ __forceinline__ void leave(unsigned* counters, int group, int parts) {
-  if (threadIdx.x == 0 && atomicAdd(counters + 2 * group + 1, 1u) == (unsigned)parts - 1u) {
-    counters[2 * group + 1] = 0u;
-    __threadfence();
-    atomicExch(counters + 2 * group, 0u);
+// office[0] counts launches, so that a CUDA graph can repeat one, and office[1] the blocks that have left this one.
+__device__ __forceinline__ unsigned stamp_of(const unsigned* office) { return *(const volatile unsigned*)office + 1u; }
+__device__ __forceinline__ void leave(unsigned* office, unsigned stamp) {
+  __syncthreads();  // all threads have read the stamp
+  if (threadIdx.x) return;
+  __threadfence();
+  if (atomicAdd(office + 1, 1u) == gridDim.x - 1u) {
+    office[1] = 0u;
+    office[0] = stamp;
   }
 }

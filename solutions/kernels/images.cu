@@ -3,52 +3,71 @@
 // block       one block a channel; x is read twice                                    3 B forward, 5 B backward
 // split       several blocks a channel, two launches; the second starts where the     as above, less what is still
 //             first one ended                                                         in the L2 cache
+// held        one block keeps whole channels in shared memory (held.cu)               2 B forward, 3 B backward
 // persistent  one cooperative launch; blocks keep their part of a channel in shared   2 B forward, 3 B backward
-//             memory while the sums travel
+//             memory while the sums travel (persistent.cu)
 //
-// B is the size of x. Elements of a channel are counted in packs: pack e of channel c lies at `place(e, ...)`.
+// B is the size of x. Elements of a channel are counted in packs.
 
-__device__ __forceinline__ long long place(int e, int channel, int channels, int packs) {
-  const int image = e / packs;  // packs of one image's channel
-  return ((long long)image * channels + channel) * packs + (e - image * packs);
-}
+// The packs `first`, `first + step`, ... of a channel, one after the other and without divisions: `at` is where the
+// current one lies, counted from the first pack of the channel in the first image.
+template <class Index> struct walk {
+  Index at, step, jump;
+  int rest, step_rest, packs;  // `rest` is the pack within the image
+  __device__ __forceinline__ walk(int first, int step_, int channels, int packs_) : packs(packs_) {
+    const int image = first / packs, images = step_ / packs;
+    rest = first - image * packs, step_rest = step_ - images * packs;
+    at = (Index)image * channels * packs + rest, step = (Index)images * channels * packs + step_rest;
+    jump = (Index)(channels - 1) * packs;
+  }
+  __device__ __forceinline__ void next() {
+    at += step, rest += step_rest;
+    if (rest >= packs) rest -= packs, at += jump;
+  }
+};
 
 // The mean of eight numbers spread over the channel: a cheap guess at the mean, the same in every warp of every block,
-// so that partial sums of (x - shift) add up.
-__device__ __forceinline__ float guess(const stored* x, int channel, int images, int channels, int positions) {
-  const int lane = threadIdx.x & 31;
-  const long long e = (long long)images * positions * (lane >> 2) / 8;
-  const float value = widen(x[((e / positions) * channels + channel) * positions + e % positions]);
-  return warp_sum(make_float2(value, 0.f)).x * (1.f / 32.f);
+// so that partial sums of (x - shift) add up. `sample` is where the number of this lane lies in the first channel.
+__device__ __forceinline__ long long sample_of(int images, int channels, int positions) {
+  const long long e = (long long)images * positions * ((threadIdx.x & 31) >> 2) / 8;
+  return e / positions * channels * positions + e % positions;
+}
+__device__ __forceinline__ stored sampled(const pack* x, long long sample, int channel, int positions) {
+  return ((const stored*)x)[sample + (long long)channel * positions];
+}
+__device__ __forceinline__ float guess(stored value) {
+  return warp_sum(make_float2(widen(value), 0.f)).x * (1.f / 32.f);
 }
 
-__device__ __forceinline__ float2 gather(float2 sums, const wide& x, float shift) {
+template <int N> __device__ __forceinline__ float2 gather(float2 sums, const floats<N>& x, float shift) {
 #pragma unroll
-  for (int v = 0; v < VEC; ++v) {
+  for (int v = 0; v < N; ++v) {
     const float d = x.at[v] - shift;
     sums.x += d;
     sums.y = fmaf(d, d, sums.y);
   }
   return sums;
 }
-__device__ __forceinline__ float2 gather(float2 sums, const wide& dy, const wide& x, float mean) {
+template <int N>
+__device__ __forceinline__ float2 gather(float2 sums, const floats<N>& dy, const floats<N>& x, float mean) {
 #pragma unroll
-  for (int v = 0; v < VEC; ++v) {
+  for (int v = 0; v < N; ++v) {
     sums.x += dy.at[v];
     sums.y = fmaf(dy.at[v], x.at[v] - mean, sums.y);
   }
   return sums;
 }
-__device__ __forceinline__ pack apply(const wide& x, affine map) {
-  wide y;
+template <int N> __device__ __forceinline__ bundle<N> apply(const floats<N>& x, affine map) {
+  floats<N> y;
 #pragma unroll
-  for (int v = 0; v < VEC; ++v) y.at[v] = fmaf(x.at[v] - map.shift, map.scale, map.offset);
+  for (int v = 0; v < N; ++v) y.at[v] = fmaf(x.at[v] - map.shift, map.scale, map.offset);
   return repack(y);
 }
-__device__ __forceinline__ pack apply(const wide& dy, const wide& x, backward map) {
-  wide dx;
+template <int N>
+__device__ __forceinline__ bundle<N> apply(const floats<N>& dy, const floats<N>& x, backward map) {
+  floats<N> dx;
 #pragma unroll
-  for (int v = 0; v < VEC; ++v) dx.at[v] = map.scale * (dy.at[v] - map.mean_dy - (x.at[v] - map.mean) * map.slope);
+  for (int v = 0; v < N; ++v) dx.at[v] = map.scale * (dy.at[v] - map.mean_dy - (x.at[v] - map.mean) * map.slope);
   return repack(dx);
 }
 
@@ -61,16 +80,16 @@ extern "C" __global__ void __launch_bounds__(1024)
 forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   const int channel = blockIdx.x, packs = positions / VEC, count = images * packs;
-  const float shift = guess((const stored*)x, channel, images, channels, positions);
+  const float shift = guess(sampled(x, sample_of(images, channels, positions), channel, positions));
+  const walk<long long> begin(threadIdx.x, blockDim.x, channels, packs);
+  x += (long long)channel * packs, y += (long long)channel * packs;
   float2 sums = make_float2(0.f, 0.f);
-  for (int e = threadIdx.x; e < count; e += blockDim.x)
-    sums = gather(sums, unpack(x[place(e, channel, channels, packs)]), shift);
+  walk<long long> here = begin;
+  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) sums = gather(sums, unpack(x[here.at]), shift);
   const affine map = finish(block_sum(sums), shift, (float)images * positions, channel, threadIdx.x == 0, eps, momentum,
                             gamma, beta, {mean, inv_std, running_mean, running_var});
-  for (int e = threadIdx.x; e < count; e += blockDim.x) {
-    const long long at = place(e, channel, channels, packs);
-    y[at] = apply(unpack(x[at]), map);
-  }
+  here = begin;
+  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) y[here.at] = apply(unpack(x[here.at]), map);
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
@@ -78,17 +97,18 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                float* dgamma, float* dbeta, SHAPE) {
   const int channel = blockIdx.x, packs = positions / VEC, count = images * packs;
+  const float center = mean[channel];
+  const walk<long long> begin(threadIdx.x, blockDim.x, channels, packs);
+  dy += (long long)channel * packs, x += (long long)channel * packs, dx += (long long)channel * packs;
   float2 sums = make_float2(0.f, 0.f);
-  for (int e = threadIdx.x; e < count; e += blockDim.x) {
-    const long long at = place(e, channel, channels, packs);
-    sums = gather(sums, unpack(dy[at]), unpack(x[at]), mean[channel]);
-  }
+  walk<long long> here = begin;
+  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
+    sums = gather(sums, unpack(dy[here.at]), unpack(x[here.at]), center);
   const backward map = prepare(block_sum(sums), (float)images * positions, channel, threadIdx.x == 0, gamma, mean,
                                inv_std, dgamma, dbeta);
-  for (int e = threadIdx.x; e < count; e += blockDim.x) {
-    const long long at = place(e, channel, channels, packs);
-    dx[at] = apply(unpack(dy[at]), unpack(x[at]), map);
-  }
+  here = begin;
+  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
+    dx[here.at] = apply(unpack(dy[here.at]), unpack(x[here.at]), map);
 }
 
 // ------------------------------------------------------------------------------------------------------------- split
@@ -98,11 +118,13 @@ extern "C" __global__ void __launch_bounds__(512)
 forward_sums(const pack* __restrict__ x, float2* partial, SHAPE, int chunk) {
   const int channel = blockIdx.y, packs = positions / VEC, count = images * packs;
   const int first = blockIdx.x * chunk, last = min(count, first + chunk);
-  const float shift = guess((const stored*)x, channel, images, channels, positions);
+  const float shift = guess(sampled(x, sample_of(images, channels, positions), channel, positions));
+  walk<long long> here(first + threadIdx.x, blockDim.x, channels, packs);
+  x += (long long)channel * packs;
   float2 sums = make_float2(0.f, 0.f);
 #pragma unroll 4
-  for (int e = first + threadIdx.x; e < last; e += blockDim.x)
-    sums = gather(sums, unpack(x[place(e, channel, channels, packs)]), shift);
+  for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
+    sums = gather(sums, unpack(x[here.at]), shift);
   sums = block_sum(sums);
   if (threadIdx.x == 0) partial[channel * gridDim.x + blockIdx.x] = sums;
 }
@@ -124,15 +146,15 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
               float momentum) {
   const int parts = gridDim.x, j = parts - 1 - blockIdx.x, channel = channels - 1 - blockIdx.y;  // last first: in L2
   const int packs = positions / VEC, first = j * chunk, last = min(images * packs, first + chunk);
-  const float shift = guess((const stored*)x, channel, images, channels, positions);
+  const float shift = guess(sampled(x, sample_of(images, channels, positions), channel, positions));
   const affine map = finish(add_up(partial + channel * parts, parts), shift, (float)images * positions, channel,
                             j == 0 && threadIdx.x == 0, eps, momentum, gamma, beta,
                             {mean, inv_std, running_mean, running_var});
+  walk<long long> here(first + threadIdx.x, blockDim.x, channels, packs);
+  x += (long long)channel * packs, y += (long long)channel * packs;
 #pragma unroll 4
-  for (int e = first + threadIdx.x; e < last; e += blockDim.x) {
-    const long long at = place(e, channel, channels, packs);
-    store_once(y + at, apply(unpack(load_once(x + at)), map));
-  }
+  for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
+    store_once(y + here.at, apply(unpack(load_once(x + here.at)), map));
 }
 
 extern "C" __global__ void __launch_bounds__(512)
@@ -140,12 +162,13 @@ backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const flo
               SHAPE, int chunk) {
   const int channel = blockIdx.y, packs = positions / VEC;
   const int first = blockIdx.x * chunk, last = min(images * packs, first + chunk);
+  const float center = mean[channel];
+  walk<long long> here(first + threadIdx.x, blockDim.x, channels, packs);
+  dy += (long long)channel * packs, x += (long long)channel * packs;
   float2 sums = make_float2(0.f, 0.f);
 #pragma unroll 2
-  for (int e = first + threadIdx.x; e < last; e += blockDim.x) {
-    const long long at = place(e, channel, channels, packs);
-    sums = gather(sums, unpack(dy[at]), unpack(x[at]), mean[channel]);
-  }
+  for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
+    sums = gather(sums, unpack(dy[here.at]), unpack(x[here.at]), center);
   sums = block_sum(sums);
   if (threadIdx.x == 0) partial[channel * gridDim.x + blockIdx.x] = sums;
 }
@@ -158,9 +181,9 @@ backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
   const int packs = positions / VEC, first = j * chunk, last = min(images * packs, first + chunk);
   const backward map = prepare(add_up(partial + channel * parts, parts), (float)images * positions, channel,
                                j == 0 && threadIdx.x == 0, gamma, mean, inv_std, dgamma, dbeta);
+  walk<long long> here(first + threadIdx.x, blockDim.x, channels, packs);
+  dy += (long long)channel * packs, x += (long long)channel * packs, dx += (long long)channel * packs;
 #pragma unroll 2
-  for (int e = first + threadIdx.x; e < last; e += blockDim.x) {
-    const long long at = place(e, channel, channels, packs);
-    store_once(dx + at, apply(unpack(load_once(dy + at)), unpack(load_once(x + at)), map));
-  }
+  for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
+    store_once(dx + here.at, apply(unpack(load_once(dy + here.at)), unpack(load_once(x + here.at)), map));
 }

@@ -16,12 +16,12 @@ STORAGE = {
     "bfloat16": ("bfloat_bits", np.uint16),
 }
 FILES = {
-    "images": ("common.cuh", "images.cu", "persistent.cu"),
+    "images": ("common.cuh", "images.cu", "held.cu", "persistent.cu"),
     "rows": ("common.cuh", "rows.cu", "rows_persistent.cu"),
 }
-TIERS = ("block", "split", "persistent")
+TIERS = {"images": ("block", "split", "persistent", "held"), "rows": ("block", "split", "persistent")}
 COLUMNS = 8  # packs of a slab, as in rows.cu
-STATIC = {"images": 2 << 10, "rows": 11 << 10}  # shared memory of the kernels themselves, and 1 KiB of the driver
+STATIC = {"images": 2 << 10, "rows": 15 << 10}  # shared memory of the kernels themselves, and 1 KiB of the driver
 f4, i4 = np.float32, np.int32
 
 
@@ -30,9 +30,9 @@ def source(layout: str) -> str:
     return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in FILES[layout])
 
 
-def options(storage: str, vec: int) -> tuple[str, ...]:
+def options(storage: str, vec: int, piece: int = 0) -> tuple[str, ...]:
     """Compiler options. Fast mathematics stays off: 1 / sqrt must be right to the last digits."""
-    return ("-std=c++17", f"-DSTORAGE={STORAGE[storage][0]}", f"-DVEC={vec}")
+    return ("-std=c++17", f"-DSTORAGE={STORAGE[storage][0]}", f"-DVEC={vec}", f"-DPIECE={piece or vec}")
 
 
 def width(storage: str, contiguous: int) -> int:
@@ -72,18 +72,22 @@ class Kernels:
         self.machine = machine or machine_of(gpu.device)
         self.module, self.kernel, self.workspace = cache(self._module), cache(self._kernel), cache(self._workspace)
 
-    def _kernel(self, name, vec):
-        return self.module(vec, name.endswith("persistent")).get_function(name)
+    def _kernel(self, name, vec, piece):
+        return self.module(vec, piece, name.endswith("persistent")).get_function(name)
 
-    def _module(self, vec, cooperative):
+    def _module(self, vec, piece, cooperative):
         return self.gpu.RawModule(
-            code=source(self.layout), options=options(self.storage, vec), enable_cooperative_groups=cooperative
+            code=source(self.layout), options=options(self.storage, vec, piece), enable_cooperative_groups=cooperative
         )
 
-    def _workspace(self, groups, channels, parts):
-        """Partial sums, and counters that every launch leaves at 0: kept, so that a CUDA graph can repeat it."""
-        xp = self.gpu.xp
-        return xp.empty((channels, parts, 2), np.float32), xp.zeros(2 * groups, np.uint32)
+    def _workspace(self, groups, parts, letters):
+        """What the blocks of a channel (or slab) tell each other, kept so that a CUDA graph can repeat a launch.
+
+        Partial sums, (channels, parts, 2); or letters, (channels, parts, 4), with the two numbers of their office.
+        """
+        slab = 16 // np.dtype(STORAGE[self.storage][1]).itemsize * COLUMNS if self.layout == "rows" else 1
+        numbers = self.gpu.xp.zeros((groups * slab, parts, 4 if letters else 2), np.float32)
+        return (numbers, self.gpu.xp.zeros(2, np.uint32)) if letters else numbers
 
     def shape(self, x):
         """(channels, length of a group in packs or rows, groups, numbers a channel, kernel arguments, vec)."""
@@ -96,17 +100,40 @@ class Kernels:
         return channels, rows, -(-channels // (vec * COLUMNS)), (i4(rows), i4(channels)), vec
 
     def tier(self, x, arrays: int) -> str:
-        """The tier for this shape: persistent where a group fits on the chip, split elsewhere, block for small ones."""
-        _, length, groups, _, vec = self.shape(x)
+        """The tier for this shape: held where a channel fits into a block, persistent where it fits on the chip, split
+        elsewhere, block for small ones."""
+        _, length, groups, _, _ = self.shape(x)
         if groups * length <= self.machine.processors * self.threads:
             return "block"
-        return "persistent" if self.persistent_plan(length, groups, vec, arrays) else "split"
+        return next(tier for tier in TIERS[self.layout][::-1][:-1] if self.fits(x, tier, arrays))
+
+    def fits(self, x, tier, arrays) -> bool:
+        """Whether a tier can take arrays like this one; `arrays` is 1 forward and 2 backward."""
+        if tier == "held":
+            return self.held_plan(x, arrays) is not None
+        _, length, groups, _, vec = self.shape(x)
+        return tier != "persistent" or self.persistent_plan(length, groups, vec, arrays) is not None
 
     def persistent_plan(self, length, groups, vec, arrays):
         """The plan of `plan.persistent`; arrays is 1 forward (x) and 2 backward (x and dy)."""
         columns = COLUMNS if self.layout == "rows" else 1
         each = arrays * columns * vec * np.dtype(STORAGE[self.storage][1]).itemsize
         return plan.persistent(groups, length, each, self.threads // columns, self.machine, STATIC[self.layout])
+
+    def held_plan(self, x, arrays):
+        """(channels a block, VEC, PIECE, threads, bytes of shared memory) of blocks that hold whole channels, or None.
+
+        As few channels as make a row that can be moved in accesses of 16 bytes.
+        """
+        itemsize = np.dtype(STORAGE[self.storage][1]).itemsize
+        channels, positions = x.shape[1], int(np.prod(x.shape[2:]))
+        vec, piece = 16 // itemsize, width(self.storage, positions)
+        if channels % (vec // piece):
+            vec = piece
+        group = vec // piece
+        taken = arrays * group * x.shape[0] * positions * itemsize
+        threads = plan.held(taken, self.machine, STATIC[self.layout], 32 * group, self.threads)
+        return threads and (group, vec, piece, threads, taken)
 
     def forward(self, x, gamma, beta, running_mean, running_var, eps=1e-5, momentum=0.1, tier=None, out=None):
         """Normalize, and move the running statistics in place.
@@ -127,13 +154,17 @@ class Kernels:
             self.launch("forward_block", vec, (groups,), (x, y, gamma, beta, *keep, *shape, *tail))
         elif tier == "split":
             parts, chunk = self.split_plan(length, groups)
-            partial, _ = self.workspace(groups, channels, parts)
+            partial = self.workspace(groups, parts, False)
             grid = (parts, groups)
             self.launch("forward_sums", vec, grid, (x, partial, *shape, i4(chunk)))
             self.launch("forward_apply", vec, grid, (x, y, gamma, beta, partial, *keep, *shape, i4(chunk), *tail))
+        elif tier == "held":
+            group, vec, piece, threads, shared = self.held_plan(x, 1)
+            arguments = (x, y, gamma, beta, *keep, *shape, i4(group), *tail)
+            self.launch("forward_held", vec, (channels // group,), arguments, shared, piece, threads)
         else:
             parts, chunk, blocks, shared = self.persistent_plan(length, groups, vec, 1)
-            work = self.workspace(groups, channels, parts)
+            work = self.workspace(groups, parts, True)
             arguments = (x, y, gamma, beta, *work, *keep, *shape, i4(parts), i4(chunk), *tail)
             self.launch("forward_persistent", vec, (blocks,), arguments, shared)
         return y, mean, inv_std
@@ -155,14 +186,18 @@ class Kernels:
             self.launch("backward_block", vec, (groups,), (dy, x, dx, gamma, mean, inv_std, dgamma, dbeta, *shape))
         elif tier == "split":
             parts, chunk = self.split_plan(length, groups)
-            partial, _ = self.workspace(groups, channels, parts)
+            partial = self.workspace(groups, parts, False)
             grid, last = (parts, groups), i4(chunk)
             self.launch("backward_sums", vec, grid, (dy, x, mean, partial, *shape, last))
             given = (dy, x, dx, gamma, mean, inv_std, partial, dgamma, dbeta)
             self.launch("backward_apply", vec, grid, (*given, *shape, last))
+        elif tier == "held":
+            group, vec, piece, threads, shared = self.held_plan(x, 2)
+            arguments = (dy, x, dx, gamma, mean, inv_std, dgamma, dbeta, *shape, i4(group))
+            self.launch("backward_held", vec, (channels // group,), arguments, shared, piece, threads)
         else:
             parts, chunk, blocks, shared = self.persistent_plan(length, groups, vec, 2)
-            work = self.workspace(groups, channels, parts)
+            work = self.workspace(groups, parts, True)
             given = (dy, x, dx, gamma, mean, inv_std, *work, dgamma, dbeta)
             self.launch("backward_persistent", vec, (blocks,), (*given, *shape, i4(parts), i4(chunk)), shared)
         return dx, dgamma, dbeta
@@ -172,9 +207,9 @@ class Kernels:
         least = 2 * self.threads // (COLUMNS if self.layout == "rows" else 1)
         return plan.split(groups, length, self.machine, least)
 
-    def launch(self, name, vec, grid, arguments, shared=0):
-        """One launch; more than 48 KiB of shared memory has to be asked for."""
-        kernel = self.kernel(name, vec)
-        if shared > 48 << 10:
+    def launch(self, name, vec, grid, arguments, shared=0, piece=0, threads=0):
+        """One launch; more than 48 KiB of shared memory, the kernel's own included, has to be asked for."""
+        kernel = self.kernel(name, vec, piece or vec)
+        if shared + STATIC[self.layout] > 48 << 10:
             kernel.max_dynamic_shared_size_bytes = shared
-        kernel(grid, (self.threads,), arguments, shared_mem=shared)
+        kernel(grid, (threads or self.threads,), arguments, shared_mem=shared)

@@ -2,111 +2,121 @@
 // Follows images.cu in the same module.
 //
 // The grid works in rounds. In a round blocks / parts channels are handled, and each block holds one chunk of one of
-// them. Two buffers take turns: the loads of the next round are under way before this round is finished, so waiting for
-// the other blocks of a channel costs next to nothing.
+// them. Two buffers take turns: whenever a pack has been written to y, a copy of the round after next takes its place, so
+// that reads and writes keep the memory busy together, and a round is there before its turn. What a round needs from
+// memory besides is read a round ahead: it would have to queue behind these copies.
 
-template <class Partial>
-__device__ __forceinline__ void publish(Partial* partial, unsigned* counters, int channel, int j, int parts,
-                                        Partial value) {
-  if (threadIdx.x == 0) {
-    __stcg(partial + channel * parts + j, value);
-    arrive(counters, channel);
+// The sums of all parts of a channel, for every thread of the block, in the same order in every block.
+__device__ __forceinline__ float2 collect(const letter* letters, int parts, unsigned stamp) {
+  __shared__ float2 found;
+  if (threadIdx.x < 32) {
+    float2 sums = make_float2(0.f, 0.f);
+    for (int j = threadIdx.x; j < parts; j += 32) {
+      const float2 one = receive(letters + j, stamp);
+      sums.x += one.x;
+      sums.y += one.y;
+    }
+    sums = warp_sum(sums);
+    if (threadIdx.x == 0) found = sums;
   }
-}
-// Parts are (mean, sum of squared deviations) of a block's own numbers: with the data at hand, its own mean is the best
-// shift. They are merged about the first part's mean (Chan, Golub and LeVeque 1983).
-__device__ __forceinline__ float2 merge(const float2* partial, int parts, int chunk, int count, float& shift) {
-  shift = __ldcg(partial).x;
-  float2 sums = make_float2(0.f, 0.f);
-  for (int j = threadIdx.x & 31; j < parts; j += 32) {
-    const float2 part = __ldcg(partial + j);
-    const float numbers = (float)(VEC * (min(count, (j + 1) * chunk) - j * chunk)), distance = part.x - shift;
-    sums.x = fmaf(numbers, distance, sums.x);
-    sums.y += fmaf(numbers * distance, distance, part.y);
-  }
-  return warp_sum(sums);
+  __syncthreads();
+  return found;  // written again only behind the barriers of the next round
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
-                   const float* __restrict__ beta, float2* partial, unsigned* counters, STATISTICS, SHAPE, int parts,
+                   const float* __restrict__ beta, letter* letters, unsigned* office, STATISTICS, SHAPE, int parts,
                    int chunk, float eps, float momentum) {
-  extern __shared__ pack held[];  // 2 * chunk; a thread reads what it wrote itself, so no barrier is needed
-  const int packs = positions / VEC, count = images * packs, stride = gridDim.x / parts;
-  const int j = blockIdx.x % parts, start = blockIdx.x / parts;
-  if (start >= stride) return;
-  const int first = j * chunk, last = min(count, first + chunk);
-  const float numbers = (float)(VEC * (last - first));
-  int turn = 0;
-  for (int channel = start; channel - stride < channels; channel += stride, turn ^= 1) {
-    if (channel < channels) {
-      pack* mine = held + turn * chunk;
-      float2 sums = make_float2(0.f, 0.f);
-#pragma unroll 4
-      for (int e = first + threadIdx.x; e < last; e += blockDim.x) {
-        const pack loaded = load_once(x + place(e, channel, channels, packs));
-        mine[e - first] = loaded;
-        sums = gather(sums, unpack(loaded), 0.f);
-      }
-      const float own = block_sum(sums).x / numbers;
-      sums = make_float2(0.f, 0.f);
-      for (int e = first + threadIdx.x; e < last; e += blockDim.x) sums = gather(sums, unpack(mine[e - first]), own);
-      sums = block_sum(sums);
-      const float distance = sums.x / numbers;  // what rounding left in `own`
-      publish(partial, counters, channel, j, parts, make_float2(own + distance, sums.y - sums.x * distance));
-    }
-    const int before = channel - stride;  // finish the previous round while these loads settle
-    if (before >= 0) {
-      const pack* mine = held + (turn ^ 1) * chunk;
-      float shift;
-      wait_for(counters, before, parts);
-      const float2 sums = merge(partial + before * parts, parts, chunk, count, shift);
-      leave(counters, before, parts);
-      const affine map = finish(sums, shift, (float)images * positions, before, j == 0 && threadIdx.x == 0, eps,
-                                momentum, gamma, beta, {mean, inv_std, running_mean, running_var});
-#pragma unroll 4
-      for (int e = first + threadIdx.x; e < last; e += blockDim.x)
-        store_once(y + place(e, before, channels, packs), apply(unpack(mine[e - first]), map));
-    }
+  extern __shared__ pack held[];  // 2 * chunk; a thread reads what it copied itself, so no barrier is needed
+  const int packs = positions / VEC, stride = gridDim.x / parts;
+  const int j = blockIdx.x % parts, start = blockIdx.x / parts, end = start < stride ? channels : 0;
+  const int first = j * chunk, last = min(images * packs, first + chunk);
+  const unsigned stamp = stamp_of(office);
+  const long long sample = sample_of(images, channels, positions);
+  const walk<long long> begin(first + threadIdx.x, blockDim.x, channels, packs);
+  stored ahead = {};
+  if (start < end) ahead = sampled(x, sample, start, positions);
+  for (int turn = 0; turn < 2; ++turn) {
+    const int channel = start + turn * stride;
+    const pack* from = x + (long long)channel * packs;
+    walk<long long> here = begin;
+    for (int e = first + threadIdx.x; channel < end && e < last; e += blockDim.x, here.next())
+      copy_begin(held + turn * chunk + e - first, from + here.at);
+    copies_end();
   }
+  int turn = 0;
+  for (int channel = start; channel < end; channel += stride, turn ^= 1) {
+    const float shift = guess(ahead);
+    if (channel + stride < end) ahead = sampled(x, sample, channel + stride, positions);
+    pack* mine = held + turn * chunk - first;
+    copies_wait<1>();
+    float2 sums = make_float2(0.f, 0.f);
+    for (int e = first + threadIdx.x; e < last; e += blockDim.x) sums = gather(sums, unpack(mine[e]), shift);
+    sums = block_sum(sums);
+    if (threadIdx.x == 0) post(letters + channel * parts + j, sums, stamp);
+    const affine map = finish(collect(letters + channel * parts, parts, stamp), shift, (float)images * positions, channel,
+                              j == 0 && threadIdx.x == 0, eps, momentum, gamma, beta,
+                              {mean, inv_std, running_mean, running_var});
+    pack* to = y + (long long)channel * packs;
+    const pack* from = x + (long long)(channel + 2 * stride) * packs;
+    const bool more = channel + 2 * stride < end;
+    walk<long long> here = begin;
+    for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next()) {
+      store_once(to + here.at, apply(unpack(mine[e]), map));
+      if (more) copy_begin(mine + e, from + here.at);
+    }
+    copies_end();
+  }
+  leave(office, stamp);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                     const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
-                    float2* partial, unsigned* counters, float* dgamma, float* dbeta, SHAPE, int parts, int chunk) {
+                    letter* letters, unsigned* office, float* dgamma, float* dbeta, SHAPE, int parts, int chunk) {
   extern __shared__ pack held[];  // 4 * chunk: (x, dy) twice
-  const int packs = positions / VEC, count = images * packs, stride = gridDim.x / parts;
-  const int j = blockIdx.x % parts, start = blockIdx.x / parts;
-  if (start >= stride) return;
-  const int first = j * chunk, last = min(count, first + chunk);
-  int turn = 0;
-  for (int channel = start; channel - stride < channels; channel += stride, turn ^= 1) {
-    if (channel < channels) {
-      pack *held_x = held + 2 * turn * chunk, *held_dy = held_x + chunk;
-      float2 sums = make_float2(0.f, 0.f);
-#pragma unroll 2
-      for (int e = first + threadIdx.x; e < last; e += blockDim.x) {
-        const long long at = place(e, channel, channels, packs);
-        const pack one_x = load_once(x + at), one_dy = load_once(dy + at);
-        held_x[e - first] = one_x;
-        held_dy[e - first] = one_dy;
-        sums = gather(sums, unpack(one_dy), unpack(one_x), mean[channel]);
-      }
-      publish(partial, counters, channel, j, parts, block_sum(sums));
+  const int packs = positions / VEC, stride = gridDim.x / parts;
+  const int j = blockIdx.x % parts, start = blockIdx.x / parts, end = start < stride ? channels : 0;
+  const int first = j * chunk, last = min(images * packs, first + chunk);
+  const unsigned stamp = stamp_of(office);
+  const walk<long long> begin(first + threadIdx.x, blockDim.x, channels, packs);
+  float ahead = start < end ? mean[start] : 0.f;
+  for (int turn = 0; turn < 2; ++turn) {
+    const int channel = start + turn * stride;
+    const long long offset = (long long)channel * packs;
+    pack* to = held + 2 * turn * chunk - first;
+    walk<long long> here = begin;
+    for (int e = first + threadIdx.x; channel < end && e < last; e += blockDim.x, here.next()) {
+      copy_begin(to + e, x + offset + here.at);
+      copy_begin(to + chunk + e, dy + offset + here.at);
     }
-    const int before = channel - stride;
-    if (before >= 0) {
-      const pack *held_x = held + 2 * (turn ^ 1) * chunk, *held_dy = held_x + chunk;
-      wait_for(counters, before, parts);
-      const float2 sums = add_up(partial + before * parts, parts);
-      leave(counters, before, parts);
-      const backward map = prepare(sums, (float)images * positions, before, j == 0 && threadIdx.x == 0, gamma, mean,
-                                   inv_std, dgamma, dbeta);
-#pragma unroll 2
-      for (int e = first + threadIdx.x; e < last; e += blockDim.x)
-        store_once(dx + place(e, before, channels, packs),
-                   apply(unpack(held_dy[e - first]), unpack(held_x[e - first]), map));
-    }
+    copies_end();
   }
+  int turn = 0;
+  for (int channel = start; channel < end; channel += stride, turn ^= 1) {
+    const float center = ahead;
+    if (channel + stride < end) ahead = mean[channel + stride];
+    pack *held_x = held + 2 * turn * chunk - first, *held_dy = held_x + chunk;
+    copies_wait<1>();
+    float2 sums = make_float2(0.f, 0.f);
+    for (int e = first + threadIdx.x; e < last; e += blockDim.x)
+      sums = gather(sums, unpack(held_dy[e]), unpack(held_x[e]), center);
+    sums = block_sum(sums);
+    if (threadIdx.x == 0) post(letters + channel * parts + j, sums, stamp);
+    const backward map = prepare(collect(letters + channel * parts, parts, stamp), (float)images * positions, channel,
+                                 j == 0 && threadIdx.x == 0, gamma, mean, inv_std, dgamma, dbeta);
+    pack* to = dx + (long long)channel * packs;
+    const long long further = (long long)(channel + 2 * stride) * packs;
+    const bool more = channel + 2 * stride < end;
+    walk<long long> here = begin;
+    for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next()) {
+      store_once(to + here.at, apply(unpack(held_dy[e]), unpack(held_x[e]), map));
+      if (more) {
+        copy_begin(held_x + e, x + further + here.at);
+        copy_begin(held_dy + e, dy + further + here.at);
+      }
+    }
+    copies_end();
+  }
+  leave(office, stamp);
 }

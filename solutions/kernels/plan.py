@@ -24,7 +24,7 @@ class Machine:
 
 
 #: A toy for the simulator, so small that little arrays take every path.
-TOY = Machine(processors=4, shared_per_processor=64 << 10, shared_per_block=20 << 10)
+TOY = Machine(processors=4, shared_per_processor=64 << 10, shared_per_block=28 << 10)
 
 
 def split(groups: int, length: int, machine: Machine, least: int, per_processor: int = 4) -> tuple[int, int]:
@@ -48,6 +48,30 @@ def split(groups: int, length: int, machine: Machine, least: int, per_processor:
     parts = max(1, min(ceil(machine.processors * per_processor / groups), length // least or 1))
     chunk = ceil(length / parts)
     return ceil(length / chunk), chunk
+
+
+def held(taken: int, machine: Machine, static: int, least: int, most: int) -> int | None:
+    """Threads of a block that holds `taken` bytes: as many as let all blocks that fit on a processor share 2,048.
+
+    Parameters
+    ----------
+    taken, static : int
+        Bytes of shared memory, and what the kernel and the driver take themselves.
+    least, most : int
+        Bounds of the answer; powers of two times 32.
+
+    Returns
+    -------
+    int or None
+        None where a block does not fit.
+    """
+    if taken + static > machine.shared_per_block:
+        return None
+    beside = machine.shared_per_processor // (taken + static)
+    threads = most
+    while threads > least and threads * beside > 2048:
+        threads //= 2
+    return max(threads, least)
 
 
 def persistent(

@@ -120,25 +120,36 @@ __device__ __forceinline__ void sum_rows(const pack* dy, const pack* x, spot at,
   slab_sum(sums, total);
 }
 
-// The sums of all parts for the channels of a slab: partial is (channels, parts).
-__device__ __forceinline__ void add_up(const float2* partial, int slab, int channels, int parts, float2* total) {
-  for (int k = threadIdx.x; k < SLAB; k += blockDim.x) {
-    const int channel = slab * SLAB + k;
-    float2 sums = make_float2(0.f, 0.f);
-    for (int j = 0; channel < channels && j < parts; ++j) {
-      const float2 one = __ldcg(partial + channel * parts + j);
-      sums.x += one.x;
-      sums.y += one.y;
+// What all parts say of each channel of a slab, added up in `total`: `part(j, k)` is what part j says of channel k.
+// All threads help: strand s of a channel takes the parts s, s + strands, ...
+template <class Part> __device__ __forceinline__ void over_parts(int parts, float2* total, Part part) {
+  __shared__ float2 of_strand[512];
+  const int k = threadIdx.x % SLAB, strand = threadIdx.x / SLAB, strands = blockDim.x / SLAB;
+  float2 sums = make_float2(0.f, 0.f);
+#pragma unroll 4
+  for (int j = strand; j < parts; j += strands) {
+    const float2 one = part(j, k);
+    sums.x += one.x;
+    sums.y += one.y;
+  }
+  of_strand[threadIdx.x] = sums;
+  __syncthreads();
+  if (strand == 0) {
+    for (int s = 1; s < strands; ++s) {
+      sums.x += of_strand[s * SLAB + k].x;
+      sums.y += of_strand[s * SLAB + k].y;
     }
     total[k] = sums;
   }
   __syncthreads();
 }
-__device__ __forceinline__ void publish(const float2* total, float2* partial, int slab, int channels, int parts, int j) {
-  for (int k = threadIdx.x; k < SLAB; k += blockDim.x) {
-    const int channel = slab * SLAB + k;
-    if (channel < channels) __stcg(partial + channel * parts + j, total[k]);
-  }
+// Sums of another launch; partial is (slabs, parts, SLAB).
+__device__ __forceinline__ void add_up(const float2* partial, int slab, int parts, float2* total) {
+  const float2* mine = partial + (long long)slab * parts * SLAB;
+  over_parts(parts, total, [=](int j, int k) { return __ldcg(mine + j * SLAB + k); });
+}
+__device__ __forceinline__ void publish(const float2* total, float2* partial, int slab, int parts, int j) {
+  for (int k = threadIdx.x; k < SLAB; k += blockDim.x) partial[((long long)slab * parts + j) * SLAB + k] = total[k];
 }
 
 // From sums to the maps of a slab's channels. `shifts` holds the shift of each channel of the slab.
@@ -227,7 +238,7 @@ forward_sums(const pack* __restrict__ x, float2* partial, SHAPE, int chunk) {
   const spot at = stand(blockIdx.y, packs);
   const wide shift = share_guess(x, blockIdx.y, rows, packs, shifts);
   sum_rows(x, at, packs, first, last, shift, total);
-  publish(total, partial, blockIdx.y, channels, gridDim.x, blockIdx.x);
+  publish(total, partial, blockIdx.y, gridDim.x, blockIdx.x);
 }
 
 extern "C" __global__ void __launch_bounds__(512)
@@ -241,7 +252,7 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   const int packs = channels / VEC, first = j * chunk, last = min(rows, first + chunk);
   const spot at = stand(slab, packs);
   share_guess(x, slab, rows, packs, shifts);
-  add_up(partial, slab, channels, parts, total);
+  add_up(partial, slab, parts, total);
   finish_slab(total, shifts, maps, slab, rows, channels, j == 0, eps, momentum, gamma, beta,
               {mean, inv_std, running_mean, running_var});
   if (!at.inside) return;
@@ -261,7 +272,7 @@ backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const flo
   wide means = {};
   if (at.inside) means = of_channels(mean, at.column);
   sum_rows(dy, x, at, packs, first, last, means, total);
-  publish(total, partial, blockIdx.y, channels, gridDim.x, blockIdx.x);
+  publish(total, partial, blockIdx.y, gridDim.x, blockIdx.x);
 }
 
 extern "C" __global__ void __launch_bounds__(512)
@@ -273,7 +284,7 @@ backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
   const int parts = gridDim.x, j = parts - 1 - blockIdx.x, slab = gridDim.y - 1 - blockIdx.y;
   const int packs = channels / VEC, first = j * chunk, last = min(rows, first + chunk);
   const spot at = stand(slab, packs);
-  add_up(partial, slab, channels, parts, total);
+  add_up(partial, slab, parts, total);
   prepare_slab(total, maps, slab, rows, channels, j == 0, gamma, mean, inv_std, dgamma, dbeta);
   if (!at.inside) return;
 #pragma unroll 2

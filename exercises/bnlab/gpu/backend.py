@@ -67,7 +67,8 @@ def find_cupy():
         if x.get().tolist() != [1.0, 2.0, 3.0]:
             return None, "the GPU computes 0 + 1, 1 + 1, 2 + 1 wrongly"
     except Exception as error:  # CUDARuntimeError, CompileException, OutOfMemoryError, missing libraries, ...
-        return None, f"no GPU that CuPy can use ({type(error).__name__})"
+        what = str(error).partition(":")[0][:80]
+        return None, f"no GPU that CuPy can use ({type(error).__name__}: {what})"
     return cupy, ""
 
 

@@ -86,12 +86,29 @@ class _Function:
 
     def __init__(self, module, name):
         self.module, self.name = module, name
-        self.max_dynamic_shared_size_bytes = settings.Machine.default_shared_memory_block
+        self._asked = None  # bytes of dynamic shared memory
         self.preferred_shared_memory_carveout = -1
 
     def compile(self, log_stream=None):
         """Compile now instead of at the first launch."""
         self.module.compile()
+
+    @property
+    def max_dynamic_shared_size_bytes(self):
+        """Bytes of dynamic shared memory that a launch may have: without asking, what the kernel's own leaves of 48 KB."""
+        if self._asked is not None:
+            return self._asked
+        _, library = self.module.compiled(settings.current().checked)
+        return settings.Machine.default_shared_memory_block - self._static(library)
+
+    @max_dynamic_shared_size_bytes.setter
+    def max_dynamic_shared_size_bytes(self, nbytes):
+        self._asked = int(nbytes)
+
+    def _static(self, library):
+        """Bytes that the kernel declares, where it is the only one of its module."""
+        shared = self._shared(library, self.module.exports.index(self.name))
+        return sum(size for _, size, _ in shared) if len(self.module.exports) == 1 else 0
 
     @property
     def attributes(self):
@@ -123,7 +140,7 @@ class _Function:
         arguments.check(self.name, expected, args)
         grid, block = _triple(self.name, "grid", grid), _triple(self.name, "block", block)
         shared = self._shared(library, number)
-        static = sum(size for _, size, _ in shared) if len(self.module.exports) == 1 else 0
+        static = self._static(library)
         self._check_limits(now.machine, grid, block, static, int(shared_mem))
         with _one_at_a_time:
             launch = self._run(now, path, library, number, expected, args, grid, block, int(shared_mem), shared)
@@ -166,13 +183,14 @@ class _Function:
         if static > usual:
             text = f"{self.name}: too much shared memory: {static} bytes are declared, {usual} allowed"
             raise KernelError(text, "limit")
-        if dynamic > self.max_dynamic_shared_size_bytes:
+        most = usual - static if self._asked is None else self._asked
+        if dynamic > most:
             raise KernelError(
-                f"{self.name}: too much shared memory: {dynamic} bytes of dynamic shared memory, {usual} allowed; set "
-                f"kernel.max_dynamic_shared_size_bytes for up to {machine.shared_memory_block}",
+                f"{self.name}: too much shared memory: {dynamic} bytes of dynamic shared memory, {most} allowed; set "
+                f"kernel.max_dynamic_shared_size_bytes for up to {machine.shared_memory_block - static}",
                 "limit",
             )
-        limit = usual if self.max_dynamic_shared_size_bytes <= usual else machine.shared_memory_block
+        limit = machine.shared_memory_block
         if static + dynamic > limit:
             raise KernelError(
                 f"{self.name}: too much shared memory: {static} bytes declared and {dynamic} dynamic, {limit} allowed",

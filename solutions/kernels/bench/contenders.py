@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from solutions.kernels import fused
-from solutions.kernels.launch import FILES, Kernels
+from solutions.kernels.launch import FILES, TIERS, Kernels
 
 EPS, MOMENTUM = 1e-5, 0.1
 DIGITS = {"float32": 2e-4, "float16": 4e-3}  # allowed error, relative to the largest value
@@ -55,14 +55,15 @@ class Case:
     def calls(self):
         """Name -> (call, function to get its y or dx in the layout (N, C, H, W))."""
         found = {"copy": self.copy()}
-        for layout, tiers in (("images", ("block", "split", "persistent")), ("rows", ("split", "persistent"))):
-            for tier in tiers:
+        for layout in self.kernels:
+            for tier in TIERS[layout] if layout == "images" else TIERS[layout][1:]:
                 call = self.hidden(layout, tier)
                 if call:
                     name = {"images": tier, "rows": f"{tier}, channels last"}[layout]
                     found[name] = call
         if self.storage == "float32":
-            found["three kernels"] = self.three()
+            found["three kernels"] = self.three("fused")
+            found["three kernels, sums in two steps"] = self.three("staged")
         found["PyTorch"] = self.pytorch("images")
         found["PyTorch, channels last"] = self.pytorch("rows")
         return found
@@ -74,9 +75,7 @@ class Case:
     def hidden(self, layout, tier):
         """A tier of the hidden kernels, or None where the shape does not fit it."""
         kernels, x, dy = self.kernels[layout], *self.arrays[layout].values()
-        _, length, groups, _, vec = kernels.shape(x)
-        arrays = {"forward": 1, "backward": 2}[self.direction]
-        if tier == "persistent" and kernels.persistent_plan(length, groups, vec, arrays) is None:
+        if not kernels.fits(x, tier, {"forward": 1, "backward": 2}[self.direction]):
             return None
         out = self.xp.empty_like(x)
 
@@ -89,13 +88,15 @@ class Case:
         backward = lambda: kernels.backward(dy, x, self.gamma, mean, inv_std, tier=tier, out=out)  # noqa: E731
         return backward, lambda: self.to_host(out, layout)
 
-    def three(self):
+    def three(self, name):
+        """Elementwise and reduction kernels; the sums over all axes at once ("fused") or in two steps ("staged")."""
         x, dy = self.arrays["images"].values()
+        train, backward = (getattr(fused, f"batchnorm_{way}_{name}") for way in ("train", "backward"))
         if self.direction == "forward":
-            call = lambda: fused.batchnorm_train_fused(x, self.gamma, self.beta)  # noqa: E731
+            call = lambda: train(x, self.gamma, self.beta)  # noqa: E731
         else:
-            _, cache = fused.batchnorm_train_fused(x, self.gamma, self.beta)
-            call = lambda: fused.batchnorm_backward_fused(dy, cache)  # noqa: E731
+            _, cache = train(x, self.gamma, self.beta)
+            call = lambda: backward(dy, cache)  # noqa: E731
         return call, lambda: self.to_host(call()[0], "images")
 
     def pytorch(self, layout):
