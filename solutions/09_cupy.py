@@ -133,7 +133,8 @@ x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
 gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
 with simulate() as log:
     y, cache = batchnorm_train(x, gamma, beta)
-print(f"{len(log.launches)} operations, {log.transfers} copies to the host, {log.bytes / x.nbytes:.1f} times B moved")
+counted = f"{len(log.launches)} operations, {log.transfers} copies to the host, {log.bytes / x.nbytes:.1f} B moved"
+print(counted if log.launches else "a real GPU: nothing is counted")
 
 # %% [markdown]
 # ## 2. Its gradient
@@ -474,7 +475,8 @@ gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
 for version in (batchnorm_train, batchnorm_train_fused):
     with simulate() as log:
         version(x, gamma, beta)
-    print(f"{version.__name__:22} {len(log.launches):3} launches, {log.bytes / x.nbytes:5.2f} B")
+    counted = f"{len(log.launches):3} launches, {log.bytes / x.nbytes:5.2f} B"
+    print(f"{version.__name__:22} {counted if log.launches else 'a real GPU: nothing is counted'}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -607,6 +609,12 @@ print(log)
 # It would be so if a copy moved B. It reads B and writes B.
 #
 # </details>
+#
+# If the cell shows you a few hundredths instead, the premise does not hold: one of your kernels is slower than the
+# memory. Look at the sums. A reduction over the axes 0, 2 and 3 at once has only C results;
+# [chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#how-fast-they-are) shows what CuPy made of that on
+# one GPU. Try two steps, which read the images as often: first over the positions, which lie side by side,
+# `x.reshape(N, C, -1)` with `axis=2`, then over the images.
 
 # %%
 # Play: needs a GPU; a simulated one has no speed.
@@ -670,7 +678,7 @@ race_on_gpu(
 # You have batch normalization on the device, in three kernels each way, and a number to judge them by.
 # What is left is the third read: for that one writes CUDA, in
 # [notebook 10](https://bn-course.github.io/bn-course/exercises/10_cuda.html).
-# [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#three-plans-for-a-channel) has three plans.
+# [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#four-plans-for-a-channel) has four plans.
 
 # %% [markdown]
 # ## How far you are

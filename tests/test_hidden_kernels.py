@@ -162,3 +162,19 @@ def test_plans_cover_every_pack_and_fit(groups, length, each, processors, shared
         assert (parts - 1) * chunk < length <= parts * chunk
         assert parts <= blocks == 2 * processors
         assert 2 * (taken + 2048) <= shared
+
+
+def test_blocks_that_hold_channels_share_the_threads_of_a_processor():
+    h100 = plan.Machine(132, 228 << 10, 227 << 10)
+    assert plan.held(25 << 10, h100, 2 << 10, 32, 512) == 256, "eight blocks of 25 KB on a processor"
+    assert plan.held(100 << 10, h100, 2 << 10, 32, 512) == 512
+    assert plan.held(226 << 10, h100, 2 << 10, 32, 512) is None
+    assert plan.held(1 << 10, h100, 2 << 10, 256, 512) == 256, "four channels need four teams of warps"
+
+
+@pytest.mark.parametrize("shape, group, vec, piece", [
+    ((4, 8, 8, 8), 1, 4, 4), ((4, 8, 7, 7), 4, 4, 1), ((4, 6, 7, 7), 1, 1, 1), ((4, 6, 3, 2), 2, 4, 2),
+])  # fmt: skip
+def test_short_channels_go_together(shape, group, vec, piece):
+    found = launch.Kernels("images", threads=64).held_plan(np.empty(shape, "f"), 1)
+    assert found[:3] == (group, vec, piece)

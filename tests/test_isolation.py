@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -157,3 +158,28 @@ def test_memory_of_several_processes_is_counted_together():
         assert time.monotonic() < deadline
         time.sleep(0.1)
     worker.close()
+
+
+DRIVER = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import jail
+jail.landlock(sys.argv[2], ["/usr", "/lib", "/lib64", "/proc", sys.prefix, sys.base_prefix], devices=sys.argv[3:])
+for path in ("/proc/self/comm", "/proc/self/task/%d/comm" % os.getpid(), "/dev/zero", "/proc/%d/comm" % os.getppid()):
+    try:
+        with open(path, "w") as file:
+            file.write("x")
+        print("wrote")
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("devices, expected", [(["/dev/zero"], ["wrote"] * 3), ([], ["PermissionError"] * 3)])
+def test_the_driver_of_a_gpu_may_write_about_its_own_process_alone(tmp_path, devices, expected):
+    """CUDA names its threads in /proc and does not start where it cannot: seen on an H100."""
+    command = [sys.executable, "-I", "-c", DRIVER, str(isolation.SANDBOX), str(tmp_path), *devices]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if "jail.landlock" in done.stderr:
+        pytest.skip("no Landlock here")
+    assert done.stdout.split() == [*expected, "PermissionError"], done.stderr

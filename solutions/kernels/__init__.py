@@ -1,8 +1,9 @@
-"""The hidden kernels: batch normalization in three tiers, for images and for channels last, in CUDA C.
+"""The hidden kernels: batch normalization in four tiers, for images and for channels last, in CUDA C.
 
-common.cuh           storage types, packs, sums over warps and blocks, waiting between blocks
+common.cuh           storage types, packs, copies beside the work, sums over warps, blocks and, by letters, the grid
 images.cu            N, C, H, W: one block a channel; several blocks a channel in two launches
-persistent.cu        N, C, H, W: one read and one write
+held.cu              N, C, H, W: one read and one write, by blocks that hold whole channels
+persistent.cu        N, C, H, W: one read and one write, by blocks that share a channel
 rows.cu              rows x channels, for features and N, H, W, C: one block a slab; several in two launches
 rows_persistent.cu   rows x channels: one read and one write
 plan.py              how a shape is divided among blocks

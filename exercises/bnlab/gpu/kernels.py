@@ -95,7 +95,7 @@ class _Function:
 
     @property
     def max_dynamic_shared_size_bytes(self):
-        """Bytes of dynamic shared memory that a launch may have: without asking, what the kernel's own leaves of 48 KB."""
+        """Bytes of dynamic shared memory that a launch may have; without asking, what is left of 48 KB."""
         if self._asked is not None:
             return self._asked
         _, library = self.module.compiled(settings.current().checked)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -303,11 +304,13 @@ def probe(gpu):
     for storage in ("float32",) if gpu.device.simulated else ("float32", "float16"):
         kernels = hidden_kernels(storage)
         for direction in ("forward", "backward"):
-            for case in (Case(gpu.xp, shape, storage, direction, kernels) for shape in (SMALL[0], ODD)):
-                for layout, tier in ((layout, tier) for layout in kernels for tier in TIERS[layout]):
-                    call, read = case.hidden(layout, tier) or (None, None)  # None where the toy is too small for it
-                    if call is None:
+            for shape, layout in itertools.product((SMALL[0], ODD), kernels):
+                case = Case(gpu.xp, shape, storage, direction, kernels)
+                for tier in TIERS[layout]:
+                    found = case.hidden(layout, tier)
+                    if found is None:  # the simulator's toy is too small for it
                         continue
+                    call, read = found
                     call()
                     problem = case.wrong(read)
                     if problem:
