@@ -19,6 +19,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -273,10 +274,10 @@ def goals(table):
 
 
 def summary(found):
-    """The figures in a few lines of Markdown: device, date, and the geometric means that the goals are about."""
+    """The figures in a few lines of Markdown: device, date, the means that the goals are about, and the checks."""
     about, goal = found["machine"], found["goals"]
-    lines = [f"Measured on {about['device']}, {about['date']}, driver {about.get('driver', '?')}, "]
-    lines[0] += f"PyTorch {about.get('torch', '?')}, in float32, shapes of 13 MB and more, the best plan for each:"
+    head = f"Measured on {about['device']}, {about['date']}, driver {about.get('driver', '?')}, PyTorch "
+    lines = [f"{head}{about.get('torch', '?')}, in float32, shapes of 13 MB and more, the best plan for each:", ""]
     for direction in ("forward", "backward"):
         rows = {name: goal.get(f"{direction}: {name}") for name in GOALS}
         if all(rows.values()):
@@ -285,7 +286,15 @@ def summary(found):
                 f"- {direction}: {times:.2f} times as fast as PyTorch (geometric mean), at least {copy:.2f} of a "
                 f"copy's bandwidth; on the worst shape, small ones included, {least:.2f} times PyTorch."
             )
-    return "\n".join([lines[0], "", *lines[1:]])
+    repeats, tests = found.get("repeats", {}), found.get("tests", {})
+    if "launches" in repeats and "summary" in tests:
+        clean = all(" 0 " in f" {words} " for words in found["sanitizer"].values())
+        lines.append(
+            f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all {repeats['compared']} that were "
+            f"compared; compute-sanitizer: {'nothing found' if clean else 'found something, or did not run'}; the tests that "
+            f"need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
+        )
+    return "\n".join(textwrap.fill(line, 118, subsequent_indent="  " if line[:1] == "-" else "") for line in lines)
 
 
 def into_readme(found, path=ROOT / "README.md"):
