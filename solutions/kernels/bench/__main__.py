@@ -290,9 +290,9 @@ def summary(found):
     if "launches" in repeats and "summary" in tests:
         clean = all(" 0 " in f" {words} " for words in found["sanitizer"].values())
         lines.append(
-            f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all {repeats['compared']} that were "
-            f"compared; compute-sanitizer: {'nothing found' if clean else 'found something, or did not run'}; the tests that "
-            f"need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
+            f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all {repeats['compared']} "
+            f"that were compared; compute-sanitizer: {'nothing found' if clean else 'found something, or did not run'}; "
+            f"the tests that need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
         )
     return "\n".join(textwrap.fill(line, 118, subsequent_indent="  " if line[:1] == "-" else "") for line in lines)
 
