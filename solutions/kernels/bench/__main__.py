@@ -291,7 +291,7 @@ def summary(found):
         clean = all(" 0 " in f" {words} " for words in found["sanitizer"].values())
         lines.append(
             f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all {repeats['compared']} "
-            f"that were compared; compute-sanitizer: {'nothing found' if clean else 'found something, or did not run'}; "
+            f"that were compared; compute-sanitizer {'found nothing' if clean else 'found something, or did not run'}; "
             f"the tests that need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
         )
     return "\n".join(textwrap.fill(line, 118, subsequent_indent="  " if line[:1] == "-" else "") for line in lines)
