@@ -1,8 +1,8 @@
 """`python -m autograder COMMAND`: what an instructor types. Exit code 0: done; 1: something failed; 2: wrong usage."""
 
 import argparse
-import functools
 import datetime
+import functools
 import os
 import platform
 import sys

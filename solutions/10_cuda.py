@@ -290,7 +290,7 @@ for version in (channel_sums, channel_sums_by_warps):
     with simulate() as log:
         version(x, shift)
     counted = f"{log.total('barriers') / 16:4.0f} barriers a block, x read {log.loaded(x):.2f} times"
-    print(f"{version.__name__:22} {counted if log.launches else 'a real GPU: nothing is counted'}")
+    print(f"{version.__name__:22} {counted if device.simulated else 'a real GPU: nothing is counted'}")
 
 # %% [markdown]
 # ## 3. Why the shift
@@ -508,7 +508,7 @@ x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
 with simulate() as log:
     y, cache = batchnorm_train_cuda(x, xp.ones(16, xp.float32), xp.zeros(16, xp.float32))
 counted = f"{len(log.launches)} launch, x read {log.loaded(x):.2f} times, y written {log.stored(y):.2f} times\n{log}"
-print(counted if log.launches else "a real GPU: nothing is counted")
+print(counted if device.simulated else "a real GPU: nothing is counted")
 
 # %% [markdown]
 # ## 5. Four numbers at once
