@@ -183,6 +183,32 @@ def test_a_cooperative_launch_has_to_fit():
         kernel((65,), (64,), (x, y))
 
 
+KEEPS = """#include <cooperative_groups.h>
+template <int N> __device__ float kept(float mine) {
+  __shared__ float box[N];
+  if (threadIdx.x == 0) box[N - 1] = mine;
+  cooperative_groups::this_grid().sync();
+  return box[N - 1];
+}
+extern "C" __global__ void keeps(float* y) {
+  const float found = kept<3>(blockIdx.x);
+  if (threadIdx.x == 0) y[blockIdx.x] = found;
+}"""
+
+
+def test_shared_variables_of_templates_are_kept_apart_or_refused(cxx):
+    """g++ leaves them out of the section that is exchanged between blocks: no wrong numbers come of it."""
+    y = np.zeros(4, "f")
+    kernel = kernels.RawKernel(KEEPS, "keeps", enable_cooperative_groups=True)
+    try:
+        kernel((4,), (32,), (y,))
+    except KernelError as error:
+        assert cxx.startswith("g++") and "box of a template function" in str(error)
+        assert ":3" in str(error), "the line of the declaration"
+    else:
+        np.testing.assert_array_equal(y, np.arange(4))
+
+
 def build_in_a_process(folder):
     code = (
         "import numpy as np; from bnlab.gpu.kernels import RawKernel; x = np.zeros(3, 'f')\n"

@@ -101,6 +101,20 @@ def test_every_tier_in_the_checked_simulator(layout, storage):
             assert max(worst) < DIGITS[storage], (shape, tier, worst)
 
 
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 10), st.integers(1, 9), st.integers(1, 9)),
+    layout=st.sampled_from(list(launch.FILES)),
+    storage=st.sampled_from(["float32", "float16"]),
+)
+def test_every_tier_on_random_shapes(shape, layout, storage):
+    kernels = launch.Kernels(layout, storage, threads=64)
+    shape = shape if layout == "images" else (shape[0], *shape[2:], shape[1])
+    for tier in tiers(kernels, shape):
+        y, mean, _, _, _, dx, *_ = differences(kernels, shape, tier)
+        assert max(y, mean, dx) < 20 * DIGITS[storage], (tier, y, mean, dx)  # few numbers: dx is a small difference
+
+
 @pytest.mark.parametrize("schedule", ["reverse", "random"])
 @pytest.mark.parametrize("layout", launch.FILES)
 def test_any_order_of_threads_and_blocks(layout, schedule):

@@ -122,8 +122,12 @@ __device__ __forceinline__ void sum_rows(const pack* dy, const pack* x, spot at,
 
 // What all parts say of each channel of a slab, added up in `total`: `part(j, k)` is what part j says of channel k.
 // All threads help: strand s of a channel takes the parts s, s + strands, ...
-template <class Part> __device__ __forceinline__ void over_parts(int parts, float2* total, Part part) {
+__device__ __forceinline__ float2* strand_sums() {
   __shared__ float2 of_strand[512];
+  return of_strand;
+}
+template <class Part> __device__ __forceinline__ void over_parts(int parts, float2* total, Part part) {
+  float2* of_strand = strand_sums();
   const int k = threadIdx.x % SLAB, strand = threadIdx.x / SLAB, strands = blockDim.x / SLAB;
   float2 sums = make_float2(0.f, 0.f);
 #pragma unroll 4

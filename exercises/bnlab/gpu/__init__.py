@@ -41,6 +41,8 @@ Limits
 - A thread has 64 KB of stack. One launch runs at a time.
 - Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows. Races on __device__
   variables do not show. An index that leaves one array and lands in another one is not told from a right one.
+- With g++, __shared__ variables inside of template functions are neither poisoned nor checked, and refused where blocks
+  run together.
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.
 - Sectors and bank conflicts are counted from addresses; caches are not modelled. Elementwise and reduction kernels run
   as loops: each array counts as moved once.

@@ -147,7 +147,10 @@ class Source:
                     "assign it in one thread and put __syncthreads() behind"
                 )
             one_by_one = re.sub(r"alignas\s*\(([^()]*)\)", r"__align__(\1)", text)
-            code = code[: match.start()] + " ".join(shared_variables(one_by_one)) + code[end + 1 :]
+            found = shared_variables(one_by_one)
+            if depth_at(bare, 0, match.start()) > 0:
+                found += [f"SIMT_INSIDE({name})" for name in filter(None, map(declared_name, split_list(text)))]
+            code = code[: match.start()] + " ".join(found) + code[end + 1 :]
         return code
 
 

@@ -32,6 +32,7 @@ void simt_atomic_begin(const volatile void* address, size_t size, int line);
 void simt_atomic_end(int changed);
 void simt_fail(const char* kind, int line, const char* text);
 void* simt_dynamic_shared();
+int simt_cooperative();
 unsigned simt_active_mask();
 long long simt_clock();
 int simt_lane();

@@ -419,6 +419,7 @@ void simt_fail(const char*, int line, const char* text) {
 }
 
 void* simt_dynamic_shared() { return dynamic_of(current->slot); }
+int simt_cooperative() { return cooperative; }
 
 unsigned simt_active_mask() {
   unsigned mask = 0;
