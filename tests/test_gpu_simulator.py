@@ -204,7 +204,7 @@ def test_shared_variables_of_templates_are_kept_apart_or_refused(cxx):
         kernel((4,), (32,), (y,))
     except KernelError as error:
         assert cxx.startswith("g++") and "box of a template function" in str(error)
-        assert ":3" in str(error), "the line of the declaration"
+        assert "line 3:" in str(error), "that of the declaration"
     else:
         np.testing.assert_array_equal(y, np.arange(4))
 
