@@ -114,6 +114,8 @@ class Drive:
                 values, log, where = self.once(function, inputs, order)
             except KernelError as error:
                 errors[error.word] = f"{error} (in {order} order of threads)"
+                if error.kind == "spin":
+                    break  # seconds each time
                 continue
             lonely = next((one.kernel for one in log.launches if one.counters.get("barriers") and not one.shared), None)
             if lonely and device.simulated:

@@ -2,13 +2,14 @@
 
 import ctypes
 import functools
+import re
 import threading
 
 import numpy as np
 
 from bnlab.gpu import arguments, compiler, report, settings
 from bnlab.gpu.report import KernelError
-from bnlab.gpu.source import Source
+from bnlab.gpu.source import Source, without_comments
 
 _one_at_a_time = threading.Lock()  # the runtime holds one launch
 
@@ -62,10 +63,16 @@ class RawModule:
         if name not in self.exports:
             if name in self.source.kernels:
                 raise KeyError(f'{name} is not declared extern "C": write extern "C" __global__ void {name}(...)')
-            if not any(symbol in self.source.code for symbol in (name, "##")):
-                known = ", ".join(self.exports) or "none"
-                raise KeyError(f"no kernel {name!r} in this source; it declares: {known}")
-            self.exports.append(name)  # made by a macro: the compiler knows
+            known = ", ".join(self.exports) or "none"
+            text = f"no kernel {name!r} in this source; it declares: {known}"
+            if not re.search(r"^\s*#\s*define\b", without_comments(self.code), flags=re.M):
+                raise KeyError(text)
+            try:  # it may be made by a macro: the compiler knows
+                compiler.build_kernel(self.source.translated([*self.exports, name]), False, self.options)
+            except compiler.CompileException as error:
+                if name in str(error):
+                    raise KeyError(text) from None
+            self.exports.append(name)
         return _Function(self, name)
 
     def compile(self, log_stream=None):

@@ -131,9 +131,9 @@ TRAIN = Task(
     hints=(
         "First the sums, as in task 1 or 2, with a shift that the kernel takes itself; then the loop again, for y.",
         "All threads need the statistics, and one thread has the sums: shared memory, and a barrier between.",
-        "Chapter 15, section `Three plans for a channel`: the first plan; section `Digits` has the shifted sums.",
+        "Chapter 15, section `Four plans for a channel`: the first plan; section `Digits` has the shifted sums.",
     ),
-    page="15_gpu.html#three-plans-for-a-channel",
+    page="15_gpu.html#four-plans-for-a-channel",
 )
 
 APPLY = Task(
@@ -175,9 +175,9 @@ SPLIT = Task(
     hints=(
         "grid = (parts, C): blockIdx.x is the part, blockIdx.y the channel. Where does a part begin and end?",
         "Blocks meet in global memory alone: atomicAdd to zeroed results, or partial sums and a second kernel.",
-        "Chapter 15, section `Three plans for a channel`: the second plan.",
+        "Chapter 15, section `Four plans for a channel`: the second plan.",
     ),
-    page="15_gpu.html#three-plans-for-a-channel",
+    page="15_gpu.html#four-plans-for-a-channel",
 )
 
 BACKWARD = Task(
@@ -220,9 +220,9 @@ ONE_READ = Task(
     hints=(
         "extern __shared__ float held[]; the launch says how many bytes it has: shared_mem=4 * N * H * W.",
         "A block takes channel after channel. Before it loads the next one, nobody may still read the last one.",
-        "Chapter 15, section `Three plans for a channel`: the third plan, for a channel that fits into one block.",
+        "Chapter 15, section `Four plans for a channel`: the third plan, for a channel that fits into one block.",
     ),
-    page="15_gpu.html#three-plans-for-a-channel",
+    page="15_gpu.html#four-plans-for-a-channel",
 )
 
 TRAIN_SPEED = replace(
@@ -232,7 +232,7 @@ TRAIN_SPEED = replace(
     hints=(
         "Which bytes does your kernel move? `x` should be read twice and `y` written once, in whole sectors.",
         "Make the kernel once, above the function: RawKernel compiles at its first call. Then use all threads.",
-        "Chapter 15, section `Three plans for a channel`: the first plan, which ours follows.",
+        "Chapter 15, section `Four plans for a channel`: the first plan, which ours follows.",
     ),
     note=WAITS,
 )

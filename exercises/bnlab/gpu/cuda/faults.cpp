@@ -1,6 +1,7 @@
 // A timer of this thread's CPU time interrupts a fiber that does not come back by itself, so that others run (a loop
-// that waits for a variable needs that); after some seconds without progress the launch ends. A segmentation fault in
-// a kernel becomes an issue with its line. Both only while a kernel runs, only in its thread.
+// that waits for a variable needs that); after some seconds without progress, or when a block takes too long, the launch
+// ends, and so it does for Ctrl-C. A segmentation fault in a kernel becomes an issue with its line. All of it only while
+// a kernel runs, only in its thread.
 #include "faults.h"
 
 #include <cerrno>
@@ -21,7 +22,8 @@
 namespace simt {
 
 enum { TICK = 5000000 };  // nanoseconds of CPU time
-static struct sigaction old_fault, old_bus, old_division, old_tick;
+static struct sigaction old_fault, old_bus, old_division, old_tick, old_interrupt;
+static volatile sig_atomic_t interrupted;
 static stack_t old_stack;
 static timer_t timer;
 static bool ticking;
@@ -29,7 +31,7 @@ static pthread_t owner;
 static Fiber* last_seen;
 static long last_switch;
 static char signal_stack[64 << 10];
-static double patience = 10, started, since, now;  // seconds; `now` moves with the ticks
+static double patience = 3, since, block_since, now;  // seconds of CPU time; `now` moves with the ticks
 static int tick_signal() { return SIGRTMIN + 9; }
 
 static double cpu_seconds() {
@@ -39,7 +41,8 @@ static double cpu_seconds() {
 }
 
 void patience_restart() { since = now; }
-bool patience_ended() { return now - since > patience || now - started > 6 * patience; }
+void patience_of_block() { block_since = now; }
+bool patience_ended(bool many) { return now - since > patience || now - block_since > (many ? 6 : 2) * patience; }
 
 static const void* counter_of(void* context) {
   auto& machine = ((ucontext_t*)context)->uc_mcontext;
@@ -58,6 +61,7 @@ static void on_tick(int, siginfo_t*, void* context) {
   int saved = errno;
   now = cpu_seconds();
   if (in_kernel()) {
+    if (interrupted) stop(blank(SPIN, 0));  // nobody reads it: Python's own handler comes next
     if (current == last_seen && counters.switches == last_switch) {
       inside = 1;
       spin(counter_of(context), 0);  // comes back here when it is this fiber's turn again
@@ -67,6 +71,8 @@ static void on_tick(int, siginfo_t*, void* context) {
   }
   errno = saved;
 }
+
+static void on_interrupt(int) { interrupted = 1; }
 
 static void on_fault(int number, siginfo_t* info, void* context) {
   if (!current || !pthread_equal(pthread_self(), owner)) {  // not a kernel's: as if we were not here
@@ -88,8 +94,8 @@ static void on_fault(int number, siginfo_t* info, void* context) {
 Faults::Faults() {
   owner = pthread_self();
   const char* limit = getenv("BNLAB_GPU_PATIENCE");
-  patience = limit && atof(limit) > 0 ? atof(limit) : 10;
-  started = since = now = cpu_seconds(), last_seen = nullptr;
+  patience = limit && atof(limit) > 0 ? atof(limit) : 3;
+  since = block_since = now = cpu_seconds(), last_seen = nullptr, interrupted = 0;
   stack_t stack = {};
   stack.ss_sp = signal_stack, stack.ss_size = sizeof signal_stack;
   sigaltstack(&stack, &old_stack);
@@ -102,6 +108,11 @@ Faults::Faults() {
   action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART;  // on the fiber's own stack: it may be left and resumed
   action.sa_sigaction = on_tick;
   sigaction(tick_signal(), &action, &old_tick);
+  sigaction(SIGINT, nullptr, &old_interrupt);
+  if (old_interrupt.sa_handler != SIG_IGN) {
+    action.sa_flags = SA_RESTART, action.sa_handler = on_interrupt;
+    sigaction(SIGINT, &action, nullptr);
+  }
   sigevent event = {};
   event.sigev_notify = SIGEV_THREAD_ID, event.sigev_signo = tick_signal();
   event.sigev_notify_thread_id = syscall(SYS_gettid);
@@ -115,7 +126,9 @@ Faults::~Faults() {
   sigaction(SIGSEGV, &old_fault, nullptr);
   sigaction(SIGBUS, &old_bus, nullptr);
   sigaction(SIGFPE, &old_division, nullptr);
+  sigaction(SIGINT, &old_interrupt, nullptr);
   sigaltstack(&old_stack, nullptr);
+  if (interrupted) raise(SIGINT);
 }
 
 }  // namespace simt

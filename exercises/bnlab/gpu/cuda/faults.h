@@ -7,5 +7,6 @@ struct Faults {  // while it lives, signals of this thread are ours
   ~Faults();
 };
 void patience_restart();
-bool patience_ended();
+void patience_of_block();       // a block begins, or all that run together
+bool patience_ended(bool many);  // many: blocks that run together
 }  // namespace simt

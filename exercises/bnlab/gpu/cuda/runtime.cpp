@@ -84,13 +84,14 @@ __attribute__((format(printf, 3, 4))) static Issue issue_of(int kind, int line, 
 }
 
 static Issue endless(const void* pc, int line) {
-  Issue issue = issue_of(SPIN, line, "waits in a loop for something that no thread will do any more");
+  Issue issue = issue_of(SPIN, line, "is in a loop that does not end: its condition stays true, or it waits for "
+                         "something that no thread will do any more");
   issue.pc = pc;
   return issue;
 }
 
 static void leave() {  // to the scheduler; returns when it is our turn again
-  if (patience_ended()) stop(endless(current->pc, current->line));
+  if (patience_ended(cooperative)) stop(endless(current->pc, current->line));
   counters.switches++;
   int depth = inside;
   if (!_setjmp(current->resume)) _longjmp(scheduler, 1);
@@ -314,6 +315,7 @@ static void run_grid(int blocks) {
       if (checked) check_block(slot);
     }
     shared_slot = -1;
+    patience_of_block();
     run_resident();
     if (!aborted) name_deadlock();
   }
