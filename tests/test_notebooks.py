@@ -70,5 +70,5 @@ def test_unknown_tasks_are_named():
 
     with pytest.raises(KeyError, match="do you mean 'forward-train'"):
         check("forward-trian", len)
-    with pytest.raises(KeyError, match="a written answer has none"):
+    with pytest.raises(KeyError, match="each exercise cell begins with the name"):
         check("nothing-like-it", len)

@@ -353,19 +353,22 @@ FAR = "far from zero"  # mean 10,000 and more, in float32
 def drive_variances(function, inputs):
     """Three formulas for the variance: numbers where all agree, words where float32 decides."""
     x = inputs["x"].astype(np.float32)
-    found, problem = flatten(function(x.copy()), {name: name for name in (NAIVE, WELFORD, SHIFTED)}, "the result")
+    given = x.copy()
+    found, problem = flatten(function(given), {name: name for name in (NAIVE, WELFORD, SHIFTED)}, "the result")
+    if not same(given, x):
+        raise ChangedArguments(["x"])
     if problem:
         raise TypeError(problem.text)
     if np.abs(x.mean()) < 1000:
-        return found | {f"{name}, {FAR}": "not asked" for name in found}
+        return found | {f"{name} {FAR}": "not asked" for name in found}
     truth = x.astype(float).var(axis=1)
     words = {}
     for name, value in found.items():
         if not isinstance(value, np.ndarray) or value.shape != truth.shape:
             raise TypeError(f"{name} has shape {np.shape(value)}; expected {truth.shape}")
         error = np.nan_to_num(np.abs(value / truth - 1), nan=np.inf).max()
-        words[f"{name}, {FAR}"] = "two digits or more" if error < 0.01 else "no two digits"
+        words[f"{name} {FAR}"] = "two digits or more" if error < 0.01 else "no two digits"
     return {name: np.zeros(len(x), np.float32) for name in found} | words
 
 
-VARIANCES = {name: name for name in (NAIVE, WELFORD, SHIFTED, *(f"{one}, {FAR}" for one in (NAIVE, WELFORD, SHIFTED)))}
+VARIANCES = {name: name for name in (NAIVE, WELFORD, SHIFTED, *(f"{one} {FAR}" for one in (NAIVE, WELFORD, SHIFTED)))}

@@ -11,6 +11,7 @@ from bnlab.advice import on_an_error
 from bnlab.answers import AnswerError
 from bnlab.compare import FORGOTTEN, difference, flatten, leaves_of, with_article
 from bnlab.diagnosis import Observation, diagnose
+from bnlab.gpu_drivers import COPIED, WHERE
 from bnlab.tasks import all_tasks
 
 
@@ -108,6 +109,7 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         if gaps and first is None:
             first = gaps[0]
             text = first.text.replace(FORGOTTEN, "") if task.partial else first.text  # there None may stand
+            text = _on_device(first, text) if task.on_device else text
             _failed(report, case.name, _in_detail(task, got) or text, first)
         observations.append(Observation(case, inputs, truth, got, tuple(gaps)))
     if first is not None:
@@ -125,6 +127,15 @@ def _blame(task, answer, error):
     if other in all_tasks() and all_tasks()[other].answer != task.answer:
         return f"{answer.name} calls {all_tasks()[other].answer}, which is not written yet ({other})."
     return error.text
+
+
+def _on_device(difference, text):
+    """The same of arrays that live on a device."""
+    if difference.kind == "finite":
+        text += " On the simulated GPU `xp.empty` is nan until something is written: did a thread write this number?"
+    if difference.where == WHERE and difference.got == repr(COPIED):
+        text += " `float()`, `.get()`, `.item()`, `if` and `print` of an array copy it to the host."
+    return text.replace("expected a NumPy array", "expected a device array")
 
 
 def _in_detail(task, got):

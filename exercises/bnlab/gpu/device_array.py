@@ -64,6 +64,23 @@ class DeviceArray(np.ndarray):
 
     def __setitem__(self, index, value):
         super().__setitem__(index, on_host(value))
+        if settings.current().logs and isinstance(value, DeviceArray):
+            typed.note("copy", [("", value)], [("", on_device(super().__getitem__(index)))])
+
+    def copy(self, order="C"):
+        """A copy on the device."""
+        return self._noted("copy", super().copy(order))
+
+    def astype(self, dtype, order="K", casting="unsafe", subok=None, copy=True):
+        """A copy of another dtype; the array itself where nothing changes and `copy` is False."""
+        found = super().astype(dtype, order, casting, True, copy)
+        return found if found is self else self._noted("astype", found)
+
+    def _noted(self, name, found):
+        """Enter an operation that reads this array and writes another one into the log."""
+        if settings.current().logs:
+            typed.note(name, [("", self)], [("", found)])
+        return found
 
     def argmin(self, *args, **options):
         return on_device(super().argmin(*args, **options))

@@ -129,7 +129,8 @@ class Launch:
         return (self.totals["load_bytes"] + self.totals["store_bytes"]) / (32 * sectors) if sectors else 1.0
 
     def __str__(self):
-        lines = [f"{self.kernel}, grid {self.grid}, block {self.block}, {self.shared} bytes of shared memory"]
+        how = f"grid {self.grid}, block {self.block}, {self.shared} bytes of shared memory"
+        lines = [f"{self.kernel}, {how if self.grid else 'an operation on whole arrays'}"]
         for array in self.arrays:
             if array.loaded or array.stored:
                 size = max(1, array.nbytes)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bnlab.gpu_drivers import WHERE
+
 BOOK = "https://bn-course.github.io/bn-course/book"
 UNTIMED = "Only the values were checked: the points depend on the time, which is compared when the notebook is graded."
 
@@ -120,6 +122,11 @@ class Task:
         return self.tidy(value) if self.tidy else value
 
     @property
+    def on_device(self):
+        """Whether the answer works on arrays of a GPU."""
+        return isinstance(self.returns, dict) and WHERE in self.returns
+
+    @property
     def link(self):
         """Where to read on."""
         return f"{BOOK}/{self.page}"
@@ -164,7 +171,7 @@ def meant(name):
         if task.answer == name:
             return f"do you mean {task.id!r}, the task of {name}?"
     near = difflib.get_close_matches(name, all_tasks(), n=1)
-    return f"do you mean {near[0]!r}?" if near else "a written answer has none; its notebook names the chapter."
+    return f"do you mean {near[0]!r}?" if near else "each exercise cell begins with the name of its task."
 
 
 def public_rng(task_id, position):

@@ -146,9 +146,10 @@ APPLY = Task(
     detail=drivers.DETAIL,
     cases=(
         Case("4 images with 4 channels of 16 x 8", apply_inputs((4, 4, 16, 8))),
-        Case("3 images with 4 channels of 7 x 7", apply_inputs((3, 4, 7, 7))),
+        Case("4 images with 3 channels of 7 x 7", apply_inputs((4, 3, 7, 7))),
         Case("1 image with 1 channel of 3 x 5", apply_inputs((1, 1, 3, 5))),
         Case("3 images with 2 channels of 4 x 6 around 100,000", apply_inputs((3, 2, 4, 6), mean=1e5), 5e-4, FOLDED),
+        Case("3 images with 2 channels of 64 x 6", apply_inputs((3, 2, 64, 6))),
     ),
     hints=(
         "Two kernels, or one with a parameter: which shapes may read four numbers at once?",
