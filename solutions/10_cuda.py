@@ -184,8 +184,8 @@ examine(
 # ## 2. The same by warps
 #
 # A *warp* is 32 threads that run together. They can hand numbers to each other without memory and without a barrier:
-# `__shfl_down_sync(0xffffffffu, v, 4)` gives each *lane*, as the threads of a warp are called (`threadIdx.x & 31` counts
-# them), the `v` of the lane 4 further on. Five such steps add up a warp.
+# `__shfl_down_sync(0xffffffffu, v, 4)` gives each *lane*, as the threads of a warp are called (`threadIdx.x & 31` is a
+# thread's lane), the `v` of the lane 4 further on. Five such steps add up a warp.
 # Write the sums of task 1 with at most 4 barriers of a block, where the tree needed one each round.
 #
 # Example with a warp of 4 lanes holding (1, 2, 3, 4): after adding the lane 2 further on, lanes 0 and 1 hold (4, 6);
