@@ -116,3 +116,21 @@ def test_colab_is_asked_for_a_gpu_where_kernels_are_written():
     for name in course.notebook_names():
         metadata = nbformat.read(course.released(name), as_version=4).metadata
         assert (metadata.get("accelerator") == "GPU") == (tasks.libraries(name) == ("bnlab.gpu.ready",))
+
+
+@pytest.mark.parametrize(
+    "operation, passes",
+    [
+        (lambda x: x.copy(), 2),
+        (lambda x: x.astype(np.float64), 3),
+        (lambda x: x.astype(np.float32, copy=False), 0),
+        (lambda x: xp.empty_like(x).__setitem__(..., x), 2),
+        (lambda x: xp.empty_like(x).__setitem__(0, x[1]), 1),
+    ],
+    ids=["copy", "astype", "no astype", "assign", "assign a half"],
+)
+def test_copies_are_reads_and_writes(operation, passes):
+    x = xp.asarray(X)
+    with simulate() as log:
+        operation(x)
+    assert log.bytes == passes * x.nbytes

@@ -162,6 +162,53 @@ def test_names_that_cupy_would_not_find():
         kernels.RawKernel(ADD, "sub")
 
 
+SUMS = """extern "C" __global__ void sums(float* x, int n) {
+  __shared__ float a[64];  // sum
+  a[threadIdx.x] = 1.f;
+  LOOP
+  x[threadIdx.x] = a[threadIdx.x];
+}"""
+LOOPS = {
+    "barriers": "for (int half = 32; half >= 0; half /= 2) __syncthreads();",
+    "nothing": "for (int i = 0; i < n; ) a[threadIdx.x] += 1.f;",
+    "a flag": "while (*(volatile float*)(x + 5) == 0.f) { }",
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_loop_without_an_end_is_told_from_a_long_one(loop, monkeypatch):
+    monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.2")
+    kernel = kernels.RawKernel(SUMS.replace("LOOP", LOOPS[loop]), "sums")
+    with pytest.raises(KernelError, match="line 4: endless loop: .* is in a loop that does not end") as caught:
+        kernel((1,), (64,), (np.zeros(64, "f"), np.int32(5)))
+    assert caught.value.kind == "spin"
+
+
+def test_a_wrong_name_is_not_remembered():
+    """A word of the source, in a comment here, is no kernel; a macro's is."""
+    for name in ("sum", "a"):
+        with pytest.raises(KeyError, match=f"no kernel '{name}' in this source; it declares: sums"):
+            kernels.RawKernel(SUMS.replace("LOOP", ""), name)
+    x = np.zeros(64, "f")
+    kernels.RawKernel(SUMS.replace("LOOP", ""), "sums")((1,), (64,), (x, np.int32(1)))
+    macro = '#define MAKE(n) extern "C" __global__ void n##_k(float* x) { x[threadIdx.x] = 2.f; }\nMAKE(two)\n'
+    with pytest.raises(KeyError, match="no kernel 'three_k'"):
+        kernels.RawKernel(macro, "three_k")
+    kernels.RawKernel(macro, "two_k")((1,), (64,), (x,))
+    assert set(x) == {2.0}
+
+
+def test_ctrl_c_ends_a_kernel():
+    code = (
+        "import os, signal, threading, time, numpy as np; from bnlab.gpu.kernels import RawKernel\n"
+        f"kernel = RawKernel({SUMS.replace('LOOP', LOOPS['nothing'])!r}, 'sums'); kernel.compile()\n"
+        "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "try:\n    kernel((1,), (64,), (np.zeros(64, 'f'), np.int32(5)))\n"
+        "except KeyboardInterrupt:\n    print('interrupted')"
+    )
+    assert in_python(code, BNLAB_GPU_PATIENCE="300").strip() == "interrupted"
+
+
 def test_a_mistake_of_the_compiler_s_kind_has_the_line_of_the_source(cxx):
     with pytest.raises(compiler.CompileException, match=r"kernel.cu:3:\d+: error"):
         kernels.RawKernel(ADD.replace("z[i] =", "z[i] = w[i] +"), "add").compile()

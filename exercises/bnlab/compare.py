@@ -139,6 +139,9 @@ def difference(leaf, got, expected, tolerance=None):
         return Difference(leaf, "value", leaf, expected, brief(got), text)
     if type(got) in (bool, np.bool_, int, str, type(None)) and got == expected:
         return None
+    if type(expected) is int and isinstance(got, (float, np.floating, np.integer)) and got == expected:
+        text = f"{leaf} is {brief(got)}, {describe(got)}; expected the int {expected} (`//`, `int()`)."
+        return Difference(leaf, "type", leaf, repr(expected), brief(got), text)
     return Difference(
         leaf, "value", leaf, repr(expected), brief(got), f"{leaf} is {brief(got)}; expected {expected!r}."
     )
