@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 from bnlab.gpu import backend, compiler, kernels
+from bnlab.gpu.elementwise import ElementwiseKernel
+from bnlab.gpu.reduction import ReductionKernel
 from bnlab.gpu.report import KernelError
 from bnlab.gpu.settings import Machine, simulate
 
@@ -160,6 +162,38 @@ def test_names_that_cupy_would_not_find():
         kernels.RawKernel(ADD.replace('extern "C" ', ""), "add")
     with pytest.raises(KeyError, match="it declares: add"):
         kernels.RawKernel(ADD, "sub")
+
+
+@pytest.mark.parametrize(
+    "code, said",
+    [
+        ('extern "C" __global__ void k(float* x) { x[0] = 1.f; ', "a brace that was opened is not closed"),
+        ('extern "C" __global__ void k(float* x) {\n x[0] = q; }', "kernel.cu:2:9: error: .*q"),
+    ],
+)
+def test_errors_of_the_compiler_name_no_file_of_ours(cxx, code, said):
+    with pytest.raises(compiler.CompileException, match=said) as caught:
+        kernels.RawKernel(code, "k").compile()
+    assert "/" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pieces, said",
+    [
+        (("x", "x + y", "y = a", "0"), "reduce_expr:1"),
+        (("x", "a + b", "y = a", "zero"), "identity:1"),
+        (("x * q", "a + b", "y = a", "0"), "map_expr:1"),
+        (("x", "a + b", "y = q", "0"), "post_map_expr:1"),
+    ],
+)
+def test_errors_of_a_reduction_name_the_piece(cxx, pieces, said):
+    with pytest.raises(compiler.CompileException, match=said) as caught:
+        ReductionKernel("T x", "T y", *pieces, "piece")(np.ones(3, "f"))
+    assert "/" not in str(caught.value)
+
+
+def test_an_output_that_nobody_writes_is_nan():
+    assert np.isnan(ElementwiseKernel("T x", "T y", "x * 2", "forgets")(np.ones(3, "f"))).all()
 
 
 SUMS = """extern "C" __global__ void sums(float* x, int n) {

@@ -137,15 +137,20 @@ def run(command):
         raise CompileException(readable(done.stderr or f"{command[0]} ended with {done.returncode}"))
 
 
+OWN = r"(kernel\.cu|map_expr|reduce_expr|post_map_expr|identity)"  # what a student wrote, by the names that lines have
+
+
 def readable(text):
-    """The errors that name the kernel's own lines, where there are any."""
-    lines = [line for line in text.split("\n") if re.match(r"kernel\.cu:\d+:\d+: (fatal )?error", line)]
-    if not lines:
-        return text.strip()[:4000]
+    """The errors that name the kernel's own lines, where there are any; else all, without the places of files."""
+    own = rf"{OWN}:\d+:\d+: (fatal )?error"
+    if not re.search(rf"^{own}", text, flags=re.M):
+        if re.search(r"expected .\}.( at end of input)?$", text, flags=re.M):
+            return "kernel.cu: error: expected '}' at the end: a brace that was opened is not closed"
+        return re.sub(r"\S*/([\w.]+)(?=[:\s])", r"\1", text).strip()[:4000]
     shown, keep = [], False
     for line in text.split("\n"):
         if re.match(r"\S+:\d+:(\d+:)? ", line):
-            keep = bool(re.match(r"kernel\.cu:\d+:\d+: (fatal )?error", line))
+            keep = bool(re.match(own, line))
         if keep:
             shown.append(line)
     return "\n".join(shown).strip()[:4000]

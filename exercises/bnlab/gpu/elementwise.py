@@ -72,7 +72,7 @@ class ElementwiseKernel:
             if not parameter.raw and result.shape != shape:
                 raise ValueError(f"{self.name}: {parameter.name} has shape {result.shape}; expected {shape}")
         if not results:
-            results = [on_device(np.empty(shape, typed.dtype_of(p, bound, self.name))) for p in self.outs]
+            results = [on_device(typed.unwritten(shape, typed.dtype_of(p, bound, self.name))) for p in self.outs]
         source, arrays = self._source(bound), self._arrays(bound, args[:inputs], results, shape)
         count = int(np.prod(shape, dtype=int))
         typed.run(source, self.name, [count, settings.current().schedule == 1], arrays, [*self.ins, *self.outs])

@@ -107,7 +107,7 @@ class ReductionKernel:
         inner = int(np.prod([shape[a] for a in gone], dtype=int))
         if inner == 0 and not self.identity:
             raise ValueError(f"zero-size array to reduction operation {self.name} which has no identity")
-        result = on_device(np.empty([shape[a] for a in kept], typed.dtype_of(self.outs[0], bound, self.name)))
+        result = on_device(typed.unwritten([shape[a] for a in kept], typed.dtype_of(self.outs[0], bound, self.name)))
         arrays = []
         for parameter, value in zip(self.ins, values):
             array = np.asarray(value, typed.dtype_of(parameter, bound, self.name))
@@ -143,22 +143,24 @@ class ReductionKernel:
             )
         return typed.finish(
             f"{typed.typedefs(bound)}\n{self.preamble}\ntypedef {kind} _type_reduce;\n"
-            f"inline _type_reduce _both(const _type_reduce& a, const _type_reduce& b) {{ return ({self.reduce}); }}\n"
+            'inline _type_reduce _both(const _type_reduce& a, const _type_reduce& b) {\n#line 1 "reduce_expr"\n'
+            f"return ({self.reduce}); }}\n"
             'extern "C" __attribute__((visibility("default"))) void run(long long _outs, long long _inner, '
             "long long _reverse, void** _data, const long long* _count, const long long** _shape) {\n"
             f"  Index _out_ind{{(ptrdiff_t)_outs, 0}}, _in_ind{{(ptrdiff_t)(_outs * _inner), 0}}; {raws}\n"
             f"  for (long long _k = 0; _k < _outs; ++_k) {{\n"
             f"    static _type_reduce _part[{WIDTH}]; static bool _seen[{WIDTH}];\n"
-            f"    for (int _t = 0; _t < {WIDTH}; ++_t) _part[_t] = {start}, _seen[_t] = false;\n"
+            f'    for (int _t = 0; _t < {WIDTH}; ++_t) {{\n#line 1 "identity"\n'
+            f"_part[_t] = {start}; _seen[_t] = false; }}\n"
             "    for (long long _j = 0; _j < _inner; ++_j) {\n"
             "      const long long _place = _reverse ? _inner - 1 - _j : _j;\n"
             f"      const ptrdiff_t i = _k * _inner + _place; const int _t = _place % {WIDTH}; {elements}\n"
-            f'#line 1 "kernel.cu"\n      const _type_reduce _mapped = static_cast<_type_reduce>({self.map});\n'
+            f'#line 1 "map_expr"\n      const _type_reduce _mapped = static_cast<_type_reduce>({self.map});\n'
             f"      {take}\n    }}\n"
             f"    for (int _w = {WIDTH // 2}; _w > 0; _w >>= 1)\n"
             f"      for (int _t = 0; _t < _w; ++_t) {{\n"
             f"        const int _other = _t + _w;\n        {join}\n      }}\n"
             f"    {out_type}& {out.name} = (({out_type}*)_data[{len(self.ins)}])[_k];\n"
             "    const _type_reduce a = _part[0];\n"
-            f'#line 1 "kernel.cu"\n    {self.post};\n    (void){out.name};\n  }}\n}}\n'
+            f'#line 1 "post_map_expr"\n    {self.post};\n    (void){out.name};\n  }}\n}}\n'
         )

@@ -179,6 +179,14 @@ def run(source, kernel, numbers, arrays, parameters):
         raise KernelError(text, "out of bounds")
 
 
+def unwritten(shape, dtype):
+    """A new array, nan where it can be: what nobody has written shows."""
+    found = np.empty(shape, dtype)
+    if found.dtype.kind in "fc":
+        found.fill(np.nan)
+    return found
+
+
 def note(kernel, loaded, stored):
     """Enter a launch into the logs: each element is moved once. Raw parameters count as loaded once."""
     logs = settings.current().logs
