@@ -327,3 +327,16 @@ def arrays_exchanged(x, shift):
 @mutant(TASK, says="You subtracted the shift of the first channel from all: each channel has its own, shift[c].")
 def first_shift_for_all(x, shift):
     return launch(edited(("shift[c]", "shift[0]")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The sizes arrive in another order than the kernel declares them: the number of images and that of positions "
+    "are exchanged.",
+)
+def images_and_positions_exchanged(x, shift):
+    changes = (
+        ("s2, int images,", "s2, int positions,"),
+        ("                int positions)", "                int images)"),
+    )
+    return launch(edited(*changes), x, shift)

@@ -206,15 +206,15 @@ def whole_division(x, gamma, beta, eps=1e-5):
     return with_var(x, gamma, beta, eps, xp.zeros(x.shape[1], x.dtype), xp.zeros(x.shape[1], x.dtype))
 
 
-def divided_at_the_end(x, gamma, beta, eps, identities=("0", "0"), of_mean=None, of_var=None):
-    """Sums that are divided in the expression that finishes, by these numbers or by m."""
-    total = ReductionKernel("T x, T m", "T r", "x", "a + b", "r = a / m", identities[0], "mean_from")
-    squares = ReductionKernel(
-        "T x, T k, T m", "T r", "(x - k) * (x - k)", "a + b", "r = a / m", identities[1], "squares_from"
-    )
-    mu = total(x, x.dtype.type(of_mean or count(x)), axis=RIGHT)
-    var = squares(x, per_channel(mu), x.dtype.type(of_var or count(x)), axis=RIGHT)
-    return with_var(x, gamma, beta, eps, var, mu)
+OVER_M, OVER_ALL = "r = a / (_in_ind.size() / _out_ind.size())", "r = a / _in_ind.size()"
+
+
+def divided_at_the_end(x, gamma, beta, eps, identities=("0", "0"), of_mean=OVER_M, of_var=OVER_M):
+    """Sums that are divided in the expression that finishes."""
+    total = ReductionKernel("T x", "T r", "x", "a + b", of_mean, identities[0], "mean_from")
+    squares = ReductionKernel("T x, T k", "T r", "(x - k) * (x - k)", "a + b", of_var, identities[1], "squares_from")
+    mu = total(x, axis=RIGHT)
+    return with_var(x, gamma, beta, eps, squares(x, per_channel(mu), axis=RIGHT), mu)
 
 
 @mutant(
@@ -246,7 +246,7 @@ def identity_of_one_in_the_variance(x, gamma, beta, eps=1e-5):
 
 @mutant(TASK, says="Your mean is a sum: divide by m = N * H * W, in the map or in the expression that finishes.")
 def sum_for_mean(x, gamma, beta, eps=1e-5):
-    return divided_at_the_end(x, gamma, beta, eps, of_mean=1)
+    return divided_at_the_end(x, gamma, beta, eps, of_mean="r = a")
 
 
 @mutant(
@@ -255,7 +255,7 @@ def sum_for_mean(x, gamma, beta, eps=1e-5):
     "finishes.",
 )
 def sums_for_both(x, gamma, beta, eps=1e-5):
-    return divided_at_the_end(x, gamma, beta, eps, of_mean=1, of_var=1)
+    return divided_at_the_end(x, gamma, beta, eps, of_mean="r = a", of_var="r = a")
 
 
 @mutant(
@@ -264,7 +264,7 @@ def sums_for_both(x, gamma, beta, eps=1e-5):
     "over N * H * W: divide by _in_ind.size() / _out_ind.size().",
 )
 def mean_over_all_elements(x, gamma, beta, eps=1e-5):
-    return divided_at_the_end(x, gamma, beta, eps, of_mean=x.size)
+    return divided_at_the_end(x, gamma, beta, eps, of_mean=OVER_ALL)
 
 
 @mutant(
@@ -273,7 +273,7 @@ def mean_over_all_elements(x, gamma, beta, eps=1e-5):
     "mean over N * H * W: divide by _in_ind.size() / _out_ind.size().",
 )
 def variance_over_all_elements(x, gamma, beta, eps=1e-5):
-    return divided_at_the_end(x, gamma, beta, eps, of_var=x.size)
+    return divided_at_the_end(x, gamma, beta, eps, of_var=OVER_ALL)
 
 
 @mutant(TASK, says="You used 1e-5 whatever eps was given. Use the argument.")
