@@ -63,8 +63,8 @@ def added_by_many(inputs, expected, got):
         if ratio and np.isclose(ratio, [32, 64, 128, 256, 512, 1024], rtol=1e-3).any():
             times = f"{ratio:.0f}"
             return (
-                f"{name} is {times} times too large, as if {times} threads of a block added the same sum to it. Let one "
-                "of them do it, the one that has the sum in the end."
+                f"{name} is {times} times too large, as if {times} threads of a block added the same sum to it. Let "
+                "one of them do it, the one that has the sum in the end."
             )
     return ""
 
