@@ -23,6 +23,7 @@ PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", 
 OUTSIDE, RACE, NOT_SHARED = "out of bounds", "race", "barriers without shared memory"
 DEPENDS = "a result that depends on the order of threads"
 CHANGED = "a given array was written to"
+MISNAMED = f"{OUTSIDE}: an array that the kernel gives another one's name"
 COUNTED = 2000  # numbers of images whose traffic is looked at: of smaller ones a few numbers are a pass
 ORDERS = ("forward", "reverse", "random")
 
@@ -153,8 +154,8 @@ class Drive:
             with simulate(schedule=order, checked=True) as log:
                 result = function(*arguments, **options)
         except KernelError as error:
-            error.word = word_of(error, dict(zip(given, arguments)))
             error.advice = on_the_order(error, dict(zip(given, arguments)))
+            error.word = MISNAMED if error.advice else word_of(error, dict(zip(given, arguments)))
             raise
         changed = [name for name, value in zip(given, arguments) if not same(to_host(value), given[name])]
         if changed:

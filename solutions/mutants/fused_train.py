@@ -206,7 +206,8 @@ def whole_division(x, gamma, beta, eps=1e-5):
     return with_var(x, gamma, beta, eps, xp.zeros(x.shape[1], x.dtype), xp.zeros(x.shape[1], x.dtype))
 
 
-OVER_M, OVER_ALL = "r = a / (_in_ind.size() / _out_ind.size())", "r = a / _in_ind.size()"
+OVER_M = "r = a / (_in_ind.size() / _out_ind.size())"
+OVER_ALL = "r = a / _in_ind.size()"
 
 
 def divided_at_the_end(x, gamma, beta, eps, identities=("0", "0"), of_mean=OVER_M, of_var=OVER_M):
