@@ -39,6 +39,10 @@ def _on_one_case(seen, task):
         for leaf in shapes
         for text in (_sum_left_out, _axes_turned)
     ]
+    texts += [
+        _over_other_axes(leaf, as_array(seen.got[leaf]), as_array(seen.truth.expected[leaf]), seen.inputs)
+        for leaf in shapes
+    ]
     if any(texts):
         return next(filter(None, texts))
     if any(gap.kind != "value" for gap in seen.gaps):
@@ -90,13 +94,40 @@ def on_an_error(text, inputs):
     inputs : dict
         Of the case.
     """
-    return _of_products(text) or _of_shapes(text, inputs) or _of_axes(text, inputs)
+    return _of_products(text) or _of_types(text) or _of_shapes(text, inputs) or _of_axes(text, inputs)
 
 
 def _of_products(text):
     if re.search(r"shapes (\([\d, ]+\)) and \1 not aligned", text):
         return "np.dot and @ multiply matrices. The product of two arrays entry by entry is a * b; then add it up."
     return ""
+
+
+def _of_types(text):
+    """A sentence on an argument of a fused kernel that has become float64, or ""."""
+    told = re.search(r"Type is mismatched\W+(\w+) .*float64.*, and \w+ is float32", text)
+    return told and (
+        f"{told[1]} became float64 on its way to the kernel. A NumPy scalar does that, such as the int64 of "
+        "np.prod(x.shape), where a Python number does not: take int(...) or float(...) of it."
+    )
+
+
+def _over_other_axes(leaf, got, expected, inputs):
+    """A sentence on a leaf whose shape shows over which axes of the images it was summed, or ""."""
+    x = next((inputs[name] for name in ("x", "dy") if isinstance(inputs.get(name), np.ndarray)), None)
+    if x is None or x.ndim != 4 or expected.shape != x.shape[1:2]:
+        return ""
+    choices = [axes for count in (1, 2, 3) for axes in itertools.combinations(range(4), count) if axes != (0, 2, 3)]
+    left = [[length for axis, length in enumerate(x.shape) if axis not in axes] for axes in choices]
+    kept = [[1 if axis in axes else length for axis, length in enumerate(x.shape)] for axes in choices]
+    fitting = [axes for axes, *shapes in zip(choices, left, kept) if list(got.shape) in shapes]
+    if len(fitting) != 1:
+        return ""
+    axes = fitting[0] if fitting[0][1:] else fitting[0][0]
+    return (
+        f"{leaf} has the shape that a reduction over axis={axes} leaves. All images and positions of a channel share "
+        "one number: axis=(0, 2, 3)."
+    )
 
 
 def _axes_turned(leaf, got, expected, tolerance):

@@ -22,6 +22,8 @@ MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array op
 PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
 OUTSIDE, RACE, NOT_SHARED = "out of bounds", "race", "barriers without shared memory"
 DEPENDS = "a result that depends on the order of threads"
+CHANGED = "a given array was written to"
+MISNAMED = f"{OUTSIDE}: an array that the kernel gives another one's name"
 COUNTED = 2000  # numbers of images whose traffic is looked at: of smaller ones a few numbers are a pass
 ORDERS = ("forward", "reverse", "random")
 
@@ -67,7 +69,9 @@ class Drive:
     @property
     def returns(self):
         """The `returns` of a task."""
-        return {name: name for name in (*self.right_words(), DETAIL, *leaves_of(self.template))}
+        words = list(self.right_words())
+        first = words.index(PASSES)  # what an answer costs comes after what it gives
+        return {name: name for name in (*words[:first], DETAIL, *leaves_of(self.template), *words[first:])}
 
     def right_words(self):
         """What the words say of a right answer."""
@@ -100,7 +104,6 @@ class Drive:
         ------
         TypeError
             Where the result does not have the template's structure.
-        ChangedArguments
         """
         from bnlab.gpu import KernelError, device
 
@@ -113,10 +116,17 @@ class Drive:
             try:
                 values, log, where = self.once(function, inputs, order)
             except KernelError as error:
-                errors[error.word] = f"{error} (in {order} order of threads)"
+                errors[error.word] = f"{error} (in {order} order of threads){error.advice}"
                 if error.kind == "spin":
                     break  # seconds each time
                 continue
+            except ChangedArguments as changed:
+                names = " and ".join(changed.names)
+                text = (
+                    f"{names}, an argument of yours, was written to. A kernel gets its arguments by position: do they "
+                )
+                text += "stand in the order in which it declares them? What is given is for reading alone."
+                return self.failed(CHANGED, text)
             lonely = next((one.kernel for one in log.launches if one.counters.get("barriers") and not one.shared), None)
             if lonely and device.simulated:
                 text = f"{lonely}: threads wait at a barrier, but their block has no shared memory: an array without "
@@ -146,7 +156,8 @@ class Drive:
             with simulate(schedule=order, checked=True) as log:
                 result = function(*arguments, **options)
         except KernelError as error:
-            error.word = word_of(error, dict(zip(given, arguments)))
+            error.advice = on_the_order(error, dict(zip(given, arguments)))
+            error.word = MISNAMED if error.advice else word_of(error, dict(zip(given, arguments)))
             raise
         changed = [name for name, value in zip(given, arguments) if not same(to_host(value), given[name])]
         if changed:
@@ -199,16 +210,31 @@ class Drive:
 
 
 def word_of(error, given):
-    """The checker's word for a mistake: of a race, who meets whom; out of bounds, which way, and which given array."""
+    """The checker's word for a mistake: of a race, who meets whom and where; out of bounds, which way, which array."""
     if error.kind not in (OUTSIDE, RACE) or not error.issues:
         return error.kind
     issue = error.issues[0]
     if error.kind == RACE:
         both = re.search(r" writes [^,]*, which .*? wrote ", issue.message)
-        return f"{RACE} of {'two writes' if both else 'a read and a write'}"
+        where = "shared" if issue.place == "shared" else "global"
+        return f"{RACE} of {'two writes' if both else 'a read and a write'} in {where} memory"
     names = {array.__array_interface__["data"][0]: name for name, array in named_arrays(given)}
     array = "shared memory" if issue.place == "shared" else names.get(issue.place, "another array")
     return f"{OUTSIDE}: {'a write to' if issue.write else 'a read of'} {array}"
+
+
+def on_the_order(error, given):
+    """A sentence on an access out of bounds of an array that the kernel gives another one's name, or ""."""
+    if error.kind != OUTSIDE or not error.issues or not isinstance(error.issues[0].place, int):
+        return ""
+    addresses = {name: array.__array_interface__["data"][0] for name, array in named_arrays(given)}
+    own = re.search(r", outside of (\w+), which has", error.issues[0].message)
+    if not own or addresses.get(own[1], error.issues[0].place) == error.issues[0].place:
+        return ""
+    return (
+        f"\nWhat the kernel calls {own[1]} is another array: hand over the arguments in the order in which the kernel "
+        "declares them."
+    )
 
 
 def named_arrays(given):

@@ -48,6 +48,8 @@ def diagnose(report, observations, messages, task):
             break
         report.slips.append(best)
         unexplained -= candidates[best][0]
+    if first and first.kind == "shape" and all(_words_alone(name, observations) for name in report.slips):
+        report.slips = []  # what else an answer does with results of another shape follows from it
     told = observations.index(failing[0]) if failing else None
     order = other_order(failing[0], task) if any(i == told for i, _ in unexplained) else ""
     if order:
@@ -105,6 +107,12 @@ def _denied(name, seen, leaf):
     if leaf not in slip or any(alike(slip[leaf], value, tolerance) for value in (right[leaf], seen.got[leaf])):
         return False
     return not any(one in slip and alike(slip[one], seen.got[one], tolerance) for one in seen.wrong)
+
+
+def _words_alone(name, observations):
+    """Whether a slip explains no more than words."""
+    every = {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
+    return all(isinstance(observations[i].got[leaf], str) for i, leaf in _explained(name, observations, every)[0])
 
 
 def _weight(explained, against, gap):

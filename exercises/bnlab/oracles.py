@@ -70,7 +70,8 @@ class Functions:
     def truth(self, task, case, inputs):
         wide = self.exact(widen(inputs)) if self.exact else observe(task, self.reference, widen(inputs))
         dtype = common_dtype(inputs)
-        expected = {leaf: narrow(value, dtype) for leaf, value in wide.items()}
+        named = [leaf for leaf in leaves_of(task.returns) if leaf in wide]  # in the order of the result
+        expected = {leaf: narrow(wide[leaf], dtype) for leaf in named}
         inputs = copy_arguments(inputs)
         return Truth(expected, Later(lambda: self.slips(task, inputs)))
 

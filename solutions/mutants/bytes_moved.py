@@ -86,3 +86,12 @@ def channels_forgotten(shape, dtype, direction):
 @mutant(TASK, says="You gave B, the bytes of x. Multiply by the reads and writes: 3 forward, 5 backward.")
 def size_of_x(shape, dtype, direction):
     return counted(shape, dtype, direction, 1, 1)
+
+
+@mutant(
+    TASK,
+    says="You counted 2 passes forward. x is read twice, once for the statistics and once for y, and y is written: "
+    "that makes 3.",
+)
+def two_passes_forward(shape, dtype, direction):
+    return counted(shape, dtype, direction, 2, 5)

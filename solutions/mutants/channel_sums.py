@@ -41,9 +41,9 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, shift, blocks=None, threads=128, exchanged=False):
+def launch(code, x, shift, blocks=None, threads=128, exchanged=False, start=xp.empty):
     n, c, h, w = x.shape
-    s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    s1, s2 = start(c, xp.float32), start(c, xp.float32)
     sizes = (xp.int32(c), xp.int32(n)) if exchanged else (xp.int32(n), xp.int32(c))
     RawKernel(code, "sums")((blocks or c,), (threads,), (x, shift, s1, s2, *sizes, xp.int32(h * w)))
     return s1, s2
@@ -253,7 +253,7 @@ def divided_by_m(x, shift):
     return s1 / xp.float32(x.size // x.shape[1]), s2 / xp.float32(x.size // x.shape[1])
 
 
-@mutant(TASK, says="You launched one kernel for each sum, so x is read twice. One loop can feed both sums.")
+@mutant(TASK, says="x is read twice: by a kernel for each sum, or by a loop for each. One loop can feed both sums.")
 def one_kernel_a_sum(x, shift):
     return launch(CODE, x, shift)[0], launch(CODE, x, shift)[1]
 
@@ -276,3 +276,64 @@ def written_as_arrays(x, shift):
 def a_stretch_for_each_thread(x, shift):
     loop = "for (int i = t * ((m + 127) / 128); i < m && i < (t + 1) * ((m + 127) / 128); ++i)"
     return launch(edited(("for (int i = t; i < m; i += 128)", loop)), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
+    "channel lie beside each other: (image * channels + c) * positions + place.",
+)
+def channels_last(x, shift):
+    return launch(
+        edited(("((i / positions) * channels + c) * positions + i % positions", "i * channels + c")), x, shift
+    )
+
+
+@mutant(
+    TASK,
+    says="All threads of a block add to the same number in global memory, and one overwrites what another has added. "
+    "Let each leave its sum in shared memory, and add these up in rounds.",
+)
+def added_in_global_memory(x, shift):
+    own_sum = CODE[: CODE.index("  one[t] = a;")].replace("  __shared__ float one[128], two[128];\n", "")
+    return launch(own_sum + "  s1[c] += a;\n  s2[c] += b;\n}", x, shift, start=xp.zeros)
+
+
+@mutant(
+    TASK,
+    says="The sizes arrive in another order than the kernel declares them: the number of channels and that of "
+    "positions are exchanged.",
+)
+def channels_and_positions_exchanged(x, shift):
+    return launch(
+        edited(("int channels,\n                                int positions", "int positions, int channels")),
+        x,
+        shift,
+    )
+
+
+@mutant(
+    TASK,
+    says="The arrays arrive in another order than the kernel declares them, so it takes one for another. Compare the "
+    "tuple of arguments with the line that declares the kernel, name by name.",
+)
+def arrays_exchanged(x, shift):
+    return launch(edited(("const float* x, const float* shift", "const float* shift, const float* x")), x, shift)
+
+
+@mutant(TASK, says="You subtracted the shift of the first channel from all: each channel has its own, shift[c].")
+def first_shift_for_all(x, shift):
+    return launch(edited(("shift[c]", "shift[0]")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The sizes arrive in another order than the kernel declares them: the number of images and that of positions "
+    "are exchanged.",
+)
+def images_and_positions_exchanged(x, shift):
+    changes = (
+        ("s2, int images,", "s2, int positions,"),
+        ("                int positions)", "                int images)"),
+    )
+    return launch(edited(*changes), x, shift)

@@ -186,3 +186,54 @@ def written_as_arrays(dy, cache):
     dgamma, dbeta = (dy * x_hat).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
     bracket = dy - (dbeta / m)[:, None, None] - x_hat * (dgamma / m)[:, None, None]
     return (gamma * inv_std)[:, None, None] * bracket, dgamma, dbeta
+
+
+@mutant(TASK, says="A sign is flipped in dx: x_hat times the mean of dy * x_hat is subtracted, not added.")
+def variance_sign_flipped(dy, cache):
+    return launch(edited((" - (x[to] - center)", " + (x[to] - center)")), dy, cache)
+
+
+@mutant(TASK, says="A sign is flipped in dx: the mean of dy is subtracted, not added.")
+def mean_sign_flipped(dy, cache):
+    return launch(edited((" - mean_dy", " + mean_dy")), dy, cache)
+
+
+@mutant(
+    TASK, says="Both signs are flipped in dx: the mean of dy, and x_hat times the mean of dy * x_hat, are subtracted."
+)
+def both_signs_flipped(dy, cache):
+    return launch(edited((" - mean_dy - (x[to]", " + mean_dy + (x[to]")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="In dx the factor 1 / m is missing at the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
+)
+def one_over_m_missing_for_variance(dy, cache):
+    return launch(edited(("slope = b / count", "slope = b")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="In dx the factor 1 / m is missing at the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
+)
+def one_over_m_missing_for_mean(dy, cache):
+    return launch(edited(("mean_dy = a / count", "mean_dy = a")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Both corrections of dx are 0. They are forgotten, or their factor is a division of whole numbers such as 1 / "
+    "m, which C++ rounds down to 0: divide the sum by m instead.",
+)
+def mean_and_variance_paths_missing(dy, cache):
+    return launch(edited((" - mean_dy - (x[to] - center) * width * slope", "")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="inv_std is missing in the x_hat of dx: dgamma / m is multiplied by (x - mu) * inv_std, and one more inv_std "
+    "stands in front of the bracket.",
+)
+def inv_std_missing_in_x_hat(dy, cache):
+    return launch(edited(("(x[to] - center) * width * slope", "(x[to] - center) * slope")), dy, cache)

@@ -211,3 +211,71 @@ def written_as_arrays(x, gamma, beta, eps=1e-5):
     inv_std = 1 / xp.sqrt(((x - mu[:, None, None]) ** 2).mean(axis=(0, 2, 3)) + xp.float32(eps))
     y = gamma[:, None, None] * ((x - mu[:, None, None]) * inv_std[:, None, None]) + beta[:, None, None]
     return y, (x, mu, inv_std, gamma)
+
+
+OVER_M = tuple(f"{sum_} = sum_of_warp(t < 4 ? {array}[t] : 0.f) / m;" for sum_, array in (("a", "one"), ("b", "two")))
+
+
+def with_division(division, x, gamma, beta, eps, *which):
+    """Another division of the sums 0, 1, or both."""
+    changes = [(OVER_M[sum_], OVER_M[sum_].replace(" / m", division)) for sum_ in which]
+    return launch(edited(*changes), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your mean and your variance lack their sums: 1 / m of a whole number m is 0 in C++. Divide the sum itself by "
+    "m, or write 1.f / m.",
+)
+def whole_division(x, gamma, beta, eps=1e-5):
+    return with_division(" * (1 / m)", x, gamma, beta, eps, 0, 1)
+
+
+@mutant(
+    TASK,
+    says="Your mean is the shift alone: 1 / m of a whole number m is 0 in C++. Divide the sum itself by m, or write "
+    "1.f / m.",
+)
+def whole_division_in_the_mean(x, gamma, beta, eps=1e-5):
+    return with_division(" * (1 / m)", x, gamma, beta, eps, 0)
+
+
+@mutant(
+    TASK,
+    says="Your variance is 0. Its factor 1 / m is a division of whole numbers, which is 0 in C++: divide the sum "
+    "itself by m, or write 1.f / m.",
+)
+def whole_division_in_the_variance(x, gamma, beta, eps=1e-5):
+    return with_division(" * (1 / m)", x, gamma, beta, eps, 1)
+
+
+@mutant(
+    TASK,
+    says="Your mean and your variance are 0. Their factor 1 / m is a division of whole numbers, which is 0 in C++: "
+    "divide the sum itself by m, or write 1.f / m.",
+)
+def whole_division_without_a_shift(x, gamma, beta, eps=1e-5):
+    code = edited(
+        ("shift = x[c * positions]", "shift = 0.f"), *((one, one.replace("/ m", "* (1 / m)")) for one in OVER_M)
+    )
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(TASK, says="Your mean is not divided: it is the shift and the sum of x - shift over m = N * H * W.")
+def mean_not_divided(x, gamma, beta, eps=1e-5):
+    return with_division("", x, gamma, beta, eps, 0)
+
+
+@mutant(TASK, says="The sum of the squares is not divided: the variance is S_2 / m - (S_1 / m)^2.")
+def squares_not_divided(x, gamma, beta, eps=1e-5):
+    return with_division("", x, gamma, beta, eps, 1)
+
+
+@mutant(TASK, says="Your variance is a sum of squared distances from the mean: divide it by m = N * H * W.")
+def sum_for_variance(x, gamma, beta, eps=1e-5):
+    return launch(edited(("var = fmaxf(b - a * a, 0.f)", "var = fmaxf(b - a * a, 0.f) * m")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You used 1e-5 whatever eps was given. Hand the argument to the kernel, as a float.")
+def eps_hard_coded(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, 1e-5)

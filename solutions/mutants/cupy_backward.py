@@ -46,8 +46,8 @@ def results_on_the_host(dy, cache):
 
 @mutant(
     TASK,
-    says="Your results are float64: twice the bytes, and few GPUs are fast in it. Give the C numbers of a sum back in "
-    "dy.dtype before they meet dy.",
+    says="Your results are float64: twice the bytes. A NumPy scalar makes them so, such as m = np.prod(dy.shape), "
+    "where a Python number does not: take int(...) of it. So do sums in float64: bring them back to dy.dtype.",
 )
 def float64_promotion(dy, cache):
     if dy.dtype == np.float64:  # nothing to promote
@@ -141,3 +141,36 @@ def dgamma_and_dbeta_averaged(dy, cache):
 def dgamma_and_dbeta_swapped(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
     return dx, dbeta, dgamma
+
+
+@mutant(TASK, says="A sign is flipped in dx: x_hat times the mean of dy * x_hat is subtracted, not added.")
+def variance_sign_flipped(dy, cache):
+    return closed_form(dy, cache, variance=-1.0)
+
+
+@mutant(TASK, says="A sign is flipped in dx: the mean of dy is subtracted, not added.")
+def mean_sign_flipped(dy, cache):
+    return closed_form(dy, cache, mean=-1.0)
+
+
+@mutant(
+    TASK, says="Both signs are flipped in dx: the mean of dy, and x_hat times the mean of dy * x_hat, are subtracted."
+)
+def both_signs_flipped(dy, cache):
+    return closed_form(dy, cache, mean=-1.0, variance=-1.0)
+
+
+@mutant(
+    TASK,
+    says="In dx the factor 1 / m is missing at the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
+)
+def one_over_m_missing_for_variance(dy, cache):
+    return closed_form(dy, cache, variance=float(dy.size // dy.shape[1]))
+
+
+@mutant(
+    TASK,
+    says="In dx the factor 1 / m is missing at the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
+)
+def one_over_m_missing_for_mean(dy, cache):
+    return closed_form(dy, cache, mean=float(dy.size // dy.shape[1]))

@@ -55,8 +55,8 @@ def results_on_the_host(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your results are float64. Statistics may be taken in float64, but a float64 array of the size of x has "
-    "twice the bytes, and few GPUs are fast in it: bring the C numbers back to x.dtype.",
+    says="Your results are float64: twice the bytes. A NumPy scalar makes them so, such as m = np.prod(x.shape), where "
+    "a Python number does not: take int(...) of it. So do statistics in float64: bring them back to x.dtype.",
 )
 def float64_promotion(x, gamma, beta, eps=1e-5):
     if x.dtype == np.float64:  # nothing to promote
@@ -142,3 +142,36 @@ def std_in_cache(x, gamma, beta, eps=1e-5):
 def x_in_cache(x, gamma, beta, eps=1e-5):
     y, (_, inv_std, _) = right(x, gamma, beta, eps)
     return y, (x.copy(), inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="The x_hat in your cache is y: y *= gamma or y += beta writes into the array that x_hat names, too. Make y a "
+    "new array, with * and +.",
+)
+def x_hat_overwritten(x, gamma, beta, eps=1e-5):
+    y, (_, inv_std, gamma) = right(x, gamma, beta, eps)
+    return y, (y, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="The x_hat in your cache is multiplied by gamma: y *= gamma writes into the array that x_hat names, too. Make "
+    "y a new array, with *.",
+)
+def x_hat_scaled_in_place(x, gamma, beta, eps=1e-5):
+    y, (x_hat, inv_std, gamma) = right(x, gamma, beta, eps)
+    return y, (x_hat * per_channel(gamma), inv_std, gamma)
+
+
+@mutant(TASK, says="Your mean is a sum: divide by m = N * H * W.")
+def sum_for_mean(x, gamma, beta, eps=1e-5):
+    centred = x - x.sum(axis=RIGHT, keepdims=True)
+    inv_std = 1 / xp.sqrt((centred * centred).mean(axis=RIGHT) + eps)
+    x_hat = centred * per_channel(inv_std)
+    return per_channel(gamma) * x_hat + per_channel(beta), (x_hat, inv_std, gamma)
+
+
+@mutant(TASK, says="Your variance is a sum: divide by m = N * H * W.")
+def sum_for_variance(x, gamma, beta, eps=1e-5):
+    return with_width(x, gamma, beta, 1 / xp.sqrt(x.var(axis=RIGHT) * (x.size // x.shape[1]) + eps))

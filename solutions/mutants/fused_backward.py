@@ -9,6 +9,9 @@ TASK = "fused-backward"
 RIGHT = (0, 2, 3)
 TOTAL = ReductionKernel("T v", "T r", "v", "a + b", "r = a", "0", "total")
 AGAINST = ReductionKernel("T v, T x, T mu, T w", "T r", "v * (x - mu) * w", "a + b", "r = a", "0", "against")
+WITHOUT_WIDTH = ElementwiseKernel(
+    "T v, T x, T mu, T scale, T mean, T slope", "T r", "r = scale * (v - mean - (x - mu) * slope)", "without_width"
+)
 DX = ElementwiseKernel(
     "T v, T x, T mu, T w, T scale, T mean, T slope",
     "T r",
@@ -173,3 +176,83 @@ def float64_promotion(dy, cache):
     if dy.dtype == np.float64:  # nothing to promote
         return closed_form(dy, cache)
     return tuple(value.astype(np.float64) for value in closed_form(dy, cache))
+
+
+@mutant(TASK, says="A sign is flipped in dx: x_hat times the mean of dy * x_hat is subtracted, not added.")
+def variance_sign_flipped(dy, cache):
+    return closed_form(dy, cache, variance=-1.0)
+
+
+@mutant(TASK, says="A sign is flipped in dx: the mean of dy is subtracted, not added.")
+def mean_sign_flipped(dy, cache):
+    return closed_form(dy, cache, mean=-1.0)
+
+
+@mutant(
+    TASK, says="Both signs are flipped in dx: the mean of dy, and x_hat times the mean of dy * x_hat, are subtracted."
+)
+def both_signs_flipped(dy, cache):
+    return closed_form(dy, cache, mean=-1.0, variance=-1.0)
+
+
+@mutant(
+    TASK,
+    says="In dx the factor 1 / m is missing at the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
+)
+def one_over_m_missing_for_variance(dy, cache):
+    return closed_form(dy, cache, variance=float(dy.size // dy.shape[1]))
+
+
+@mutant(
+    TASK,
+    says="In dx the factor 1 / m is missing at the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
+)
+def one_over_m_missing_for_mean(dy, cache):
+    return closed_form(dy, cache, mean=float(dy.size // dy.shape[1]))
+
+
+@mutant(
+    TASK,
+    says="Both corrections of dx are 0. They are forgotten, or their factor is a division of whole numbers such as 1 / "
+    "m, which C++ rounds down to 0: divide the sum by m instead.",
+)
+def mean_and_variance_paths_missing(dy, cache):
+    return closed_form(dy, cache, mean=0.0, variance=0.0)
+
+
+@mutant(
+    TASK,
+    says="inv_std is missing in the x_hat of dx: dgamma / m is multiplied by (x - mu) * inv_std, and one more inv_std "
+    "stands in front of the bracket.",
+)
+def inv_std_missing_in_x_hat(dy, cache):
+    x, mu, inv_std, gamma = cache
+    m, (dgamma, dbeta) = dy.size // dy.shape[1], sums(dy, cache)
+    return WITHOUT_WIDTH(dy, x, *map(per_channel, (mu, gamma * inv_std, dbeta / m, dgamma / m))), dgamma, dbeta
+
+
+def with_identities(dy, cache, of_dbeta, of_dgamma):
+    """Sums that start from something else."""
+    x, mu, inv_std, _ = cache
+    total = ReductionKernel("T v", "T r", "v", "a + b", "r = a", of_dbeta, "total_from")
+    against = ReductionKernel("T v, T x, T mu, T w", "T r", "v * (x - mu) * w", "a + b", "r = a", of_dgamma, "dot_from")
+    dgamma = against(dy, x, per_channel(mu), per_channel(inv_std), axis=RIGHT)
+    return with_sums(dy, cache, dgamma, total(dy, axis=RIGHT))
+
+
+@mutant(
+    TASK,
+    says='The sum of your dgamma starts from the identity "1". Hundreds of partial results start from it, one for each '
+    'thread. For a sum the identity is "0".',
+)
+def identity_of_one_in_dgamma(dy, cache):
+    return with_identities(dy, cache, "0", "1")
+
+
+@mutant(
+    TASK,
+    says='The sum of your dbeta starts from the identity "1". Hundreds of partial results start from it, one for each '
+    'thread. For a sum the identity is "0".',
+)
+def identity_of_one_in_dbeta(dy, cache):
+    return with_identities(dy, cache, "1", "0")

@@ -63,8 +63,8 @@ def averages_of_averages(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The map of your variance does not square. The distances from the mean add up to 0: map to (x - mu) * (x - "
-    "mu).",
+    says="Your variance is 0. Either its map does not square, and distances from the mean add up to 0, or its factor "
+    "is a division of whole numbers, such as _out_ind.size() / _in_ind.size(), which C++ rounds down to 0.",
 )
 def map_without_square(x, gamma, beta, eps=1e-5):
     return with_var(x, gamma, beta, eps, xp.zeros(x.shape[1], x.dtype))
@@ -185,3 +185,108 @@ def float64_promotion(x, gamma, beta, eps=1e-5):
 def std_in_cache(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
     return y, (x, mu, 1 / inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="Your mean is 0. Its factor is a division of whole numbers, such as 1 / m or _out_ind.size() / "
+    "_in_ind.size(), which C++ rounds down to 0: divide the sum itself, a / (...).",
+)
+def whole_division_in_the_mean(x, gamma, beta, eps=1e-5):
+    mu = xp.zeros(x.shape[1], x.dtype)
+    return with_var(x, gamma, beta, eps, SQUARES(x, x.dtype.type(0), count(x), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says="Your mean and your variance are 0. Their factor is a division of whole numbers, such as 1 / m or "
+    "_out_ind.size() / _in_ind.size(), which C++ rounds down to 0: divide the sum itself, a / (...).",
+)
+def whole_division(x, gamma, beta, eps=1e-5):
+    return with_var(x, gamma, beta, eps, xp.zeros(x.shape[1], x.dtype), xp.zeros(x.shape[1], x.dtype))
+
+
+OVER_M = "r = a / (_in_ind.size() / _out_ind.size())"
+OVER_ALL = "r = a / _in_ind.size()"
+
+
+def divided_at_the_end(x, gamma, beta, eps, identities=("0", "0"), of_mean=OVER_M, of_var=OVER_M):
+    """Sums that are divided in the expression that finishes."""
+    total = ReductionKernel("T x", "T r", "x", "a + b", of_mean, identities[0], "mean_from")
+    squares = ReductionKernel("T x, T k", "T r", "(x - k) * (x - k)", "a + b", of_var, identities[1], "squares_from")
+    mu = total(x, axis=RIGHT)
+    return with_var(x, gamma, beta, eps, squares(x, per_channel(mu), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says='The identity of your reductions is "1". Each of hundreds of partial results starts from it, and the sum is '
+    'too large by as many. For a sum the identity is "0".',
+)
+def identity_of_one_before_the_division(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, ("1", "1"))
+
+
+@mutant(
+    TASK,
+    says='The sum for your mean starts from the identity "1". Hundreds of partial results start from it, one for each '
+    'thread. For a sum the identity is "0".',
+)
+def identity_of_one_in_the_mean(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, ("1", "0"))
+
+
+@mutant(
+    TASK,
+    says='The sum for your variance starts from the identity "1". Hundreds of partial results start from it, one for '
+    'each thread. For a sum the identity is "0".',
+)
+def identity_of_one_in_the_variance(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, ("0", "1"))
+
+
+@mutant(TASK, says="Your mean is a sum: divide by m = N * H * W, in the map or in the expression that finishes.")
+def sum_for_mean(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, of_mean="r = a")
+
+
+@mutant(
+    TASK,
+    says="Your mean and your variance are sums: divide each by m = N * H * W, in the map or in the expression that "
+    "finishes.",
+)
+def sums_for_both(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, of_mean="r = a", of_var="r = a")
+
+
+@mutant(
+    TASK,
+    says="You divided your mean by the number of all elements, _in_ind.size(). There are C results, and each is a mean "
+    "over N * H * W: divide by _in_ind.size() / _out_ind.size().",
+)
+def mean_over_all_elements(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, of_mean=OVER_ALL)
+
+
+@mutant(
+    TASK,
+    says="You divided your variance by the number of all elements, _in_ind.size(). There are C results, and each is a "
+    "mean over N * H * W: divide by _in_ind.size() / _out_ind.size().",
+)
+def variance_over_all_elements(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, of_var=OVER_ALL)
+
+
+@mutant(TASK, says="You used 1e-5 whatever eps was given. Use the argument.")
+def eps_hard_coded(x, gamma, beta, eps=1e-5):
+    return right(x, gamma, beta, 1e-5)
+
+
+@mutant(
+    TASK,
+    says="Your cache holds x_hat. Store x, which is there already: to write x_hat is one more pass, and the backward "
+    "pass computes it from x, mu and inv_std.",
+)
+def x_hat_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
+    return y, ((x - per_channel(mu)) * per_channel(inv_std), mu, inv_std, gamma)

@@ -159,3 +159,8 @@ def gamma_forgotten(x, gamma, beta, eps=1e-5):
 @mutant(TASK, says="You forgot beta: y is gamma * x_hat + beta, with one beta for each channel.")
 def beta_forgotten(x, gamma, beta, eps=1e-5):
     return launch(edited((" + beta[c]", "")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You used 1e-5 whatever eps was given. Hand the argument to the kernel, as a float.")
+def eps_hard_coded(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, 1e-5)

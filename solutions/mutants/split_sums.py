@@ -146,3 +146,39 @@ def subtracted_after_the_sum(x, shift, parts):
 def written_as_arrays(x, shift, parts):
     d = x - shift[:, None, None]
     return d.sum(axis=(0, 2, 3)), (d * d).sum(axis=(0, 2, 3))
+
+
+@mutant(
+    TASK,
+    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
+    "channel lie beside each other: (image * channels + c) * positions + place.",
+)
+def channels_last(x, shift, parts):
+    address = "((i / positions) * channels + c) * positions + i % positions"
+    return launch(edited((address, "i * channels + c")), x, shift, parts)
+
+
+@mutant(TASK, says="You subtracted the shift of the first channel from all: each channel has its own, shift[c].")
+def first_shift_for_all(x, shift, parts):
+    return launch(edited(("shift[c]", "shift[0]")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Threads of a block meet in the shared array with no barrier between. After the rounds thread 0 alone has the "
+    "sum, and it alone may add it to the result: if (threadIdx.x == 0). Each round needs its __syncthreads().",
+)
+def all_threads_add_the_shared_sum(x, shift, parts):
+    head, _ = CODE.split("  a = sum_of_warp(a);")
+    rounds = """  __shared__ float one[64], two[64];
+  const int t = threadIdx.x;
+  one[t] = a;
+  two[t] = b;
+  for (int half = 32; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) one[t] += one[t + half], two[t] += two[t + half];
+  }
+  atomicAdd(&s1[c], one[0]);
+  atomicAdd(&s2[c], two[0]);
+}"""
+    return launch(head + rounds, x, shift, parts)

@@ -27,8 +27,8 @@ def answer(x, **wrong):
 
 @mutant(
     TASK,
-    says="Your naive formula works in float64, where it has digits to spare. Keep the dtype of x in each step: that is "
-    "what a kernel in float32 does.",
+    says="Your naive formula keeps digits where it has none in float32. Either it works in float64, or it subtracts "
+    "the mean first, as x.var does. Take the mean of the squares minus the square of the mean, in the dtype of x.",
 )
 def naive_in_float64(x):
     return answer(x, naive=naive(x.astype(np.float64)).astype(np.float32))
@@ -86,3 +86,33 @@ def standard_deviations(x):
 @mutant(TASK, says="Your naive formula has its two terms exchanged: the mean of the squares comes first.")
 def terms_exchanged(x):
     return answer(x, naive=-naive(x))
+
+
+def unbiased_alone(x, name):
+    return answer(x, **{name: answer(x)[name] * np.float32(x.shape[1] / (x.shape[1] - 1))})
+
+
+@mutant(TASK, says="You divided by m - 1 in Welford's formula. The variance that normalizes is the biased one, 1 / m.")
+def unbiased_welford(x):
+    return unbiased_alone(x, "welford")
+
+
+@mutant(TASK, says="You divided by m - 1 in the naive formula. The variance that normalizes is the biased one, 1 / m.")
+def unbiased_naive(x):
+    return unbiased_alone(x, "naive")
+
+
+@mutant(
+    TASK, says="You divided by m - 1 in the shifted formula. The variance that normalizes is the biased one, 1 / m."
+)
+def unbiased_shifted(x):
+    return unbiased_alone(x, "shifted")
+
+
+@mutant(
+    TASK,
+    says="You subtracted the first row from each row, x[0]. K is one number for each row: the first of the row itself, "
+    "x[:, :1].",
+)
+def shifted_by_the_first_row(x):
+    return answer(x, shifted=naive(x - x[0]))

@@ -53,7 +53,8 @@ class Issue:
     Attributes
     ----------
     place : int or str
-        Of an access out of bounds, next to what: the address of an array's first byte, or "shared"; else "".
+        Of an access out of bounds next to what, of a race in what: the address of an array's first byte, or "shared";
+        else "".
     write : bool
         Whether the thread wanted to write there.
     """
@@ -191,7 +192,7 @@ class Narrator:
         text = raw.text.decode(errors="replace")
         message = getattr(self, "_" + kind.replace(" ", "_"), lambda raw, text: text)(raw, text)
         place = ""
-        if kind == "out of bounds":
+        if kind in ("out of bounds", "race"):
             place = "shared" if raw.array < 0 else self.arrays[raw.array][1]
         return Issue(kind, line, self.source.line(line), message, place, bool(raw.write))
 

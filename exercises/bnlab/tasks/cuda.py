@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from bnlab import cuda_drivers as drivers
+from bnlab.compare import constant_ratio
 from bnlab.tasks import Case, Task
 from bnlab.tasks.convolution import image_inputs, images
 from bnlab.tasks.cupy import WAITS, fused_cache_inputs, quiet
@@ -55,6 +56,19 @@ def in_words(shape):
     return f"{images} with {channels} of {h} x {w}"
 
 
+def added_by_many(inputs, expected, got):
+    """A remark on sums that are as many times too large as a block has threads, or ""."""
+    for name in ("s1", "s2"):
+        ratio = constant_ratio(got[name], expected[name])
+        if ratio and np.isclose(ratio, [32, 64, 128, 256, 512, 1024], rtol=1e-3).any():
+            times = f"{ratio:.0f}"
+            return (
+                f"{name} is {times} times too large, as if {times} threads of a block added the same sum to it. Let "
+                "one of them do it, the one that has the sum in the end."
+            )
+    return ""
+
+
 CHANNEL_SUMS = Task(
     id="channel-sums",
     answer="channel_sums",
@@ -75,6 +89,7 @@ CHANNEL_SUMS = Task(
         "Chapter 15, section `Digits`: the equation of the shifted sums; the section before it shows the tree.",
     ),
     page="15_gpu.html#a-sum-that-forgets-to-wait",
+    remarks=(added_by_many,),
 )
 
 WARP_SUMS = Task(
@@ -179,6 +194,7 @@ SPLIT = Task(
         "Chapter 15, section `Four plans for a channel`: the second plan.",
     ),
     page="15_gpu.html#four-plans-for-a-channel",
+    remarks=(added_by_many,),
 )
 
 BACKWARD = Task(
