@@ -601,7 +601,7 @@ examine(
     batchnorm_apply,
     [
         Case("3 images with 2 channels of 16 x 16", apply_inputs((3, 2, 16, 16))),
-        Case("4 images with 3 channels of 7 x 7", apply_inputs((4, 3, 7, 7))),
+        Case("8 images with 5 channels of 7 x 7", apply_inputs((8, 5, 7, 7))),
         Case("2 images with 5 channels of 2 x 3", apply_inputs((2, 5, 2, 3))),
         Case("1 image with 1 channel of 2 x 2", apply_inputs((1, 1, 2, 2))),
         Case("other images around 100,000", apply_inputs((2, 3, 4, 4), mean=1e5), 5e-4, FOLDED),
