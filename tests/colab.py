@@ -44,7 +44,7 @@ def pythons():
     names = ("python3.12", "python3.13")
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = [path for name in names for path in sorted(versions.glob(f"{name.removeprefix('python')}*/bin/python"))]
-    paths = [Path(found) for name in names if (found := shutil.which(name)) and "shims" not in found]
+    paths = [path for path in map(shutil.which, names) if path and "shims" not in path]
     return [str(path) for path in [*found, *paths]]
 
 

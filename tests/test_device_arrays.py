@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from bnlab import gpu_drivers
+from bnlab import check, gpu_drivers
 from bnlab.answers import LocalAnswer
+from bnlab.checking import CheckFailed
 from bnlab.gpu import simulate
 from bnlab.gpu.arrays import xp
 from bnlab.gpu.elementwise import ElementwiseKernel
@@ -134,3 +135,46 @@ def test_copies_are_reads_and_writes(operation, passes):
     with simulate() as log:
         operation(x)
     assert log.bytes == passes * x.nbytes
+
+
+def said_of(task, function):
+    """What `check` says of a wrong answer."""
+    with pytest.raises(CheckFailed) as caught:
+        check(task, function)
+    return str(caught.value)
+
+
+def test_messages_speak_of_the_device():
+    def batchnorm_train(x, gamma, beta, eps=1e-5):
+        mu, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
+        print(mu)
+        inv_std = 1 / xp.sqrt(var + eps)
+        x_hat = (x - mu[:, None, None]) * inv_std[:, None, None]
+        return gamma[:, None, None] * x_hat + beta[:, None, None], (x_hat, inv_std, gamma)
+
+    def batchnorm_backward(dy, cache):
+        return xp.empty_like(dy), dy.sum(axis=(0, 2, 3)), (dy,)
+
+    assert "`print` of an array copy it to the host" in said_of("cupy-train", batchnorm_train)
+    said = said_of("cupy-backward", batchnorm_backward)
+    assert "until something is written: did a thread write this number?" in said
+
+    def batchnorm_backward(dy, cache):
+        return 1.0, dy.sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
+
+    assert "expected a device array of shape" in said_of("cupy-backward", batchnorm_backward)
+
+
+def test_an_argument_that_is_shifted_in_place_is_found_out():
+    def variances(x):
+        x -= x[:, :1].copy()
+        return dict.fromkeys(("naive", "welford", "shifted"), x.var(axis=1))
+
+    assert "changed its argument x in place" in said_of("variance-formulas", variances)
+
+
+def test_a_float_where_an_int_is_asked_for_is_told_as_that():
+    def bytes_moved(shape, dtype, direction):
+        return np.prod(shape) * np.dtype(dtype).itemsize * {"forward": 3, "backward": 5}[direction] / 1
+
+    assert "a single float64 number; expected the int" in said_of("bytes-moved", bytes_moved)

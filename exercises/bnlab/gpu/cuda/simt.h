@@ -28,7 +28,7 @@
   __attribute__((section("simt_shared"), used, aligned(16))) static char simt_guard_##v[SIMT_GUARD];              \
   __attribute__((section("simt_table"), used)) static const SimtShared simt_entry_##v = {                         \
       #v, (void*)&v, sizeof(v), sizeof(typename std::remove_all_extents<decltype(v)>::type), simt_guard_##v};
-// Up to version 13 at least, g++ leaves variables of template functions out of the section (its bug 41091). There nothing
+// g++ 12 leaves variables of template functions out of the section, clang++ 14 does not. Where they are left out nothing
 // is poisoned or checked, and blocks that take turns would find each other's numbers: then the launch fails instead.
 #define SIMT_INSIDE(v)                                                                                               \
   if (((uintptr_t)&v < (uintptr_t)__start_simt_shared || (uintptr_t)&v >= (uintptr_t)__stop_simt_shared) &&         \
