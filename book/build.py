@@ -43,6 +43,8 @@ def main(arguments: list[str]) -> int:
     memory = ROOT / "_build" / ".doctrees"
     if "--path-output" in arguments:
         memory = Path(arguments[arguments.index("--path-output") + 1]) / "_build" / ".doctrees"
+    if not (memory.parent / "html" / "searchindex.js").exists():  # the last build was cut off: half of it is no start
+        shutil.rmtree(memory, ignore_errors=True)
     code = 1
     try:
         jupyter_book(["build", ".", *STRICT, *arguments])
