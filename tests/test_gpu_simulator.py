@@ -218,6 +218,16 @@ def test_a_loop_without_an_end_is_told_from_a_long_one(loop, monkeypatch):
     assert caught.value.kind == "spin"
 
 
+def test_a_tick_between_two_threads_harms_nobody():
+    """The watchdog's timer strikes every 5 ms, here as often as not while one thread follows another."""
+    count = 40_000
+    code = 'extern "C" __global__ void own(float* a) { a[blockIdx.x] = blockIdx.x; }'
+    for _ in range(5):
+        a = np.zeros(count, "f")
+        kernels.RawKernel(code, "own")((count,), (1,), (a,))
+        np.testing.assert_array_equal(a, np.arange(count))
+
+
 def test_a_wrong_name_is_not_remembered():
     """A word of the source, in a comment here, is no kernel; a macro's is."""
     for name in ("sum", "a"):

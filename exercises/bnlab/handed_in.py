@@ -8,9 +8,8 @@ from pathlib import Path
 
 from bnlab.cells import plain_python
 from bnlab.overview import points_of
-from bnlab.tasks import all_tasks
+from bnlab.tasks import all_tasks, questions
 
-QUESTIONS = Path(__file__).parent / "questions.json"  # written answer -> its question, written by the release
 SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
 FEW = 8  # words: what is shorter gives no reason
@@ -112,12 +111,11 @@ def structure(notebook, name):
 
 def written(notebook, name):
     """Written answer -> (its cell, the student's own words): in the cell, and in cells of text right below it."""
-    questions = json.loads(QUESTIONS.read_text(encoding="utf-8")) if QUESTIONS.exists() else {}
     found, current = {}, None
     for cell in notebook["cells"]:
         task = any_id(cell)
         if task in points_of(name) and task not in all_tasks():
-            asked = {line.strip() for line in questions.get(task, "").split("\n")}
+            asked = {line.strip() for line in questions().get(task, "").split("\n")}
             lines = [line for line in text_of(cell).split("\n") if line.strip() not in asked]
             found[task], current = (cell, "\n".join(lines).replace(PLACEHOLDER, "").split()), task
         elif is_code(cell) or RELEASED.fullmatch(task):

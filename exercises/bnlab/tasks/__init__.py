@@ -8,10 +8,12 @@ Hidden cases live with the solutions, not here.
 import difflib
 import functools
 import importlib
+import json
 import pkgutil
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -164,13 +166,22 @@ def find(task_id):
     return tasks[task_id]
 
 
+@functools.cache
+def questions():
+    """Written answer -> its question; the release writes them."""
+    file = Path(__file__).parents[1] / "questions.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
 def meant(name):
     """What a student may have meant by a name that is no task's: a question, or a sentence."""
     name = getattr(name, "__name__", str(name))
     for task in all_tasks().values():
         if task.answer == name:
             return f"do you mean {task.id!r}, the task of {name}?"
-    near = difflib.get_close_matches(name, all_tasks(), n=1)
+    if name in questions():
+        return "it is a written answer, which a person reads; its notebook names the chapter."
+    near = difflib.get_close_matches(name, [*all_tasks(), *questions()], n=1)
     return f"do you mean {near[0]!r}?" if near else "each exercise cell begins with the name of its task."
 
 

@@ -69,6 +69,7 @@ Issue blank(int kind, int line) {
 }
 
 void stop(const Issue& issue) {
+  inside = 1;
   issues.insert(issues.begin(), issue);  // what ended the launch comes first
   aborted = true;
   _longjmp(scheduler, 1);
@@ -184,6 +185,7 @@ static void release_warp(int slot, const Fiber& first) {
 // ---- running --------------------------------------------------------------------------------------------------------
 
 static void entry() {
+  inside = 0;
   kernel(kernel_arguments);
   Inside guard;
   current->state = DONE;
@@ -207,8 +209,7 @@ static void run_fiber(Fiber* f) {
   place_shared(f->slot);
   threadIdx = f->thread_index, blockIdx = f->block_index;
   current = f;
-  if (!_setjmp(scheduler)) {
-    inside = 0;
+  if (!_setjmp(scheduler)) {  // still inside: the fiber itself says when it is back in the kernel
     if (f->started) _longjmp(f->resume, 1);
     f->started = true;
     setcontext(&f->context);
