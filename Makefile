@@ -105,9 +105,7 @@ colab: .venv/installed  ## run the set-up cells in clean environments with Colab
 	@$(BIN)/python tests/colab.py
 
 experiments: .venv/installed  ## run all experiments of the book again into book/results (most of an hour)
-	@for name in $(filter-out lab nets variants fashion internal_shift,$(basename $(notdir $(wildcard book/experiments/*.py)))); do \
-	  $(BIN)/python book/experiments/$$name.py; \
-	done
+	@$(BIN)/python book/experiments
 
 gpu:  ## on a machine with an NVIDIA GPU (NumPy, CuPy, PyTorch, pytest): all that is said about speed, in 8 minutes
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m solutions.kernels.bench $(GPU)

@@ -37,6 +37,24 @@ def test_part_of_an_experiment_comes_out_as_stored(name):
     assert lab.differences(experiment) == []
 
 
+def test_experiments_share_processes_and_keep_their_grids(tmp_path, monkeypatch):
+    import lab
+
+    monkeypatch.setattr(lab, "RESULTS", tmp_path)
+    grids = {"one": [{"n": 1}, {"n": 2}, {"n": 3}], "two": [{"n": 4}]}
+    experiments = [lab.Experiment(name, "a claim", cases, dict) for name, cases in grids.items()]
+    assert {path.stem for path in lab.run_all(experiments)} == set(grids)
+    for experiment in experiments:
+        about, runs = lab.load(experiment.name)
+        assert [{"n": run["n"]} for run in runs] == experiment.cases
+        assert about["seconds"] >= 0 and len(lab.expected(experiment)) == len(experiment.cases)
+
+
+def test_a_misspelt_experiment_is_named(run):
+    told = run(sys.executable, "book/experiments", "rate_swep")
+    assert told.returncode == 2 and "there is no experiment 'rate_swep': choose from batch_size, " in told.stderr
+
+
 @pytest.mark.parametrize(
     "stored, again, count",
     [

@@ -5,6 +5,7 @@ claimed, the grid, every run, seeds inside, and the versions, machine and second
 
     python book/experiments/NAME.py             # run all cases, write the result
     python book/experiments/NAME.py --check     # run the cases of its slice again and compare, write nothing
+    python book/experiments                     # run all experiments, as `make experiments` does
     python book/experiments/lab.py              # a table of all results
 """
 
@@ -23,7 +24,7 @@ import multiprocessing
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,25 +135,58 @@ def plain(value):
     return value
 
 
-def run_all(experiment: Experiment, jobs: int | None = None) -> list[dict]:
-    """Run every case in parallel processes, with a progress bar."""
-    from rich.progress import track
+def same_grid(experiment: Experiment, runs: list[dict]) -> bool:
+    """Whether stored runs are those of the grid as it is now."""
+    settings = [{key: run.get(key) for key in case} for case, run in zip(experiment.cases, runs)]
+    return settings == json.loads(json.dumps(experiment.cases))
+
+
+def expected(experiment: Experiment) -> list[float]:
+    """The seconds that each case took last time; 1 where that is not known."""
+    runs = load(experiment.name)[1] if (RESULTS / f"{experiment.name}.json").exists() else []
+    return [run["seconds"] for run in runs] if same_grid(experiment, runs) else [1.0] * len(experiment.cases)
+
+
+def run_all(experiments: list[Experiment], jobs: int | None = None) -> Iterator[Path]:
+    """Run every case of some experiments in parallel processes, the longest first, with a progress bar.
+
+    Yields the file of each experiment as soon as its last case is done. Its "seconds" are its share of the time: the
+    sum over its cases, divided by the number of processes.
+    """
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     context = multiprocessing.get_context("spawn")
-    jobs = min(jobs or os.cpu_count() or 1, len(experiment.cases))
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=one_thread) as pool:
-        waiting = [pool.submit(timed, experiment.run, case) for case in experiment.cases]
-        done = concurrent.futures.as_completed(waiting)
-        for _ in track(done, description=experiment.name, total=len(waiting)):
-            pass
-    return [{**case, **future.result()} for case, future in zip(experiment.cases, waiting)]
+    jobs = min(jobs or os.cpu_count() or 1, sum(len(experiment.cases) for experiment in experiments))
+    queue = [
+        (seconds, experiment, position)
+        for experiment in experiments
+        for position, seconds in enumerate(expected(experiment))
+    ]
+    queue.sort(key=lambda entry: -entry[0])
+    results = {experiment.name: {} for experiment in experiments}
+    columns = (*Progress.get_default_columns()[:3], TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+    with (
+        Progress(*columns) as bar,
+        concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=one_thread) as pool,
+    ):
+        shown = bar.add_task(f"{len(queue)} cases", total=sum(entry[0] for entry in queue))
+        waiting = {pool.submit(timed, entry[1].run, entry[1].cases[entry[2]]): entry for entry in queue}
+        try:
+            for future in concurrent.futures.as_completed(waiting):
+                seconds, experiment, position = waiting[future]
+                results[experiment.name][position] = {**experiment.cases[position], **future.result()}
+                bar.advance(shown, seconds)
+                if len(results[experiment.name]) == len(experiment.cases):
+                    runs = [run for _, run in sorted(results.pop(experiment.name).items())]
+                    yield store(experiment, runs, sum(run["seconds"] for run in runs) / jobs)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has run is stored; the rest is not begun
+            raise
 
 
-def write(experiment: Experiment, jobs: int | None = None) -> Path:
-    """Run the whole grid and store it."""
-    started = time.perf_counter()
-    runs = run_all(experiment, jobs)
-    stored = {"about": about(experiment, time.perf_counter() - started), "runs": runs}
+def store(experiment: Experiment, runs: list[dict], seconds: float) -> Path:
+    """Write the result of a whole grid, at once."""
+    stored = {"about": about(experiment, seconds), "runs": runs}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{experiment.name}.json"
     lines = ",\n  ".join(json.dumps(run) for run in runs)
@@ -167,8 +201,7 @@ def differences(experiment: Experiment) -> list[str]:
     """Run the part of the grid that is kept for this, and say what comes out differently from what is stored."""
     one_thread()
     _, runs = load(experiment.name)
-    settings = [{key: run.get(key) for key in case} for case, run in zip(experiment.cases, runs)]
-    if settings != json.loads(json.dumps(experiment.cases)):
+    if not same_grid(experiment, runs):
         return [f"the grid of {experiment.name}.json is not the one of the file; run the experiment again"]
     found = []
     for index in experiment.part:
@@ -202,9 +235,14 @@ def main(experiment: Experiment) -> None:
         found = differences(experiment)
         print("\n".join(found) or f"{experiment.name}: {len(experiment.part)} cases come out as stored")
         sys.exit(1 if found else 0)
-    path = write(experiment, given.jobs)
-    size, seconds = path.stat().st_size / 1000, load(path.stem)[0]["seconds"]
-    print(f"{path.name}: {len(experiment.cases)} cases, {size:.0f} kB, {seconds} s")
+    for path in run_all([experiment], given.jobs):
+        print(said(path))
+
+
+def said(path: Path) -> str:
+    """One line on a stored result."""
+    known, runs = load(path.stem)
+    return f"{path.name}: {len(runs)} cases, {path.stat().st_size / 1000:.0f} kB, {known['seconds']} s"
 
 
 def overview() -> None:
