@@ -2,11 +2,15 @@
 
 import functools
 import http.server
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,6 +70,48 @@ def run():
         )
 
     return run
+
+
+@pytest.fixture
+def jupyter(tmp_path):
+    """Start a real Jupyter: `jupyter("lab", folder)` is its address, whose token is "secret"."""
+    servers = []
+
+    def jupyter(program, folder, settings=None, **environment):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": settings or {}}))
+        own = {"JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "HOME": str(tmp_path)}
+        environment = os.environ | own | environment
+        environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
+        options = [
+            "--no-browser",
+            "--allow-root",
+            f"--port={port}",
+            "--ip=127.0.0.1",
+            "--IdentityProvider.token=secret",
+        ]
+        command = [sys.executable, "-m", "jupyter", program, *options, f"--ServerApp.root_dir={folder}"]
+        with open(tmp_path / "log", "w") as log:
+            servers.append(
+                subprocess.Popen(command, cwd=REPOSITORY / "autograder", env=environment, stdout=log, stderr=log)
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=20).read()
+                return f"http://127.0.0.1:{port}"
+            except OSError:
+                running = time.monotonic() < deadline and servers[0].poll() is None
+                assert running, (tmp_path / "log").read_text()[-2000:]
+                time.sleep(0.3)
+
+    yield jupyter
+    for server in servers:
+        server.terminate()
+        server.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")

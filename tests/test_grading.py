@@ -2,14 +2,9 @@
 
 import csv
 import json
-import os
 import re
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -187,46 +182,11 @@ def test_resubmitting_without_tests_keeps_no_stale_grade(graded, autograder, tmp
 
 
 @pytest.fixture
-def formgrader(graded, tmp_path):
+def formgrader(graded, jupyter):
     """The real Jupyter server with nbgrader's formgrader on the graded course; its address."""
     folder, _ = graded
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = tmp_path / "config"
-    config.mkdir()
-    (config / "jupyter_server_config.json").write_text(
-        json.dumps({"ServerApp": {"jpserver_extensions": {"nbgrader.server_extensions.formgrader": True}}})
-    )
-    environment = {**os.environ, "BN_COURSE": str(folder), "JUPYTER_CONFIG_DIR": str(config), "HOME": str(tmp_path)}
-    environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "server",
-        "--no-browser",
-        "--allow-root",
-        f"--port={port}",
-        "--ip=127.0.0.1",
-        "--IdentityProvider.token=secret",
-        f"--ServerApp.root_dir={folder}",
-    ]
-    with open(tmp_path / "log", "w") as log:
-        server = subprocess.Popen(command, cwd=course.CONFIG.parent, env=environment, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                fetch(f"http://127.0.0.1:{port}/api")
-                break
-            except OSError:
-                assert time.monotonic() < deadline and server.poll() is None, (tmp_path / "log").read_text()[-2000:]
-                time.sleep(0.3)
-        yield f"http://127.0.0.1:{port}/formgrader"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
+    extensions = {"nbgrader.server_extensions.formgrader": True}
+    return jupyter("server", folder, {"jpserver_extensions": extensions}, BN_COURSE=str(folder)) + "/formgrader"
 
 
 def fetch(address):
