@@ -104,7 +104,7 @@ published: .venv/installed  ## write the public repository and build its whole w
 colab: .venv/installed  ## run the set-up cells in clean environments with Colab's versions (Python 3.12, 3.13)
 	@$(BIN)/python tests/colab.py
 
-experiments: .venv/installed  ## run all experiments of the book again into book/results (most of an hour)
+experiments: .venv/installed  ## run all experiments of the book again into book/results (a quarter of an hour on 2 cores)
 	@$(BIN)/python book/experiments
 
 gpu:  ## on a machine with an NVIDIA GPU (NumPy, CuPy, PyTorch, pytest): all that is said about speed, in 8 minutes

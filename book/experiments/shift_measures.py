@@ -83,10 +83,12 @@ def summary(case, loss, turned, moved):
     shape = (len(case["rates"]), len(case["seeds"]))
     inside = [slice(a // EVERY, b // EVERY) for a, b in WINDOWS if b <= case["steps"]]
     cosine, distance, length = (part.transpose(0, 2, 1) for part in turned.transpose(1, 0, 2, 3))  # (T, R, layers)
+    with np.errstate(invalid="ignore"):  # of replicas that have diverged
+        relative = distance / length
     found = {
         "cosine": cosine,
         "l2": distance,
-        "l2_relative": distance / length,
+        "l2_relative": relative,
         **dict(zip(("percentiles", "wasserstein", "wasserstein_relative"), moved.transpose(2, 0, 3, 1))),
     }
     means = {key: np.stack([part[window].mean(0) for window in inside], 1) for key, part in found.items()}
