@@ -772,6 +772,7 @@ examine(
         Case("one rate, not stable", sweep_inputs("good good blip")),
         Case("five seeds, the last one is slow", sweep_inputs("good good good good good", "good good good good slow")),
         Case("a spike in every seed", sweep_inputs("spike spike", "spike spike", "dip dip")),
+        Case("every seed learns and dies later", sweep_inputs("good", "good", "relapse", order=[1, 2, 0])),
     ],
 )
 ### END HIDDEN TESTS

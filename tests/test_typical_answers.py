@@ -5,6 +5,8 @@ import pytest
 from bnlab import check
 from bnlab.checking import CheckFailed
 
+from solutions.mutants.bn_function import Right
+from solutions.mutants.bn_module import Base
 from tests.test_slips import function_with, grade, report_at_home, report_of_referee
 
 WRONG_SHAPES = {
@@ -165,6 +167,60 @@ def test_a_remark_on_another_case_says_so():
 
     report = report_at_home("numerical-gradient", numerical_gradient)
     assert report.likely.startswith("For y = x**3 with the wide step h = 0.1: Every entry of dx is 0")
+
+
+def test_five_axes_are_no_forgotten_keepdims():
+    def group_norm(x, num_groups, gamma, beta, eps=1e-5):
+        n, c, h, w = x.shape
+        return x.reshape(n, num_groups, c // num_groups, h, w)
+
+    problem = report_at_home("group-norm", group_norm).problem
+    assert "shape (3, 2, 3, 4, 5)" in problem and "keepdims" not in problem
+
+
+def test_a_gradient_that_does_not_arrive_is_no_forgotten_return():
+    class BatchNorm(Base):
+        def forward(self, x):
+            return super().forward(x.detach())
+
+    problem = report_at_home("bn-module", BatchNorm).problem
+    assert "dx of the last batch is None" in problem and "No gradient arrives there." in problem
+
+
+@pytest.mark.parametrize("found", [None, [None] * 4])
+def test_what_counts_as_one_gradient_is_told_as_that(found):
+    class BatchNormFunction(Right):
+        @staticmethod
+        def backward(ctx, dy):
+            return found
+
+    report = report_at_home("bn-function", BatchNormFunction)
+    assert report.slips == ["one_thing_returned"] and "1 gradient for 4 arguments" in report.problem
+
+
+def test_a_layer_that_raises_nothing_and_one_that_starts_with_zeros():
+    class Accepts(Base):
+        def require_two(self, x):
+            pass
+
+        def update(self, x, mean, var):
+            self.blend(mean.detach(), x.detach().var(dim=self.axes(x)))
+            self.count()
+
+    class Starts(Base):
+        def make_parameters(self, num_features, affine):
+            super().make_parameters(num_features, affine)
+            if affine:
+                self.weight.data.zero_()
+
+    assert "nothing was raised; a ValueError was expected" in report_at_home("bn-module", Accepts).problem
+    report = report_at_home("bn-module", Starts)
+    assert "weight at the start[0]: expected 1, got 0" in report.problem and "written" not in report.likely
+
+
+def test_a_model_in_which_nothing_is_folded():
+    report = report_at_home("fold-model", lambda model: model.eval())
+    assert report.slips[0] == "nothing_folded"
 
 
 def test_complex_numbers_errors_that_come_back_and_none_where_it_may_stand():

@@ -53,6 +53,8 @@ def _on_one_case(seen, task):
 
 def _of_ratio(seen):
     leaf = seen.wrong[0]
+    if leaf.endswith("at the start"):
+        return ""  # what a layer begins with is told by the two numbers
     ratio = constant_ratio(seen.got[leaf], seen.truth.expected[leaf])
     if ratio == 0:
         return f"Every entry of {leaf} is 0: nothing is ever written into it, or it is multiplied away."

@@ -134,7 +134,8 @@ def difference(leaf, got, expected, tolerance=None):
         return number_difference(leaf, got, expected, tolerance)
     raises = isinstance(expected, str) and expected.endswith("Error")
     if raises and not (isinstance(got, str) and got == expected):
-        raised = with_article(got) if isinstance(got, str) else "nothing"
+        named = isinstance(got, str) and got.endswith(("Error", "Exception"))
+        raised = with_article(got) if named else "nothing"
         text = f"{raised} was raised; {with_article(expected)} was expected."
         return Difference(leaf, "value", leaf, expected, brief(got), text)
     if type(got) in (bool, np.bool_, int, str, type(None)) and got == expected:
@@ -159,12 +160,13 @@ def array_difference(leaf, got, expected, tolerance):
         return Difference(leaf, "type", leaf, wanted, describe(got), text)
     if got.shape != expected.shape:
         cure = ""
-        if got.size == expected.size and got.ndim > expected.ndim:
+        if got.ndim > expected.ndim and [n for n in got.shape if n > 1] == [n for n in expected.shape if n > 1]:
             cure = " (drop the axis of length 1: no `keepdims=True` in what you return)"
         text = f"{leaf} has shape {got.shape}; expected {expected.shape}{cure}."
         return Difference(leaf, "shape", leaf, str(expected.shape), str(got.shape), text)
     if got.dtype != expected.dtype:
-        text = f"{leaf} is {got.dtype}; expected {expected.dtype}, the dtype of the input."
+        whose = ", the dtype of the input" if expected.dtype.kind == "f" else ""
+        text = f"{leaf} is {got.dtype}; expected {expected.dtype}{whose}."
         return Difference(leaf, "dtype", leaf, str(expected.dtype), str(got.dtype), text)
     if expected.dtype.kind == "f" and not np.isfinite(got).all():
         index = first_true(~np.isfinite(got) & np.isfinite(expected))
@@ -188,6 +190,8 @@ def tensor_difference(leaf, got, expected, tolerance):
     if is_tensor(got):
         return array_difference(leaf, as_array(got), as_array(expected), tolerance)
     wanted, cure = describe(expected), FORGOTTEN if got is None else ""
+    if cure and (leaf.startswith("d") or leaf.endswith(".grad")):
+        cure = " No gradient arrives there."  # torch collects gradients: none is returned
     text = f"{leaf} is {describe(got)}; expected a torch tensor of shape {tuple(expected.shape)}.{cure}"
     return Difference(leaf, "type", leaf, wanted, describe(got), text)
 

@@ -176,7 +176,7 @@ def _fail(rank, kind, message, where):
     if kind == "NotImplementedError":
         raise NotImplementedError(message)
     if kind == "ended":
-        raise ProcessFailed(f"process {rank} ended without a result")
+        raise ProcessFailed(f"process {rank} ended without a result: did they exchange tensors of one shape?")
     raise ProcessFailed(f"process {rank} raised {kind}: {message}{where}")
 
 

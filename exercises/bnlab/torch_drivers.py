@@ -68,7 +68,8 @@ def there_and_back(function, inputs, needed):
             count = re.search(r"incorrect number of gradients \(expected (\d+), got (\d+)\)", str(error))
             if not count and not (misshapen and "invalid gradient" in str(error)):
                 raise
-            returned = f"{count[2]} gradients for {count[1]} arguments of forward" if count else COUNT
+            noun = "gradient" if count and count[2] == "1" else "gradients"
+            returned = f"{count[2]} {noun} for {count[1]} arguments of forward" if count else COUNT
         returned = ", ".join(misshapen) or returned
         leaves, before = [*leaves, dy], [*before, tensor(inputs["dy"])]
     names = ("x", "gamma", "beta", "dy")
@@ -130,6 +131,7 @@ MODULE_LEAVES = (
     *(f"{name} after evaluation" for name in STATE[2:]),
     "y of torch's layer with your state_dict",
     "one value per channel in training",
+    "one sample in evaluation",
 )
 SETTINGS = ("eps", "momentum", "affine", "track_running_stats")
 
@@ -152,8 +154,12 @@ def drive_module(cls, inputs):
     seen += stored(layer, *STATE)
     theirs = torchs_class(shape[1], **settings).to(dtype)
     state = {name: tensor(inputs["state"][name]) for name in theirs.state_dict()}
-    fit = layer.load_state_dict(state, strict=False)
-    seen.append("does not fit" if fit.missing_keys or fit.unexpected_keys else "fits")
+    try:
+        fit = layer.load_state_dict(state, strict=False)
+        fits = not (fit.missing_keys or fit.unexpected_keys)
+    except RuntimeError:  # a shape is another, which the list of what a layer begins with tells
+        fits = False
+    seen.append("fits" if fits else "does not fit")
 
     ys = [layer(x) for x in batches]
     if isinstance(ys[-1], torch.Tensor) and ys[-1].requires_grad and ys[-1].shape == shape:
@@ -176,11 +182,12 @@ def drive_module(cls, inputs):
     except RuntimeError:
         seen.append(None)
     seen.append(called_on_one_value(cls(shape[1], **settings).to(dtype), batches[0]))
+    seen.append(called_on_one_value(layer, batches[0]) if inputs["track_running_stats"] else "not asked")
     return dict(zip(MODULE_LEAVES, seen))
 
 
 def called_on_one_value(layer, x):
-    """What a layer in training says to a batch with one value per channel: the name of the error, or "a result"."""
+    """What a layer says to a batch with one value per channel: the name of the error, or "a result"."""
     one = x.detach()[:1] if x.ndim == 2 else x.detach()[:1, :, :1, :1]
     try:
         layer(one)

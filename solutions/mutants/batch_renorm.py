@@ -157,14 +157,15 @@ def d_not_divided(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1
 
 @mutant(
     TASK,
-    says="Your r is upside down. It turns the width of the batch into that of the population: batch over population.",
+    says="Your r works upside down. It is the width of the batch over that of the population, and x_hat is multiplied "
+    "by it.",
 )
 def r_upside_down(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     r, d = corrections(x, running_mean, running_var, r_max, d_max, eps)
     return finish(x, gamma, beta, 1 / r, d, eps)
 
 
-@mutant(TASK, says="The sign of d is turned: it is the mean of the batch minus running_mean.")
+@mutant(TASK, says="The sign of d is turned: it is the mean of the batch minus running_mean, and it is added.")
 def d_sign_flipped(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     r, d = corrections(x, running_mean, running_var, r_max, d_max, eps)
     return finish(x, gamma, beta, r, -d, eps)
@@ -255,3 +256,25 @@ def beta_forgotten(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=
 @mutant(TASK, says="You returned x_hat * r + d: gamma and beta are still to come, y is gamma * (...) + beta.")
 def gamma_and_beta_forgotten(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     return finish(x, 1, 0, *corrections(x, running_mean, running_var, r_max, d_max, eps), eps)
+
+
+@mutant(
+    TASK,
+    says="You took the batch's statistics over the features of each sample, axis 1. Each feature has its own mean and "
+    "variance, over the samples: axis 0.",
+)
+def features_of_a_sample(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+    batch_std, std = np.sqrt(x.var(axis=1, keepdims=True) + eps), np.sqrt(running_var + eps)
+    mean = x.mean(axis=1, keepdims=True)
+    r, d = limited_r(batch_std / std, r_max), limited_d((mean - running_mean) / std, d_max)
+    return gamma * ((x - mean) / batch_std * r + d) + beta
+
+
+@mutant(
+    TASK,
+    says="You subtracted running_mean from x. x_hat is centred with the mean of the batch; d alone moves it towards "
+    "the population.",
+)
+def centred_on_running_mean(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+    r, d = corrections(x, running_mean, running_var, r_max, d_max, eps)
+    return gamma * ((x - running_mean) / np.sqrt(x.var(axis=0) + eps) * r + d) + beta

@@ -292,3 +292,23 @@ def axes_kept(dy, cache):
 def parameters_per_position(dy, cache):
     dx, _, _ = closed_form(dy, cache)
     return dx, (dy * cache[0]).sum(axis=0), dy.sum(axis=0)
+
+
+@mutant(
+    TASK,
+    says="gamma is twice in your dx: once in dy * gamma, and once more in front of the bracket. One of the two is "
+    "enough.",
+)
+def gamma_twice(dy, cache):
+    _, inv_std, gamma = cache
+    return closed_form(dy, cache, gamma**2 * inv_std)
+
+
+@mutant(
+    TASK,
+    says="You summed dy * gamma for dgamma and dbeta. gamma belongs to the way back to x alone: dgamma is the sum of "
+    "dy * x_hat, dbeta the sum of dy.",
+)
+def parameters_from_dx_hat(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, cache[2] * dgamma, cache[2] * dbeta

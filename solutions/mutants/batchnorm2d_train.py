@@ -92,6 +92,17 @@ def whole_array(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
+    says="You treated the last axis as the channels: axes (0, 1, 2) leave the width. Here a batch has the shape "
+    "(N, C, H, W), so the channels are axis 1 and the means run over axes (0, 2, 3).",
+)
+def channels_taken_last(x, gamma, beta, eps=1e-5):
+    inv_std = 1 / np.sqrt(x.var(axis=(0, 1, 2)) + eps)
+    x_hat = (x - x.mean(axis=(0, 1, 2))) * inv_std
+    return gamma * x_hat + beta, (x_hat, inv_std, gamma)
+
+
+@mutant(
+    TASK,
     says="You reshaped to (N * H * W, C) without moving the channels to the end first. A reshape keeps the order in "
     "memory, so each column holds values of several channels: transpose, then reshape.",
 )

@@ -382,3 +382,46 @@ class wrong_axis(Right):
         inv_std = 1 / torch.sqrt(var + eps)
         ctx.save_for_backward((x - mu) * inv_std, inv_std, gamma, x)
         return (x - mu) * inv_std * gamma + beta
+
+
+@mutant(
+    TASK,
+    says="What your backward returns counts as one gradient: a list does, a single tensor, and nothing at all. Return "
+    "the tuple dx, dgamma, dbeta, None.",
+)
+class one_thing_returned(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        return gradients(ctx, dy)[0]
+
+
+@mutant(
+    TASK,
+    says="Your backward returns dgamma and dbeta before dx. The order is that of forward's arguments: x, gamma, beta, "
+    "eps.",
+)
+class dx_after_the_others(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        dx, dgamma, dbeta = gradients(ctx, dy)
+        return dgamma, dbeta, dx, None
+
+
+@mutant(TASK, says="You left eps out: divide by sqrt(var + eps). Without it a constant feature divides by zero.")
+class eps_missing(Right):
+    @staticmethod
+    def forward(ctx, x, gamma, beta, eps):
+        return Right.forward(ctx, x, gamma, beta, 0.0)
+
+
+@mutant(
+    TASK,
+    says="In dx you averaged over the whole tensor: dy.mean() is one number for all features. Each feature has its own "
+    "mean, over the samples: dim=0.",
+)
+class means_over_everything(Right):
+    @staticmethod
+    def backward(ctx, dy):
+        x_hat, inv_std, gamma, _ = ctx.saved_tensors
+        _, dgamma, dbeta = gradients(ctx, dy)
+        return gamma * inv_std * (dy - dy.mean() - x_hat * (dy * x_hat).mean()), dgamma, dbeta, None

@@ -341,3 +341,36 @@ class named_gamma_and_beta(Base):
 class single_value_accepted(Base):
     def require_two(self, x):
         pass
+
+
+@mutant(
+    TASK,
+    says="Your layer refuses a single sample in evaluation as well. There the running statistics are used and one is "
+    "enough: raise ValueError where self.training is True.",
+)
+class single_value_refused_in_evaluation(Base):
+    def forward(self, x):
+        self.require_two(x)
+        return super().forward(x)
+
+
+@mutant(
+    TASK,
+    says="You added the number of samples to num_batches_tracked. It counts batches: add 1 for each batch of training.",
+)
+class samples_counted(Base):
+    def update(self, x, mean, var):
+        super().update(x, mean, var)
+        self.num_batches_tracked += len(x) - 1
+
+
+@mutant(TASK, says="You used 1e-5 whatever eps was given. Keep the argument in self.eps.")
+class eps_hard_coded(Base):
+    def __init__(self, num_features, eps=1e-5, *rest, **options):
+        super().__init__(num_features, 1e-5, *rest, **options)
+
+
+@mutant(TASK, says="You used 0.1 whatever momentum was given. Keep the argument in self.momentum.")
+class momentum_hard_coded(Base):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, *rest, **options):
+        super().__init__(num_features, eps, 0.1, *rest, **options)

@@ -226,3 +226,18 @@ def only_the_first_normalized(sizes, activation, batchnorm, rng):
     layers = assembled(sizes, activation, batchnorm, rng)
     slots = [place for place in range(1, len(layers) - 1, 3)] if batchnorm is not None else []
     return [layer for place, layer in enumerate(layers) if place not in slots[1:]]
+
+
+@mutant(
+    TASK,
+    says="The Linear that stands alone comes one place too early in your network. It is the last one, and what follows "
+    "a hidden layer belongs behind each of the others.",
+)
+def bare_linear_too_early(sizes, activation, batchnorm, rng):
+    layers, last = [], len(sizes) - 3
+    for place, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:])):
+        gain, bias = (1.0, True) if place == last else (activation.gain, batchnorm is None)
+        layers.append(Linear(fan_in, fan_out, he(gain, fan_in, fan_out), rng, bias=bias))
+        if place != last:
+            layers += [activation()] if batchnorm is None else [batchnorm(fan_out), activation()]
+    return layers

@@ -205,3 +205,14 @@ def order_swapped(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5
 def folded_from_the_front(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     scale = factor(gamma, running_var, eps)
     return weight * scale[:, None, None], bias + weight.sum(axis=(2, 3)) @ (beta - running_mean * scale)
+
+
+@mutant(
+    TASK,
+    says="You reshaped the weight to (-1, out). A reshape keeps the order in memory, and the output channels come "
+    "first in it: reshape to (out, -1), or give the factors the shape (out, 1, 1, 1).",
+)
+def reshaped_to_columns(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
+    scale = factor(gamma, running_var, eps)
+    columns = weight.reshape(-1, len(scale)) * scale
+    return columns.reshape(weight.shape), folded(weight, bias, scale, beta, running_mean)[1]

@@ -157,3 +157,12 @@ def order_swapped(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5
 def folded_from_the_front(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     scale = factor(gamma, running_var, eps)
     return weight * scale, bias + weight @ (beta - running_mean * scale)
+
+
+@mutant(
+    TASK,
+    says="Your factor is upside down: batch normalization multiplies by gamma and divides by the standard deviation, "
+    "gamma / sqrt(running_var + eps).",
+)
+def factor_upside_down(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
+    return folded(weight, bias, 1 / factor(gamma, running_var, eps), beta, running_mean)

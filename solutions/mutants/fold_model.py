@@ -233,3 +233,53 @@ def statistics_forgotten(model):
         rescale(layer, gamma * (1 + norm.eps) ** -0.5, lambda bias, scale: bias * scale + beta)
 
     return fold(model, fresh)
+
+
+@mutant(
+    TASK,
+    says="Nothing is folded in the model that you returned. Look at each pair of neighbours in a Sequential, a linear "
+    "layer and then a normalization, and return the copy in which you changed them.",
+)
+def nothing_folded(model):
+    return copy.deepcopy(model).eval()
+
+
+@mutant(
+    TASK,
+    says="You called eval() on the model that you were given. Its mode is a part of it: copy it first, then call "
+    "eval() on the copy.",
+)
+def mode_of_given_model_changed(model):
+    return fold(model.eval())
+
+
+@mutant(TASK, says="You added running_mean in the folded bias. It is subtracted: (bias - running_mean) * scale + beta.")
+def mean_added(model):
+    def plus(layer, norm):
+        gamma, beta, mean, var = numbers(norm)
+        rescale(layer, gamma * var**-0.5, lambda bias, scale: (bias + mean) * scale + beta)
+
+    return fold(model, plus)
+
+
+@mutant(TASK, says="gamma is missing in your folded bias: the scale with gamma multiplies all of bias - running_mean.")
+def gamma_missing_in_bias(model):
+    def without(layer, norm):
+        gamma, beta, mean, var = numbers(norm)
+        rescale(layer, gamma * var**-0.5, lambda bias, scale: (bias - mean) * var**-0.5 + beta)
+
+    return fold(model, without)
+
+
+@mutant(TASK, says="You folded convolutions but no linear layers. Both are linear maps: nn.Linear and nn.Conv2d.")
+def linear_layers_skipped(model):
+    return fold(model, pairs=lambda given: [pair for pair in neighbours(given) if isinstance(pair[2], nn.Conv2d)])
+
+
+@mutant(
+    TASK,
+    says="You skip layers without a bias. They can be folded too: take zeros for the missing bias, and give the layer "
+    "the new one.",
+)
+def layers_without_bias_skipped(model):
+    return fold(model, pairs=lambda given: [pair for pair in neighbours(given) if pair[2].bias is not None])

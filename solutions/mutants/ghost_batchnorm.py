@@ -255,3 +255,35 @@ def gamma_and_beta_forgotten(x, ghost_size, gamma, beta, eps=1e-5):
 @mutant(TASK, says="You exchanged gamma and beta: gamma scales, beta shifts.")
 def gamma_and_beta_swapped(x, ghost_size, gamma, beta, eps=1e-5):
     return finish(right(x, ghost_size, eps), beta, gamma)
+
+
+@mutant(
+    TASK,
+    says="You took the statistics over the features of each sample, axis 1, which is layer normalization. In a ghost "
+    "batch they run over its samples, axis 0.",
+)
+def features_of_a_sample(x, ghost_size, gamma, beta, eps=1e-5):
+    return finish(normalized(x.T, eps).T, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="You cut the batch into N // ghost_size equal pieces, so they are larger than ghost_size. Each ghost batch "
+    "has ghost_size samples, and what is left makes a smaller one.",
+)
+def fewer_and_larger(x, ghost_size, gamma, beta, eps=1e-5):
+    pieces = np.split(x, max(1, len(x) // ghost_size))
+    return finish(np.concatenate([normalized(piece, eps) for piece in pieces]), gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="The last, smaller ghost batch is normalized with the statistics of the one before it. It has its own, those "
+    "of the rows that are left.",
+)
+def last_borrows_statistics(x, ghost_size, gamma, beta, eps=1e-5):
+    pieces = cut(x, ghost_size)
+    lenders = pieces if len(pieces[-1]) == ghost_size else [*pieces[:-1], (pieces[-2:] or pieces)[0]]
+    both = zip(pieces, lenders)
+    x_hat = [(piece - lent.mean(axis=0)) / np.sqrt(lent.var(axis=0) + eps) for piece, lent in both]
+    return finish(np.concatenate(x_hat), gamma, beta)

@@ -215,3 +215,12 @@ def gamma_and_beta_forgotten(x, num_groups, gamma, beta, eps=1e-5):
 @mutant(TASK, says="You exchanged gamma and beta: gamma scales, beta shifts.")
 def gamma_and_beta_swapped(x, num_groups, gamma, beta, eps=1e-5):
     return finish(by_groups(x, num_groups, eps), beta, gamma)
+
+
+@mutant(
+    TASK,
+    says="Your groups run over several images: reshape(num_groups, -1) cuts the whole batch. Keep the images apart, "
+    "with (N, num_groups, -1).",
+)
+def batch_cut_into_groups(x, num_groups, gamma, beta, eps=1e-5):
+    return finish(normalized(x.reshape(num_groups, -1), eps, 1).reshape(x.shape), gamma, beta)

@@ -148,3 +148,20 @@ def none_for_nothing(results):
 @mutant(TASK, says="Where no rate is stable you returned the smallest one. It has failed: the answer is 0.0.")
 def smallest_for_nothing(results):
     return climbed(results, stable) or min(lr for lr, _ in results)
+
+
+@mutant(
+    TASK,
+    says="You averaged the first 10 losses. A run can learn and die later: the end counts, losses[:, -10:].",
+)
+def first_ten_judged(results):
+    def rule(losses):
+        return bool(np.isfinite(losses).all() and (losses[:, :10].mean(axis=1) < 0.9 * losses[:, 0]).all())
+
+    return climbed(results, rule)
+
+
+@mutant(TASK, says="You returned a position in the sorted sweep. Asked for is the learning rate that stands there.")
+def position_for_rate(results):
+    best = climbed(results, stable)
+    return float(max(0, sum(lr <= best for lr, _ in results) - 1))

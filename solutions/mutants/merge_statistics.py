@@ -112,8 +112,8 @@ def not_divided_by_total(parts):
 
 @mutant(
     TASK,
-    says="In the term between the parts you used n_b alone. Both parts lie away from the common mean: delta**2 * n_a * "
-    "n_b / (n_a + n_b).",
+    says="Your term between the parts comes to delta**2 * n_b: n_a is missing, or n had grown before you used it. It "
+    "is delta**2 * n_a * n_b / (n_a + n_b), with the count n_a from before the merge.",
 )
 def only_new_count_between(parts):
     return pairwise(parts, lambda n_a, n_b, delta: delta**2 * n_b)
@@ -246,3 +246,15 @@ def raw_moments(parts):
     n, means, m2 = columns(parts)
     mean = (n * means).sum(axis=0) / n.sum()
     return int(n.sum()), mean, (m2 + n * means**2).sum(axis=0) - n.sum() * mean**2
+
+
+@mutant(
+    TASK,
+    says="Your delta is turned round, so the mean moves away from the new part. delta = mean_b - mean_a leads from the "
+    "old mean to the new part.",
+)
+def delta_turned_round(parts):
+    def between(n_a, n_b, delta):
+        return delta**2 * n_a * n_b / (n_a + n_b)
+
+    return pairwise(parts, between, weight=lambda n_a, n_b: -n_b / (n_a + n_b))

@@ -129,3 +129,28 @@ def loss_for_accuracy(history, target):
         if loss <= target:
             return step
     return None
+
+
+@mutant(
+    TASK,
+    says="Your loop gives up at the first accuracy below the target: `return None` stands inside it. It belongs after "
+    "the loop, when no entry has reached the target.",
+)
+def gives_up_at_once(history, target):
+    return history["step"][0] if history["accuracy"][0] >= target else None
+
+
+@mutant(
+    TASK, says="You look for an accuracy that equals the target. It is reached by any that is at least as large: >=."
+)
+def only_equal(history, target):
+    return next((step for step, accuracy in zip(history["step"], history["accuracy"]) if accuracy == target), None)
+
+
+@mutant(
+    TASK,
+    says="Your function gives None in every case, also where the target is reached. Is a `return` missing? print only "
+    "shows a number.",
+)
+def nothing_returned(history, target):
+    return None

@@ -313,3 +313,12 @@ def loss_summed(layers, data, lr, steps, batch_size, rng):
 @mutant(TASK, says="You take one step more than `steps`: range(1, steps + 1) has exactly `steps` numbers.")
 def one_step_too_many(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps + 1, batch_size, rng)
+
+
+@mutant(
+    TASK,
+    says="You measure once more after the last step, whatever its number. The history has the steps 0, 10, 20, ... and "
+    "no others.",
+)
+def end_always_measured(layers, data, lr, steps, batch_size, rng):
+    return trained(layers, data, lr, steps, batch_size, rng, marks=tens(steps) | {steps: steps})

@@ -107,7 +107,11 @@ class brackets_missing(Base):
         return self.gamma() * inv_std * dy - (dy - self.bracket(dy, x_hat))
 
 
-@mutant(TASK, says="gamma is missing in your dx. dy goes through y = gamma * x_hat + beta first.")
+@mutant(
+    TASK,
+    says="gamma is missing in your dx, or it is the one from the start. dy goes through y = gamma * x_hat + beta "
+    "first, with the gamma that is in params now.",
+)
 class gamma_missing(Base):
     def gamma(self):
         return 1.0
@@ -299,3 +303,39 @@ class starts_in_evaluation(Base):
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
         super().__init__(num_features, eps, momentum)
         self.training = False
+
+
+@mutant(
+    TASK, says="Your running_var starts at 0. It starts at 1, so that a layer that has seen nothing leaves x alone."
+)
+class running_var_starts_at_zero(Base):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__(num_features, eps, momentum)
+        self.running_var = np.zeros(num_features)
+
+
+@mutant(TASK, says="Your running_var collects standard deviations. It holds a variance: mix in the unbiased variance.")
+class deviation_stored(biased_variance_stored):
+    def blend(self, mean, var, weight):
+        Base.blend(self, mean, self.batch.std(axis=0), weight)
+
+
+@mutant(
+    TASK,
+    says="You multiplied the variance by (N-1)/N before you stored it. The unbiased one is larger than the biased one: "
+    "N/(N-1) times.",
+)
+class corrected_the_wrong_way(biased_variance_stored):
+    def blend(self, mean, var, weight):
+        n = len(self.batch)
+        Base.blend(self, mean, var * ((n - 1) / n) ** 2, weight)
+
+
+@mutant(TASK, says="In training your layer normalizes with the running statistics. The batch's own are used there.")
+class running_used_in_training(Base):
+    def forward(self, x):
+        y = super().forward(x)
+        if not self.training:
+            return y
+        self.remember(x, self.running_mean, 1 / self.width(self.running_var))
+        return self.evaluate(x)

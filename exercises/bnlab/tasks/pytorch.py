@@ -145,6 +145,7 @@ MODULE = Task(
         ),
         Case("2 batches of 6 or 7 samples, track_running_stats=False", module_inputs(6, 2, track=False, steps=2)),
         Case("2 batches of 5 or 6 samples, affine=False", module_inputs(5, 4, with_affine=False, steps=2)),
+        Case("a batch of one image, shape (1, 2, 3, 4)", module_inputs(1, 2, 3, 4, steps=1)),
     ),
     hints=(
         "Which of the five numbers of a layer does an optimizer change, and which only the layer itself? "

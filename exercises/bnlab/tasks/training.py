@@ -48,11 +48,11 @@ def observe_build(answer, inputs):
     weights = [values.get("weight", np.zeros(0)) for values in linear] or [np.zeros(0)]
     inner = [weight.ravel() for weight in weights[1:-1]] or [np.zeros(0)]
     return {
-        "the layers": ", ".join(names),
-        "the shapes of the weights": ", ".join(str(weight.shape) for weight in weights),
-        "the biases": ", ".join("yes" if "bias" in values else "no" for values in linear),
-        "the features of the normalizing layers": str([len(v["gamma"]) for v in found if "gamma" in v]),
-        "objects of their own": sum(number == place for place, number in enumerate(numbers)),
+        "the list of layers": ", ".join(names),
+        "the list of weight shapes": ", ".join(str(weight.shape) for weight in weights),
+        "the list of biases": ", ".join("yes" if "bias" in values else "no" for values in linear),
+        "the list of features normalized": str([len(v["gamma"]) for v in found if "gamma" in v]),
+        "the number of separate objects": sum(number == place for place, number in enumerate(numbers)),
         "weight of the first layer": weights[0],
         "weights between": np.concatenate(inner),
         "weight of the last layer": weights[-1],
@@ -60,11 +60,11 @@ def observe_build(answer, inputs):
 
 
 BUILD_LEAVES = (
-    "the layers",
-    "the shapes of the weights",
-    "the biases",
-    "the features of the normalizing layers",
-    "objects of their own",
+    "the list of layers",
+    "the list of weight shapes",
+    "the list of biases",
+    "the list of features normalized",
+    "the number of separate objects",
     "weight of the first layer",
     "weights between",
     "weight of the last layer",
@@ -200,8 +200,9 @@ def where_it_parts(inputs, expected, got):
         return "All your losses are right: look at how the accuracy is measured, and at what happens at the last step."
     if other[0]:
         return (
-            "Your first loss is another already, before any update: look at the forward pass, and at the batch, whose "
-            "rows are rng.choice(N, batch_size, replace=False), once a step and the only draw."
+            "Your first loss is another already. It belongs before the update: look at where you note it, at the "
+            "forward pass, and at the batch, whose rows are rng.choice(N, batch_size, replace=False), once a step and "
+            "the only draw."
         )
     first = int(np.argmax(other))
     right = "The first loss is" if first == 1 else f"The first {first} losses are"
@@ -279,7 +280,10 @@ SPEED = Task(
     returns=leaves(("loss", "step", "accuracy")),
     prepare=prepare_train,
     tidy=tidy_history,
-    cases=(Case("20 steps of a small network", train_inputs((5, 7, 4), dropout=0.5, steps=20)),),
+    cases=(
+        Case("20 steps of a small network", train_inputs((5, 7, 4), dropout=0.5, steps=20)),
+        Case("14 steps of a smaller one", train_inputs((4, 6, 3), "Sigmoid", batchnorm=False, steps=14)),
+    ),
     hints=(
         "Where does the time of a step go? Print the shape of what you send through the layers.",
         "Only batch_size rows go forward and backward in a step; the held-out images go forward every tenth step only.",

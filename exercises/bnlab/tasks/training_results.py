@@ -38,7 +38,8 @@ def losses(rng, kinds, steps=30):
 
     kinds : list of str
         "good", "nan", "inf", "blip" (one loss is infinite, the end is good), "dead" (ends at log 10, above its
-        start), "slow" (falls by 5 %), "spike" (good but for the last loss), "dip" (dead but for the last loss).
+        start), "slow" (falls by 5 %), "spike" (good but for the last loss), "dip" (dead but for the last loss),
+        "relapse" (good at first, dead from half of the steps on).
     """
     step = np.arange(steps)
     rows = []
@@ -56,6 +57,8 @@ def losses(rng, kinds, steps=30):
             row[-1] = 2.6
         if kind == "dip":
             row[-1] = 0.3
+        if kind == "relapse":
+            row[steps // 2 :] = 2.303 + 0.01 * rng.random(steps - steps // 2)
         rows.append(row)
     return np.array(rows)
 
@@ -162,6 +165,7 @@ LR = Task(
         Case("spikes and dips at the last step", sweep_inputs("good good", "spike good", "dip good", "good good")),
         Case("a loss that is infinite once", sweep_inputs("good good", "good good", "good blip")),
         Case("a rate that learns too little", sweep_inputs("good good", "good good", "slow good")),
+        Case("a rate that learns and dies later", sweep_inputs("good good", "good relapse", "good good")),
     ),
     hints=(
         "First decide for one rate alone whether it is stable: finite throughout, and a lower end in every seed.",
