@@ -186,7 +186,8 @@ examine(
 # - The rows of a batch are `rng.choice(len(x_train), batch_size, replace=False)`, once a step:
 #   with the same generator everybody trains on the same batches, and runs can be compared to the digit.
 # - Accuracy is measured with `training = False` on all of `x_test`. Learning needs `training = True`.
-# - `train` changes the layers it is given and nothing else. The class with the largest logit is the network's answer.
+# - `train` changes the layers it is given and nothing else; in which mode it leaves them is up to you.
+#   The class with the largest logit is the network's answer.
 #
 # Example: one `Linear` from 1 to 2 without bias, both weights 0, and the batch x = 1 with label 0.
 # The logits are (0, 0), so both classes get 1/2, and the loss is $\log 2 \approx 0.693$.

@@ -202,6 +202,7 @@ print("gradcheck in float32:", torch.autograd.gradcheck(BatchNormFunction.apply,
 #
 # - Statistics run over all axes but 1. With m values per channel (m = N, or N H W), training normalizes with the
 #   biased variance, and the running variance collects the unbiased one, m/(m-1) times as large.
+# - Training refuses a single value per channel with ValueError (its variance is 0); evaluation takes a single sample.
 # - `affine=False`: no weight and no bias, y is $\hat{x}$.
 # - `track_running_stats=False`: no running statistics; evaluation normalizes with the batch, too.
 # - The count is there for PyTorch's `momentum=None`, an average over all batches; you need not offer that.

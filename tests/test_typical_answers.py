@@ -94,7 +94,10 @@ def test_a_slip_of_another_case_is_told_with_its_case():
 
     for report in told("importance-weights", importance_weights):
         assert report.slips == ["densities_underflow"]
-        assert report.likely.startswith("All your weights are 0.77") and " Also: For 6 points, 3 of " in report.likely
+        assert (
+            report.likely.startswith("All your weights are 0.77")
+            and ' Also: In the case "6 points, 3 of ' in report.likely
+        )
 
 
 def told(task_id, answer):
@@ -166,7 +169,7 @@ def test_a_remark_on_another_case_says_so():
         return np.full(x.shape, 0.3) if x.shape == (4, 3) else np.zeros(x.shape)
 
     report = report_at_home("numerical-gradient", numerical_gradient)
-    assert report.likely.startswith("For y = x**3 with the wide step h = 0.1: Every entry of dx is 0")
+    assert report.likely.startswith('In the case "y = x**3 with the wide step h = 0.1": Every entry of dx is 0')
 
 
 def test_five_axes_are_no_forgotten_keepdims():

@@ -28,7 +28,7 @@ def remark(failing, task, tested):
     for seen in failing:
         text = _on_one_case(seen, task) if seen.case.suspect is None else ""
         if text:
-            return f"For {seen.case.name}: {text}" if seen.case.name != tested else text
+            return f'In the case "{seen.case.name}": {text}' if seen.case.name != tested else text
     return ""
 
 

@@ -193,7 +193,10 @@ def _pace(task, answer):
         count = _passes(task, answer, task.pace)
     except Exception:  # the answer was right on small arrays: that has been said, and the grader tells the rest
         return ""
-    return f" Here it took as long as {count:.0f} additions to its largest array."
+    return (
+        f" Here it took as long as {count:.0f} additions to its largest array; answers that work on whole arrays take "
+        "some tens, loops hundreds."
+    )
 
 
 def _examine(task, answer, cases, kind):

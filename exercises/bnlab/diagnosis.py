@@ -76,7 +76,8 @@ def _in_words(report, observations, messages, failing, task):
         explained = sorted(i for i, _ in _explained(name, observations, every)[0])
         cases = [observations[i].case.name for i in explained] or [report.tested]
         here = report.tested in cases
-        words.append(f"{'' if here else f'For {cases[0]}: '}{messages.get(name, name)}")
+        text = messages.get(name, name)
+        words.append(text if here else f'In the case "{cases[0]}": {text}')
         near = near or here
     nearest = failing[:1] if not near and failing[0].case.name == report.tested else []
     return " Also: ".join(filter(None, [remark(nearest, task, report.tested), *words]))
