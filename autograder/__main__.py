@@ -117,12 +117,17 @@ def _moment(text):
     return moment
 
 
+LATER = {"export", "feedback", "forget", "report", "written"}  # commands on a course that others have begun
+
+
 def main(arguments=None):
     """Run one command; returns the exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     given = parser().parse_args(words)
     name = f"run_{given.command.replace('-', '_')}"
     try:
+        if given.command in LATER:
+            course.require_folder()
         with logs.Run(given.command, words) as run:
             run.code = (globals().get(name) or getattr(desk, name))(given)
             return run.code

@@ -73,6 +73,10 @@ def search(source, name):
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             return _choose(list(_from_archive(archive)), name)
+    with open(source, "rb") as file:
+        cut = file.read(4) == b"PK\3\4"
+    if cut:
+        raise course.CourseError(f"{source} is only the beginning of a .zip archive; download it again")
     raise course.CourseError(f"{source} is neither a folder nor a .zip archive; unpack others and name the folder")
 
 
@@ -136,23 +140,26 @@ def _choose(files, name):
             continue
         sender, fits = layouts.sender_of(parts, name, canvas)
         if problem:
-            problems.append(f"{_told(sender, parts)}: {problem}; left out")
+            problems.append(f"{_told(sender, parts)}: {problem}")
         elif sender is not None:
             candidates.append((sender, fits, parts, read))
         elif fits is not None:
-            problems.append(f"{parts}: {fits}; left out")
+            problems.append(f"{parts}: {fits}")
+        elif (other := layouts.sender_of_any(parts)) and other.number:
+            others.append((other, parts))  # another notebook, in what a platform gives out for this one
     who = people.read()
     known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, _ in others if sender])
     students = {}
     for sender, fits, parts, read in candidates:
         if sender in unknown:
-            problems.append(f"{_told(sender, parts)}: {unknown[sender]}; left out")
+            problems.append(f"{_told(sender, parts)}: {unknown[sender]}")
         else:
             students.setdefault(known[sender], []).append((fits, parts, read))
     named = set(students) | {None}
     for sender, parts in others:
         if (student := sender and known.get(sender, sender.label)) not in named:
-            problems.append(f"{student}: handed in {parts.name}, no notebook; left out")
+            what = f"not {name}" if parts.suffix.lower() == ".ipynb" else "no notebook"
+            problems.append(f"{student}: handed in {parts.name}, {what}")
             named.add(student)
     found = Found({}, problems, [], who)
     for student, versions in students.items():
@@ -167,16 +174,18 @@ def _told(sender, parts):
 
 def _take(found, student, versions, name):
     """Put the best of a student's files into `found`."""
-    (_, best, read), *rest = versions
+    (fits, best, read), *rest = versions
     told = str(best) if student in (*best.parts, best.stem) else f"{student} ({best})"
     found.problems += [f"{parts}: a second file of {student}; {best} was taken" for _, parts, _ in rest]
     try:
         data = read()
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
-        found.problems.append(f"{told}: cannot be unpacked ({error}); left out")
+        locked = "password" in str(error)
+        why = "needs a password; unpack the archive with it and name the folder" if locked else f"damaged: {error}"
+        found.problems.append(f"{told}: cannot be unpacked ({why})")
         return
-    if len(best.parts) == 1 and not _is_this_notebook(data, name):
-        found.problems.append(f"{told}: holds none of the cells of {name}; left out")
+    if (len(best.parts) == 1 or fits == layouts.RENAMED) and not _is_this_notebook(data, name):
+        found.problems.append(f"{told}: holds none of the cells of {name}")
         return
     found.submissions[student] = data
     if layouts.is_late(best):

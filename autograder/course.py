@@ -23,6 +23,20 @@ def course_folder():
     return Path(os.environ.get("BN_COURSE") or REPOSITORY / "autograder" / "course").resolve()
 
 
+def require_folder():
+    """Refuse a course folder that is not there: a misspelt one would be made, and be empty.
+
+    Raises
+    ------
+    CourseError
+    """
+    if not course_folder().is_dir():
+        said = "BN_COURSE says so" if os.environ.get("BN_COURSE") else "BN_COURSE names another one"
+        raise CourseError(
+            f"there is no course folder {course_folder()} ({said}); `collect` makes it with what it takes"
+        )
+
+
 def writable(folder):
     """Find out before long work whether files can be written into a folder, which is made where there is none.
 

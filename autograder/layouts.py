@@ -136,11 +136,12 @@ def sender_of(parts, name, canvas=False):
 
 
 def _in_a_folder(folder, stem, name, copies):
+    moodle = re.fullmatch(MOODLE, folder)
     if copies is None:
-        other = any(stem.startswith(known) for known in course.notebook_names())
-        return None, None if other and not stem.startswith(name) else f"is not named {name}.ipynb"
+        if any(stem.startswith(known) for known in course.notebook_names()) and not stem.startswith(name):
+            return None, None
+        return (_sender(MOODLE, moodle), RENAMED) if moodle else (None, f"is not named {name}.ipynb: rename it")
     if inbound := EXCHANGE.fullmatch(folder):
         latest_first = -int(re.sub(r"\D", "", inbound[3])[:14])
         return (Sender("", "", inbound[1]), latest_first) if inbound[2] == name else (None, None)
-    moodle = re.fullmatch(MOODLE, folder)
     return _sender(MOODLE, moodle) if moodle else Sender("", "", folder), int(copies["copy"] or 0)

@@ -7,6 +7,7 @@ import concurrent.futures
 import functools
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -36,13 +37,13 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
     with pool:
         try:
             if meanwhile is not None:
-                isolation, *_ = [pool.submit(isolation_for, name) for _ in range(jobs)]  # starts them all
+                isolation, *_ = [submit(pool, isolation_for, name) for _ in range(jobs)]  # starts them all
                 meanwhile(functools.partial(_isolation, isolation))
             while True:
                 while len(waiting) < AHEAD * jobs and (who := next(line, None)) is not None:
                     data = submissions[who]
                     try:
-                        waiting[pool.submit(execute.execute, name, who, data, results, again, None, only)] = who
+                        waiting[submit(pool, execute.execute, name, who, data, results, again, None, only)] = who
                     except BrokenProcessPool:
                         yield who, BROKEN
                 if not waiting:
@@ -52,6 +53,17 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
         except BaseException:  # Ctrl-C, the caller has enough, or `meanwhile` refuses
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def submit(pool, function, *arguments):
+    """Give work to a pool; a process that it starts for it does not hear Ctrl-C, which is the command's to answer."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return pool.submit(function, *arguments)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(function, *arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def isolation_for(name):

@@ -1,9 +1,11 @@
 """Submissions are found where learning platforms put them, and nobody is dropped in silence."""
 
 import errno
+import re
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from autograder import collect, course
@@ -77,7 +79,7 @@ def test_what_is_left_out_is_named(place, files, words):
 
 
 def test_other_notebooks_of_the_course_are_no_problem(place):
-    files = {f"a/{NAME}.ipynb": NOTEBOOK, "a/04_backward.ipynb": OTHER, "x_1_2_04_backward.ipynb": OTHER}
+    files = {f"a/{NAME}.ipynb": NOTEBOOK, "a/04_backward.ipynb": OTHER, "b/04_backward.ipynb": OTHER}
     found, problems = collect.find(place(files), NAME)
     assert list(found) == ["a"] and problems == []
 
@@ -113,7 +115,38 @@ def test_who_hands_in_something_else_is_named(place, tmp_path, path, packed):
     found, problems = collect.find(source, NAME)
     assert list(found) == ["ann"]
     who = "Bo Li_12" if "_34_" in path else "Bo Li"
-    assert problems == [f"{who}: handed in {path.rpartition('/')[2]}, no notebook; left out"]
+    assert problems == [f"{who}: handed in {path.rpartition('/')[2]}, no notebook"]
+
+
+@pytest.mark.parametrize("path", ["Bo Li_123_assignsubmission_file/04_backward.ipynb", "boli_12_34_04_backward.ipynb"])
+def test_another_notebook_handed_in_is_named(place, path):
+    found, problems = collect.find(place({f"annlee_11_33_{NAME}.ipynb": NOTEBOOK, path: NOTEBOOK}), NAME)
+    assert len(found) == 1 and len(problems) == 1
+    assert re.fullmatch(rf"(Bo Li|boli_12): handed in {path.rpartition('/')[2]}, not {NAME}", problems[0])
+
+
+def test_moodle_s_files_under_other_names_are_told_by_their_cells(place):
+    folder = "Bo Li_123_assignsubmission_file"
+    found, problems = collect.find(place({f"{folder}/Kopie von {NAME} (1).ipynb": NOTEBOOK}), NAME)
+    assert list(found) == ["Bo Li"] and problems == []
+    other = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])).encode()
+    found, problems = collect.find(place({f"Li Bo_124_assignsubmission_file/{NAME} work.ipynb": other}), NAME)
+    assert list(found) == ["Bo Li"] and "holds none of the cells" in problems[0]
+
+
+def test_archives_that_cannot_be_opened_say_what_to_do(tmp_path):
+    whole, cut = tmp_path / "whole.zip", tmp_path / "cut.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(f"ann/{NAME}.ipynb", NOTEBOOK)
+    cut.write_bytes(whole.read_bytes()[:200])
+    with pytest.raises(course.CourseError, match="only the beginning of a .zip archive; download it again"):
+        collect.find(cut, NAME)
+    locked = bytearray(whole.read_bytes())
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        locked[locked.index(mark) + place] |= 1  # the flag of an encrypted member
+    whole.write_bytes(locked)
+    found, problems = collect.find(whole, NAME)
+    assert found == {} and "needs a password; unpack the archive with it and name the folder" in problems[0]
 
 
 def test_a_full_disk_costs_nobody_what_was_there(place, tmp_path, monkeypatch):
@@ -179,7 +212,7 @@ def test_canvas_tells_people_apart_whose_files_have_other_names(place):
     files = {f"ann_1_2_{NAME}.ipynb": NOTEBOOK, "bob_7_8_My copy.ipynb": NOTEBOOK, "cy_9_10_essay.ipynb": OTHER}
     found, problems = collect.find(place(files), NAME)
     assert sorted(found) == ["ann_1", "bob_7"]
-    assert problems == [f"cy_9 (cy_9_10_essay.ipynb): holds none of the cells of {NAME}; left out"]
+    assert problems == [f"cy_9 (cy_9_10_essay.ipynb): holds none of the cells of {NAME}"]
 
 
 def test_archives(tmp_path):

@@ -65,12 +65,21 @@ def lines(done):
     ids=" ".join,
 )
 def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
+    (tmp_path / "course").mkdir()
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
     monkeypatch.chdir(course.REPOSITORY)
     assert main(arguments) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("autograder: ") and len(line) > 30
     assert CURE.search(line), "it says what to do, or what there is"
+
+
+@pytest.mark.parametrize("command", sorted(cli.LATER))
+def test_a_misspelt_course_is_no_empty_course(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "coarse"))
+    assert main([command, "ann" if command == "forget" else NAME]) == 1
+    assert f"there is no course folder {tmp_path / 'coarse'} (BN_COURSE says so); " in capsys.readouterr().err
+    assert not (tmp_path / "coarse").exists()
 
 
 @pytest.mark.parametrize(

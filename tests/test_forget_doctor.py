@@ -42,7 +42,8 @@ def holding(folder, words):
     found = []
     for path in folder.rglob("*"):
         data = path.read_bytes() if path.is_file() else b""
-        if any(word in path.as_posix().removeprefix(str(folder)) or word.encode() in data for word in words):
+        told = [word in path.as_posix().removeprefix(str(folder)) or word.encode() in data for word in words]
+        if any(told) or any(json.dumps(word)[1:-1].encode() in data for word in words):
             found.append(path.relative_to(folder).as_posix())
     return found
 
@@ -53,6 +54,14 @@ def test_nothing_is_left_of_a_student(folder):
     done, left = forget.forget(WHO)
     assert left == [] and "gradebook" in done
     assert holding(folder, words) == []
+
+
+def test_a_name_beyond_ascii_is_found_in_json_too(folder):
+    who = "Zoë Ó Brien"
+    assert f"committed/{NAME}.json" in holding(folder, [who])
+    done, left = forget.forget(who)
+    assert left == [] and f"committed/{NAME}.json" in done
+    assert holding(folder, [who, written.anonymous(who)]) == []
 
 
 def test_the_others_keep_everything(folder):

@@ -318,6 +318,12 @@ def test_extensions_for_nobody_are_told(folder, capsys):
     assert "'ann'" not in out
 
 
+def test_two_lines_for_one_extension_are_refused(folder):
+    (folder / "extensions.csv").write_text(f"student,assignment,days\nann,{NAME},2\nann,{NAME},3\n")
+    with pytest.raises(course.CourseError, match="lines 2 and 3 both say how many days ann gets .* keep one"):
+        late.extensions()
+
+
 def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, capsys):
     with Course().gradebook() as book:
         book.find_assignment(NAME).duedate = None

@@ -203,6 +203,7 @@ def run_copy_gradebook(given):
 def run_forget(given):
     from autograder.desk import forget
 
+    forget.require_known(given.student)
     if not given.yes:
         try:
             answer = input(f"Remove everything of {given.student!r} in {course.course_folder()}? Type the id again: ")

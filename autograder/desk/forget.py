@@ -23,6 +23,18 @@ from autograder.desk import written
 from autograder.sheets import write_text
 
 
+def require_known(student):
+    """Find out whether anything in the course knows a student, before anybody is asked to confirm.
+
+    Raises
+    ------
+    CourseError
+    """
+    folder = course.course_folder()
+    if not is_known(folder, student, people.read()):
+        raise course.CourseError(f"nothing in {folder} knows a student {student!r}; write the id as `grade` prints it")
+
+
 def forget(student):
     """Remove a student.
 
@@ -44,9 +56,8 @@ def forget(student):
         Where nothing in the course knows that id.
     """
     folder = course.course_folder()
+    require_known(student)
     who = people.read()
-    if not is_known(folder, student, who):
-        raise course.CourseError(f"nothing in {folder} knows a student {student!r}; write the id as `grade` prints it")
     marks, known = forget_records(student)
     marks += [written.anonymous(student)] if (folder / "secret").exists() else []
     done = ["gradebook"] if known else []
@@ -163,12 +174,10 @@ def clean(path, student, marks, who):
         return clean_table(path, text, student, marks, who)
     if path.suffix == ".log":
         return clean_log(path, text, marks, numbers_of(student, who))
-    if path.suffix == ".json" and not names(text, marks):
-        return "left" if names(text, [json.dumps(mark)[1:-1] for mark in marks]) else ""
+    if path.suffix == ".json":
+        return clean_json(path, text, student, marks)
     if not names(text, marks):
         return ""
-    if path.suffix == ".json":
-        return clean_json(path, text, student)
     if "reports" in path.parts:
         path.unlink()  # `report` writes it again
         return "removed"
@@ -180,12 +189,14 @@ def numbers_of(student, who):
     return {number for platform in ("canvas", "moodle") for number in who.numbers_of(student, platform)}
 
 
-def clean_json(path, text, student):
+def clean_json(path, text, student, marks):
     """A result is removed, an entry of a dict or a record of a list taken out."""
     try:
         content = json.loads(text)
     except ValueError:
-        return "left"
+        return "left" if names(text, marks) else ""
+    if not names(json.dumps(content, ensure_ascii=False), marks):  # in the file, letters beyond ASCII are escaped
+        return ""
     if isinstance(content, dict) and content.get("student") == student:
         path.unlink()
         return "removed"

@@ -150,7 +150,7 @@ def extensions():
     header, rows = sheets.records(path, "it is the table of extensions")
     if not {"student", "assignment", "days"} <= set(header):
         raise course.CourseError(f"{path} has the columns {header}; expected student, assignment, days")
-    found = {}
+    found, lines = {}, {}
     for number, row in rows:
         row = {column: text.strip() for column, text in row.items()}
         try:
@@ -161,7 +161,12 @@ def extensions():
             raise course.CourseError(f"{path}, line {number}: {days:g} days; expected 0 to 366")
         if row["assignment"] not in course.notebook_names():
             raise course.CourseError(f"{path}, line {number}: {row['assignment']!r} is no notebook of the course")
-        found[row["student"], row["assignment"]] = days
+        one = row["student"], row["assignment"]
+        if one in lines:
+            raise course.CourseError(
+                f"{path}, lines {lines[one]} and {number} both say how many days {one[0]} gets for {one[1]}; keep one"
+            )
+        found[one], lines[one] = days, number
     return found
 
 
