@@ -195,6 +195,13 @@ SECRET = next(iter(leaks.secret_lines()))
         ("book/kernel.md", None, "is solutions/kernels/rows.cu"),
         ("book/wrong.cu", "__global__", "of a kind that nobody looks into"),
         ("book/answers.pkl", "x", "of a kind that nobody looks into"),
+        ("book/people.csv", "platform,number,name,student\n", "is named people.csv"),
+        ("book/list.csv", 'name,points\n"Lee, Ann",7\n', "names students of the course, such as Lee, Ann"),
+        (
+            "book/thanks.md",
+            "Thanks to ann.lee@example.org.",
+            "names students of the course, such as ann.lee@example.org",
+        ),
     ],
 )
 def test_what_would_leak_is_refused(tmp_path, monkeypatch, capsys, name, text, words):
@@ -202,10 +209,15 @@ def test_what_would_leak_is_refused(tmp_path, monkeypatch, capsys, name, text, w
     data = text.encode() if text is not None else (course.SOLUTIONS / "kernels" / "rows.cu").read_bytes()
     good = {"book/index.md": b"# Fine\n"}
     monkeypatch.setattr(publish, "written", lambda: {**good, name: data})
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "people.csv").write_text(
+        'platform,number,name,student\ncanvas,4711,"Lee, Ann",ann.lee@example.org\n'
+    )
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
     assert main(["publish", "--to", str(tmp_path / "public")]) == 1
     said = capsys.readouterr().err
     assert said.startswith("autograder: nothing was published, this would leak:") and words in said
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["course"]
 
 
 def test_somebodys_answers_are_refused():

@@ -1,8 +1,8 @@
 """What must not leave the instructor's repository, and a search for it in files that students will see.
 
 Secret are the lines of solutions, hidden tests, slips, right answers in other styles and hidden kernels, the files of
-the grader and its tests, gradebooks, and whatever a student has handed in. The tests hold exercises, website, wheel and
-student zip against the same search; `publish` holds a whole folder against it.
+the grader and its tests, gradebooks, whatever a student has handed in, and the names of students. The tests hold
+exercises, website, wheel and student zip against the same search; `publish` holds a whole folder against it.
 """
 
 import ast
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder import course
+from autograder import course, people
 from autograder.script import Script
 
 COMMON = re.compile(  # lines that give nothing away: imports, declarations, the end of a signature
@@ -31,6 +31,7 @@ PRIVATE = ("solutions", "autograder", "tests", ".ci")  # folders of the reposito
 FOREIGN = re.compile(  # what a running course leaves behind
     r"gradebook|\.db(-journal|-wal)?$|\.sqlite|\.log$|^(submitted|autograded|feedback|replaced|hand_in|downloaded)$"
     r"|^(solutions|autograder|mutants|kernels|styles|secret)$|receipt\.txt$|\.ipynb_checkpoints"
+    r"|^(people|extensions)\.csv$|^course\.toml$"
 )
 MARKS = ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS", "### END SOLUTION", "### END HIDDEN TESTS")
 
@@ -173,7 +174,23 @@ def answered(data):
     return found
 
 
-def problems_of(path, data, search, private):
+def named_students():
+    """The names and telling ids of the students of the course folder, for `named`.
+
+    An id is telling where it cannot be a word of a text: it holds a digit, a dot or an @ and is not short.
+    """
+    who = people.read()
+    ids = {one for one in who.students() if len(one) >= 6 and re.search(r"[\d.@]", one)}
+    names = {line.name for line in who.lines.values()} | who.students()
+    return ids | {name for name in names if re.search(r"\w\w[ ,]+\w\w", name)}
+
+
+def named(text, students):
+    """Those of the students whom a text names."""
+    return sorted(one for one in students if one in text and re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text))
+
+
+def problems_of(path, data, search, private, students=()):
     """Why one file must not be seen by students.
 
     Parameters
@@ -184,6 +201,8 @@ def problems_of(path, data, search, private):
     search : Search
     private : dict
         From `private_files`.
+    students : set of str
+        From `named_students`.
 
     Returns
     -------
@@ -201,6 +220,8 @@ def problems_of(path, data, search, private):
         except (ValueError, KeyError, TypeError) as error:
             return [*found, f"cannot be read: {error}"]
         found += [f"holds a line of {line}" for line in search(text)]
+        if met := named(text, students):
+            found.append(f"names students of the course, such as {met[0]}")
         if path.suffix == ".ipynb":
             found += [f"holds {mark}" for mark in MARKS if mark in text]
             names = course.notebook_names()
@@ -230,7 +251,7 @@ def found_in(folder, shared=(), advance=lambda: None):
     secrets = secret_lines()
     if len(secrets) < 100:
         raise course.CourseError("the search for leaks knows almost no secret lines: is solutions/ complete?")
-    search, private, found = Search(secrets), private_files(shared), []
+    search, private, students, found = Search(secrets), private_files(shared), named_students(), []
     for path in sorted(folder.rglob("*")):
         place = Path(path.relative_to(folder).as_posix())
         if ".git" in place.parts[:1]:
@@ -238,6 +259,8 @@ def found_in(folder, shared=(), advance=lambda: None):
         if path.is_symlink():
             found.append(f"{place}: is a link")
         elif path.is_file():
-            found += [f"{place}: {problem}" for problem in problems_of(place, path.read_bytes(), search, private)]
+            found += [
+                f"{place}: {problem}" for problem in problems_of(place, path.read_bytes(), search, private, students)
+            ]
             advance()
     return found
