@@ -46,7 +46,7 @@ MOMENTS = {
 }
 
 
-def start(folder, *arguments):
+def start(folder, *arguments, **options):
     environment = {
         **os.environ,
         "BN_COURSE": str(folder),
@@ -55,9 +55,8 @@ def start(folder, *arguments):
         "PYTHONUNBUFFERED": "1",
     }
     command = [sys.executable, "-m", "autograder", "grade", NAME, *arguments]
-    return subprocess.Popen(
-        command, cwd=course.REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=course.REPOSITORY, env=environment, **pipes, **options)
 
 
 def interrupt(folder, moment, sign):
@@ -111,3 +110,23 @@ def test_kill_and_interrupt_at_many_moments(autograder, undisturbed, tmp_path):
     assert run.returncode == 0, errors
     assert grades(folder) == undisturbed
     assert results(folder) == len(STUDENTS) and committed(folder) == len(STUDENTS)
+
+
+def grading_processes(run):
+    """The processes of a run that grade, as far as they have been started."""
+    told = subprocess.run(["pgrep", "-f", "-P", str(run.pid), "spawn_main"], capture_output=True, text=True)
+    return told.stdout.split()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6])
+def test_ctrl_c_at_the_start_leaves_no_tracebacks(autograder, tmp_path, seconds):
+    """A terminal sends it to all processes of the command, those that are still importing too."""
+    run = start(collected(autograder, tmp_path), start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not grading_processes(run):
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(run.pid, signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130 and "Traceback" not in errors, errors
