@@ -97,6 +97,16 @@ def test_submit_says_what_is_not_answered(bnlab, tmp_path):
     assert "not answered" not in bnlab("submit", NAME).stdout
 
 
+def test_submit_names_a_cell_that_is_no_python(bnlab, tmp_path):
+    notebook = json.loads((FOLDER / "perfect" / NAME).read_text(encoding="utf-8"))
+    cell = next(cell for cell in notebook["cells"] if cell["id"] == "forward-train")
+    cell["source"] = "# answer: forward-train\ndef batchnorm_train(x, gamma, beta, eps=1e-5)\n    return x"
+    (tmp_path / NAME).write_text(json.dumps(notebook), encoding="utf-8")
+    told = bnlab("submit", NAME).stdout
+    assert "not answered yet: forward-train." in told
+    assert "the cell `forward-train` is no Python (line 2: expected ':'); what it defines counts as missing" in told
+
+
 def test_check_names_the_cell_that_raised(bnlab, tmp_path):
     notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
     added = ["# a try\nimport math\n1 / 0", "import torch_that_is_not_there", "exit()", "raise ValueError('x' * 5000)"]

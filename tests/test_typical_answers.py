@@ -1,5 +1,7 @@
 """What students typically write besides the known slips: what they are told is true, and says what to do."""
 
+import math
+
 import numpy as np
 import pytest
 from bnlab import check
@@ -53,6 +55,91 @@ def unpacks_two_axes(f, x, dy, h=1e-5):
 
 def asks_for_three_axes(f, x, dy, h=1e-5):
     return np.zeros((x.shape[0], x.shape[1], x.shape[2]))
+
+
+def sums_along_samples(running_mean, running_var, x, momentum=0.1):
+    return running_mean + x.mean(axis=1), running_var + x.var(axis=1)
+
+
+def keeps_the_axis(train, test):
+    return train - train.mean(axis=1, keepdims=True), test - train.mean(axis=1, keepdims=True)
+
+
+def shadows_numpy(x):
+    np = len(x)
+    return np.sum(x, axis=0), x.var(axis=0)
+
+
+class BatchNormWithoutSelf:
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        training = True  # noqa: F841
+
+    def __call__(self, x):
+        return x if self.training else 2 * x
+
+
+@pytest.mark.parametrize(
+    ("task", "answer", "advice"),
+    [
+        ("forward-running", sums_along_samples, "a number for each of the 4 samples, as axis=1 gives it"),
+        ("standardize", keeps_the_axis, "a number for each of the 7 samples, as axis=1 gives it"),
+        ("standardize", lambda train, test: train if train == 0 else test, "np.where chooses entry by entry"),
+        ("batch-statistics", shadows_numpy, "np is no longer NumPy in this line"),
+        ("batch-statistics", lambda x: (x.mean(dim=0), x.var(dim=0)), "NumPy calls it axis"),
+        ("batch-statistics", lambda x: (x.mean(axis=0), (x - x.mean(axis=0)) ^ 2), "a power is written x"),
+        ("wasserstein-drift", lambda a, b: a.copy().sort(axis=0) - b.copy().sort(axis=0), "One of the two is None"),
+        ("gradient-shift", lambda grad, grad_after: (grad @ grad_after, 0.0), "multiply matrices"),
+        (
+            "importance-weights",
+            lambda x, source, target: np.array(math.exp(x)),
+            "np.exp and np.sqrt, take whole arrays",
+        ),
+        ("percentile-drift", lambda trace, q: np.quantile(trace, q, axis=1).T, "np.quantile takes shares from 0 to 1"),
+    ],
+)
+def test_an_error_that_says_too_little_is_told_with_what_to_do(task, answer, advice):
+    report = report_at_home(task, answer)
+    assert "raised" in report.problem and advice in report.likely
+
+
+def test_a_name_without_self_is_told_of_its_end():
+    assert "self.training is read before" in report_at_home("forward-layer", BatchNormWithoutSelf).likely
+
+
+def first_entry_alone(x, source, target):
+    w = np.zeros_like(x)
+    w[0] = source[1] / target[1]
+    w[0] *= np.exp(((x[0] - source[0]) / source[1]) ** 2 / 2 - ((x[0] - target[0]) / target[1]) ** 2 / 2)
+    return w
+
+
+def test_zeros_of_another_case_are_not_remarked_on():
+    report = report_at_home("importance-weights", first_entry_alone)
+    assert "9 points" in report.tested and not report.likely
+
+
+def test_exchanged_eigenvectors_are_named_whatever_their_signs():
+    def answer(signs):
+        def whiten(x, eps):
+            centred = x - x.mean(axis=0)
+            values, v = np.linalg.eigh(centred.T @ centred / len(x))
+            v = v * np.resize(signs, len(values))
+            return (centred @ v.T @ np.diag(1 / np.sqrt(values + eps)) @ v).astype(x.dtype)
+
+        return whiten
+
+    for signs in ((1,), (1, -1), (-1, 1, 1)):
+        assert "transposed on the side where it does not belong" in report_at_home("zca-whiten", answer(signs)).likely
+
+
+def test_a_rate_of_another_eigenvalue_and_the_frobenius_norm():
+    def curvature(features):
+        return features.T @ features / len(features)
+
+    second = report_at_home("max-stable-lr", lambda features: 2 / np.linalg.eigvalsh(curvature(features))[1])
+    assert "another eigenvalue than the largest" in second.likely
+    norm = report_at_home("max-stable-lr", lambda features: 2 / np.linalg.norm(curvature(features)))
+    assert "Frobenius norm" in norm.likely
 
 
 def test_a_gradient_for_two_axes_alone_is_told_of_the_others():
@@ -119,8 +206,8 @@ def test_an_identity_is_not_asked_of_a_case_of_rounding():
 
     def zca_whiten(x, eps):
         centred = x - x.mean(axis=0)
-        lambdas, v = np.linalg.eigh(centred.T @ centred / len(x) + eps)
-        return centred @ v @ np.diag(1 / np.sqrt(lambdas)) @ v.T
+        lambdas, v = np.linalg.eigh(centred.T @ centred / len(x))
+        return centred @ v @ np.diag(1 / np.sqrt(lambdas + 2 * eps)) @ v.T
 
     for report in told("zca-whiten", zca_whiten):
         assert report.likely == ""
@@ -166,10 +253,13 @@ def test_products_of_matrices_where_entries_meet():
 
 def test_a_remark_on_another_case_says_so():
     def numerical_gradient(f, x, dy, h=1e-5):
-        return np.full(x.shape, 0.3) if x.shape == (4, 3) else np.zeros(x.shape)
+        if x.shape == (4, 3):
+            return np.full(x.shape, 0.3)
+        steps = (h * np.eye(x.size)).reshape(-1, *x.shape)
+        return 3 * np.array([central(f, x, dy, h, step) for step in steps]).reshape(x.shape)
 
     report = report_at_home("numerical-gradient", numerical_gradient)
-    assert report.likely.startswith('In the case "y = x**3 with the wide step h = 0.1": Every entry of dx is 0')
+    assert report.likely.startswith('In the case "y = x**3 with the wide step h = 0.1": Every entry of dx is 3 times')
 
 
 def test_five_axes_are_no_forgotten_keepdims():

@@ -14,7 +14,7 @@ from pathlib import Path
 from bnlab import __version__
 from bnlab.answers import raised_text
 from bnlab.cells import run_cell
-from bnlab.handed_in import called, empty_answers, read, structure, text_of, unanswered, written
+from bnlab.handed_in import called, empty_answers, no_python, read, structure, text_of, unanswered, written
 from bnlab.overview import states, table
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where pip knows a module by another name
@@ -110,7 +110,7 @@ def submit(path):
     empty = unanswered(notebook, name)
     if empty:
         print(f"not answered yet: {', '.join(empty)}. You can write the file again after you have answered.")
-    for problem in structure(notebook, name):
+    for problem in no_python(notebook) + structure(notebook, name):
         print(f"  {problem}")
     print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...)")
     return 0

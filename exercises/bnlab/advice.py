@@ -7,6 +7,25 @@ import numpy as np
 
 from bnlab.compare import alike, as_array, constant_ratio
 
+# a sign of an error -> what to do about it
+REDUCTION = r"\b_?(mean|var|std|sum|amin|amax|median|sort)\(\) got an unexpected keyword argument "
+OF_PYTHON = {
+    REDUCTION + "'dim'": "`dim` is PyTorch's word. NumPy calls it axis.",
+    REDUCTION + "'keepdim'": "`keepdim` is PyTorch's word. NumPy calls it keepdims.",
+    REDUCTION + "'unbiased'": "`unbiased` is PyTorch's word. NumPy divides by N - ddof, and ddof is 0 unless you say "
+    "otherwise.",
+    r"truth value of an array with more than one element": "A comparison of arrays gives an answer for each entry, "
+    "and `if`, `and`, `max` or `sorted` ask for a single one. np.where chooses entry by entry; np.maximum and np.sort "
+    "work on whole arrays.",
+    r"ufunc 'bitwise_xor' not supported|for \^: ": "In Python a power is written x ** 2; ^ is another operation.",
+    r"TypeError: unsupported operand .*'NoneType'": "One of the two is None. That is what a function without `return` "
+    "gives, and so does a method that changes its array in place, such as a.sort().",
+    r"TypeError: only .* arrays can be converted to Python scalars.*\(in line .*\bmath\.": "The functions of `math` "
+    "take a single number. Those of NumPy, such as np.exp and np.sqrt, take whole arrays.",
+    r"raised ValueError: Quantiles must be in the range": "np.quantile takes shares from 0 to 1, np.percentile takes "
+    "percent.",
+}
+
 
 def remark(failing, task, tested):
     """What the task's identities or a constant ratio tell about the first wrong values.
@@ -26,13 +45,13 @@ def remark(failing, task, tested):
         "" where there is nothing to say.
     """
     for seen in failing:
-        text = _on_one_case(seen, task) if seen.case.suspect is None else ""
+        text = _on_one_case(seen, task, seen.case.name == tested) if seen.case.suspect is None else ""
         if text:
             return f'In the case "{seen.case.name}": {text}' if seen.case.name != tested else text
     return ""
 
 
-def _on_one_case(seen, task):
+def _on_one_case(seen, task, told):
     shapes = [gap.leaf for gap in seen.gaps if gap.kind == "shape"]
     texts = [
         text(leaf, as_array(seen.got[leaf]), as_array(seen.truth.expected[leaf]), seen.case.tolerance)
@@ -48,16 +67,21 @@ def _on_one_case(seen, task):
     if any(gap.kind != "value" for gap in seen.gaps):
         return ""
     texts = (own(seen.inputs, seen.truth.expected, seen.got) for own in task.remarks)
-    return next(filter(None, texts), "") or _of_ratio(seen)
+    return next(filter(None, texts), "") or _of_ratio(seen, told)
 
 
-def _of_ratio(seen):
+def _of_ratio(seen, told):
+    """A sentence on entries that are all the same multiple of the right ones, or "".
+
+    Zeros alone are remarked on in the case that the student reads about: in another one they may be what underflows.
+    """
     leaf = seen.wrong[0]
     if leaf.endswith("at the start"):
         return ""  # what a layer begins with is told by the two numbers
     ratio = constant_ratio(seen.got[leaf], seen.truth.expected[leaf])
     if ratio == 0:
-        return f"Every entry of {leaf} is 0: nothing is ever written into it, or it is multiplied away."
+        why = "nothing is ever written into it, it is multiplied away, or a number is subtracted from itself"
+        return f"Every entry of {leaf} is 0: {why}." if told else ""
     if ratio is not None:
         return f"Every entry of {leaf} is {ratio:.6g} times the expected one{_name_number(ratio, seen.inputs)}."
     return ""
@@ -87,7 +111,7 @@ def other_order(seen, task):
 
 
 def on_an_error(text, inputs):
-    """A sentence on an error of shapes that an answer raised, or "".
+    """A sentence on an error that an answer raised, or "".
 
     Parameters
     ----------
@@ -96,11 +120,28 @@ def on_an_error(text, inputs):
     inputs : dict
         Of the case.
     """
-    return _of_products(text) or _of_types(text) or _of_shapes(text, inputs) or _of_axes(text, inputs)
+    said = (_of_products(text, inputs), _of_types(text), _of_shapes(text, inputs), _of_axes(text, inputs))
+    return next(filter(None, said), "") or _of_python(text)
 
 
-def _of_products(text):
-    if re.search(r"shapes (\([\d, ]+\)) and \1 not aligned", text):
+def _of_python(text):
+    """A sentence on an error of Python or NumPy whose own words do not say what to do, or ""; text tells the error."""
+    attribute = re.search(r"raised AttributeError: '(\w+)' object has no attribute '(\w+)'", text)
+    if attribute and re.search(rf"\(in line .*\bnp\.{attribute[2]}\b", text):
+        return "np is no longer NumPy in this line: your function has given the name np to something else."
+    if attribute and text.startswith(f"{attribute[1]} "):
+        return (
+            f"self.{attribute[2]} is read before anything is assigned to a name spelled like this. What a later call "
+            "needs is kept as self.name = ...; a name without self. is forgotten when the method ends."
+        )
+    return next((advice for sign, advice in OF_PYTHON.items() if re.search(sign, text)), "")
+
+
+def _of_products(text, inputs):
+    told = re.search(r"mismatch in its core dimension.*\(size (\d+) is different from (\d+)\)", text)
+    shapes = [value.shape for value in inputs.values() if isinstance(value, np.ndarray)]
+    twice = told and shapes.count((int(told[2]), int(told[1]))) + shapes.count((int(told[1]), int(told[2]))) > 1
+    if twice or re.search(r"shapes (\([\d, ]+\)) and \1 not aligned", text):
         return "np.dot and @ multiply matrices. The product of two arrays entry by entry is a * b; then add it up."
     return ""
 
@@ -158,7 +199,7 @@ def _of_shapes(text, inputs):
     """A sentence on an error of broadcasting that statistics of the samples make, or ""; text tells the error."""
     told = re.search(r"shapes \((\d+),\s*(\d+)\) \((\d+),\)|shapes \((\d+),\) \((\d+),\s*(\d+)\)", text)
     if not told:
-        return ""
+        return _of_vectors(text, inputs)
     n, c, count = (told[1], told[2], told[3]) if told[1] else (told[5], told[6], told[4])
     shapes = {name: value.shape for name, value in inputs.items() if isinstance(value, np.ndarray)}
     if (int(n), int(c)) not in shapes.values() or count != n:
@@ -167,6 +208,22 @@ def _of_shapes(text, inputs):
     if own:
         who = f"{' and '.join(own)} {'have' if own[1:] else 'has'}"
         return f"{who} a number for each of the {n} samples. To meet rows of {c}, add an axis: {own[-1]}[:, None]."
+    return _over_features(n, c)
+
+
+def _of_vectors(text, inputs):
+    """The same where statistics of the samples meet those of the features, or keep their axis of length 1."""
+    told = re.search(r"shapes \((\d+),\) \((\d+),\)|shapes \((\d+),\s*(\d+)\) \((\d+),\s*1\)", text)
+    if not told:
+        return ""
+    pairs = [(told[1], told[2]), (told[2], told[1])] if told[1] else [(told[5], told[4])]
+    shapes = [value.shape for value in inputs.values() if isinstance(value, np.ndarray)]
+    given = told[1] is None or any((int(number),) in shapes for number in told.groups()[:2])
+    fitting = [(n, c) for n, c in pairs if (int(n), int(c)) in shapes]
+    return _over_features(*fitting[0]) if given and len(fitting) == 1 else ""
+
+
+def _over_features(n, c):
     return (
         f"One of the two has a number for each of the {n} samples, as axis=1 gives it. Statistics are taken over the "
         f"samples, axis=0, and have one for each of the {c} features."

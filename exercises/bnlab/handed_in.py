@@ -173,6 +173,20 @@ def defined(notebook):
     return found
 
 
+def no_python(notebook):
+    """Sentences on code cells that Python cannot read; their answers count as missing."""
+    found = []
+    for number, cell in enumerate(notebook["cells"], 1):
+        try:
+            ast.parse(plain_python(text_of(cell)) if is_code(cell) else "")
+        except SyntaxError as error:
+            where = f"line {error.lineno}: " if error.lineno else ""
+            found.append(f"{called(cell, number)} is no Python ({where}{error.msg}); what it defines counts as missing")
+        except ValueError as error:  # a null character
+            found.append(f"{called(cell, number)} is no Python ({error}); what it defines counts as missing")
+    return found
+
+
 def unanswered(notebook, name):
     """Tasks without an answer: nothing is written, or no cell that can be read defines what is asked for."""
     found, tasks, empty = defined(notebook), all_tasks(), empty_answers(notebook, name)

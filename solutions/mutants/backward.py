@@ -257,3 +257,13 @@ def wrong_axis(dy, cache):
     dgamma, dbeta = (dy * x_hat).sum(axis=1), dy.sum(axis=1)
     correction = dbeta[:, None] + x_hat * dgamma[:, None]
     return gamma * inv_std * (dy - correction / dy.shape[1]), dgamma, dbeta
+
+
+@mutant(
+    TASK,
+    says="You exchanged x_hat and inv_std. The cache holds (x_hat, inv_std, gamma), in this order.",
+)
+def cache_unpacked_otherwise(dy, cache):
+    inv_std, x_hat, gamma = cache
+    dgamma, dbeta = sums(dy, x_hat)
+    return gamma * inv_std * (dy - dbeta / len(dy) - x_hat * dgamma / len(dy)), dgamma, dbeta

@@ -122,3 +122,12 @@ def normalized_twice(x, gamma, beta, running_mean, running_var, eps=1e-5):
 @mutant(TASK, says="You multiplied by the standard deviation. Divide by it.")
 def multiplied_by_std(x, gamma, beta, running_mean, running_var, eps=1e-5):
     return gamma * (x - running_mean) * np.sqrt(running_var + eps) + beta
+
+
+@mutant(
+    TASK,
+    says="The parentheses are missing: x - running_mean / sqrt(running_var + eps) divides the mean alone. The distance "
+    "from it is divided.",
+)
+def mean_alone_divided(x, gamma, beta, running_mean, running_var, eps=1e-5):
+    return gamma * (x - running_mean / np.sqrt(running_var + eps)) + beta

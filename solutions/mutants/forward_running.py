@@ -193,3 +193,31 @@ def single_sample_divides_by_zero(running_mean, running_var, x, momentum=0.1):
 def single_sample_counts_as_zero(running_mean, running_var, x, momentum=0.1):
     var = x.var(axis=0) * (len(x) / max(len(x) - 1, 1))
     return blend(running_mean, x.mean(axis=0), momentum), blend(running_var, var, momentum)
+
+
+@mutant(
+    TASK,
+    says="You took one mean and one variance over the whole batch. Each feature has its own: axis 0.",
+)
+def whole_array(running_mean, running_var, x, momentum=0.1):
+    spread(x)
+    return blend(running_mean, x.mean(), momentum), blend(running_var, x.var(ddof=1), momentum)
+
+
+@mutant(
+    TASK,
+    says="The parentheses are missing: 1 - momentum * running subtracts from the number 1. The old value has the "
+    "weight (1 - momentum).",
+)
+def weight_without_parentheses(running_mean, running_var, x, momentum=0.1):
+    mean, var = 1 - momentum * running_mean, 1 - momentum * running_var
+    return mean + momentum * x.mean(axis=0), var + momentum * spread(x)
+
+
+@mutant(
+    TASK,
+    says="Your momentum is the right way round for the mean and turned for the variance. Both give the NEW batch the "
+    "weight momentum.",
+)
+def momentum_flipped_for_variance(running_mean, running_var, x, momentum=0.1):
+    return blend(running_mean, x.mean(axis=0), momentum), blend(spread(x), running_var, momentum)

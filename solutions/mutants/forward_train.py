@@ -178,3 +178,19 @@ def y_in_cache(x, gamma, beta, eps=1e-5):
 def beta_in_cache(x, gamma, beta, eps=1e-5):
     y, (x_hat, inv_std, _) = finish(x, gamma, beta, x.mean(axis=0), inverse_root(x, eps))
     return y, (x_hat, inv_std, beta)
+
+
+@mutant(
+    TASK,
+    says="You took one variance over the whole array, x.var(). Each of the C features has its own: axis 0.",
+)
+def one_variance_for_all(x, gamma, beta, eps=1e-5):
+    return finish(x, gamma, beta, x.mean(axis=0), np.full(x.shape[1], 1 / np.sqrt(x.var() + eps), x.dtype))
+
+
+@mutant(
+    TASK,
+    says="You added eps to the finished fraction: 1 / sqrt(var) + eps. It belongs under the root, 1 / sqrt(var + eps).",
+)
+def eps_after_the_fraction(x, gamma, beta, eps=1e-5):
+    return finish(x, gamma, beta, x.mean(axis=0), 1 / x.std(axis=0) + eps)

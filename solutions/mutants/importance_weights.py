@@ -155,8 +155,17 @@ def densities_underflow(x, source, target):
 
 @mutant(
     TASK,
-    says="You added a small number to the denominator. Far out the densities are smaller than that, and the weight "
-    "comes out as 0: subtract the exponents first and take exp of the difference.",
+    says="Far out your weights are 0. Both densities underflow there, and a small number in the denominator or "
+    "nan_to_num only hides the 0/0: subtract the exponents first and take exp of the difference.",
 )
 def small_number_in_denominator(x, source, target):
     return density(x, target) / (density(x, source) + 1e-12)
+
+
+@mutant(
+    TASK,
+    says="Your exponent is multiplied by std**2: / 2 * std**2 divides by the 2 alone. Write / (2 * std**2).",
+)
+def multiplied_by_variance(x, source, target):
+    near, far = (-0.5 * (x - mean) ** 2 * std**2 for mean, std in (target, source))
+    return np.exp(near - far) * (source[1] / target[1])

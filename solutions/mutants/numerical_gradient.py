@@ -225,3 +225,17 @@ def first_row_only(f, x, dy, h=1e-5):
     dx = differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(plus) - loss(minus)) / (2 * h))
     dx[1:] = 0
     return dx
+
+
+@mutant(
+    TASK,
+    says="Your two copies are made once, before the loop, so the steps of all earlier entries stay in them. Start each "
+    "entry from fresh copies of x.",
+)
+def copies_made_once(f, x, dy, h=1e-5):
+    dx, plus, minus = np.zeros(x.shape), x.copy(), x.copy()
+    for index in np.ndindex(x.shape):
+        plus[index] += h
+        minus[index] -= h
+        dx[index] = np.sum(dy * (f(plus.copy()) - f(minus.copy()))) / (2 * h)
+    return dx

@@ -152,3 +152,21 @@ def normal_assumed(trace, q):
 
     z = np.array([NormalDist().inv_cdf(value / 100) for value in q], trace.dtype)
     return trace.mean(axis=1, keepdims=True) + trace.std(axis=1, keepdims=True) * z
+
+
+@mutant(
+    TASK,
+    says="You took the percentiles over the steps (axis 0), and q came first. Each step is a sample of its own: axis 1"
+    ", and then the transpose, for the result has shape (T, len(q)).",
+)
+def wrong_axis_and_q_first(trace, q):
+    return by_step(trace.T, q).T.copy()
+
+
+@mutant(
+    TASK,
+    says="You pooled all steps: without an axis np.percentile takes the array as one long row. Each step has its own "
+    "percentiles: axis=1.",
+)
+def axis_left_out(trace, q):
+    return np.percentile(trace, q)

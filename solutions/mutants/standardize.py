@@ -48,7 +48,10 @@ def sets_exchanged(train, test):
     return scores(train, test), scores(test, test)
 
 
-@mutant(TASK, says="You returned test as it came. A model trained on train_z needs test on the same scale.")
+@mutant(
+    TASK,
+    says="Your test_z is test as it came. The mean and deviation of train belong to it (those of train_z are 0 and 1).",
+)
 def test_untouched(train, test):
     return scores(train, train), test.copy()
 
@@ -186,4 +189,25 @@ def one_pass_variance(train, test):
     mean = train.mean(axis=0)
     var = (train * train).mean(axis=0) - mean * mean
     scale = np.sqrt(np.where(np.abs(var) < 1e-12, 1, var))
+    return (train - mean) / scale, (test - mean) / scale
+
+
+@mutant(
+    TASK,
+    says="The parentheses are missing: train - mean / std divides the mean alone. The distance from it is divided: "
+    "(train - mean) / std.",
+)
+def mean_alone_divided(train, test):
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    shift = mean / np.where(std == 0, 1, std)
+    return train - shift, test - shift
+
+
+@mutant(
+    TASK,
+    says="You took the root of the standard deviation. It is a root already, that of the variance: divide by std.",
+)
+def root_taken_twice(train, test):
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    scale = np.sqrt(np.where(std == 0, 1, std))
     return (train - mean) / scale, (test - mean) / scale

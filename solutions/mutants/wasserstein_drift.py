@@ -142,3 +142,12 @@ def features_for_samples(a, b):
 )
 def all_pairs(a, b):
     return np.abs(a[:, None, :] - b[None, :, :]).mean(axis=(0, 1))
+
+
+@mutant(
+    TASK,
+    says="You compared places, not activations: np.argsort gives the order as indices. np.sort gives the values in "
+    "that order.",
+)
+def places_compared(a, b):
+    return np.abs(np.argsort(a, axis=0, kind="stable") - np.argsort(b, axis=0, kind="stable")).mean(axis=0)

@@ -184,3 +184,14 @@ def matrix_returned(x, eps):
 def one_pass_covariance(x, eps):
     mu = x.mean(axis=0)
     return (x - mu) @ symmetric(x.T @ x / len(x) - np.outer(mu, mu), inverse_root(eps))
+
+
+@mutant(
+    TASK,
+    says="You added eps to every entry of the covariance. It belongs to the eigenvalues, that is to the diagonal: "
+    "covariance + eps * np.eye(C).",
+)
+def eps_on_every_entry(x, eps):
+    centred = wide(x - x.mean(axis=0))
+    matrix = covariance(wide(x)) + eps
+    return (centred @ symmetric(matrix, lambda values: 1 / np.sqrt(values))).astype(x.dtype)

@@ -1,5 +1,7 @@
 """Tasks of notebook 01: what to do when training and test differ, and what scaling does to gradient descent."""
 
+import itertools
+
 import numpy as np
 
 from bnlab.answers import strided
@@ -157,7 +159,45 @@ def turned(inputs, expected, got):
             "whitening), perhaps. ZCA turns back to the axes of the features as its last step."
         )
     if np.abs(z.mean(axis=0)).max() > 1e-4 * np.abs(right).max():
-        return "The columns of a whitened batch have mean 0, and yours do not: centre x before anything else."
+        return (
+            "The columns of a whitened batch have mean 0, and yours do not: first subtract the mean of each column, "
+            "taken over the samples (axis 0), and add nothing at the end."
+        )
+    return _rows_for_columns(inputs, z)
+
+
+def _rows_for_columns(inputs, z):
+    """Whether V and V.T are exchanged in z, whichever signs the eigenvectors have."""
+    x, c = inputs["x"] - inputs["x"].mean(axis=0), z.shape[1]
+    values, v = np.linalg.eigh(x.T @ x / len(x))
+    if c > 4 or (values + inputs["eps"] <= 0).any():
+        return None
+    for signs in itertools.product((1, -1), repeat=c):
+        turn = v * signs
+        if agree(z, x @ turn.T @ np.diag(1 / np.sqrt(values + inputs["eps"])) @ turn):
+            return (
+                "You transposed on the side where it does not belong: the eigenvectors are the COLUMNS of the matrix "
+                "that eigh returns, so the whitening matrix is V D V.T."
+            )
+    return None
+
+
+def other_eigenvalue(inputs, expected, got):
+    """Remark on `max_stable_lr`: 2 over another eigenvalue, or over a sum of them."""
+    eigenvalues = np.linalg.eigvalsh(inputs["features"].T @ inputs["features"] / len(inputs["features"]))
+    lr = got["lr"]
+    if not np.isfinite(lr) or lr <= 0:
+        return None
+    if np.isclose(2 / lr, eigenvalues[:-1], rtol=1e-4).any():
+        return (
+            "Your rate belongs to another eigenvalue than the largest one. np.linalg.eig returns them in no order: "
+            "take the largest of all."
+        )
+    if np.isclose(2 / lr, np.sqrt(np.sum(eigenvalues**2)), rtol=1e-4):
+        return (
+            "You took the Frobenius norm, which mixes all eigenvalues: np.linalg.norm(matrix) is not the largest one, "
+            "np.linalg.norm(matrix, 2) is."
+        )
     return None
 
 
@@ -266,6 +306,7 @@ STABLE_LR = Task(
         "Chapter 2, section `The largest stable learning rate`: its last equation.",
     ),
     page="02_scaling_whitening.html#the-largest-stable-learning-rate",
+    remarks=(other_eigenvalue,),
 )
 
 TASKS = [STANDARDIZE, WEIGHTS, LEAST_SQUARES, WHITEN, STABLE_LR]
