@@ -57,7 +57,8 @@ def test_axe_finds_nothing_in_what_opens(browser, site, site_pages, keep, opened
     width = 1280 if opened == "search" else 390
     context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     wrong = {}
-    for name in [n for n in site_pages if n[:2] != "40"] if ALL else ("book/07_backward_graph.html",):
+    bare = {"404.html", "search.html"}  # the one has no script, the other its field in the page
+    for name in [name for name in site_pages if name not in bare] if ALL else ("book/07_backward_graph.html",):
         page = context.new_page()
         page.goto(f"{site}/{name}", wait_until="load")
         page.evaluate(PROGRAM)

@@ -60,11 +60,11 @@ export function choice({ label, options, value, change }) {
 /** A button. */
 export const button = (text, press) => make("button", { type: "button", onclick: press }, text);
 
-/** Axes and what is drawn between them. x and y are [first, last]; log axes take positive numbers. */
+/** Axes and what lies between them. x and y are [first, last], positive on log axes. */
 export class Plot {
   constructor({ width = 600, height = 300, x, y, xlabel = "", ylabel = "", xticks, yticks, logx = false, logy = false, left = 52 }) {
     Object.assign(this, { width, height, x, y, logx, logy, box: { left, right: width - 12, top: 22, bottom: height - 44 } });
-    this.svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "bnw-plot" });
+    this.svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${ylabel} against ${xlabel}`, class: "bnw-plot" });
     const { left: l, right: r, top: t, bottom: b } = this.box;
     for (const v of xticks ?? range(...x, 5)) {
       const at = this.px(v);
@@ -107,7 +107,7 @@ export class Plot {
   }
   dot(x, y, kind, r = 5) { return this.add("circle", { cx: this.px(x), cy: this.py(y), r, class: `dot ${kind}` }); }
   word(x, y, text, kind = "", anchor = "start", dx = 6, dy = -6) { return this.add("text", { x: this.px(x) + dx, y: this.py(y) + dy, class: `word ${kind}`, "text-anchor": anchor }, text); }
-  /** A dot to drag along x or y; arrow keys move it by `step`, with shift ten times as far. */
+  /** A dot to drag along x or y; arrow keys move it by `step`, with shift by ten. */
   handle({ label, x, y, along = "x", step, min, max, change, kind = "batchnorm" }) {
     const node = make("circle", { r: 9, class: `handle ${kind}`, tabindex: 0, role: "slider", "aria-label": label, "aria-valuemin": min, "aria-valuemax": max, "aria-orientation": along === "x" ? "horizontal" : "vertical" });
     let value = along === "x" ? x : y;
@@ -160,7 +160,7 @@ ${[["batchnorm", "blue", "0"], ["plain", "red", "7 4"], ["other", "green", "9 3 
   .bnw-plot .above { transform: translateY(-10px); } .bnw-plot .below { transform: translateY(8px); }
 }`;
 
-/** Register <bn-name>: `build(host, say)` fills the host; `say(text)` shows a sentence and reads it out when it rests. */
+/** Register <bn-name>: `build(host, say)` fills the host; `say(text)` shows a sentence and soon reads it. */
 export function widget(name, title, build) {
   if (!globalThis.customElements || customElements.get(`bn-${name}`)) return;
   customElements.define(`bn-${name}`, class extends HTMLElement {

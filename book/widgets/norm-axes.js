@@ -36,16 +36,18 @@ export function normalize(values, kind, chosen = 0, eps = EPS) {
 widget("norm-axes", "Who shares a mean and a variance?", (host, say) => {
   const state = { kind: "batch", chosen: 5, values: [...VALUES] };
   const svg = make("svg", { viewBox: "0 0 600 330", class: "bnw-plot", role: "grid", "aria-label": "3 images with 4 channels of 2 by 2 pixels; arrow keys choose a pixel" });
+  const rows = [0, 1, 2, 3, 4, 5].map(() => make("g", { role: "row" })), words = make("g", { "aria-hidden": "true" });
+  svg.append(words, ...rows);
   const S = 30, cells = INDICES.map(([n, c, h, w], i) => {
     const x = 96 + c * 128 + w * (S + 22), y = 44 + n * 98 + h * (S + 4);
     const box = make("rect", { x, y, width: S + 20, height: S + 2, rx: 4 });
     const text = make("text", { x: x + (S + 20) / 2, y: y + 21, "text-anchor": "middle" });
     const cell = make("g", { role: "gridcell", tabindex: i === state.chosen ? 0 : -1, onclick: () => choose(i), onkeydown: (event) => move(event, i), style: "cursor: pointer" }, box, text);
-    svg.append(cell);
+    rows[n * 2 + h].append(cell);
     return { cell, box, text };
   });
-  for (let c = 0; c < 4; c++) svg.append(make("text", { x: 96 + c * 128 + 51, y: 30, "text-anchor": "middle", class: "axis" }, `channel ${c}`));
-  for (let n = 0; n < 3; n++) svg.append(make("text", { x: 8, y: 44 + n * 98 + 38, class: "axis" }, `image ${n}`));
+  for (let c = 0; c < 4; c++) words.append(make("text", { x: 96 + c * 128 + 51, y: 30, "text-anchor": "middle", class: "axis" }, `channel ${c}`));
+  for (let n = 0; n < 3; n++) words.append(make("text", { x: 8, y: 44 + n * 98 + 38, class: "axis" }, `image ${n}`));
   function choose(i) { state.chosen = i; value.set(state.values[i]); draw(); cells[i].cell.focus(); }
   function move(event, i) {
     const [n, c, h, w] = INDICES[i], column = c * 2 + w, row = n * 2 + h;
