@@ -126,6 +126,12 @@ def test_headings_are_in_order(pages):
         assert page.headings.count(1) == 1, path.name
 
 
+def test_every_column_of_a_table_has_a_header(pages):
+    for path in pages:
+        empty = re.findall(r"<th[^>]*>(?:\s|</?p>)*</th>", path.read_text(encoding="utf-8"))
+        assert empty == [], path.name
+
+
 def prose(path):
     """The text of a page without code, front matter and mathematics."""
     text = path.read_text(encoding="utf-8")

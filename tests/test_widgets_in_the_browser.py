@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from test_axe import AUDIT, PROGRAM
 
 from autograder import course
 
@@ -77,6 +78,14 @@ def test_a_widget_works_from_the_keyboard(name, site, page):
     assert page.locator("[role=status]").inner_text() == said(page), "a screen reader hears what is shown"
     assert hosts == {site.split("//")[1]} and page.problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "wider than a phone"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_axe_finds_nothing_in_a_widget(name, site, page):
+    page.goto(f"{site}/{name}.html")
+    page.locator("svg.bnw-plot").first.wait_for()
+    page.evaluate(PROGRAM)
+    assert page.evaluate(AUDIT, None) == []
 
 
 def test_dragging_a_sample_moves_the_others(site, page):
