@@ -119,11 +119,8 @@ student-zip: .venv/installed  ## write dist/student.zip, what students get
 lint: .venv/installed  ## check the style of all Python files
 	@$(BIN)/ruff check .
 
-address: .venv/installed  ## carry the repository's address from _config.yml to all files that name it
-	@old=$$(sed -n 's/^repository-code: "\(.*\)"/\1/p' CITATION.cff); new=$$(sed -n 's/^  url: *\([^ ]*\).*/\1/p' _config.yml); \
-	site() { sed -E 's#https://github.com/([^/]+)/#https://\1.github.io/#' <<< "$$1"; }; \
-	git grep -lF -e "$$old" -e "$$(site "$$old")" -- . ':!*.ipynb' | \
-	  xargs -I{} perl -pi -e "s#\Q$$old\E#$$new#g; s#\Q$$(site "$$old")\E#$$(site "$$new")#g" {}
+address: .venv/installed  ## carry title and address of the course from _config.yml to all files that name them
+	@$(BIN)/python book/rename.py
 	@$(MAKE) --no-print-directory release sample-class
 
 clean:  ## remove what was built (never the gradebook)

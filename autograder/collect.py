@@ -32,6 +32,8 @@ class Found:
         What was left out, and why.
     late : list of str
         Students whose file Canvas marks as late.
+    new : list of str
+        Students whom nothing has named before, where people.csv names some.
     people : People
         Who is who, with those who are new.
     """
@@ -39,6 +41,7 @@ class Found:
     submissions: dict
     problems: list
     late: list
+    new: list
     people: people.People
 
 
@@ -148,6 +151,7 @@ def _choose(files, name):
         elif (other := layouts.sender_of_any(parts)) and other.number:
             others.append((other, parts))  # another notebook, in what a platform gives out for this one
     who = people.read()
+    listed = {line.student for line in who.lines.values()}
     known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, _ in others if sender])
     students = {}
     for sender, fits, parts, read in candidates:
@@ -161,7 +165,7 @@ def _choose(files, name):
             what = f"not {name}" if parts.suffix.lower() == ".ipynb" else "no notebook"
             problems.append(f"{student}: handed in {parts.name}, {what}")
             named.add(student)
-    found = Found({}, problems, [], who)
+    found = Found({}, problems, [], sorted(set(students) - listed - who.folders) if listed else [], who)
     for student, versions in students.items():
         _take(found, student, sorted(versions, key=lambda one: one[0]), name)
     return found
@@ -279,6 +283,8 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
         if student not in moments:
             taken.append(student)
     correct(name, moments, when)
+    for student in found.new:
+        say(f"{student}: on no list so far, taken as a new student; `roster` tells names, people.csv who is who")
     for student, before in moments.items():
         say(f"{student}: the same file, now handed in at {stamp}, before at {before or 'an unknown time'}")
     if kept:

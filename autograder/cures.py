@@ -18,6 +18,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 PLACES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 CELL = re.compile(r"<((?!frozen|string|stdin)[\w-]+)>")  # the name under which a cell of a source runs
+TASKS = course.EXERCISES / "bnlab" / "tasks"
 AGAIN = "run the same command again: what was finished is kept"
 
 
@@ -48,7 +49,7 @@ def told(error):
 
 
 def of_source(error):
-    """The line for an error in a file that instructors write (solutions, mutants, styles); "" for one elsewhere."""
+    """The line for an error in what instructors write (solutions, mutants, styles, tasks); "" for one elsewhere."""
     place = None
     if isinstance(error, SyntaxError):
         place = (error.filename, error.lineno)
@@ -65,8 +66,13 @@ def of_source(error):
 
 
 def _is_source(name):
-    """Whether a file is in solutions/, or a cell that `script.Cell.run` has run."""
-    return bool(name) and (Path(name).is_relative_to(course.SOLUTIONS) or bool(CELL.fullmatch(name)))
+    """Whether a file is in solutions/ or holds tasks, or is a cell that `script.Cell.run` has run."""
+    return bool(name) and (
+        Path(name).is_relative_to(course.SOLUTIONS)
+        or Path(name).is_relative_to(TASKS)
+        and Path(name).stem != "__init__"
+        or bool(CELL.fullmatch(name))
+    )
 
 
 def concerns_everybody(error):

@@ -117,12 +117,23 @@ def refuse_other_cells(name, nbgrader):
 
 
 def load(names):
-    """Run the solutions and load the known slips: done before anything is written, a mistake leaves no half release."""
+    """Run the solutions and load the known slips: done before anything is written, a mistake leaves no half release.
+
+    Raises
+    ------
+    CourseError
+        Where a test cell is of no task.
+    """
     for name in names:
         script = Script(course.SOLUTIONS / f"{name}.py")
         isolation.same_gpu(tasks.libraries(name))
         script.references()
         for cell in script.of_kind("test"):
+            if script.task_of(cell.id) not in tasks.all_tasks():
+                raise course.CourseError(
+                    f"solutions/{name}.py tests `{script.task_of(cell.id)}`, which is no task yet; add it to TASKS in "
+                    "the notebook's module of exercises/bnlab/tasks, or correct the name"
+                )
             mutants.bank(script.task_of(cell.id))
 
 

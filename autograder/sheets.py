@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autograder import course, cures
 
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?|-")  # and the dash that Moodle writes where there is nothing
 
 
 def text_of(data, path):
@@ -113,7 +113,8 @@ def write_text(path, text):
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_relative_to(course.course_folder()):  # elsewhere a misspelt folder is not made
+            path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8", newline="")
         os.replace(temporary, path)
     except OSError as error:

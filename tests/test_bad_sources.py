@@ -88,6 +88,28 @@ def test_each_command_names_the_place(spoilt, copy, mistake, command):
     assert (copy / "exercises" / f"{NAME}.ipynb").read_bytes() == before
 
 
+TASKS = "../exercises/bnlab/tasks/forward.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        (TASKS, "TASKS = [", "TASKS = [(", "exercises/bnlab/tasks/forward.py, line "),
+        (TASKS, 'returns=("mu", "var")', 'returns=("mu",)', "the task batch-statistics: a single result is named by a"),
+        (
+            f"{NAME}.py",
+            'test="forward-train-test"',
+            'test="centre-test"',
+            "tests `centre`, which is no task yet; add it",
+        ),
+    ],
+    ids=["syntax", "returns", "no-task"],
+)
+def test_a_mistake_in_a_task_is_named(spoilt, name, old, new, words):
+    code, lines = spoilt(name, old, new, "release", NAME)
+    assert code == 1 and len(lines) == 1 and words in lines[0], lines
+
+
 def test_points_that_students_do_not_see_yet_are_told(spoilt, copy):
     code, lines = spoilt(
         f"{NAME}.py", TAG, TAG.replace("14", "15"), *("grade", NAME, "--submissions", copy / "autograder/sample_class")

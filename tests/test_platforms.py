@@ -282,7 +282,11 @@ def test_a_platforms_column_is_found_by_the_notebooks_name(folder, put, column):
     path, count, problems = export.export(
         NAME, "canvas", listed=put(CANVAS.replace("04_backward (77)", column)), say=said.append
     )
-    assert table(path)[0][-1] == column and said == []
+    assert table(path)[0][-1] == column
+    assert said == [
+        "1 of these scores waits for a person, who has not read a written answer yet or not as it is now: Zoë Ó Brien; "
+        "export again when that is done"
+    ]
     assert (count, problems) == (3, []), "no lines without a score, no points possible"
 
 
@@ -296,6 +300,12 @@ def test_other_columns_have_to_be_named(folder, put, capsys):
         assert main(given) == 0
         assert "the platform counts to 100 points, the notebook to 25" in capsys.readouterr().out
         assert {row[1]: row[-1] for row in table(path)}["11"] == "17" and table(path)[0][-1] == "The gradient (77)"
+    with pytest.raises(course.CourseError, match="Canvas computes the column 'Current Score' itself; name the"):
+        computed = put(CANVAS)
+        export.export(NAME, "canvas", listed=computed, column="Current Score")
+    with pytest.raises(course.CourseError, match="cannot write .*name another"):
+        export.export(NAME, to=folder.parent / "nowhere" / "x.csv")
+    assert not (folder.parent / "nowhere").exists()
     with pytest.raises(course.CourseError, match="has no column 'x'; there are Student"):
         export.export(NAME, "canvas", listed=human, column="x")
     with pytest.raises(course.CourseError, match="name one of them with --column"):
@@ -307,7 +317,7 @@ def test_other_columns_have_to_be_named(folder, put, capsys):
 def test_moodles_maximum_is_compared(folder, put):
     said = []
     export.export(NAME, "moodle", listed=put(MOODLE.replace(",25", ",100")), say=said.append)
-    assert said == ["the platform counts to 100 points, the notebook to 25; change it there"]
+    assert said[0] == "the platform counts to 100 points, the notebook to 25; change it there"
 
 
 def test_extensions_for_nobody_are_told(folder, capsys):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import yaml
 from bnlab import tasks
@@ -10,6 +12,25 @@ from autograder import course
 
 ROOT = course.REPOSITORY
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_a_renamed_course_is_renamed_everywhere(tmp_path):
+    """Title, address, site and the folder that `git clone` makes."""
+    sys.path.insert(0, str(course.REPOSITORY / "book"))
+    from rename import rename
+
+    copy = tmp_path / "copy"
+    subprocess.run(["git", "clone", "-q", course.REPOSITORY, copy], check=True)
+    config = copy / "_config.yml"
+    text = config.read_text(encoding="utf-8")
+    title, url = re.search(r"(?m)^title: (.*)$", text)[1], re.search(r"(?m)^  url: (\S+)", text)[1]
+    config.write_text(text.replace(title, "Norms").replace(f"  url: {url}", "  url: https://github.com/uni/norms"))
+    assert {"README.md", "book/index.md", "CITATION.cff", "exercises/bnlab/tasks/__init__.py"} <= set(rename(copy))
+    for word in (title, url, "cd bn-course/", "bn-course.github.io"):
+        left = subprocess.run(["git", "grep", "-lF", word, "--", ":!*.ipynb"], cwd=copy, capture_output=True, text=True)
+        assert left.stdout.split() in ([], ["tests/test_repository.py"]), word
+    assert "https://uni.github.io/norms/" in (copy / "CITATION.cff").read_text(encoding="utf-8")
+    assert rename(copy) == []
 
 
 def test_actions_are_pinned_and_have_few_rights():

@@ -124,7 +124,7 @@ def run_report(given):
 def run_roster(given):
     from autograder.desk import roster
 
-    added, changed, gone, problems = roster.take(given.file)
+    added, changed, gone, problems = roster.take(given.file, logs.say)
     logs.say(f"{len(added)} new, {len(changed)} corrected")
     for word, students in (("new", added), ("corrected", changed), ("not on the list, kept", gone)):
         for student in students:

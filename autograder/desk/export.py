@@ -18,6 +18,7 @@ from autograder.sheets import write_rows
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
 HEADER += ["max_score", "needs_manual_grade", "timestamp"]
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+COMPUTED = re.compile(r"(unposted )?(current|final) (score|points|grade)", re.IGNORECASE)  # by Canvas itself
 MOODLE = ["Email address", "First name", "Last name"]
 
 
@@ -113,6 +114,10 @@ class RosterExport(TableExport):
         if self.column and not alike:
             raise course.CourseError(
                 f"{self.roster} has no column {self.column!r}; there are {', '.join(table.header)[:300]}"
+            )
+        if alike and self.kind == "canvas" and COMPUTED.fullmatch(alike[0]):
+            raise course.CourseError(
+                f"Canvas computes the column {alike[0]!r} itself; name the assignment's, such as '03 Forward (4711)'"
             )
         if not alike:
             self.say(f"{self.roster} has no column for {name}, a new one is added; --column names another")
@@ -237,7 +242,7 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
     column : str
         Its column, where that is not named like the notebook.
     say : callable
-        Called with a line on what the platform's file has otherwise.
+        Called with a line on what a person should know of the file.
 
     Returns
     -------
@@ -270,4 +275,14 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
         if not rows:
             raise course.CourseError(f"the gradebook has no scores of {name}; run `python -m autograder grade {name}`")
         count, problems = plugin.write(rows, target)
+    waiting = [row["student"] for row in rows if row["needs_manual_grade"]]
+    if waiting:
+        say(
+            f"{len(waiting)} of these scores {'wait' if waiting[1:] else 'waits'} for a person, who has not read a "
+            f"written answer yet or not as it is now: {', '.join(waiting[:5])}{', ...' if waiting[5:] else ''}; "
+            "export again when that is done"
+        )
+    absent = len(rows) - len(handed_in(rows))
+    if absent and form == "csv":
+        say(f"{absent} have handed in nothing: 0 points, and no timestamp")
     return target, count, problems

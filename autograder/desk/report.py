@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from autograder import course, execute, logs, sheets
+from autograder import changes, course, execute, logs, sheets
 from autograder.desk import late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 
@@ -59,12 +59,12 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     from autograder.gradebook import Course
 
     late.apply(name)
-    lines = []
+    lines, committed = [], changes.committed(name)
     with Course().gradebook() as book:
         submissions = sorted(book.assignment_submissions(name), key=lambda one: one.student_id)
         total(len(submissions))
         for submission in submissions:
-            result = result_of(name, submission.student_id)
+            result = result_of(name, submission.student_id, committed.get(submission.student_id, ""))
             advance()
             if result is None:
                 (left if left is not None else []).append(submission.student_id)
@@ -78,14 +78,19 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     return lines
 
 
-def result_of(name, student):
-    """The finished result of a student's current submission, or None."""
+def result_of(name, student, committed=""):
+    """The finished result of a student's current submission, or else the one that the gradebook holds, or None.
+
+    committed : str
+        The name of what the gradebook holds, from `changes.committed`: another grader's, or of an earlier submission.
+    """
     folder = course.course_folder()
     path = folder / "submitted" / student / name / f"{name}.ipynb"
     if not path.is_file() or path.is_symlink():
         return None
     rebuilt, problem = execute.read_submission(name, path.read_bytes())
-    stored = execute.load_result(folder / "results", execute.result_key(name, student, rebuilt))
+    keys = (execute.result_key(name, student, rebuilt), committed.partition(",")[0])
+    stored = next(filter(None, (execute.load_result(folder / "results", key) for key in keys if key)), None)
     if problem:
         script = execute.material(name).script
         verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]

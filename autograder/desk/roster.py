@@ -250,8 +250,22 @@ def check(path, table):
             )
 
 
-def take(path):
+def shared_addresses(wanted):
+    """Address -> the students that have it, where there are several."""
+    found = {}
+    for student in sorted(wanted):
+        found.setdefault(wanted[student].get("email", "").lower(), []).append(student)
+    return {address: students for address, students in found.items() if address and students[1:]}
+
+
+def take(path, say=lambda line: None):
     """Put a list into the gradebook, and its numbers and names into people.csv.
+
+    Parameters
+    ----------
+    path : str or Path
+    say : callable
+        Called with a line on what a person should look at.
 
     Returns
     -------
@@ -282,6 +296,8 @@ def take(path):
         changed = [one for one in wanted if one in booked and wanted[one].items() - zip(COLUMNS, booked[one])]
         for student in added + changed:
             book.update_or_create_student(student, **wanted[student])
+    for address, students in shared_addresses(wanted).items():
+        say(f"{' and '.join(students)} have the same address, {address}: is one of them a mistake?")
     return added, changed, sorted(set(matched.missing) & set(booked)), problems
 
 

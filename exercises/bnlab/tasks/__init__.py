@@ -111,6 +111,8 @@ class Task:
     pace: Callable = None
 
     def __post_init__(self):
+        if isinstance(self.returns, tuple) and len(self.returns) < 2:
+            raise ValueError(f"the task {self.id}: a single result is named by a string, as in returns='y'")
         if self.observe is None:
             object.__setattr__(self, "observe", self.call)
 
