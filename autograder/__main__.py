@@ -65,15 +65,17 @@ def parser():
     certify.add_argument("--quick", action="store_true", help="few seeds and races instead of 50 and 200")
 
     collect = commands.add_parser("collect", help="take submissions from a folder or archive")
-    collect.add_argument("name", metavar="NAME")
-    collect.add_argument("--from", dest="source", required=True, metavar="ZIP_OR_FOLDER")
+    collect.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
+    collect.add_argument(
+        "--from", dest="source", required=True, metavar="ZIP_OR_FOLDER", help="what the platform gave you to download"
+    )
     collect.add_argument(
         "--at", type=_moment, metavar="WHEN", help="when the platform closed, as 2026-10-05T23:59; by default now"
     )
     collect.add_argument("--again", action="store_true", help="with --at: also for files that were here before that")
 
     grade = commands.add_parser("grade", help="grade submissions")
-    grade.add_argument("name", metavar="NAME")
+    grade.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
     grade.add_argument(

@@ -145,6 +145,7 @@ def test_errors_name_the_cure(folder, capsys, arguments, words):
 
 
 def test_nothing_graded_yet(tmp_path, monkeypatch, capsys):
+    (tmp_path / "course").mkdir()
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
     assert main(["written", NAME]) == 1
     assert f"run `python -m autograder grade {NAME}`" in capsys.readouterr().err

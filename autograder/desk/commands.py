@@ -24,10 +24,10 @@ LEVELS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", 
 def add_to(commands):
     """Add the commands to an argparse group."""
     feedback = commands.add_parser("feedback", help="write the feedback pages")
-    feedback.add_argument("name", metavar="NAME")
+    feedback.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
 
     report = commands.add_parser("report", help="write what a notebook did with the class, for the instructor")
-    report.add_argument("name", metavar="NAME")
+    report.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     report.add_argument("--to", metavar="FILE", help="by default reports/NAME.html in the course folder")
     report.add_argument("--csv", metavar="FILE", help="also a table: one line for each student and task")
 
@@ -35,7 +35,7 @@ def add_to(commands):
     roster.add_argument("file", metavar="FILE", help="Canvas's, Moodle's, or student,last_name,first_name,email")
 
     export = commands.add_parser("export", help="write the scores of a notebook")
-    export.add_argument("name", metavar="NAME")
+    export.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     export.add_argument("--format", choices=["csv", "canvas", "moodle"], default="csv")
     export.add_argument("--to", metavar="FILE", help="by default NAME.csv (NAME.canvas.csv, ...) in the course folder")
     export.add_argument("--roster", metavar="FILE", help="the platform's own export, to be filled in")
@@ -44,7 +44,7 @@ def add_to(commands):
     )
 
     written = commands.add_parser("written", help="written answers on a sheet without names, and its points back")
-    written.add_argument("name", metavar="NAME")
+    written.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     written.add_argument("--to", metavar="FILE", help="by default written/NAME.csv in the course folder")
     written.add_argument("--take", metavar="FILE", help="put the points and comments of this sheet into the gradebook")
 
