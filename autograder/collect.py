@@ -75,7 +75,7 @@ def search(source, name):
         return _choose(list(_from_folder(source)), name)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            return _choose(list(_from_archive(archive)), name)
+            return _choose(list(members(archive)), name)
     with open(source, "rb") as file:
         cut = file.read(4) == b"PK\3\4"
     if cut:
@@ -101,7 +101,8 @@ def _from_folder(folder):
                 yield parts, path.read_bytes, ""
 
 
-def _from_archive(archive):
+def members(archive):
+    """The files of an open archive: (path, callable that reads it or None, what is wrong with it)."""
     for item in archive.infolist():
         parts = PurePosixPath(_name_of(item))
         if item.is_dir() or "__MACOSX" in parts.parts:

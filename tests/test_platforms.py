@@ -8,9 +8,9 @@ import zipfile
 import pytest
 from small_course import DUE, HOSTILE, NAME, build
 
-from autograder import course, sheets
+from autograder import collect, course, sheets
 from autograder.__main__ import main
-from autograder.desk import export, late, roster
+from autograder.desk import back, export, late, roster
 from autograder.gradebook import Course
 
 CANVAS = (
@@ -399,3 +399,40 @@ def test_rows_stay_one_line_each():
     text = io.StringIO()
     csv.writer(text).writerow([sheets.safe('a"b,c\nd')])
     assert next(csv.reader(io.StringIO(text.getvalue(), newline=""))) == ['a"b,c\nd']
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["annlee_4711_90_{}.ipynb", "boli_LATE_4712_91_{}-1.ipynb", "zoe_4713_92_{}.ipynb"],
+            ["annlee_4711_90_{}.html", "boli_LATE_4712_91_{}-1.html"],
+        ),
+        (
+            ["Ann Lee_11_assignsubmission_file_/{}.ipynb", "Bo Li_12_assignsubmission_file_/Kopie von {}.ipynb"],
+            ["Ann Lee_11_assignsubmission_file_/{}.html", "Bo Li_12_assignsubmission_file_/Kopie von {}.html"],
+        ),
+        (["ann/{}.ipynb", "bo/{}.ipynb", "bo/{} (1).ipynb"], ["ann/{}.html", "bo/{}.html"]),
+    ],
+    ids=["canvas", "moodle", "folders"],
+)
+def test_pages_go_back_under_the_names_they_came_with(tmp_path, monkeypatch, names, expected):
+    """What a platform gave out as class.zip it takes back as a zip with the same names."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    names, source = [name.format(NAME) for name in names], tmp_path / "class.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        for name in names:
+            archive.writestr(name, course.released(NAME).read_bytes())
+        archive.writestr("readme.txt", "x")
+    taken, _ = collect.collect(source, NAME)
+    for student in sorted(taken)[:2]:
+        page = tmp_path / "course" / "feedback" / student / NAME / f"{NAME}.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(student)
+    path, count, without = back.pack(NAME, source)
+    with zipfile.ZipFile(path) as archive:
+        assert sorted(archive.namelist()) == [name.format(NAME) for name in expected]
+        assert {archive.read(name).decode() for name in archive.namelist()} == set(sorted(taken)[:2])
+    assert count == 2 and len(without) == len(taken) - 2
+    with pytest.raises(course.CourseError, match="is no .zip archive; name the one that you collected from"):
+        back.pack(NAME, course.released(NAME))

@@ -4,6 +4,7 @@ from autograder import course, logs
 
 EXAMPLES = """\
   python -m autograder feedback 03_forward                  HTML pages for the students
+  python -m autograder feedback 03_forward --back class.zip   and one zip for the platform to take back
   python -m autograder report 03_forward                    what the class did: points, slips, speed
   python -m autograder report 03_forward --csv report.csv   the same as a table
   python -m autograder roster canvas_gradebook.csv          names, addresses, numbers; before collect, and again
@@ -25,6 +26,11 @@ def add_to(commands):
     """Add the commands to an argparse group."""
     feedback = commands.add_parser("feedback", help="write the feedback pages")
     feedback.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
+    feedback.add_argument(
+        "--back",
+        metavar="ZIP",
+        help="the archive collected from: also one zip of all pages, named as the platform wants",
+    )
 
     report = commands.add_parser("report", help="write what a notebook did with the class, for the instructor")
     report.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
@@ -93,6 +99,13 @@ def run_feedback(given):
     for student, why in failed.items():
         logs.say(f"no page: {student}: {why}")
     logs.say(f"{len(students) - len(failed)} feedback pages in {folder / 'feedback'}")
+    if given.back:
+        from autograder.desk import back
+
+        path, count, without = back.pack(name, given.back)
+        for line in without:
+            logs.say(f"left out: {line}")
+        logs.say(f"{count} of them in {path}, for the platform to take back")
     return 1 if failed else 0
 
 
