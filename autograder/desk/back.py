@@ -1,17 +1,16 @@
 """Feedback pages in one zip, each under the name of what its student handed in: so platforms know whose they are.
 
-Moodle's "Upload multiple feedback files in a zip" goes by the names that its own download has; Canvas's "Upload
-submissions" does the same.
+Moodle's "Upload multiple feedback files in a zip" goes by the names that its own download has, and so should Canvas's
+"Upload Submissions". The tests hold the names; neither was tried on a live platform, as autograder/README.md says.
 """
 
 import os
 import zipfile
-from pathlib import Path
 
 from autograder import collect, course, layouts, people
 
 
-def pack(name, source, to=None):
+def pack(name, source):
     """Write the zip.
 
     Parameters
@@ -20,12 +19,11 @@ def pack(name, source, to=None):
         The notebook, whose pages `feedback` has written.
     source : str or Path
         The archive that was collected from.
-    to : str or Path, optional
-        By default feedback/NAME.zip in the course folder.
 
     Returns
     -------
     path : Path
+        feedback/NAME.zip in the course folder.
     count : int
         Pages in it.
     without : list of str
@@ -35,11 +33,12 @@ def pack(name, source, to=None):
     ------
     CourseError
     """
-    path = Path(to) if to else course.course_folder() / "feedback" / f"{name}.zip"
+    folder = course.course_folder() / "feedback"
+    path = folder / f"{name}.zip"
     if not zipfile.is_zipfile(source):
         raise course.CourseError(f"{source} is no .zip archive; name the one that you collected from")
     best, without = places(name, source)
-    pages = {student: course.course_folder() / "feedback" / student / name / f"{name}.html" for student in best}
+    pages = {student: folder / student / name / f"{name}.html" for student in best}
     found = {student: place for student, place in best.items() if pages[student].is_file()}
     if not found:
         raise course.CourseError(
@@ -50,11 +49,8 @@ def pack(name, source, to=None):
         for student, place in sorted(found.items(), key=lambda pair: str(pair[1])):
             archive.write(pages[student], place.with_suffix(".html").as_posix())
     temporary.replace(path)
-    return (
-        path,
-        len(found),
-        without + [f"{best[student]}: no page of {student}" for student in sorted(set(best) - set(found))],
-    )
+    without += [f"{best[student]}: no page of {student}" for student in sorted(set(best) - set(found))]
+    return path, len(found), without
 
 
 def places(name, source):
