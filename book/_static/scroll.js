@@ -1,28 +1,45 @@
-// A wide equation is set smaller, down to four fifths, where that makes it fit; else it scrolls within its box, and there
-// the keyboard must reach the box. Nothing is measured that the browser has not laid out already.
-const fit = new ResizeObserver((entries) => {
+// What is too wide for its place scrolls within its box, and there the keyboard must reach the box. A wide equation is
+// set smaller first, down to four fifths, where that makes it fit. Nothing is measured that the browser has not laid out
+// already, and all is measured before anything is changed: each change in between would make it lay out the page anew.
+const EQUATION = ".katex-display", BOXES = `${EQUATION}, pre, .cell_output > .output, .pst-scrollable-table-container`;
+
+/** The size at which an equation fits its place, 1 where it fits as it is or would become too small. */
+function sizeOf(equation) {
   const content = document.createRange();
-  for (const { target } of entries) {
-    content.selectNodeContents(target.querySelector(".katex-html") ?? target);
-    const now = +target.dataset.size || 1, full = content.getBoundingClientRect().width / now + 8;
-    const share = target.clientWidth / full, size = share < 0.8 ? 1 : Math.min(1, share);
-    if (Math.abs(size - now) > 0.005) {
-      target.dataset.size = size.toFixed(3);
-      target.style.fontSize = size < 1 ? `${100 * size}%` : "";
-    }
-    if (share < 0.8 || target.scrollWidth > target.clientWidth + 1) {
-      target.tabIndex = 0;
-      target.setAttribute("role", "group");
-      target.setAttribute("aria-label", "Equation, scrolls sideways");
-    } else {
-      for (const name of ["tabindex", "role", "aria-label"]) target.removeAttribute(name);
-    }
-  }
+  content.selectNodeContents(equation.querySelector(".katex-html") ?? equation);
+  const full = content.getBoundingClientRect().width / (+equation.dataset.size || 1) + 8;
+  const share = equation.clientWidth / full;
+  return share < 0.8 ? 1 : Math.min(1, share);
+}
+
+const fit = new ResizeObserver((entries) => {
+  const boxes = entries.map((entry) => entry.target), equations = boxes.filter((box) => box.matches(EQUATION));
+  const sizes = equations.map(sizeOf);
+  equations.forEach((equation, i) => {
+    if (Math.abs(sizes[i] - (+equation.dataset.size || 1)) <= 0.005) return;
+    equation.dataset.size = sizes[i].toFixed(3);
+    equation.style.fontSize = sizes[i] < 1 ? `${100 * sizes[i]}%` : "";
+  });
+  const scrolls = boxes.map((box) => box.scrollWidth > box.clientWidth + 1
+    || (!box.matches(EQUATION) && box.scrollHeight > box.clientHeight + 1));
+  boxes.forEach((box, i) => {
+    const about = { tabindex: 0, ...(box.matches(EQUATION) && { role: "group", "aria-label": "Equation, scrolls sideways" }) };
+    for (const [name, value] of Object.entries(about))
+      scrolls[i] ? box.setAttribute(name, value) : box.removeAttribute(name);
+  });
 });
+const look = (box) => { fit.unobserve(box); fit.observe(box); };
+
 addEventListener("DOMContentLoaded", () => {
-  const boxes = document.querySelectorAll(".katex-display"), look = (box) => { fit.unobserve(box); fit.observe(box); };
-  boxes.forEach(look);
-  document.fonts.ready.then(() => boxes.forEach(look)); // letters have other widths before their font is there
+  const every = (root, boxes) => root.querySelectorAll(boxes).forEach(look);
+  every(document, BOXES);
+  document.fonts.ready.then(() => every(document, EQUATION)); // letters have other widths before their font is there
+  new MutationObserver((changes) => { // outputs of the exercises in the page come and change
+    for (const { target } of changes) {
+      if (target.closest(BOXES)) look(target.closest(BOXES));
+      every(target, BOXES);
+    }
+  }).observe(document.getElementById("main-content") ?? document.body, { subtree: true, childList: true });
 });
 
 // Paper is white, whatever the screen is.
