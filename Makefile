@@ -38,7 +38,7 @@ linkcheck: .venv/installed  ## follow every link to other sites (needs the netwo
 audit: _build/lighthouse  ## measure the built website with Lighthouse, beside Jupyter Book as it comes
 	@$(BIN)/python book/default_look.py
 	@cd _build/lighthouse && node $(CURDIR)/book/audit.mjs $(CURDIR)/_build/html,$(CURDIR)/_build/default/_build/html \
-	  book/index.html book/06_transform.html exercises/03_forward.html
+	  book/index.html book/06_transform.html book/11_scale_invariance.html exercises/03_forward.html
 
 _build/lighthouse:
 	@mkdir -p $@ && cd $@ && npm init -y >/dev/null && npm install --silent --no-audit --no-fund lighthouse@12 chrome-launcher@1

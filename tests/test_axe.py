@@ -15,6 +15,19 @@ AUDIT = """async (rules) => (await axe.run(document, {resultTypes: ['violations'
   rule => rule.nodes.map(node => `${rule.id}: ${node.target.join(' ')} ${node.html.slice(0, 160)}`))"""
 
 
+def visit(context, address):
+    """A new page on which all is laid out, with axe."""
+    page = context.new_page()
+    page.goto(address, wait_until="load")
+    page.wait_for_function(
+        """[...document.querySelectorAll('.bd-article > section > section ~ section')].every(
+        section => getComputedStyle(section).contentVisibility === 'visible')"""
+    )
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(PROGRAM)
+    return page
+
+
 def set_mode(page, mode):
     page.evaluate("mode => Object.assign(document.documentElement.dataset, {mode, theme: mode})", mode)
 
@@ -36,9 +49,7 @@ def test_axe_finds_nothing(browser, site, site_pages, keep, width):
     context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     wrong = {}
     for name in site_pages if ALL else SAMPLE:
-        page = context.new_page()
-        page.goto(f"{site}/{name}", wait_until="load")
-        page.evaluate(PROGRAM)
+        page = visit(context, f"{site}/{name}")
         set_mode(page, "light")
         if ALL:
             look(page, name, f"{width} light", wrong, keep)
@@ -59,9 +70,7 @@ def test_axe_finds_nothing_in_what_opens(browser, site, site_pages, keep, opened
     wrong = {}
     bare = {"404.html", "search.html"}  # the one has no script, the other its field in the page
     for name in [name for name in site_pages if name not in bare] if ALL else ("book/07_backward_graph.html",):
-        page = context.new_page()
-        page.goto(f"{site}/{name}", wait_until="load")
-        page.evaluate(PROGRAM)
+        page = visit(context, f"{site}/{name}")
         button = page.locator({"search": "body", "menu": ".primary-toggle", "contents": ".secondary-toggle"}[opened])
         if button.count() == 0:
             continue  # a page without headings has no contents

@@ -194,6 +194,43 @@ def test_a_wide_equation_is_reached_with_the_keyboard(browser, site):
     context.close()
 
 
+def test_every_box_that_scrolls_is_reached_with_the_keyboard(browser, site):
+    """Code and outputs too, also those that come later."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{site}/book/06_transform.html")
+    boxes = (
+        "[...document.querySelectorAll('pre, .cell_output > .output, .pst-scrollable-table-container')]"
+        ".filter(e => e.checkVisibility({contentVisibilityAuto: true}))"
+    )
+    state = f"{boxes}.every(e => (e.tabIndex === 0) === (e.scrollWidth > e.clientWidth + 1))"
+    page.wait_for_function(f"{boxes}.some(e => e.tabIndex === 0) && {state}")
+    page.evaluate(
+        """document.querySelector('article section').insertAdjacentHTML('beforeend', `<div class="cell_output">
+        <div class="output" style="overflow: auto"><pre id="late">${'wide '.repeat(40)}</pre></div></div>`)"""
+    )
+    page.locator("#late[tabindex='0']").wait_for()
+    page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+    page.wait_for_function(state)
+    page.evaluate("document.getElementById('late').textContent = 'short'")
+    page.locator("#late:not([tabindex])").wait_for()
+    context.close()
+
+
+def test_a_jump_into_a_page_arrives_on_a_phone(browser, site):
+    """Though what lies above is laid out only after the first paint."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{site}/book/06_transform.html#the-divisor-is-n-and-it-matters-twice")
+    page.wait_for_function(
+        """[...document.querySelectorAll('.bd-article > section > section ~ section')].every(
+        section => getComputedStyle(section).contentVisibility === 'visible')"""
+    )
+    page.wait_for_timeout(300)
+    assert 0 <= page.locator("#the-divisor-is-n-and-it-matters-twice h2").first.bounding_box()["y"] < 300
+    context.close()
+
+
 def test_the_keyboard_goes_through_a_page(site, page):
     """The first stop skips to the text; each stop can be seen; the path comes to the text's own links."""
     page.goto(f"{site}/book/07_backward_graph.html")
@@ -247,4 +284,5 @@ def test_nothing_moves_while_a_page_loads(browser, site):
         page.mouse.wheel(0, 1500)
         page.wait_for_timeout(150)
     assert page.evaluate("window.shift") < 0.02
+    page.unroute_all(behavior="ignoreErrors")
     context.close()

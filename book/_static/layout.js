@@ -33,13 +33,27 @@ const look = (box) => { fit.unobserve(box); fit.observe(box); };
 addEventListener("DOMContentLoaded", () => {
   const every = (root, boxes) => root.querySelectorAll(boxes).forEach(look);
   every(document, BOXES);
-  document.fonts.ready.then(() => every(document, EQUATION)); // letters have other widths before their font is there
+  document.fonts.addEventListener("loadingdone", () => every(document, EQUATION)); // letters have other widths before
   new MutationObserver((changes) => { // outputs of the exercises in the page come and change
     for (const { target } of changes) {
       if (target.closest(BOXES)) look(target.closest(BOXES));
       every(target, BOXES);
     }
   }).observe(document.getElementById("main-content") ?? document.body, { subtree: true, childList: true });
+});
+
+// On a phone what lies below the first section is laid out after the first paint (custom.css), one section at a time so
+// that a finger never has to wait, and all of it soon, so that a jump into the page arrives at the right place.
+addEventListener("load", () => {
+  const later = [...document.querySelectorAll(".bd-article > section > section ~ section")];
+  const when = window.requestIdleCallback ?? setTimeout;
+  when(function next() {
+    const section = later.shift();
+    if (!section) return;
+    section.style.contentVisibility = "visible";
+    section.getBoundingClientRect(); // now, alone, not all at once before the next frame
+    when(next);
+  });
 });
 
 // Paper is white, whatever the screen is.
