@@ -14,6 +14,8 @@ AUDIT = """async (rules) => (await axe.run(document, {resultTypes: ['violations'
   ...(rules ? {runOnly: {type: 'rule', values: rules}} : {})})).violations.flatMap(
   rule => rule.nodes.map(node => `${rule.id}: ${node.target.join(' ')} ${node.html.slice(0, 160)}`))"""
 
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"  # laid out, and answered
+
 
 def visit(context, address):
     """A new page on which all is laid out, with axe."""
@@ -23,7 +25,7 @@ def visit(context, address):
         """[...document.querySelectorAll('.bd-article > section > section ~ section')].every(
         section => getComputedStyle(section).contentVisibility === 'visible')"""
     )
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(TWO_FRAMES)
     page.evaluate(PROGRAM)
     return page
 
@@ -34,6 +36,7 @@ def set_mode(page, mode):
 
 def unfold(page):
     page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+    page.evaluate(TWO_FRAMES)
 
 
 def look(page, name, state, wrong, keep, rules=None):
