@@ -29,15 +29,15 @@ test: .venv/installed  ## run everything that must hold
 	@echo "All of it holds. Next: 'make course', or open a pull request (CONTRIBUTING.md)."
 
 book: .venv/installed  ## build the website strictly into _build/html
-	@$(BIN)/python book/build.py 2> >(grep -v IPKernelApp >&2)
+	@$(BIN)/python book/tools/build.py 2> >(grep -v IPKernelApp >&2)
 	@echo "website: _build/html/index.html"
 
 linkcheck: .venv/installed  ## follow every link to other sites (needs the network)
-	@$(BIN)/python book/build.py --builder linkcheck --path-output _build/linkcheck
+	@$(BIN)/python book/tools/build.py --builder linkcheck --path-output _build/linkcheck
 
 audit: _build/lighthouse  ## measure the built website with Lighthouse, beside Jupyter Book as it comes
-	@$(BIN)/python book/default_look.py
-	@cd _build/lighthouse && node $(CURDIR)/book/audit.mjs $(CURDIR)/_build/html,$(CURDIR)/_build/default/_build/html \
+	@$(BIN)/python book/tools/default_look.py
+	@cd _build/lighthouse && node $(CURDIR)/book/tools/audit.mjs $(CURDIR)/_build/html,$(CURDIR)/_build/default/_build/html \
 	  book/index.html book/06_transform.html book/11_scale_invariance.html exercises/03_forward.html
 
 _build/lighthouse:
@@ -47,13 +47,13 @@ axe: .venv/installed  ## look for what shuts people out, on every page (a sample
 	@AXE=all $(BIN)/python -m pytest -q tests/test_axe.py
 
 site: book  ## write dist/site, the folder to publish
-	@$(BIN)/python book/pack.py site
+	@$(BIN)/python book/tools/pack.py site
 
 offline: book  ## write dist/course-offline.zip, the website for machines without a network
-	@$(BIN)/python book/pack.py offline
+	@$(BIN)/python book/tools/pack.py offline
 
 pdf: book  ## write dist/course.pdf, the whole book (needs Chromium)
-	@$(BIN)/python book/pdf.py
+	@$(BIN)/python book/tools/pdf.py
 
 card: ## draw book/_static/card.png, what a link to the course shows elsewhere (needs Chromium)
 	@chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,630 \
@@ -120,7 +120,7 @@ lint: .venv/installed  ## check the style of all Python files
 	@$(BIN)/ruff check .
 
 address: .venv/installed  ## carry title and address of the course from _config.yml to all files that name them
-	@$(BIN)/python book/rename.py
+	@$(BIN)/python book/tools/rename.py
 	@$(MAKE) --no-print-directory release sample-class
 
 clean:  ## remove what was built (never the gradebook)

@@ -9,7 +9,7 @@ import yaml
 
 from autograder import course
 
-sys.path.insert(0, str(course.REPOSITORY / "book"))
+sys.path.insert(0, str(course.REPOSITORY / "book" / "tools"))
 import pack  # noqa: E402
 import pdf  # noqa: E402
 

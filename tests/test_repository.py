@@ -16,7 +16,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 def test_a_renamed_course_is_renamed_everywhere(tmp_path):
     """Title, address, site and the folder that `git clone` makes."""
-    sys.path.insert(0, str(course.REPOSITORY / "book"))
+    sys.path.insert(0, str(course.REPOSITORY / "book" / "tools"))
     from rename import rename
 
     copy = tmp_path / "copy"

@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 THEME = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
 THEME_SCRIPTS = ("scripts/bootstrap.js", "scripts/pydata-sphinx-theme.js")
 ICONS = "scripts/fontawesome.js"
-# The theme asks for the width of every box of code and changes the box in between, so that the page is laid out anew for
-# each of them: 650 ms of a slow phone's time before the first paint of a chapter. layout.js does the same in one pass.
+# The theme asks for the width of every box of code and changes the box in between, so that the page is laid out anew
+# for each of them: 650 ms of a slow phone's time before the first paint of a chapter. layout.js does it in one pass.
 SLOW = r'document\.querySelectorAll\(\["pre",[^]]*\]\.join\(", "\)\)\.forEach\(\w+=>\{\w+\.tabIndex=[^}]*\}\)'
 # modifiers of Font Awesome, which are no icons
 MODIFIERS = {"solid", "regular", "brands", "lg", "fw", "sm", "xs", "2x", "spin"}

@@ -1,7 +1,7 @@
 """Two ways to hand the built website on.
 
-    python book/pack.py site       # `make site`: dist/site, the folder to put on a web server
-    python book/pack.py offline    # `make offline`: dist/course-offline.zip, to be opened from the disk, no network
+    python book/tools/pack.py site       # `make site`: dist/site, the folder to put on a web server
+    python book/tools/pack.py offline    # `make offline`: dist/course-offline.zip, opened from the disk, no network
 
 Both leave out what the theme brings and no page asks for. A browser lets no page that comes from the disk load modules
 or fetch files; so in the zip each widget's program and its data are put into the pages that have it. What stays behind
@@ -19,7 +19,7 @@ import zipfile
 from pathlib import Path
 from urllib.parse import unquote
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BUILT, SITE, ARCHIVE = ROOT / "_build" / "html", ROOT / "dist" / "site", ROOT / "dist" / "course-offline.zip"
 NEVER = {".buildinfo", "objects.inv"}
 WEB_ONLY = {"sitemap.xml", "robots.txt", "404.html"}
@@ -117,7 +117,7 @@ def offline(site: Path, target: Path) -> int:
 if __name__ == "__main__":
     kinds = {"site": (folder, SITE), "offline": (offline, ARCHIVE)}
     if len(sys.argv) != 2 or sys.argv[1] not in kinds:
-        sys.exit("say which: python book/pack.py site, or python book/pack.py offline")
+        sys.exit("say which: python book/tools/pack.py site, or python book/tools/pack.py offline")
     if not (BUILT / "index.html").exists():
         sys.exit("there is no website yet: run 'make book' first")
     write, place = kinds[sys.argv[1]]

@@ -1,7 +1,7 @@
 """Build the website strictly into _build/html, or another kind of output, as the command jupyter-book does.
 
-    python book/build.py                        # what `make book` runs
-    python book/build.py --builder linkcheck --path-output _build/linkcheck
+    python book/tools/build.py                        # what `make book` runs
+    python book/tools/build.py --builder linkcheck --path-output _build/linkcheck
 
 Pages whose cells, or what these use, have changed run first, side by side (book/_ext/course_cache.py). A page that is
 as it was is not read again; a build that fails forgets what it read, so that the next one shows all warnings.
@@ -17,7 +17,7 @@ import shutil
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STRICT = ("--toc", "book/_toc.yml", "-W", "-n", "--keep-going", "--quiet")
 
 

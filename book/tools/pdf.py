@@ -1,6 +1,6 @@
 """Write dist/course.pdf: all pages of the built website in the order of the table of contents, printed by Chromium.
 
-    make pdf                                     # or python book/pdf.py [PAGE ...] for some pages only
+    make pdf                                     # or python book/tools/pdf.py [PAGE ...] for some pages only
 
 The pages become one document, so that links between them lead to places in it and the outline is that of the headings.
 Folded answers are open; folded code, and what only a screen can do, is left out. It is printed twice: the second time
@@ -25,7 +25,7 @@ from urllib.parse import urljoin, urlsplit
 import yaml
 from bs4 import BeautifulSoup, Tag
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SITE, TARGET = ROOT / "_build" / "html", ROOT / "dist" / "course.pdf"
 STYLES = ("_static/course.css", "katex/katex.min.css")
 LEFT_OUT = (
@@ -104,7 +104,7 @@ def document(site: Path, parts: list[tuple[str, list[str]]], base: str, numbers:
                 text.insert(0, BeautifulSoup(f'<h1 class="part">{caption}</h1>', "html.parser"))
             body.append(str(text))
     about = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    style = (ROOT / "book" / "print.css").read_text(encoding="utf-8")
+    style = (ROOT / "book" / "tools" / "print.css").read_text(encoding="utf-8")
     head = "".join(f'<link rel="stylesheet" href="/html/{name}">' for name in STYLES)
     return (
         f'<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{about["title"]}</title>'

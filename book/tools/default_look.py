@@ -12,15 +12,17 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "_build" / "default"
 KEPT = ("title", "author", "copyright", "logo", "only_build_toc_files", "exclude_patterns", "parse", "repository",
         "launch_buttons", "bibtex_bibfiles")  # fmt: skip
 
 
 def main() -> int:
-    """Build, unless it is there."""
-    if (TARGET / "_build" / "html" / "book" / "index.html").exists():
+    """Build, unless it is there and newer than the pages."""
+    built = TARGET / "_build" / "html" / "book" / "index.html"
+    pages = [path for folder in ("book", "exercises") for path in (ROOT / folder).iterdir() if path.is_file()]
+    if built.exists() and built.stat().st_mtime > max(path.stat().st_mtime for path in pages):
         return 0
     TARGET.mkdir(parents=True, exist_ok=True)
     course = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))

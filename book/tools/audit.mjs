@@ -1,6 +1,6 @@
 // Lighthouse on the built website: medians of three runs, phone and desktop, with every other host out of reach.
 //   make audit                       (needs Node 18 or newer, Chromium, and npm, which fetches lighthouse once)
-//   node book/audit.mjs FOLDER,FOLDER PAGE ...     (several websites, to compare them)
+//   node book/tools/audit.mjs FOLDER,FOLDER PAGE ...     (several websites, to compare them)
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
