@@ -162,6 +162,10 @@ def test_names_that_cupy_would_not_find():
         kernels.RawKernel(ADD.replace('extern "C" ', ""), "add")
     with pytest.raises(KeyError, match="it declares: add"):
         kernels.RawKernel(ADD, "sub")
+    for before in ("", "#define SIZE 4\n"):
+        with pytest.raises(KeyError, match="add is no kernel: write .* __global__ void add"):
+            kernels.RawKernel(before + ADD.replace("__global__ ", ""), "add")
+    kernels.RawKernel("#define KERNEL __global__\n" + ADD.replace("__global__", "KERNEL"), "add")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,19 @@ def launch(code, dy, cache, blocks=None):
 
 @mutant(
     TASK,
+    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
+    "channel lie beside each other: (image * channels + c) * positions + place.",
+)
+def channels_last(dy, cache):
+    code = edited(
+        ("((i / positions) * channels + c) * positions + i % positions", "i * channels + c"),
+        ("((k / positions) * channels + c) * positions + k % positions", "k * channels + c"),
+    )
+    return launch(code, dy, cache)
+
+
+@mutant(
+    TASK,
     says="You launched one block, so that the first channel alone has its gradients: the grid is (c,), a block for "
     "each channel.",
 )

@@ -130,6 +130,19 @@ def shared_array_too_small(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
+    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
+    "channel lie beside each other: (image * channels + c) * positions + place.",
+)
+def channels_last(x, gamma, beta, eps=1e-5):
+    code = edited(
+        ("((i / positions) * channels + c) * positions + i % positions", "i * channels + c"),
+        ("((k / positions) * channels + c) * positions + k % positions", "k * channels + c"),
+    )
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
     says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
     "it, and the other channels lie between.",
 )
@@ -163,6 +176,15 @@ def second_term_missing(x, gamma, beta, eps=1e-5):
 )
 def shift_not_added(x, gamma, beta, eps=1e-5):
     return launch(edited(("mu[c] = shift + a", "mu[c] = a")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your mean is that of x - x[0]: add x[0] to it again before you use or store it.",
+)
+def first_number_not_added(x, gamma, beta, eps=1e-5):
+    code = edited(("shift = x[c * positions]", "shift = x[0]"), ("mu[c] = shift + a", "mu[c] = a"))
+    return launch(code, x, gamma, beta, eps)
 
 
 @mutant(TASK, says="You added eps after the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")

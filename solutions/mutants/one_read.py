@@ -141,6 +141,19 @@ def unbiased_variance(x, gamma, beta, eps=1e-5):
     return launch(code, x, gamma, beta, eps)
 
 
+@mutant(
+    TASK,
+    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
+    "channel lie beside each other: (image * channels + c) * positions + place.",
+)
+def channels_last(x, gamma, beta, eps=1e-5):
+    code = edited(
+        ("((i / positions) * channels + c) * positions + i % positions", "i * channels + c"),
+        ("((k / positions) * channels + c) * positions + k % positions", "k * channels + c"),
+    )
+    return launch(code, x, gamma, beta, eps)
+
+
 @mutant(TASK, says="You added eps after the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")
 def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
     return launch(edited(("sqrtf(var + eps)", "(sqrtf(var) + eps)")), x, gamma, beta, eps)

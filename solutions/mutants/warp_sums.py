@@ -116,6 +116,17 @@ def first_warp_alone(x, shift):
     return launch(code, x, shift)
 
 
+@mutant(
+    TASK,
+    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
+    "channel lie beside each other: (image * channels + c) * positions + place.",
+)
+def channels_last(x, shift):
+    return launch(
+        edited(("((i / positions) * channels + c) * positions + i % positions", "i * channels + c")), x, shift
+    )
+
+
 @mutant(TASK, says="Four steps add up 16 lanes. A warp has 32: the first step is 16 lanes wide, the last one 1.")
 def four_steps(x, shift):
     return launch(edited(("far = 16", "far = 8")), x, shift)

@@ -63,6 +63,8 @@ class RawModule:
         if name not in self.exports:
             if name in self.source.kernels:
                 raise KeyError(f'{name} is not declared extern "C": write extern "C" __global__ void {name}(...)')
+            if self.source.is_plain_function(name):
+                raise KeyError(f'{name} is no kernel: write extern "C" __global__ void {name}(...)')
             known = ", ".join(self.exports) or "none"
             text = f"no kernel {name!r} in this source; it declares: {known}"
             if not re.search(r"^\s*#\s*define\b", without_comments(self.code), flags=re.M):

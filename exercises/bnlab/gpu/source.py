@@ -61,6 +61,12 @@ class Source:
                 names.append(match[2])
         return names
 
+    def is_plain_function(self, name):
+        """Whether the text has a function of this name without __global__, also none that a macro could bring."""
+        macros = set(re.findall(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)", without_comments(self.code)))
+        declared = [match[1] for match in re.finditer(rf"([^;{{}}]*)\bvoid\s+{re.escape(name)}\s*\(", self.bare)]
+        return bool(declared) and not any(macros & set(re.findall(r"\w+", before)) for before in declared)
+
     def parameters(self, kernel):
         """Names of a kernel's parameters, or an empty list where the text does not tell."""
         for match in KERNEL.finditer(self.bare):
