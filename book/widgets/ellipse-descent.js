@@ -38,7 +38,7 @@ widget("ellipse-descent", "Stretch the bowl, turn it, and choose a learning rate
     }
     plot.line(path.filter(([x, y]) => Math.abs(x) < 8 && Math.abs(y) < 6), "batchnorm");
     path.slice(0, 40).filter(([x, y]) => Math.abs(x) < 3.2 && Math.abs(y) < 1.8).forEach(([x, y]) => plot.dot(x, y, "batchnorm", 3.5));
-    plot.word(path[0][0], path[0][1], "start", "batchnorm");
+    plot.word(path[0][0], path[0][1], "start", "batchnorm", "end", -9, 5);
     const steps = stepsTo({ ...state, condition, rate });
     say(`Condition number ${show(condition, 0)}: the largest stable rate is 2/${show(condition, 0)} = ${show(limit, 3)}, and yours is ${show(rate, 3)}. `
       + (steps === null ? "The steep direction grows with every step: this run diverges." : `The loss falls to a thousandth in ${steps} steps.`));
