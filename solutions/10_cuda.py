@@ -400,12 +400,12 @@ for mean in (1, 100, 10_000, 100_000):
 # No order of threads is promised. It may be first on your GPU, and in a reverse order of the simulator it is last.
 #
 # </details>
-# <details><summary>`__syncthreads()`, outside of the `if` of thread 0</summary>
+# <details><summary><code>__syncthreads()</code>, outside of the <code>if</code> of thread 0</summary>
 #
 # Right: all threads reach it, and what was written before it can be read behind it.
 #
 # </details>
-# <details><summary>`__syncthreads()`, inside the `if` of thread 0</summary>
+# <details><summary><code>__syncthreads()</code>, inside the <code>if</code> of thread 0</summary>
 #
 # Then thread 0 waits there alone, for ever or worse.
 #

@@ -41,6 +41,16 @@ def signs(source: str) -> int:
     return len(re.sub(r"[{}^_\s\\]", "", re.sub(r"\\[a-zA-Z]+", "x", source)))
 
 
+def place_of(node) -> int:
+    """Where a node stands in its parent; docutils would take the first one that is equal, and text is equal to text."""
+    return next(place for place, one in enumerate(node.parent) if one is node)
+
+
+def put(parent, place: int, text: str) -> None:
+    """Other text in the place of a child."""
+    parent[place] = nodes.Text(text)
+
+
 def bind_words(doctree) -> None:
     """Put the space at which no line breaks into the text, except in code."""
     before, block = "", None
@@ -56,14 +66,14 @@ def bind_words(doctree) -> None:
             before, block = "", above
         bound = keep_together(str(text), before)
         if bound != text:
-            parent.replace(text, nodes.Text(bound))
+            put(parent, place_of(text), bound)
         before = bound
 
 
 def bind_formulas(doctree) -> None:
     """Put a short formula and the punctuation around it into one span."""
     for formula in list(doctree.findall(nodes.math)):
-        parent, place = formula.parent, formula.parent.index(formula)
+        parent, place = formula.parent, place_of(formula)
         if signs(formula.astext()) > LONGEST or isinstance(parent.parent, nodes.entry):
             continue
         front = parent[place - 1] if place else None
@@ -74,10 +84,10 @@ def bind_formulas(doctree) -> None:
             continue
         words = [nodes.Text(found[0]) if found else nodes.Text("") for found in (opening, closing)]
         if closing:
-            parent.replace(back, nodes.Text(back[closing.end() :]))
+            put(parent, place + 1, back[closing.end() :])
         if opening:
-            parent.replace(front, nodes.Text(front[: opening.start()]))
-        parent.replace(formula, nodes.inline("", "", words[0], formula.deepcopy(), words[1], classes=["bound"]))
+            put(parent, place - 1, front[: opening.start()])
+        parent[place] = nodes.inline("", "", words[0], formula.deepcopy(), words[1], classes=["bound"])
 
 
 def bind(app, doctree, docname) -> None:

@@ -15,7 +15,8 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
 BOOK = Path(__file__).resolve().parent.parent
-WIDTH, HEIGHT, GAP = 168, 92, 14  # of a box, in units of the drawing
+WIDTH, HEIGHT, GAP = 168, 72, 14  # of a box, in units of the drawing
+TAB, ROW = 24, 106  # height of a notebook's tab; from row to row
 
 
 class course_map(nodes.General, nodes.Element):
@@ -61,20 +62,21 @@ def box(chapter: dict, x: float, y: float, href) -> str:
     number = int(chapter["page"][:2])
     lines = wrap(chapter["title"], 14)
     text = "".join(
-        f'<text x="{x + 42}" y="{y + 36 + 17 * i - 8.5 * (len(lines) - 1)}">{html.escape(line)}</text>'
+        f'<text x="{x + 42}" y="{y + HEIGHT / 2 + 5 + 17 * i - 8.5 * (len(lines) - 1)}">{html.escape(line)}</text>'
         for i, line in enumerate(lines)
     )
     drawing = (
-        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT - 30}" rx="9"/>'
-        f'<text class="number" x="{x + 22}" y="{y + 38.5}">{number}</text>{text}'
+        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="9"/>'
+        f'<text class="number" x="{x + 22}" y="{y + HEIGHT / 2 + 7.5}">{number}</text>{text}'
         f"<title>{html.escape(chapter['question'])}</title>"
     )
     found = link(href(f"book/{chapter['page']}"), drawing, f"{number} {chapter['title']}")
     if "notebook" in chapter:
         name = chapter["notebook"].replace("_", " ", 1).replace("_", " ")
+        narrow = f' textLength="{WIDTH - 36}" lengthAdjust="spacingAndGlyphs"' if len(name) > 21 else ""
         tab = (
-            f'<rect class="notebook" x="{x + 12}" y="{y + HEIGHT - 34}" width="{WIDTH - 24}" height="24" rx="6"/>'
-            f'<text class="notebook" x="{x + WIDTH / 2}" y="{y + HEIGHT - 17}">{html.escape(name[:21])}</text>'
+            f'<rect class="notebook" x="{x + 12}" y="{y + HEIGHT - 4}" width="{WIDTH - 24}" height="{TAB}" rx="6"/>'
+            f'<text class="notebook" x="{x + WIDTH / 2}" y="{y + HEIGHT + 13}"{narrow}>{html.escape(name)}</text>'
         )
         found += link(href(f"exercises/{chapter['notebook']}"), tab, f"Notebook {name}")
     return found
@@ -91,13 +93,17 @@ def draw(columns: int, href) -> str:
     for row in rows:
         if row[0]["first"]:
             y += 30
+        else:  # on from the end of the row above
+            last = (columns - 1) * (WIDTH + GAP) + WIDTH / 2
+            way += f"M{last} {y - ROW + HEIGHT}V{y - (ROW - HEIGHT - TAB) / 2}H{WIDTH / 2}V{y}"
+        if row[0]["first"]:
             parts += f'<text class="part" x="0" y="{y - 10}">{html.escape(row[0]["caption"])}</text>'
         for column, chapter in enumerate(row):
             x = column * (WIDTH + GAP)
             if column:
-                way += f"M{x - GAP} {y + (HEIGHT - 30) / 2}h{GAP}"
+                way += f"M{x - GAP} {y + HEIGHT / 2}h{GAP}"
             drawn += f'<g class="part{chapter["part"]}">{box(chapter, x, y, href)}</g>'
-        y += HEIGHT + 4
+        y += ROW
     width = columns * (WIDTH + GAP) - GAP
     return (
         f'<svg class="course-map course-map-{columns}" viewBox="-3 -3 {width + 6} {y + 6}" role="group" '
@@ -127,10 +133,12 @@ class SourcesDirective(Directive):
 
     def run(self):
         rows = yaml.safe_load((BOOK / "sources.yml").read_text(encoding="utf-8"))
-        lines = ["| Chapter | What the text says of others | Source |", "|---|---|---|"]
+        lines = ["```{table}", ":widths: 12 56 32", ""]
+        lines += ["| Chapter | What the text says of others | Source |", "|---|---|---|"]
         for row in sorted(rows, key=lambda row: row["chapter"]):
             key, _, place = row["source"].partition(", ")
             lines.append(f"| {row['chapter']} | {row['sentence']} | {{cite:t}}`{key}`{', ' * bool(place)}{place} |")
+        lines.append("```")
         holder = nodes.container()
         self.state.nested_parse(StringList(lines, source="book/sources.yml"), 0, holder)
         return holder.children

@@ -13,7 +13,7 @@ export function graph(x = X, dy = DY, gamma = GAMMA, beta = BETA, eps = EPS) {
   return { x, mu, variance, xHat, y, dy, dgamma: sum(dy.map((v, i) => v * xHat[i])), dbeta: sum(dy), dxHat, dvar, dmu, dx };
 }
 
-const NODES = { x: [76, 150, "x"], mu: [200, 60, "μ"], variance: [200, 240, "σ²"], xHat: [350, 150, "x̂"], gamma: [420, 60, "γ"], beta: [420, 240, "β"], y: [530, 150, "y"] };
+const NODES = { x: [76, 150, "x"], mu: [200, 60, "μ"], variance: [200, 240, "σ²"], xHat: [350, 150, "x̂"], gamma: [405, 60, "γ"], beta: [405, 240, "β"], y: [530, 150, "y"] };
 const EDGES = [["x", "mu"], ["x", "variance"], ["mu", "variance"], ["x", "xHat"], ["mu", "xHat"], ["variance", "xHat"], ["xHat", "y"], ["gamma", "y"], ["beta", "y"]];
 /** What is revealed step by step: [node, key of the value, is it a gradient, edges that carry it, the rule in words]. */
 export const STEPS = [
@@ -43,7 +43,7 @@ widget("backward-graph", "Walk through the graph, forward and back", (host, say)
   });
   const shown = Object.fromEntries(Object.entries(NODES).map(([key, [x, y, name]]) => {
     const value = make("text", { x, y: y - 26, "text-anchor": "middle", class: "word batchnorm" });
-    const slope = make("text", { x, y: y + 38, "text-anchor": "middle", class: "word gradient" });
+    const slope = make("text", { x, y: y + (key === "y" ? 58 : 38), "text-anchor": "middle", class: "word gradient" });
     const ring = make("circle", { cx: x, cy: y, r: 19, fill: "var(--pst-color-background, #fff)" });
     svg.append(ring, make("text", { x, y: y + 5, "text-anchor": "middle" }, name), value, slope);
     return [key, { value, slope, ring }];

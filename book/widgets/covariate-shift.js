@@ -34,7 +34,8 @@ widget("covariate-shift", "Move the test inputs away from the training inputs", 
     for (const [line, kind] of [[plain, "plain"], [weighted, "batchnorm"]]) plot.line(ends.map((x) => [x, line.slope * x + line.intercept]), kind);
     plot.word(1.3, truth(1.3), "truth", "theory", "end", -8, 0);
     plot.word(SOURCE.mean + 0.45, -1.1, "training inputs", "plain", "start", 0, 0);
-    plot.word(test.mean - test.std, -1.1, "test inputs", "batchnorm", "end", -4, 0);
+    const far = test.mean - test.std < -0.8; // no room for words on the left
+    plot.word(test.mean + (far ? test.std : -test.std), far ? -0.85 : -1.1, "test inputs", "batchnorm", far ? "start" : "end", far ? 4 : -4, 0);
     const [a, b] = [error(plain, test), error(weighted, test)];
     say(`Expected squared error on the test inputs: ${show(a, 3)} for the line fitted to the training inputs (dashed), ${show(b, 3)} for the line fitted with importance weights. `
       + `The noise alone costs ${show(NOISE ** 2, 3)}. A cubic would be right everywhere and needs no weights.`);

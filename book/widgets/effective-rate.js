@@ -1,5 +1,5 @@
 // Weights in front of batch normalization: their length does not change what is computed, but it divides the learning rate.
-import { Plot, controls, range, show, slider, widget } from "./lib.js";
+import { Plot, controls, range, scientific, show, slider, widget } from "./lib.js";
 
 /**
  * Length of scale-invariant weights under gradient descent. The gradient is at right angles to the weights and its
@@ -11,10 +11,10 @@ export function lengths({ rate, decay, first, steps, gradient = 1 }) {
   return r;
 }
 
-/** Where growth and decay balance: r^4 = rate gradient^2 / (decay (2 - rate decay)); null without decay. */
-export const balance = ({ rate, decay, gradient = 1 }) => (decay ? ((rate * gradient ** 2) / (decay * (2 - rate * decay))) ** 0.25 : null);
+/** Where growth and decay balance: r^4 = rate gradient^2 / (decay (2 - rate decay)); null without decay, and where decay overshoots. */
+export const balance = ({ rate, decay, gradient = 1 }) => (decay && rate * decay < 2 ? ((rate * gradient ** 2) / (decay * (2 - rate * decay))) ** 0.25 : null);
 
-const power = (v) => 10 ** v;
+const power = (v) => 10 ** v, small = (v) => (v < 1e-3 ? scientific(v) : show(v, 3));
 
 widget("effective-rate", "The learning rate that counts", (host, say) => {
   const state = { rate: 0, decay: -4, first: 0 }, STEPS = 2000;
@@ -32,8 +32,9 @@ widget("effective-rate", "The learning rate that counts", (host, say) => {
     }
     size.line(marks.map((t) => [t, r[t]]), "batchnorm");
     speed.line(marks.map((t) => [t, given.rate / r[t] ** 2]), "gradient");
-    say(`Rate ${show(given.rate, 3)}, first length ${show(given.first)}: after ${STEPS} steps the length is ${show(r[STEPS])} and the effective rate ${show(given.rate / r[STEPS] ** 2, 5)}, `
-      + `which was ${show(given.rate / given.first ** 2, 4)} at the start. ` + (rest ? `Growth and decay balance at length ${show(rest)}.` : "Without weight decay the length only grows."));
+    say(`Rate ${show(given.rate, 3)}, first length ${show(given.first)}: after ${STEPS} steps the length is ${show(r[STEPS])} and the effective rate ${small(given.rate / r[STEPS] ** 2)}, `
+      + `which was ${small(given.rate / given.first ** 2)} at the start. ` + (rest ? `Growth and decay balance at length ${show(rest)}.`
+        : given.decay ? `Rate times decay is ${show(given.rate * given.decay, 1)}: from 2 on each step turns the weights round and makes them longer.` : "Without weight decay the length only grows."));
   }
   host.append(controls(
     slider({ label: "learning rate", min: -3, max: 3, step: 0.1, value: 0, name: (v) => show(power(v), 3), change: (v) => { state.rate = v; draw(); } }),

@@ -18,13 +18,16 @@ export function make(name, attributes = {}, ...children) {
 
 const raised = (power) => [...String(power)].map((sign) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign] ?? "⁻").join("");
 
+/** 2.5·10⁻⁷ */
+export function scientific(value) {
+  const [mantissa, power] = value.toExponential(1).split("e");
+  return `${mantissa}·10${raised(+power)}`.replace("-", "−");
+}
+
 /** A number for a reader: `digits` after the point, powers of ten where it is very large, a real minus sign. */
 export function show(value, digits = 2) {
   if (!Number.isFinite(value)) return "beyond all bounds";
-  if (Math.abs(value) >= 1e5) {
-    const [mantissa, power] = value.toExponential(1).split("e");
-    return `${mantissa}·10${raised(+power)}`.replace("-", "−");
-  }
+  if (Math.abs(value) >= 1e5) return scientific(value);
   const text = value.toFixed(digits);
   return +text === 0 ? text.replace("-", "") : text.replace("-", "−");
 }
@@ -134,29 +137,29 @@ export class Plot {
 }
 
 const STYLE = `
-.bnw { display: block; margin: 1.8rem 0; padding: 1rem 1.1rem; border: 1px solid var(--pst-color-border, #ccc); border-radius: .55rem;
-  background: var(--pst-color-surface, #f7f7f7); font: .92rem/1.45 var(--pst-font-family-heading, sans-serif); }
+.bnw { display: block; margin: 1.8rem 0; padding: 1rem 1.1rem; border: 1px solid var(--pst-color-border); border-radius: .55rem;
+  background: var(--pst-color-surface); font: .92rem/1.45 var(--pst-font-family-heading, sans-serif); }
 .bnw-title { font-weight: 700; margin: 0 0 .5rem; text-wrap: balance; }
 .bnw-controls { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; align-items: end; margin-bottom: .6rem; }
 .bnw-slider { display: grid; flex: 1 1 11rem; } .bnw-slider input { width: 100%; accent-color: var(--bnw-blue); min-height: 1.6rem; }
 .bnw output { font-variant-numeric: tabular-nums; font-weight: 700; }
 .bnw-choice { border: 0; padding: 0; margin: 0; display: flex; flex-wrap: wrap; gap: .1rem .9rem; } .bnw-choice legend { font-size: inherit; margin: 0; }
-.bnw button { font: inherit; padding: .35rem .9rem; border-radius: .4rem; border: 1px solid var(--pst-color-text-muted, #666); background: var(--pst-color-background, #fff); color: inherit; cursor: pointer; }
+.bnw button { font: inherit; padding: .35rem .9rem; border-radius: .4rem; border: 1px solid var(--pst-color-text-muted); background: var(--pst-color-background); color: inherit; cursor: pointer; }
 .bnw button:disabled { opacity: .5; cursor: default; }
 .bnw :is(button, input, .handle, [tabindex]):focus-visible { outline: 3px solid var(--bnw-orange); outline-offset: 2px; }
 .bnw-say { margin: .5rem 0 0; min-height: 2.9em; font-variant-numeric: tabular-nums; }
 .bnw-plot { width: 100%; height: auto; display: block; overflow: visible; }
-.bnw { --bnw-blue: #0072b2; --bnw-red: #b84e00; --bnw-green: #00785a; --bnw-purple: #8f3f70; --bnw-orange: #b36f00; --bnw-ink: var(--pst-color-text-base, #222); --bnw-grey: var(--pst-color-text-muted, #555); }
+.bnw { --bnw-blue: #0072b2; --bnw-red: #b84e00; --bnw-green: #00785a; --bnw-purple: #8f3f70; --bnw-orange: #b36f00; --bnw-ink: var(--pst-color-text-base); --bnw-grey: var(--pst-color-text-muted); }
 html[data-theme="dark"] .bnw { --bnw-blue: #6cb8ee; --bnw-red: #ff9a55; --bnw-green: #48cfa3; --bnw-purple: #e79fc8; --bnw-orange: #f2bd4d; }
 .bnw-plot text { fill: var(--bnw-ink); font-size: 14px; font-family: inherit; } .bnw-plot .axis { fill: var(--bnw-grey); }
-.bnw-plot .grid { stroke: var(--pst-color-border, #ddd); }
+.bnw-plot .grid { stroke: var(--pst-color-border); }
 .bnw-plot .line { fill: none; stroke-width: 2.5; stroke: var(--bnw-ink); } .bnw-plot .dot { fill: var(--bnw-ink); }
-.bnw-plot .handle { cursor: grab; touch-action: none; stroke: var(--pst-color-background, #fff); stroke-width: 2; }
+.bnw-plot .handle { cursor: grab; touch-action: none; stroke: var(--pst-color-background); stroke-width: 2; }
 ${[["batchnorm", "blue", "0"], ["plain", "red", "7 4"], ["other", "green", "9 3 2 3"], ["gradient", "purple", "0"], ["theory", "grey", "2 4"], ["extra", "orange", "5 3"]]
     .map(([kind, colour, dash]) => `.bnw-plot .line.${kind} { stroke: var(--bnw-${colour}); stroke-dasharray: ${dash}; } .bnw-plot .dot.${kind}, .bnw-plot .handle.${kind}, .bnw-plot .word.${kind} { fill: var(--bnw-${colour}); }`).join("\n")}
-.bnw-plot .word { font-weight: 600; }
+.bnw-plot .word { font-weight: 600; paint-order: stroke; stroke: var(--pst-color-surface); stroke-width: 4; }
 @media (max-width: 480px) { /* larger; names of axes clear of the numbers */
-  .bnw-plot text { font-size: 19px; } .bnw-plot { margin-block: .8rem; }
+  .bnw-plot text { font-size: 19px; } .bnw-plot { margin-block: .8rem; } .bnw-plot .handle { r: 14px; }
   .bnw-plot .above { transform: translateY(-10px); } .bnw-plot .below { transform: translateY(8px); }
 }`;
 

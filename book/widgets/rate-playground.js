@@ -10,12 +10,13 @@ widget("rate-playground", "Learning rate and batch size, with and without batch 
   const plot = new Plot({ x: [0, data.steps.at(-1)], y: [1e-3, 10], logy: true, xticks: data.steps.filter((s) => s % 100 === 0), yticks: [1e-3, 1e-2, 1e-1, 1, 10], xlabel: "step", ylabel: `training loss, median of ${data.seeds} seeds` });
   function draw() {
     plot.clear();
-    const found = {};
+    const found = {}, of = (norm) => data.curves[norm][state.rate][state.batch], end = (norm) => last(of(norm)) ?? Infinity;
+    const upper = end("none") >= end("batch") ? "none" : "batch";
     for (const [norm, kind, name] of [["none", "plain", "without"], ["batch", "batchnorm", "with batch norm"]]) {
-      const curve = data.curves[norm][state.rate][state.batch];
+      const curve = of(norm);
       plot.line(curve.map((loss, i) => [data.steps[i], loss ?? NaN]), kind);
       const alive = curve.findLastIndex((loss) => loss !== null);
-      const above = norm === "none", late = alive > 12; // a late curve carries its name above or below its last steps
+      const above = norm === upper, late = alive > 12; // a late curve carries its name above or below its last steps
       const level = late ? Math[above ? "max" : "min"](...curve.slice(alive - (above ? 5 : 8), alive + 1)) : curve[alive];
       if (alive >= 0) plot.word(data.steps[alive], Math.min(Math.max(level, 1.3e-3), 8), name, kind, late ? "end" : "start", late ? -4 : 8, above ? -8 : 18);
       found[norm] = last(curve) === null ? "has diverged" : `ends at ${show(last(curve), 3)}`;
