@@ -2,14 +2,19 @@
 
     python -m autograder.bench_speed --repeats 200
 
-Two answers race many times through the real workers: one that is the hidden solution itself, and one that calls it
-twice. The check must pass the first and fail the second at a limit between the two (BETWEEN), which is far stricter
-than any limit of the course; the first must also pass at the course's own limit. "Undecided" gives full marks: no
-false fail, but a false pass of the slow answer. Prints a table and writes the numbers with machine and date.
+Two answers race many times through the real workers, one race on each core at a time, as when a class is graded: one
+that is the hidden solution itself, and one that calls it twice. The check must pass the first and fail the second at a
+limit between the two (BETWEEN), which is far stricter than any limit of the course; the first must also pass at the
+course's own limit. "Undecided" gives full marks: no false fail, but a false pass of the slow answer. Prints a table
+and writes the numbers with machine and date.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
+import functools
+import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -17,7 +22,7 @@ import numpy as np
 from bnlab import tasks
 from bnlab.tasks.backward import cache_inputs
 
-from autograder import execute, figures, isolation, machine, speed
+from autograder import execute, figures, isolation, machine, processes, speed
 from autograder.certify import busy_cores
 from autograder.referee import answer_names
 from autograder.remote import Worker
@@ -37,6 +42,7 @@ def batchnorm_backward(dy, cache):
 RESULT = Path(__file__).parent / "results" / "speed.json"
 
 
+@functools.cache
 def sources():
     """Name of an answer -> its source."""
     hold = execute.material(NOTEBOOK)
@@ -45,42 +51,57 @@ def sources():
     return {"the same code": once, "2 times slower": once + TWICE}
 
 
-def race(source, limit, inputs):
-    """One race of an answer from a fresh worker against the warm twin."""
-    hold, task = execute.material(NOTEBOOK), tasks.find(TASK)
+@functools.cache
+def inputs(pair):
+    """Inputs of a pair of laps, drawn once in a process."""
+    return cache_inputs(*SHAPE)(np.random.default_rng([17, pair + 2]))
+
+
+def race(answer, limit):
+    """One race of an answer from a fresh worker against the warm twin, in this process.
+
+    Returns
+    -------
+    verdict : "passed" | "failed" | "undecided"
+    pace : autograder.speed.Pace
+    seconds : float
+    """
+    started, hold, task = time.monotonic(), execute.material(NOTEBOOK), tasks.find(TASK)
     worker = Worker(execute.zygote(hold.libraries))
     try:
         twin = hold.twin.worker()
         for racer in (worker, twin):
             racer.allow(60, TASK)
-        problem = worker.run_cell("answer", source)
+        problem = worker.run_cell("answer", sources()[answer])
         if problem:
             raise RuntimeError(problem)
         heat = Heat(task, worker, twin, inputs)
-        return speed.race(heat.answer, heat.solution, limit, np.random.default_rng())
+        return *speed.race(heat.answer, heat.solution, limit, np.random.default_rng()), time.monotonic() - started
     finally:
         worker.close()
 
 
-def measure(source, limit, repeats, advance=lambda: None):
-    """Races of one answer at one limit.
+def racers():
+    """A process on each core, as `grade` has them."""
+    context = multiprocessing.get_context("spawn")
+    return concurrent.futures.ProcessPoolExecutor(os.cpu_count(), context, processes.begin, (os.getpid(),))
+
+
+def measure(pool, answer, limit, repeats, advance=lambda: None):
+    """Races of one answer at one limit, one on each core at a time, as when a class is graded.
 
     Returns
     -------
     dict
         Counts of the verdicts, ratios and pairs of all races, and seconds of a race.
     """
-    draw, drawn = cache_inputs(*SHAPE), {}
-
-    def inputs(pair):
-        return drawn.setdefault(pair, draw(np.random.default_rng([17, pair + 2])))
-
-    counts, ratios, pairs, started = {"passed": 0, "undecided": 0, "failed": 0}, [], [], time.monotonic()
-    for _ in range(repeats):
-        verdict, pace = race(source, limit, inputs)
+    counts, ratios, pairs, seconds = {"passed": 0, "undecided": 0, "failed": 0}, [], [], []
+    for future in concurrent.futures.as_completed([pool.submit(race, answer, limit) for _ in range(repeats)]):
+        verdict, pace, took = future.result()
         counts[verdict] += 1
         ratios.append(pace.ratio)
         pairs.append(pace.pairs)
+        seconds.append(took)
         advance()
     low, middle, high = np.quantile(ratios, [0.025, 0.5, 0.975])
     return {
@@ -88,7 +109,7 @@ def measure(source, limit, repeats, advance=lambda: None):
         "ratio": round(float(middle), 3),
         "ratio, 95 % of the races": [round(float(low), 3), round(float(high), 3)],
         "pairs, median": float(np.median(pairs)),
-        "seconds a race": round((time.monotonic() - started) / repeats, 3),
+        "seconds a race": round(float(np.mean(seconds)), 3),
     }
 
 
@@ -97,11 +118,11 @@ PLAN = (("the same code", COURSE), ("the same code", BETWEEN), ("2 times slower"
 
 def bench(repeats, advance=lambda: None):
     """All rows: each answer and limit, with idle and with overloaded cores."""
-    rows, answers = [], sources()
+    rows = []
     for cores, load in (("idle", contextlib.nullcontext), ("overloaded", busy_cores)):
-        with load():
+        with load(), racers() as pool:
             for answer, limit in PLAN:
-                found = measure(answers[answer], limit, repeats, advance)
+                found = measure(pool, answer, limit, repeats, advance)
                 wrong = found["failed"] if answer == "the same code" else found["passed"] + found["undecided"]
                 kind = "false fails" if answer == "the same code" else "false passes"
                 about = {"cores": cores, "answer": answer, "limit": limit, "repeats": repeats}

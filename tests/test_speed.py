@@ -29,7 +29,7 @@ def test_a_clear_answer_is_decided_after_a_few_pairs():
     verdict, pace = raced(1.0, 2.5)
     assert (verdict, pace.pairs) == ("passed", speed.LOOKS[0])
     verdict, pace = raced(5.0, 2.5)
-    assert (verdict, pace.pairs) == ("failed", speed.FAIL_FROM)
+    assert (verdict, pace.pairs) == ("failed", speed.ENOUGH)
     verdict, pace = raced(16.0, 2.5)
     assert (verdict, pace.pairs) == ("failed", speed.LOOKS[0])
 
@@ -37,7 +37,7 @@ def test_a_clear_answer_is_decided_after_a_few_pairs():
 def test_marks_are_taken_early_only_far_beyond_the_limit():
     """At the limit itself, with twice the noise of an overloaded machine, nobody fails before nine pairs."""
     found = [raced(2.5, 2.5, 0.4, seed=seed) for seed in range(200)]
-    assert all(pace.pairs >= speed.FAIL_FROM for verdict, pace in found if verdict == "failed")
+    assert all(pace.pairs >= speed.ENOUGH for verdict, pace in found if verdict == "failed")
 
 
 def test_noise_fails_nobody_and_hides_nobody():
@@ -174,9 +174,9 @@ def test_a_hidden_solution_that_fails_is_no_student_s_fault(tmp_path, monkeypatc
 def test_the_benchmark_runs_and_counts_its_errors(tmp_path, monkeypatch):
     """Its long form is `make bench-speed`."""
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
-    answers = bench_speed.sources()
-    same = bench_speed.measure(answers["the same code"], bench_speed.COURSE, 3)
-    slow = bench_speed.measure(answers["2 times slower"], 1.05, 2)
+    with bench_speed.racers() as pool:
+        same = bench_speed.measure(pool, "the same code", bench_speed.COURSE, 3)
+        slow = bench_speed.measure(pool, "2 times slower", 1.05, 2)
     assert same["failed"] == 0 and same["passed"] == 3 and slow["passed"] == 0
     row = {"answer": "the same code", "limit": 2.5, "cores": "idle", "error": "false fails", "repeats": 100}
     assert bench_speed.goals_missed([{**row, "errors": 1}]) and not bench_speed.goals_missed([{**row, "errors": 0}])
