@@ -14,7 +14,7 @@ export function lengths({ rate, decay, first, steps, gradient = 1 }) {
 /** Where growth and decay balance: r^4 = rate gradient^2 / (decay (2 - rate decay)); null without decay, and where decay overshoots. */
 export const balance = ({ rate, decay, gradient = 1 }) => (decay && rate * decay < 2 ? ((rate * gradient ** 2) / (decay * (2 - rate * decay))) ** 0.25 : null);
 
-const power = (v) => 10 ** v, small = (v) => (v < 1e-3 ? scientific(v) : show(v, 3));
+const power = (v) => 10 ** v, small = (v) => (v && v < 1e-3 ? scientific(v) : show(v, 3));
 
 widget("effective-rate", "The learning rate that counts", (host, say) => {
   const state = { rate: 0, decay: -4, first: 0 }, STEPS = 2000;
