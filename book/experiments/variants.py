@@ -147,8 +147,8 @@ KINDS = {
 }
 
 
-def build(kind, seeds, **net):
+def build(kind, seeds, dtype=torch.float32, **net):
     """Replicas of one kind: "none", "batch", "layer", "stop" of nets, or one of KINDS."""
     if kind in KINDS:
-        return KINDS[kind](nets.Net(norm="batch", **net), seeds)
-    return nets.Replicas(nets.Net(norm=kind, **net), seeds)
+        return KINDS[kind](nets.Net(norm="batch", **net), seeds, dtype=dtype)
+    return nets.Replicas(nets.Net(norm=kind, **net), seeds, dtype=dtype)

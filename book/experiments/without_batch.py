@@ -61,7 +61,7 @@ def run(case):
     """Train one way at all rates and seeds."""
     kind, reshape = KINDS[case["kind"]]
     rates, seeds = nets.grid(case["rates"], case["seeds"])
-    replicas = variants.build(kind, seeds, depth=6)
+    replicas = variants.build(kind, seeds, dtype=nets.precision(case), depth=6)
     history = nets.train(replicas, rates, case["steps"], every=0, reshape=reshape)
     shape = (len(case["rates"]), len(case["seeds"]))
     return {
@@ -73,7 +73,7 @@ def run(case):
 def cases():
     """One case a way, and a short case for checks."""
     grid = [{"kind": kind, "rates": RATES, "seeds": SEEDS, "steps": 200} for kind in KINDS]
-    return [*grid, {"kind": "adaptive 0.1", "rates": [0.1, 1.0], "seeds": [0, 1], "steps": 20}]
+    return [*grid, {"kind": "adaptive 0.1", "rates": [0.1, 1.0], "seeds": [0, 1], "steps": 20, "precision": 64}]
 
 
 EXPERIMENT = Experiment(
