@@ -14,7 +14,9 @@ addEventListener("DOMContentLoaded", () => {
   async function open(start) {
     button.style.visibility = "hidden";
     try {
-      const { open } = await import(new URL(`${live}live.js`, location.href));
+      const program = new URL(`${live}live.js`, location.href);
+      await fetch(program); // a browser may never ask again for a module that once failed to come
+      const { open } = await import(program);
       const page = await open(bar);
       if (start) {
         page.cells[0].go.focus({ preventScroll: true }); // the button that had it is gone
