@@ -9,6 +9,7 @@ from docutils import nodes
 from autograder import course
 
 sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
+import course_breaks  # noqa: E402
 import course_math  # noqa: E402
 
 
@@ -55,3 +56,18 @@ def test_style_and_script_are_of_one_version():
     assert (course_math.FOLDER / "LICENSE").read_text(encoding="utf-8").startswith("The MIT License")
     for font in course_math.FONTS:
         assert (course_math.FOLDER / "fonts" / f"{font}.woff2").read_bytes().startswith(b"wOF2")
+
+
+def test_a_full_stop_stays_with_its_sentence():
+    """Several texts of a paragraph are ".": the one behind the formula goes with it, the first one stays."""
+    parts = [
+        nodes.reference("", "Chapter 11"),
+        nodes.Text("."),
+        nodes.Text(" There "),
+        nodes.math("", "x"),
+        nodes.Text("."),
+    ]
+    paragraph = nodes.paragraph("", "", *parts)
+    course_breaks.bind_formulas(nodes.section("", paragraph))
+    assert paragraph.astext() == "Chapter 11. There x."
+    assert [child.astext() for child in paragraph][1:] == [".", " There ", "x.", ""]

@@ -93,11 +93,10 @@ def draw(columns: int, href) -> str:
     for row in rows:
         if row[0]["first"]:
             y += 30
+            parts += f'<text class="part" x="0" y="{y - 10}">{html.escape(row[0]["caption"])}</text>'
         else:  # on from the end of the row above
             last = (columns - 1) * (WIDTH + GAP) + WIDTH / 2
             way += f"M{last} {y - ROW + HEIGHT}V{y - (ROW - HEIGHT - TAB) / 2}H{WIDTH / 2}V{y}"
-        if row[0]["first"]:
-            parts += f'<text class="part" x="0" y="{y - 10}">{html.escape(row[0]["caption"])}</text>'
         for column, chapter in enumerate(row):
             x = column * (WIDTH + GAP)
             if column:
