@@ -21,7 +21,7 @@ DIGITS = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 1.2e-2}  # of the larges
 def test_compiles_without_spills(layout, storage, architecture):
     most = launch.width(storage, 1024)
     for vec, piece in ((most, most), (most, 1), (1, 1)) if architecture == "sm_75" else ((most, most),):
-        usage = nvrtc.compile_source(launch.source(layout), architecture, launch.options(storage, vec, piece))
+        usage = nvrtc.compile_source(launch.source(layout), architecture, launch.options(storage, vec, piece, 64 // vec))
         assert len(usage) == {"images": 10, "rows": 8}[layout]
         for name, used in usage.items():
             assert used.spilled == 0, name
@@ -65,8 +65,7 @@ def reference(x, dy, gamma, beta, channel, eps):
 
 def tiers(kernels, shape):
     """Those that fit in both directions."""
-    x = np.empty(shape, launch.STORAGE[kernels.storage][1])
-    return [tier for tier in launch.TIERS[kernels.layout] if kernels.fits(x, tier, 2)]
+    return [tier for tier in launch.TIERS[kernels.layout] if kernels.fits(shape, tier, 2)]
 
 
 def differences(kernels, shape, tier, offset=3.0, scale=2.0, seed=0):
@@ -176,19 +175,26 @@ def test_plans_cover_every_pack_and_fit(groups, length, each, processors, shared
         assert (parts - 1) * chunk < length <= parts * chunk
         assert parts <= blocks == 2 * processors
         assert 2 * (taken + 2048) <= shared
+    found = plan.kept(groups, length, each, machine, static=2048)
+    if found is not None:
+        parts, chunk, rows = found
+        assert (parts - 1) * chunk < length <= parts * chunk
+        assert groups * parts <= 2 * processors
+        assert 0 <= rows <= chunk and 2 * (rows * each + 2048) <= shared
 
 
 def test_blocks_that_hold_channels_share_the_threads_of_a_processor():
     h100 = plan.Machine(132, 228 << 10, 227 << 10)
-    assert plan.held(25 << 10, h100, 2 << 10, 32, 512) == 256, "eight blocks of 25 KB on a processor"
-    assert plan.held(100 << 10, h100, 2 << 10, 32, 512) == 512
-    assert plan.held(226 << 10, h100, 2 << 10, 32, 512) is None
-    assert plan.held(1 << 10, h100, 2 << 10, 256, 512) == 256, "four channels need four teams of warps"
+    assert plan.held(25 << 10, 2048, h100, 2 << 10, 32, 512) == 256, "eight blocks of 25 KB on a processor"
+    assert plan.held(25 << 10, 256, h100, 2 << 10, 32, 1024) == 1024, "there are no more than two for each"
+    assert plan.held(100 << 10, 2048, h100, 2 << 10, 32, 512) == 512
+    assert plan.held(226 << 10, 2048, h100, 2 << 10, 32, 512) is None
+    assert plan.held(1 << 10, 9000, h100, 2 << 10, 256, 512) == 256, "four channels need four teams of warps"
 
 
 @pytest.mark.parametrize("shape, group, vec, piece", [
     ((4, 8, 8, 8), 1, 4, 4), ((4, 8, 7, 7), 4, 4, 1), ((4, 6, 7, 7), 1, 1, 1), ((4, 6, 3, 2), 2, 4, 2),
 ])  # fmt: skip
 def test_short_channels_go_together(shape, group, vec, piece):
-    found = launch.Kernels("images", threads=64).held_plan(np.empty(shape, "f"), 1)
-    assert found[:3] == (group, vec, piece)
+    found = launch.Kernels("images", threads=64).recipe(shape, "held", 1)
+    assert found.options[:2] == (vec, piece) and found.extra == (group,)

@@ -135,34 +135,39 @@ struct affine { float scale, shift, offset; };
 
 struct statistics { float *mean, *inv_std, *running_mean, *running_var; };
 
-// From sums of (x - shift) and (x - shift)^2 over `count` numbers to the affine map; `writes` also stores what remains.
+// The variance, from sums of (x - shift) and (x - shift)^2 over `count` numbers.
+__device__ __forceinline__ float variance(float2 sums, float count) {
+  const float distance = sums.x / count;
+  return fmaxf(sums.y / count - distance * distance, 0.f);
+}
+// From the same sums to the affine map. The weights of the channel are values, which a kernel reads before it needs them.
 // The subtraction comes first and is exact near the mean: y keeps its digits where |mean| is far above the deviation.
-__device__ __forceinline__ affine finish(float2 sums, float shift, float count, int channel, bool writes, float eps,
-                                         float momentum, const float* gamma, const float* beta, statistics keep) {
-  const float distance = sums.x / count, var = fmaxf(sums.y / count - distance * distance, 0.f);
-  const float inv_std = 1.f / sqrtf(var + eps), mean = shift + distance;
-  if (writes) {
-    keep.mean[channel] = mean;
-    keep.inv_std[channel] = inv_std;
-    const float unbiased = var * (count / fmaxf(count - 1.f, 1.f));
-    keep.running_mean[channel] += momentum * (mean - keep.running_mean[channel]);
-    keep.running_var[channel] += momentum * (unbiased - keep.running_var[channel]);
-  }
-  const float scale = gamma[channel] * inv_std;
-  return {scale, shift, beta[channel] - distance * scale};
+__device__ __forceinline__ affine finish(float2 sums, float shift, float count, float eps, float gamma, float beta) {
+  const float scale = gamma * (1.f / sqrtf(variance(sums, count) + eps));
+  return {scale, shift, beta - sums.x / count * scale};
+}
+// Stores what remains of a channel. One thread does it, behind all that others wait for: it reads from memory.
+__device__ __forceinline__ void remember(float2 sums, float shift, float count, int channel, float eps, float momentum,
+                                         statistics keep) {
+  const float var = variance(sums, count), mean = shift + sums.x / count;
+  keep.mean[channel] = mean;
+  keep.inv_std[channel] = 1.f / sqrtf(var + eps);
+  const float unbiased = var * (count / fmaxf(count - 1.f, 1.f));
+  keep.running_mean[channel] += momentum * (mean - keep.running_mean[channel]);
+  keep.running_var[channel] += momentum * (unbiased - keep.running_var[channel]);
 }
 
 // dx = scale * (dy - mean_dy - (x - mean) * slope), the closed form with its two averages.
 struct backward { float scale, mean_dy, mean, slope; };
+struct gradients { float *gamma, *beta; };
 
-__device__ __forceinline__ backward prepare(float2 sums, float count, int channel, bool writes, const float* gamma,
-                                            const float* mean, const float* inv_std, float* dgamma, float* dbeta) {
-  const float r = inv_std[channel];  // sums are those of dy and of dy * (x - mean)
-  if (writes) {
-    dbeta[channel] = sums.x;
-    dgamma[channel] = sums.y * r;
-  }
-  return {gamma[channel] * r, sums.x / count, mean[channel], sums.y * r * r / count};
+// The sums are those of dy and of dy * (x - mean).
+__device__ __forceinline__ backward prepare(float2 sums, float count, float gamma, float mean, float inv_std) {
+  return {gamma * inv_std, sums.x / count, mean, sums.y * inv_std * inv_std / count};
+}
+__device__ __forceinline__ void remember(float2 sums, float inv_std, int channel, gradients keep) {
+  keep.beta[channel] = sums.x;
+  keep.gamma[channel] = sums.y * inv_std;
 }
 
 // Blocks that tell each other sums, all of them resident: a cooperative launch. A letter is a pair of numbers, each of

@@ -32,10 +32,11 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   walk<long long> here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) copy_begin(held + e, x + here.at);
   copies_end();
-  copies_wait<0>();
-  __syncthreads();
   const membership mine = join(group);
   const int channel = blockIdx.x * group + mine.channel;
+  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
+  copies_wait<0>();
+  __syncthreads();
   piece* values = (piece*)held;
   const float shift = guess_held(values, mine.channel, group, images, positions);
   const walk<int> start(mine.number, mine.size, group, pieces);
@@ -43,8 +44,8 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   float2 sums = make_float2(0.f, 0.f);
   walk<int> there = start;
   for (int e = mine.number; e < all; e += mine.size, there.next()) sums = gather(sums, unpack(values[there.at]), shift);
-  const affine map = finish(team_sum(sums, mine.warps), shift, (float)images * positions, channel, mine.number == 0, eps,
-                            momentum, gamma, beta, {mean, inv_std, running_mean, running_var});
+  sums = team_sum(sums, mine.warps);
+  const affine map = finish(sums, shift, numbers, eps, g, b);
   here = begin;
   if constexpr (PIECE == VEC) {
     for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
@@ -56,6 +57,8 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
     __syncthreads();
     for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) store_once(y + here.at, held[e]);
   }
+  if (mine.number == 0)
+    remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
@@ -75,7 +78,7 @@ backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __r
   copies_end();
   const membership mine = join(group);
   const int channel = blockIdx.x * group + mine.channel;
-  const float center = mean[channel];
+  const float center = mean[channel], g = gamma[channel], r = inv_std[channel];
   copies_wait<0>();
   __syncthreads();
   const walk<int> start(mine.number, mine.size, group, pieces);
@@ -84,8 +87,9 @@ backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __r
   walk<int> there = start;
   for (int e = mine.number; e < all; e += mine.size, there.next())
     sums = gather(sums, unpack(of_dy[there.at]), unpack(of_x[there.at]), center);
-  const backward map = prepare(team_sum(sums, mine.warps), (float)images * positions, channel, mine.number == 0, gamma,
-                               mean, inv_std, dgamma, dbeta);
+  sums = team_sum(sums, mine.warps);
+  const backward map = prepare(sums, (float)images * positions, g, center, r);
+  if (mine.number == 0) remember(sums, r, channel, {dgamma, dbeta});
   here = begin;
   if constexpr (PIECE == VEC) {
     for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())

@@ -80,16 +80,18 @@ extern "C" __global__ void __launch_bounds__(1024)
 forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   const int channel = blockIdx.x, packs = positions / VEC, count = images * packs;
+  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
   const float shift = guess(sampled(x, sample_of(images, channels, positions), channel, positions));
   const walk<long long> begin(threadIdx.x, blockDim.x, channels, packs);
   x += (long long)channel * packs, y += (long long)channel * packs;
   float2 sums = make_float2(0.f, 0.f);
   walk<long long> here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) sums = gather(sums, unpack(x[here.at]), shift);
-  const affine map = finish(block_sum(sums), shift, (float)images * positions, channel, threadIdx.x == 0, eps, momentum,
-                            gamma, beta, {mean, inv_std, running_mean, running_var});
+  sums = block_sum(sums);
+  const affine map = finish(sums, shift, numbers, eps, g, b);
   here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) y[here.at] = apply(unpack(x[here.at]), map);
+  if (threadIdx.x == 0) remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
@@ -97,15 +99,16 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                float* dgamma, float* dbeta, SHAPE) {
   const int channel = blockIdx.x, packs = positions / VEC, count = images * packs;
-  const float center = mean[channel];
+  const float center = mean[channel], g = gamma[channel], r = inv_std[channel];
   const walk<long long> begin(threadIdx.x, blockDim.x, channels, packs);
   dy += (long long)channel * packs, x += (long long)channel * packs, dx += (long long)channel * packs;
   float2 sums = make_float2(0.f, 0.f);
   walk<long long> here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
     sums = gather(sums, unpack(dy[here.at]), unpack(x[here.at]), center);
-  const backward map = prepare(block_sum(sums), (float)images * positions, channel, threadIdx.x == 0, gamma, mean,
-                               inv_std, dgamma, dbeta);
+  sums = block_sum(sums);
+  const backward map = prepare(sums, (float)images * positions, g, center, r);
+  if (threadIdx.x == 0) remember(sums, r, channel, {dgamma, dbeta});
   here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
     dx[here.at] = apply(unpack(dy[here.at]), unpack(x[here.at]), map);
@@ -146,15 +149,17 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
               float momentum) {
   const int parts = gridDim.x, j = parts - 1 - blockIdx.x, channel = channels - 1 - blockIdx.y;  // last first: in L2
   const int packs = positions / VEC, first = j * chunk, last = min(images * packs, first + chunk);
+  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
   const float shift = guess(sampled(x, sample_of(images, channels, positions), channel, positions));
-  const affine map = finish(add_up(partial + channel * parts, parts), shift, (float)images * positions, channel,
-                            j == 0 && threadIdx.x == 0, eps, momentum, gamma, beta,
-                            {mean, inv_std, running_mean, running_var});
+  const float2 sums = add_up(partial + channel * parts, parts);
+  const affine map = finish(sums, shift, numbers, eps, g, b);
   walk<long long> here(first + threadIdx.x, blockDim.x, channels, packs);
   x += (long long)channel * packs, y += (long long)channel * packs;
 #pragma unroll 4
   for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
     store_once(y + here.at, apply(unpack(load_once(x + here.at)), map));
+  if (j == 0 && threadIdx.x == 0)
+    remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
 }
 
 extern "C" __global__ void __launch_bounds__(512)
@@ -179,8 +184,10 @@ backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
                const float2* partial, float* dgamma, float* dbeta, SHAPE, int chunk) {
   const int parts = gridDim.x, j = parts - 1 - blockIdx.x, channel = channels - 1 - blockIdx.y;
   const int packs = positions / VEC, first = j * chunk, last = min(images * packs, first + chunk);
-  const backward map = prepare(add_up(partial + channel * parts, parts), (float)images * positions, channel,
-                               j == 0 && threadIdx.x == 0, gamma, mean, inv_std, dgamma, dbeta);
+  const float g = gamma[channel], center = mean[channel], r = inv_std[channel];
+  const float2 sums = add_up(partial + channel * parts, parts);
+  const backward map = prepare(sums, (float)images * positions, g, center, r);
+  if (j == 0 && threadIdx.x == 0) remember(sums, r, channel, {dgamma, dbeta});
   walk<long long> here(first + threadIdx.x, blockDim.x, channels, packs);
   dy += (long long)channel * packs, x += (long long)channel * packs, dx += (long long)channel * packs;
 #pragma unroll 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ FILES = {
 }
 # from what always fits to what is fastest on an H100, where it fits
 TIERS = {"images": ("block", "split", "persistent", "held"), "rows": ("block", "split", "persistent")}
-COLUMNS = 8  # packs of a slab, as in rows.cu
+SLAB = 64  # channels of a slab of rows.cu, at most
 STATIC = {"images": 2 << 10, "rows": 15 << 10}  # shared memory of the kernels themselves, and 1 KiB of the driver
 f4, i4 = np.float32, np.int32
 
@@ -31,9 +33,10 @@ def source(layout: str) -> str:
     return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in FILES[layout])
 
 
-def options(storage: str, vec: int, piece: int = 0) -> tuple[str, ...]:
+def options(storage: str, vec: int, piece: int = 0, columns: int = 8) -> tuple[str, ...]:
     """Compiler options. Fast mathematics stays off: 1 / sqrt must be right to the last digits."""
-    return ("-std=c++17", f"-DSTORAGE={STORAGE[storage][0]}", f"-DVEC={vec}", f"-DPIECE={piece or vec}")
+    sizes = {"VEC": vec, "PIECE": piece or vec, "COLUMNS": columns}
+    return ("-std=c++17", f"-DSTORAGE={STORAGE[storage][0]}", *(f"-D{name}={size}" for name, size in sizes.items()))
 
 
 def width(storage: str, contiguous: int) -> int:
@@ -51,6 +54,34 @@ def machine_of(device) -> plan.Machine:
     return plan.Machine(device.multiprocessors, device.shared_memory, device.shared_memory_block)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How arrays of one shape are launched.
+
+    Parameters
+    ----------
+    tier : str
+    options : tuple of int
+        VEC, PIECE and COLUMNS.
+    grid : tuple of int
+    threads, shared : int
+        Of a block; bytes of dynamic shared memory.
+    shape, extra : tuple of numpy.int32
+        Kernel arguments: what the shape is, and how it is divided.
+    work : tuple of array
+        What blocks tell each other, kept so that a CUDA graph can repeat a launch.
+    """
+
+    tier: str
+    options: tuple
+    grid: tuple
+    threads: int
+    shared: int
+    shape: tuple
+    extra: tuple = ()
+    work: tuple = ()
+
+
 class Kernels:
     """Batch normalization in training on device arrays.
 
@@ -63,79 +94,104 @@ class Kernels:
     machine : plan.Machine, optional
         By default the GPU in use, or a toy in the simulator.
     threads : int
-        Of a block; a multiple of 32.
+        Of a block; a power of two times 32.
     """
 
     def __init__(self, layout: str = "images", storage: str = "float32", machine=None, threads: int = 512):
         from bnlab import gpu
 
         self.gpu, self.layout, self.storage, self.threads = gpu, layout, storage, threads
+        self.itemsize = np.dtype(STORAGE[storage][1]).itemsize
         self.machine = machine or machine_of(gpu.device)
-        self.module, self.kernel, self.workspace = cache(self._module), cache(self._kernel), cache(self._workspace)
+        self.module, self.kernel = cache(self._module), cache(self._kernel)
+        self.recipe, self.workspace = cache(self._recipe), cache(self._workspace)
+        self.room = {}  # kernel -> bytes of shared memory that were asked for
 
-    def _kernel(self, name, vec, piece):
-        return self.module(vec, piece, name.endswith("persistent")).get_function(name)
+    def _kernel(self, name, numbers):
+        return self.module(numbers, name.endswith("persistent")).get_function(name)
 
-    def _module(self, vec, piece, cooperative):
-        return self.gpu.RawModule(
-            code=source(self.layout), options=options(self.storage, vec, piece), enable_cooperative_groups=cooperative
-        )
+    def _module(self, numbers, cooperative):
+        given = options(self.storage, *numbers)
+        return self.gpu.RawModule(code=source(self.layout), options=given, enable_cooperative_groups=cooperative)
 
-    def _workspace(self, groups, parts, letters):
-        """What the blocks of a channel (or slab) tell each other, kept so that a CUDA graph can repeat a launch.
+    def _workspace(self, *shapes):
+        """Arrays of zeros: (shape, letter of the dtype) each."""
+        return tuple(self.gpu.xp.zeros(shape, kind) for shape, kind in shapes)
 
-        Partial sums, (channels, parts, 2); or letters, (channels, parts, 4), with the two numbers of their office.
-        """
-        slab = 16 // np.dtype(STORAGE[self.storage][1]).itemsize * COLUMNS if self.layout == "rows" else 1
-        numbers = self.gpu.xp.zeros((groups * slab, parts, 4 if letters else 2), np.float32)
-        return (numbers, self.gpu.xp.zeros(2, np.uint32)) if letters else numbers
-
-    def shape(self, x):
-        """(channels, length of a group in packs or rows, groups, numbers a channel, kernel arguments, vec)."""
+    def sizes(self, shape):
+        """Groups of channels that blocks are given, length of one in packs or rows, and (VEC, PIECE, COLUMNS)."""
         if self.layout == "images":
-            images, channels, positions = x.shape[0], x.shape[1], int(np.prod(x.shape[2:]))
+            positions = prod(shape[2:])
             vec = width(self.storage, positions)
-            return channels, images * positions // vec, channels, (i4(images), i4(channels), i4(positions)), vec
-        rows, channels = int(np.prod(x.shape[:-1])), x.shape[-1]
-        vec = width(self.storage, channels)
-        return channels, rows, -(-channels // (vec * COLUMNS)), (i4(rows), i4(channels)), vec
+            return shape[1], shape[0] * positions // vec, (vec, vec, 8)
+        vec = width(self.storage, shape[-1])
+        packs = shape[-1] // vec
+        fitting = [n for n in (32, 16) if packs % n == 0 and n * vec <= min(SLAB, self.threads)]
+        columns = fitting[0] if fitting else 8
+        return -(-packs // columns), prod(shape[:-1]), (vec, vec, columns)
 
-    def tier(self, x, arrays: int) -> str:
+    def tier(self, shape, arrays: int) -> str:
         """The tier for this shape: held where a channel fits into a block, persistent where it fits on the chip, split
         elsewhere, block for small ones."""
-        _, length, groups, _, _ = self.shape(x)
+        groups, length, _ = self.sizes(shape)
         if groups * length <= self.machine.processors * self.threads:
             return "block"
-        fitting = [tier for tier in TIERS[self.layout] if self.fits(x, tier, arrays)]
-        return fitting[-1]
+        return [tier for tier in TIERS[self.layout] if self.fits(shape, tier, arrays)][-1]
 
-    def fits(self, x, tier, arrays) -> bool:
-        """Whether a tier can take arrays like this one; `arrays` is 1 forward and 2 backward."""
+    def fits(self, shape, tier, arrays) -> bool:
+        """Whether a tier can take arrays of this shape; `arrays` is 1 forward and 2 backward."""
+        return self.recipe(shape, tier, arrays, False) is not None
+
+    def _recipe(self, shape, tier, arrays, work=True):
+        """The Recipe, or None where the tier does not fit; `arrays` is 1 forward (x) and 2 backward (x and dy)."""
+        tier = tier or self.tier(shape, arrays)
+        groups, length, numbers = self.sizes(shape)
+        if self.layout == "images":
+            about = tuple(map(i4, (*shape[:2], prod(shape[2:]))))
+        else:
+            about = tuple(map(i4, (length, shape[-1])))
+        channels = groups * (numbers[0] * numbers[2] if self.layout == "rows" else 1)  # room for whole slabs
+        if tier == "block":
+            return Recipe(tier, numbers, (groups,), self.threads, 0, about)
         if tier == "held":
-            return self.held_plan(x, arrays) is not None
-        _, length, groups, _, vec = self.shape(x)
-        return tier != "persistent" or self.persistent_plan(length, groups, vec, arrays) is not None
+            return self.held(shape, arrays, about)
+        if tier == "split":
+            least = 2 * self.threads // (numbers[2] if self.layout == "rows" else 1)  # worth a visit or two of all threads
+            parts, chunk = plan.split(groups, length, self.machine, least, 4 if self.layout == "images" else 2)
+            arrays_needed = [((channels, parts, 2), "f")]
+            if self.layout == "rows":
+                arrays_needed += [((groups,), "I"), ((channels, 2), "f")]
+            grid, extra, shared = (parts, groups), (chunk,), 0
+        elif self.layout == "images":
+            each = arrays * numbers[0] * self.itemsize
+            found = plan.persistent(groups, length, each, self.threads, self.machine, STATIC["images"])
+            if found is None or groups * length >= 1 << 31:  # the kernel counts packs in 32 bits
+                return None
+            parts, chunk, blocks, shared = found
+            grid, extra = (blocks,), (parts, chunk)
+            arrays_needed = [((channels, parts, 4), "f"), ((2,), "I")]
+        else:
+            each = arrays * numbers[0] * numbers[2] * self.itemsize
+            found = plan.kept(groups, length, each, self.machine, STATIC["rows"])
+            if found is None:
+                return None
+            parts, _, kept = found
+            grid, extra, shared = (groups * parts,), found, kept * each
+            arrays_needed = [((channels, parts + 1, 4), "f"), ((2,), "I")]
+        found = self.workspace(*arrays_needed) if work else ()
+        return Recipe(tier, numbers, grid, self.threads, shared, about, tuple(map(i4, extra)), found)
 
-    def persistent_plan(self, length, groups, vec, arrays):
-        """The plan of `plan.persistent`; arrays is 1 forward (x) and 2 backward (x and dy)."""
-        columns = COLUMNS if self.layout == "rows" else 1
-        each = arrays * columns * vec * np.dtype(STORAGE[self.storage][1]).itemsize
-        return plan.persistent(groups, length, each, self.threads // columns, self.machine, STATIC[self.layout])
-
-    def held_plan(self, x, arrays):
-        """(channels a block, VEC, PIECE, threads, bytes of shared memory) of blocks that hold whole channels, or None.
-
-        As few channels as make a row that can be moved in accesses of 16 bytes.
-        """
-        itemsize = np.dtype(STORAGE[self.storage][1]).itemsize
-        channels, positions = x.shape[1], int(np.prod(x.shape[2:]))
-        vec, piece = 16 // itemsize, width(self.storage, positions)
+    def held(self, shape, arrays, about):
+        """The recipe for blocks that hold whole channels, or None: as few as make a row that accesses of 16 bytes move."""
+        images, channels, positions = shape[0], shape[1], prod(shape[2:])
+        vec, piece = 16 // self.itemsize, width(self.storage, positions)
         if channels % (vec // piece):
             vec = piece
         group = vec // piece
-        taken = arrays * group * x.shape[0] * positions * itemsize
-        threads = plan.held(taken, self.machine, STATIC[self.layout], 32 * group, self.threads)
-        return threads and (group, vec, piece, threads, taken)
+        taken = arrays * group * images * positions * self.itemsize
+        blocks = channels // group
+        threads = plan.held(taken, blocks, self.machine, STATIC["images"], 32 * group, 2 * self.threads)
+        return threads and Recipe("held", (vec, piece, 8), (blocks,), threads, taken, about, (i4(group),))
 
     def forward(self, x, gamma, beta, running_mean, running_var, eps=1e-5, momentum=0.1, tier=None, out=None):
         """Normalize, and move the running statistics in place.
@@ -146,29 +202,15 @@ class Kernels:
         mean, inv_std : array, shape (C,), float32
             What `backward` needs.
         """
-        xp = self.gpu.xp
-        channels, length, groups, shape, vec = self.shape(x)
-        tier = tier or self.tier(x, 1)
+        xp, recipe = self.gpu.xp, self.recipe(x.shape, tier, 1)
         y = xp.empty_like(x) if out is None else out
-        mean, inv_std = xp.empty(channels, np.float32), xp.empty(channels, np.float32)
-        keep, tail = (mean, inv_std, running_mean, running_var), (f4(eps), f4(momentum))
-        if tier == "block":
-            self.launch("forward_block", vec, (groups,), (x, y, gamma, beta, *keep, *shape, *tail))
-        elif tier == "split":
-            parts, chunk = self.split_plan(length, groups)
-            partial = self.workspace(groups, parts, False)
-            grid = (parts, groups)
-            self.launch("forward_sums", vec, grid, (x, partial, *shape, i4(chunk)))
-            self.launch("forward_apply", vec, grid, (x, y, gamma, beta, partial, *keep, *shape, i4(chunk), *tail))
-        elif tier == "held":
-            group, vec, piece, threads, shared = self.held_plan(x, 1)
-            arguments = (x, y, gamma, beta, *keep, *shape, i4(group), *tail)
-            self.launch("forward_held", vec, (channels // group,), arguments, shared, piece, threads)
-        else:
-            parts, chunk, blocks, shared = self.persistent_plan(length, groups, vec, 1)
-            work = self.workspace(groups, parts, True)
-            arguments = (x, y, gamma, beta, *work, *keep, *shape, i4(parts), i4(chunk), *tail)
-            self.launch("forward_persistent", vec, (blocks,), arguments, shared)
+        mean, inv_std = xp.empty(gamma.size, np.float32), xp.empty(gamma.size, np.float32)
+        given, keep = (x, y, gamma, beta), (mean, inv_std, running_mean, running_var)
+        name, work, tail = recipe.tier, recipe.work, (*recipe.shape, *recipe.extra)
+        if name == "split":
+            self.launch("forward_sums", recipe, (x, *work, *tail))
+            name, work = "apply", work[-1:]
+        self.launch(f"forward_{name}", recipe, (*given, *work, *keep, *tail, f4(eps), f4(momentum)))
         return y, mean, inv_std
 
     def backward(self, dy, x, gamma, mean, inv_std, tier=None, out=None):
@@ -179,39 +221,20 @@ class Kernels:
         dx : array, shape and dtype of x
         dgamma, dbeta : array, shape (C,), float32
         """
-        xp = self.gpu.xp
-        channels, length, groups, shape, vec = self.shape(x)
-        tier = tier or self.tier(x, 2)
+        xp, recipe = self.gpu.xp, self.recipe(x.shape, tier, 2)
         dx = xp.empty_like(x) if out is None else out
-        dgamma, dbeta = xp.empty(channels, np.float32), xp.empty(channels, np.float32)
-        if tier == "block":
-            self.launch("backward_block", vec, (groups,), (dy, x, dx, gamma, mean, inv_std, dgamma, dbeta, *shape))
-        elif tier == "split":
-            parts, chunk = self.split_plan(length, groups)
-            partial = self.workspace(groups, parts, False)
-            grid, last = (parts, groups), i4(chunk)
-            self.launch("backward_sums", vec, grid, (dy, x, mean, partial, *shape, last))
-            given = (dy, x, dx, gamma, mean, inv_std, partial, dgamma, dbeta)
-            self.launch("backward_apply", vec, grid, (*given, *shape, last))
-        elif tier == "held":
-            group, vec, piece, threads, shared = self.held_plan(x, 2)
-            arguments = (dy, x, dx, gamma, mean, inv_std, dgamma, dbeta, *shape, i4(group))
-            self.launch("backward_held", vec, (channels // group,), arguments, shared, piece, threads)
-        else:
-            parts, chunk, blocks, shared = self.persistent_plan(length, groups, vec, 2)
-            work = self.workspace(groups, parts, True)
-            given = (dy, x, dx, gamma, mean, inv_std, *work, dgamma, dbeta)
-            self.launch("backward_persistent", vec, (blocks,), (*given, *shape, i4(parts), i4(chunk)), shared)
+        dgamma, dbeta = xp.empty(gamma.size, np.float32), xp.empty(gamma.size, np.float32)
+        name, work, tail = recipe.tier, recipe.work, (*recipe.shape, *recipe.extra)
+        if name == "split":
+            self.launch("backward_sums", recipe, (dy, x, mean, *work, *tail))
+            name, work = "apply", work[-1:]
+        self.launch(f"backward_{name}", recipe, (dy, x, dx, gamma, mean, inv_std, *work, dgamma, dbeta, *tail))
         return dx, dgamma, dbeta
 
-    def split_plan(self, length, groups):
-        """The plan of `plan.split`: a block is worth a visit or two of all its threads."""
-        least = 2 * self.threads // (COLUMNS if self.layout == "rows" else 1)
-        return plan.split(groups, length, self.machine, least)
-
-    def launch(self, name, vec, grid, arguments, shared=0, piece=0, threads=0):
+    def launch(self, name, recipe, arguments):
         """One launch; more than 48 KiB of shared memory, the kernel's own included, has to be asked for."""
-        kernel = self.kernel(name, vec, piece or vec)
-        if shared + STATIC[self.layout] > 48 << 10:
-            kernel.max_dynamic_shared_size_bytes = shared
-        kernel(grid, (threads or self.threads,), arguments, shared_mem=shared)
+        kernel = self.kernel(name, recipe.options)
+        if recipe.shared + STATIC[self.layout] > max(48 << 10, self.room.get(kernel, 0)):
+            kernel.max_dynamic_shared_size_bytes = recipe.shared
+            self.room[kernel] = recipe.shared + STATIC[self.layout]
+        kernel(recipe.grid, (recipe.threads,), arguments, shared_mem=recipe.shared)

@@ -2,9 +2,9 @@
 // Follows images.cu in the same module.
 //
 // The grid works in rounds. In a round blocks / parts channels are handled, and each block holds one chunk of one of
-// them. Two buffers take turns: whenever a pack has been written to y, a copy of the round after next takes its place, so
-// that reads and writes keep the memory busy together, and a round is there before its turn. What a round needs from
-// memory besides is read a round ahead: it would have to queue behind these copies.
+// them. Three buffers take turns, so that the memory is never idle: a block adds up a round and tells the others, then
+// writes the round before, whose sums have arrived long since; each pack that is written makes room for one of the
+// round after next. What a round needs from memory besides is read a round ahead: it would queue behind these copies.
 
 // The sums of all parts of a channel, for every thread of the block, in the same order in every block.
 __device__ __forceinline__ float2 collect(const letter* letters, int parts, unsigned stamp) {
@@ -20,52 +20,78 @@ __device__ __forceinline__ float2 collect(const letter* letters, int parts, unsi
     if (threadIdx.x == 0) found = sums;
   }
   __syncthreads();
-  return found;  // written again only behind the barriers of the next round
+  return found;  // written again only behind a barrier of the next round
 }
+
+// What a block does: in round r it holds the packs `first` to `last` of channel `start + r * stride`.
+struct share {
+  int part, first, last, start, stride, rounds;
+  __device__ __forceinline__ share(SHAPE, int parts, int chunk) {
+    part = blockIdx.x % parts, start = blockIdx.x / parts, stride = gridDim.x / parts;
+    first = part * chunk, last = min(images * (positions / VEC), first + chunk);
+    rounds = start < min(stride, channels) ? (channels - start + stride - 1) / stride : 0;
+  }
+  __device__ __forceinline__ int channel(int round) const { return start + round * stride; }
+};
 
 extern "C" __global__ void __launch_bounds__(512, 2)
 forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
                    const float* __restrict__ beta, letter* letters, unsigned* office, STATISTICS, SHAPE, int parts,
                    int chunk, float eps, float momentum) {
-  extern __shared__ pack held[];  // 2 * chunk; a thread reads what it copied itself, so no barrier is needed
-  const int packs = positions / VEC, stride = gridDim.x / parts;
-  const int j = blockIdx.x % parts, start = blockIdx.x / parts, end = start < stride ? channels : 0;
-  const int first = j * chunk, last = min(images * packs, first + chunk);
+  extern __shared__ pack held[];  // 3 * chunk; a thread reads what it copied itself, so no barrier is needed
+  const share mine(images, channels, positions, parts, chunk);
+  const int packs = positions / VEC;
+  const float numbers = (float)images * positions;
   const unsigned stamp = stamp_of(office);
   const long long sample = sample_of(images, channels, positions);
-  const walk<long long> begin(first + threadIdx.x, blockDim.x, channels, packs);
+  const walk<int> begin(mine.first + threadIdx.x, blockDim.x, channels, packs);
   stored ahead = {};
-  if (start < end) ahead = sampled(x, sample, start, positions);
-  for (int turn = 0; turn < 2; ++turn) {
-    const int channel = start + turn * stride;
-    const pack* from = x + (long long)channel * packs;
-    walk<long long> here = begin;
-    for (int e = first + threadIdx.x; channel < end && e < last; e += blockDim.x, here.next())
-      copy_begin(held + turn * chunk + e - first, from + here.at);
+  if (mine.rounds) ahead = sampled(x, sample, mine.start, positions);
+  for (int round = 0; round < 2; ++round) {
+    const pack* from = x + (long long)mine.channel(round) * packs;
+    pack* to = held + round * chunk - mine.first;
+    walk<int> here = begin;
+    for (int e = mine.first + threadIdx.x; round < mine.rounds && e < mine.last; e += blockDim.x, here.next())
+      copy_begin(to + e, from + here.at);
     copies_end();
   }
-  int turn = 0;
-  for (int channel = start; channel < end; channel += stride, turn ^= 1) {
-    const float shift = guess(ahead);
-    if (channel + stride < end) ahead = sampled(x, sample, channel + stride, positions);
-    pack* mine = held + turn * chunk - first;
-    copies_wait<1>();
-    float2 sums = make_float2(0.f, 0.f);
-    for (int e = first + threadIdx.x; e < last; e += blockDim.x) sums = gather(sums, unpack(mine[e]), shift);
-    sums = block_sum(sums);
-    if (threadIdx.x == 0) post(letters + channel * parts + j, sums, stamp);
-    const affine map = finish(collect(letters + channel * parts, parts, stamp), shift, (float)images * positions, channel,
-                              j == 0 && threadIdx.x == 0, eps, momentum, gamma, beta,
-                              {mean, inv_std, running_mean, running_var});
-    pack* to = y + (long long)channel * packs;
-    const pack* from = x + (long long)(channel + 2 * stride) * packs;
-    const bool more = channel + 2 * stride < end;
-    walk<long long> here = begin;
-    for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next()) {
-      store_once(to + here.at, apply(unpack(mine[e]), map));
-      if (more) copy_begin(mine + e, from + here.at);
+  float shift_before = 0.f, g_before = 0.f, b_before = 0.f;
+  for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
+    float shift = 0.f, g = 0.f, b = 0.f;
+    if (round < mine.rounds) {
+      const int channel = mine.channel(round);
+      shift = guess(ahead), g = gamma[channel], b = beta[channel];
+      if (round + 1 < mine.rounds) ahead = sampled(x, sample, mine.channel(round + 1), positions);
+      const pack* values = held + turn * chunk - mine.first;
+      copies_wait<1>();
+      float2 sums = make_float2(0.f, 0.f);
+      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x) sums = gather(sums, unpack(values[e]), shift);
+      sums = block_sum(sums);
+      if (threadIdx.x == 0) post(letters + channel * parts + mine.part, sums, stamp);
+    } else {
+      __syncthreads();  // what the last `collect` found may still be read
+    }
+    pack* values = held + (turn == 0 ? 2 : turn - 1) * chunk - mine.first;  // the round before; then the one after next
+    const pack* from = x + (long long)mine.channel(round + 2) * packs;
+    const bool more = round + 2 < mine.rounds;
+    walk<int> here = begin;
+    if (round == 0) {
+      for (int e = mine.first + threadIdx.x; more && e < mine.last; e += blockDim.x, here.next())
+        copy_begin(values + e, from + here.at);
+    } else {
+      const int channel = mine.channel(round - 1);
+      const float2 sums = collect(letters + channel * parts, parts, stamp);
+      const affine map = finish(sums, shift_before, numbers, eps, g_before, b_before);
+      pack* to = y + (long long)channel * packs;
+      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
+        store_once(to + here.at, apply(unpack(values[e]), map));
+        if (more) copy_begin(values + e, from + here.at);
+      }
+      if (mine.part == 0 && threadIdx.x == 0)
+        remember(sums, shift_before, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
     }
     copies_end();
+    shift_before = shift, g_before = g, b_before = b;
   }
   leave(office, stamp);
 }
@@ -74,49 +100,65 @@ extern "C" __global__ void __launch_bounds__(512, 2)
 backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                     const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                     letter* letters, unsigned* office, float* dgamma, float* dbeta, SHAPE, int parts, int chunk) {
-  extern __shared__ pack held[];  // 4 * chunk: (x, dy) twice
-  const int packs = positions / VEC, stride = gridDim.x / parts;
-  const int j = blockIdx.x % parts, start = blockIdx.x / parts, end = start < stride ? channels : 0;
-  const int first = j * chunk, last = min(images * packs, first + chunk);
+  extern __shared__ pack held[];  // 6 * chunk: (x, dy) three times
+  const share mine(images, channels, positions, parts, chunk);
+  const int packs = positions / VEC;
   const unsigned stamp = stamp_of(office);
-  const walk<long long> begin(first + threadIdx.x, blockDim.x, channels, packs);
-  float ahead = start < end ? mean[start] : 0.f;
-  for (int turn = 0; turn < 2; ++turn) {
-    const int channel = start + turn * stride;
-    const long long offset = (long long)channel * packs;
-    pack* to = held + 2 * turn * chunk - first;
-    walk<long long> here = begin;
-    for (int e = first + threadIdx.x; channel < end && e < last; e += blockDim.x, here.next()) {
+  const walk<int> begin(mine.first + threadIdx.x, blockDim.x, channels, packs);
+  float ahead = mine.rounds ? mean[mine.start] : 0.f;
+  for (int round = 0; round < 2; ++round) {
+    const long long offset = (long long)mine.channel(round) * packs;
+    pack* to = held + 2 * round * chunk - mine.first;
+    walk<int> here = begin;
+    for (int e = mine.first + threadIdx.x; round < mine.rounds && e < mine.last; e += blockDim.x, here.next()) {
       copy_begin(to + e, x + offset + here.at);
       copy_begin(to + chunk + e, dy + offset + here.at);
     }
     copies_end();
   }
-  int turn = 0;
-  for (int channel = start; channel < end; channel += stride, turn ^= 1) {
+  float center_before = 0.f, g_before = 0.f, r_before = 0.f;
+  for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     const float center = ahead;
-    if (channel + stride < end) ahead = mean[channel + stride];
-    pack *held_x = held + 2 * turn * chunk - first, *held_dy = held_x + chunk;
-    copies_wait<1>();
-    float2 sums = make_float2(0.f, 0.f);
-    for (int e = first + threadIdx.x; e < last; e += blockDim.x)
-      sums = gather(sums, unpack(held_dy[e]), unpack(held_x[e]), center);
-    sums = block_sum(sums);
-    if (threadIdx.x == 0) post(letters + channel * parts + j, sums, stamp);
-    const backward map = prepare(collect(letters + channel * parts, parts, stamp), (float)images * positions, channel,
-                                 j == 0 && threadIdx.x == 0, gamma, mean, inv_std, dgamma, dbeta);
-    pack* to = dx + (long long)channel * packs;
-    const long long further = (long long)(channel + 2 * stride) * packs;
-    const bool more = channel + 2 * stride < end;
-    walk<long long> here = begin;
-    for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next()) {
-      store_once(to + here.at, apply(unpack(held_dy[e]), unpack(held_x[e]), map));
-      if (more) {
-        copy_begin(held_x + e, x + further + here.at);
-        copy_begin(held_dy + e, dy + further + here.at);
+    float g = 0.f, r = 0.f;
+    if (round < mine.rounds) {
+      const int channel = mine.channel(round);
+      g = gamma[channel], r = inv_std[channel];
+      if (round + 1 < mine.rounds) ahead = mean[mine.channel(round + 1)];
+      const pack *of_x = held + 2 * turn * chunk - mine.first, *of_dy = of_x + chunk;
+      copies_wait<1>();
+      float2 sums = make_float2(0.f, 0.f);
+      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x)
+        sums = gather(sums, unpack(of_dy[e]), unpack(of_x[e]), center);
+      sums = block_sum(sums);
+      if (threadIdx.x == 0) post(letters + channel * parts + mine.part, sums, stamp);
+    } else {
+      __syncthreads();  // what the last `collect` found may still be read
+    }
+    pack *of_x = held + 2 * (turn == 0 ? 2 : turn - 1) * chunk - mine.first, *of_dy = of_x + chunk;
+    const long long further = (long long)mine.channel(round + 2) * packs;
+    const bool more = round + 2 < mine.rounds;
+    walk<int> here = begin;
+    if (round == 0) {
+      for (int e = mine.first + threadIdx.x; more && e < mine.last; e += blockDim.x, here.next()) {
+        copy_begin(of_x + e, x + further + here.at);
+        copy_begin(of_dy + e, dy + further + here.at);
+      }
+    } else {
+      const int channel = mine.channel(round - 1);
+      const float2 sums = collect(letters + channel * parts, parts, stamp);
+      const backward map = prepare(sums, (float)images * positions, g_before, center_before, r_before);
+      if (mine.part == 0 && threadIdx.x == 0) remember(sums, r_before, channel, {dgamma, dbeta});
+      pack* to = dx + (long long)channel * packs;
+      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
+        store_once(to + here.at, apply(unpack(of_dy[e]), unpack(of_x[e]), map));
+        if (more) {
+          copy_begin(of_x + e, x + further + here.at);
+          copy_begin(of_dy + e, dy + further + here.at);
+        }
       }
     }
     copies_end();
+    center_before = center, g_before = g, r_before = r;
   }
   leave(office, stamp);
 }

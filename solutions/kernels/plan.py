@@ -50,13 +50,15 @@ def split(groups: int, length: int, machine: Machine, least: int, per_processor:
     return ceil(length / chunk), chunk
 
 
-def held(taken: int, machine: Machine, static: int, least: int, most: int) -> int | None:
-    """Threads of a block that holds `taken` bytes: as many as let all blocks that fit on a processor share 2,048.
+def held(taken: int, blocks: int, machine: Machine, static: int, least: int, most: int) -> int | None:
+    """Threads of a block that holds `taken` bytes: as many as let all blocks beside each other on a processor share 2,048.
 
     Parameters
     ----------
     taken, static : int
         Bytes of shared memory, and what the kernel and the driver take themselves.
+    blocks : int
+        Of the whole launch.
     least, most : int
         Bounds of the answer; powers of two times 32.
 
@@ -67,7 +69,7 @@ def held(taken: int, machine: Machine, static: int, least: int, most: int) -> in
     """
     if taken + static > machine.shared_per_block:
         return None
-    beside = machine.shared_per_processor // (taken + static)
+    beside = min(machine.shared_per_processor // (taken + static), ceil(blocks / machine.processors))
     threads = most
     while threads > least and threads * beside > 2048:
         threads //= 2
@@ -77,14 +79,14 @@ def held(taken: int, machine: Machine, static: int, least: int, most: int) -> in
 def persistent(
     groups: int, length: int, bytes_each: int, threads: int, machine: Machine, static: int, per_processor: int = 2
 ) -> tuple[int, int, int, int] | None:
-    """Divide each group among resident blocks that hold their chunk in shared memory, two rounds at a time.
+    """Divide each group among resident blocks that hold their chunk in shared memory, three rounds at a time.
 
     Parameters
     ----------
     bytes_each : int
-        Shared memory for one pack (or row) of a group in one round: twice as much is taken.
+        Shared memory for one pack of a group in one round: three times as much is taken.
     threads : int
-        Packs (or rows) that a block handles at once.
+        Packs that a block handles at once.
     static : int
         Bytes of shared memory that the kernel and the driver take themselves.
 
@@ -94,7 +96,7 @@ def persistent(
         The plan with the least work for the slowest block; None where a group does not fit on the chip.
     """
     budget = min(machine.shared_per_block, machine.shared_per_processor // per_processor) - static
-    most = budget // (2 * bytes_each)
+    most = budget // (3 * bytes_each)
     blocks = machine.processors * per_processor
     if most < 1:
         return None
@@ -102,7 +104,7 @@ def persistent(
     for parts in range(ceil(length / most), blocks + 1):
         chunk = ceil(length / parts)
         rounds = ceil(groups / (blocks // parts))
-        cost = rounds * (chunk + threads)  # a round costs its chunk and, roughly, one visit of all threads
+        cost = rounds * (2 * ceil(chunk / threads) + 1)  # in half visits of all threads; a round costs about one more
         if best is None or cost < best[0]:
             best = cost, chunk
         if chunk <= threads:
@@ -110,4 +112,27 @@ def persistent(
     if best is None:
         return None
     chunk = best[1]
-    return ceil(length / chunk), chunk, blocks, 2 * chunk * bytes_each
+    return ceil(length / chunk), chunk, blocks, 3 * chunk * bytes_each
+
+
+def kept(
+    groups: int, length: int, bytes_each: int, machine: Machine, static: int, per_processor: int = 2
+) -> tuple[int, int, int] | None:
+    """Divide each group among resident blocks that keep of their chunk what fits into shared memory.
+
+    Parameters
+    ----------
+    bytes_each : int
+        Shared memory for one row of a group.
+
+    Returns
+    -------
+    parts, chunk, rows : int
+        Blocks a group, rows of each, and those of them that are kept; None where there are more groups than blocks.
+    """
+    parts = min(machine.processors * per_processor // groups, length)
+    if parts < 1:
+        return None
+    chunk = ceil(length / parts)
+    budget = min(machine.shared_per_block, machine.shared_per_processor // per_processor) - static
+    return ceil(length / chunk), chunk, max(0, min(chunk, budget // bytes_each))

@@ -1,9 +1,12 @@
 // Batch normalization of rows x channels with the channels last: features (N, C), or images stored as N, H, W, C.
 //
-// A block works on a slab of COLUMNS packs (side by side in memory) and a range of rows; thread (row, column) walks down
-// its column and keeps VEC pairs of sums. The three tiers are those of images.cu: block, split, persistent.
+// A block works on a slab of COLUMNS packs (side by side in memory; 8, 16 or 32) and a range of rows; thread (row, column)
+// walks down its column and keeps VEC pairs of sums. The tiers:
+//
+// block       one block a slab
+// split       several blocks a slab, two launches; the last block of the first one adds up what the others found
+// persistent  one cooperative launch; a block keeps of its rows what fits into shared memory (rows_persistent.cu)
 
-#define COLUMNS 8
 #define SLAB (COLUMNS * VEC)  // channels of a slab
 
 // Where this thread stands.
@@ -19,7 +22,7 @@ __device__ __forceinline__ spot stand(int slab, int packs) {
 // The mean of eight rows spread over the batch, for the channels of one pack.
 __device__ __forceinline__ wide guess(const pack* x, int column, int rows, int packs) {
   wide mean = {};
-#pragma unroll
+#pragma unroll(VEC > 4 ? 4 : 8)
   for (int k = 0; k < 8; ++k) {
     const wide value = unpack(x[(long long)rows * k / 8 * packs + column]);
 #pragma unroll
@@ -73,17 +76,24 @@ __device__ __forceinline__ void gather(float2 (&sums)[VEC], const wide& dy, cons
     sums[v].y = fmaf(dy.at[v], x.at[v] - mean.at[v], sums[v].y);
   }
 }
-__device__ __forceinline__ pack apply(const wide& x, const affine* maps) {
+template <class Map> struct maps_of { Map at[VEC]; };
+template <class Map> __device__ __forceinline__ maps_of<Map> maps_here(const Map* maps) {
+  maps_of<Map> found;
+#pragma unroll
+  for (int v = 0; v < VEC; ++v) found.at[v] = maps[threadIdx.x % COLUMNS * VEC + v];
+  return found;
+}
+__device__ __forceinline__ pack apply(const wide& x, const maps_of<affine>& maps) {
   wide y;
 #pragma unroll
-  for (int v = 0; v < VEC; ++v) y.at[v] = fmaf(x.at[v] - maps[v].shift, maps[v].scale, maps[v].offset);
+  for (int v = 0; v < VEC; ++v) y.at[v] = fmaf(x.at[v] - maps.at[v].shift, maps.at[v].scale, maps.at[v].offset);
   return repack(y);
 }
-__device__ __forceinline__ pack apply(const wide& dy, const wide& x, const backward* maps) {
+__device__ __forceinline__ pack apply(const wide& dy, const wide& x, const maps_of<backward>& maps) {
   wide dx;
 #pragma unroll
   for (int v = 0; v < VEC; ++v)
-    dx.at[v] = maps[v].scale * (dy.at[v] - maps[v].mean_dy - (x.at[v] - maps[v].mean) * maps[v].slope);
+    dx.at[v] = maps.at[v].scale * (dy.at[v] - maps.at[v].mean_dy - (x.at[v] - maps.at[v].mean) * maps.at[v].slope);
   return repack(dx);
 }
 __device__ __forceinline__ wide of_channels(const float* values, int column) {
@@ -96,87 +106,24 @@ __device__ __forceinline__ wide of_channels(const float* values, int column) {
 #define STATISTICS float *mean, float *inv_std, float *running_mean, float *running_var
 #define SHAPE int rows, int channels
 
-// Sums over rows first to last of this block's slab.
-__device__ __forceinline__ void sum_rows(const pack* x, spot at, int packs, int first, int last, const wide& shift,
-                                         float2* total) {
-  float2 sums[VEC] = {};
-  if (at.inside) {
+// Adds rows first to last of this thread's column to its sums.
+__device__ __forceinline__ void add_rows(float2 (&sums)[VEC], const pack* x, spot at, int packs, int first, int last,
+                                         const wide& shift) {
+  if (!at.inside) return;
 #pragma unroll 4
-    for (int row = first + at.row; row < last; row += at.step)
-      gather(sums, unpack(x[(long long)row * packs + at.column]), shift);
-  }
-  slab_sum(sums, total);
+  for (int row = first + at.row; row < last; row += at.step)
+    gather(sums, unpack(x[(long long)row * packs + at.column]), shift);
 }
-__device__ __forceinline__ void sum_rows(const pack* dy, const pack* x, spot at, int packs, int first, int last,
-                                         const wide& mean, float2* total) {
-  float2 sums[VEC] = {};
-  if (at.inside) {
+__device__ __forceinline__ void add_rows(float2 (&sums)[VEC], const pack* dy, const pack* x, spot at, int packs, int first,
+                                         int last, const wide& mean) {
+  if (!at.inside) return;
 #pragma unroll 2
-    for (int row = first + at.row; row < last; row += at.step) {
-      const long long i = (long long)row * packs + at.column;
-      gather(sums, unpack(dy[i]), unpack(x[i]), mean);
-    }
+  for (int row = first + at.row; row < last; row += at.step) {
+    const long long i = (long long)row * packs + at.column;
+    gather(sums, unpack(dy[i]), unpack(x[i]), mean);
   }
-  slab_sum(sums, total);
 }
 
-// What all parts say of each channel of a slab, added up in `total`: `part(j, k)` is what part j says of channel k.
-// All threads help: strand s of a channel takes the parts s, s + strands, ...
-__device__ __forceinline__ float2* strand_sums() {
-  __shared__ float2 of_strand[512];
-  return of_strand;
-}
-template <class Part> __device__ __forceinline__ void over_parts(int parts, float2* total, Part part) {
-  float2* of_strand = strand_sums();
-  const int k = threadIdx.x % SLAB, strand = threadIdx.x / SLAB, strands = blockDim.x / SLAB;
-  float2 sums = make_float2(0.f, 0.f);
-#pragma unroll 4
-  for (int j = strand; j < parts; j += strands) {
-    const float2 one = part(j, k);
-    sums.x += one.x;
-    sums.y += one.y;
-  }
-  of_strand[threadIdx.x] = sums;
-  __syncthreads();
-  if (strand == 0) {
-    for (int s = 1; s < strands; ++s) {
-      sums.x += of_strand[s * SLAB + k].x;
-      sums.y += of_strand[s * SLAB + k].y;
-    }
-    total[k] = sums;
-  }
-  __syncthreads();
-}
-// Sums of another launch; partial is (slabs, parts, SLAB).
-__device__ __forceinline__ void add_up(const float2* partial, int slab, int parts, float2* total) {
-  const float2* mine = partial + (long long)slab * parts * SLAB;
-  over_parts(parts, total, [=](int j, int k) { return __ldcg(mine + j * SLAB + k); });
-}
-__device__ __forceinline__ void publish(const float2* total, float2* partial, int slab, int parts, int j) {
-  for (int k = threadIdx.x; k < SLAB; k += blockDim.x) partial[((long long)slab * parts + j) * SLAB + k] = total[k];
-}
-
-// From sums to the maps of a slab's channels. `shifts` holds the shift of each channel of the slab.
-__device__ __forceinline__ void finish_slab(const float2* total, const float* shifts, affine* maps, int slab, SHAPE,
-                                            bool writes, float eps, float momentum, const float* gamma,
-                                            const float* beta, statistics keep) {
-  for (int k = threadIdx.x; k < SLAB; k += blockDim.x) {
-    const int channel = slab * SLAB + k;
-    if (channel < channels)
-      maps[k] = finish(total[k], shifts[k], (float)rows, channel, writes, eps, momentum, gamma, beta, keep);
-  }
-  __syncthreads();
-}
-__device__ __forceinline__ void prepare_slab(const float2* total, backward* maps, int slab, SHAPE, bool writes,
-                                             const float* gamma, const float* mean, const float* inv_std, float* dgamma,
-                                             float* dbeta) {
-  for (int k = threadIdx.x; k < SLAB; k += blockDim.x) {
-    const int channel = slab * SLAB + k;
-    if (channel < channels)
-      maps[k] = prepare(total[k], (float)rows, channel, writes, gamma, mean, inv_std, dgamma, dbeta);
-  }
-  __syncthreads();
-}
 // The guess for the slab's channels, in `shifts` for all threads; the first COLUMNS threads read for the others.
 __device__ __forceinline__ wide share_guess(const pack* x, int slab, int rows, int packs, float* shifts) {
   const int first = slab * COLUMNS + threadIdx.x;
@@ -190,6 +137,36 @@ __device__ __forceinline__ wide share_guess(const pack* x, int slab, int rows, i
   return of_channels(shifts, threadIdx.x % COLUMNS);
 }
 
+// Thread k prepares channel k of the slab, so blockDim.x is at least SLAB. What that takes from memory is read early.
+struct forward_weights {
+  float gamma = 0.f, beta = 0.f;
+  __device__ __forceinline__ forward_weights(const float* gammas, const float* betas, int channel, int channels) {
+    if (threadIdx.x < SLAB && channel < channels) gamma = gammas[channel], beta = betas[channel];
+  }
+};
+struct backward_weights {
+  float gamma = 0.f, mean = 0.f, inv_std = 0.f;
+  __device__ __forceinline__ backward_weights(const float* gammas, const float* means, const float* inv_stds, int channel,
+                                              int channels) {
+    if (threadIdx.x < SLAB && channel < channels)
+      gamma = gammas[channel], mean = means[channel], inv_std = inv_stds[channel];
+  }
+};
+__device__ __forceinline__ maps_of<affine> finish_slab(const float2* total, const float* shifts, affine* maps, int rows,
+                                                       float eps, forward_weights weights) {
+  const int k = threadIdx.x;
+  if (k < SLAB) maps[k] = finish(total[k], shifts[k], (float)rows, eps, weights.gamma, weights.beta);
+  __syncthreads();
+  return maps_here(maps);
+}
+__device__ __forceinline__ maps_of<backward> prepare_slab(const float2* total, backward* maps, int rows,
+                                                          backward_weights weights) {
+  const int k = threadIdx.x;
+  if (k < SLAB) maps[k] = prepare(total[k], (float)rows, weights.gamma, weights.mean, weights.inv_std);
+  __syncthreads();
+  return maps_here(maps);
+}
+
 // ------------------------------------------------------------------------------------------------------------- block
 // Grid (slabs).
 
@@ -199,17 +176,21 @@ forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   __shared__ float2 total[SLAB];
   __shared__ float shifts[SLAB];
   __shared__ affine maps[SLAB];
-  const int slab = blockIdx.x, packs = channels / VEC;
+  const int slab = blockIdx.x, packs = channels / VEC, channel = slab * SLAB + threadIdx.x;
   const spot at = stand(slab, packs);
+  const forward_weights weights(gamma, beta, channel, channels);
   const wide shift = share_guess(x, slab, rows, packs, shifts);
-  sum_rows(x, at, packs, 0, rows, shift, total);
-  finish_slab(total, shifts, maps, slab, rows, channels, true, eps, momentum, gamma, beta,
-              {mean, inv_std, running_mean, running_var});
-  if (!at.inside) return;
-  for (int row = at.row; row < rows; row += at.step) {
+  float2 sums[VEC] = {};
+  add_rows(sums, x, at, packs, 0, rows, shift);
+  slab_sum(sums, total);
+  const maps_of<affine> map = finish_slab(total, shifts, maps, rows, eps, weights);
+  for (int row = at.row; at.inside && row < rows; row += at.step) {
     const long long i = (long long)row * packs + at.column;
-    y[i] = apply(unpack(x[i]), maps + threadIdx.x % COLUMNS * VEC);
+    y[i] = apply(unpack(x[i]), map);
   }
+  if (threadIdx.x < SLAB && channel < channels)
+    remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, channel, eps, momentum,
+             {mean, inv_std, running_mean, running_var});
 }
 
 extern "C" __global__ void __launch_bounds__(512)
@@ -218,82 +199,128 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
                float* dgamma, float* dbeta, SHAPE) {
   __shared__ float2 total[SLAB];
   __shared__ backward maps[SLAB];
-  const int slab = blockIdx.x, packs = channels / VEC;
+  const int slab = blockIdx.x, packs = channels / VEC, channel = slab * SLAB + threadIdx.x;
   const spot at = stand(slab, packs);
+  const backward_weights weights(gamma, mean, inv_std, channel, channels);
   wide means = {};
   if (at.inside) means = of_channels(mean, at.column);
-  sum_rows(dy, x, at, packs, 0, rows, means, total);
-  prepare_slab(total, maps, slab, rows, channels, true, gamma, mean, inv_std, dgamma, dbeta);
-  if (!at.inside) return;
-  for (int row = at.row; row < rows; row += at.step) {
+  float2 sums[VEC] = {};
+  add_rows(sums, dy, x, at, packs, 0, rows, means);
+  slab_sum(sums, total);
+  if (threadIdx.x < SLAB && channel < channels)
+    remember(total[threadIdx.x], weights.inv_std, channel, {dgamma, dbeta});
+  const maps_of<backward> map = prepare_slab(total, maps, rows, weights);
+  for (int row = at.row; at.inside && row < rows; row += at.step) {
     const long long i = (long long)row * packs + at.column;
-    dx[i] = apply(unpack(dy[i]), unpack(x[i]), maps + threadIdx.x % COLUMNS * VEC);
+    dx[i] = apply(unpack(dy[i]), unpack(x[i]), map);
   }
 }
 
 // ------------------------------------------------------------------------------------------------------------- split
 // Grid (parts, slabs): block (j, s) owns rows j * chunk to (j + 1) * chunk of slab s.
 
+// Leaves this block's sums in `partial`, (slabs, parts, SLAB); the last block of the slab to come adds them up into
+// `sums`, (slabs, SLAB). `arrived`, one number a slab, is zero before and after.
+__device__ __forceinline__ void add_parts(const float2* total, float2* partial, unsigned* arrived, float2* sums) {
+  __shared__ float2 of_strand[512];
+  __shared__ bool last;
+  const int parts = gridDim.x, slab = blockIdx.y;
+  float2* mine = partial + (long long)slab * parts * SLAB;
+  if (threadIdx.x < SLAB) {
+    mine[blockIdx.x * SLAB + threadIdx.x] = total[threadIdx.x];
+    __threadfence();
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) last = atomicAdd(arrived + slab, 1u) == parts - 1u;
+  __syncthreads();
+  if (!last) return;
+  // strand s of a channel takes the parts s, s + strands, ...
+  const int k = threadIdx.x % SLAB, strand = threadIdx.x / SLAB, strands = blockDim.x / SLAB;
+  float2 sum = make_float2(0.f, 0.f);
+#pragma unroll 8
+  for (int j = strand; j < parts; j += strands) {
+    const float2 one = __ldcg(mine + j * SLAB + k);
+    sum.x += one.x;
+    sum.y += one.y;
+  }
+  of_strand[threadIdx.x] = sum;
+  __syncthreads();
+  if (strand == 0) {
+    for (int s = 1; s < strands; ++s) {
+      sum.x += of_strand[s * SLAB + k].x;
+      sum.y += of_strand[s * SLAB + k].y;
+    }
+    sums[slab * SLAB + k] = sum;
+  }
+  if (threadIdx.x == 0) arrived[slab] = 0u;
+}
+
 extern "C" __global__ void __launch_bounds__(512)
-forward_sums(const pack* __restrict__ x, float2* partial, SHAPE, int chunk) {
+forward_sums(const pack* __restrict__ x, float2* partial, unsigned* arrived, float2* sums, SHAPE, int chunk) {
   __shared__ float2 total[SLAB];
   __shared__ float shifts[SLAB];
   const int packs = channels / VEC, first = blockIdx.x * chunk, last = min(rows, first + chunk);
   const spot at = stand(blockIdx.y, packs);
   const wide shift = share_guess(x, blockIdx.y, rows, packs, shifts);
-  sum_rows(x, at, packs, first, last, shift, total);
-  publish(total, partial, blockIdx.y, gridDim.x, blockIdx.x);
+  float2 own[VEC] = {};
+  add_rows(own, x, at, packs, first, last, shift);
+  slab_sum(own, total);
+  add_parts(total, partial, arrived, sums);
 }
 
 extern "C" __global__ void __launch_bounds__(512)
 forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
-              const float* __restrict__ beta, const float2* partial, STATISTICS, SHAPE, int chunk, float eps,
+              const float* __restrict__ beta, const float2* __restrict__ sums, STATISTICS, SHAPE, int chunk, float eps,
               float momentum) {
-  __shared__ float2 total[SLAB];
   __shared__ float shifts[SLAB];
   __shared__ affine maps[SLAB];
-  const int parts = gridDim.x, j = parts - 1 - blockIdx.x, slab = gridDim.y - 1 - blockIdx.y;  // last first: in L2
+  const int j = gridDim.x - 1 - blockIdx.x, slab = gridDim.y - 1 - blockIdx.y;  // last first: in the L2 cache
   const int packs = channels / VEC, first = j * chunk, last = min(rows, first + chunk);
+  const int channel = slab * SLAB + threadIdx.x;
   const spot at = stand(slab, packs);
+  const forward_weights weights(gamma, beta, channel, channels);
   share_guess(x, slab, rows, packs, shifts);
-  add_up(partial, slab, parts, total);
-  finish_slab(total, shifts, maps, slab, rows, channels, j == 0, eps, momentum, gamma, beta,
-              {mean, inv_std, running_mean, running_var});
-  if (!at.inside) return;
+  const maps_of<affine> map = finish_slab(sums + slab * SLAB, shifts, maps, rows, eps, weights);
 #pragma unroll 4
-  for (int row = first + at.row; row < last; row += at.step) {
+  for (int row = first + at.row; at.inside && row < last; row += at.step) {
     const long long i = (long long)row * packs + at.column;
-    store_once(y + i, apply(unpack(load_once(x + i)), maps + threadIdx.x % COLUMNS * VEC));
+    store_once(y + i, apply(unpack(load_once(x + i)), map));
   }
+  if (j == 0 && threadIdx.x < SLAB && channel < channels)
+    remember(sums[channel], shifts[threadIdx.x], (float)rows, channel, eps, momentum,
+             {mean, inv_std, running_mean, running_var});
 }
 
 extern "C" __global__ void __launch_bounds__(512)
 backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const float* __restrict__ mean, float2* partial,
-              SHAPE, int chunk) {
+              unsigned* arrived, float2* sums, SHAPE, int chunk) {
   __shared__ float2 total[SLAB];
   const int packs = channels / VEC, first = blockIdx.x * chunk, last = min(rows, first + chunk);
   const spot at = stand(blockIdx.y, packs);
   wide means = {};
   if (at.inside) means = of_channels(mean, at.column);
-  sum_rows(dy, x, at, packs, first, last, means, total);
-  publish(total, partial, blockIdx.y, gridDim.x, blockIdx.x);
+  float2 own[VEC] = {};
+  add_rows(own, dy, x, at, packs, first, last, means);
+  slab_sum(own, total);
+  add_parts(total, partial, arrived, sums);
 }
 
 extern "C" __global__ void __launch_bounds__(512)
 backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
-               const float2* partial, float* dgamma, float* dbeta, SHAPE, int chunk) {
-  __shared__ float2 total[SLAB];
+               const float2* __restrict__ sums, float* dgamma, float* dbeta, SHAPE, int chunk) {
   __shared__ backward maps[SLAB];
-  const int parts = gridDim.x, j = parts - 1 - blockIdx.x, slab = gridDim.y - 1 - blockIdx.y;
+  const int j = gridDim.x - 1 - blockIdx.x, slab = gridDim.y - 1 - blockIdx.y;
   const int packs = channels / VEC, first = j * chunk, last = min(rows, first + chunk);
+  const int channel = slab * SLAB + threadIdx.x;
   const spot at = stand(slab, packs);
-  add_up(partial, slab, parts, total);
-  prepare_slab(total, maps, slab, rows, channels, j == 0, gamma, mean, inv_std, dgamma, dbeta);
-  if (!at.inside) return;
+  const backward_weights weights(gamma, mean, inv_std, channel, channels);
+  if (j == 0 && threadIdx.x < SLAB && channel < channels)
+    remember(sums[channel], weights.inv_std, channel, {dgamma, dbeta});
+  const maps_of<backward> map = prepare_slab(sums + slab * SLAB, maps, rows, weights);
 #pragma unroll 2
-  for (int row = first + at.row; row < last; row += at.step) {
+  for (int row = first + at.row; at.inside && row < last; row += at.step) {
     const long long i = (long long)row * packs + at.column;
-    store_once(dx + i, apply(unpack(load_once(dy + i)), unpack(load_once(x + i)), maps + threadIdx.x % COLUMNS * VEC));
+    store_once(dx + i, apply(unpack(load_once(dy + i)), unpack(load_once(x + i)), map));
   }
 }

@@ -1,100 +1,127 @@
-// One read and one write for channels last: persistent.cu's plan on the slabs of rows.cu. Follows rows.cu in the module.
-// A block holds a range of rows of one slab in shared memory while the sums of the other blocks travel.
+// One launch for channels last, all of whose blocks are resident: each owns a range of rows of one slab. Follows rows.cu
+// in the module.
+//
+// A channel of images stored as N, H, W, C lies in every row, so no part of it can be finished before all rows have been
+// read. Of its rows a block keeps in shared memory what fits; the others it reads again, the last ones first, which the
+// L2 cache still has in part.
 
-// Sums of this launch, by letters (slabs, parts, SLAB).
-__device__ __forceinline__ void post_slab(const float2* total, letter* letters, int slab, int parts, int j, unsigned stamp) {
-  for (int k = threadIdx.x; k < SLAB; k += blockDim.x)
-    post(letters + ((long long)slab * parts + j) * SLAB + k, total[k], stamp);
+// The sums of all blocks of a slab, in `total` of each of them; letters are (slabs, SLAB, parts + 1). First the channels
+// are divided among the blocks, one warp adds up what all parts say of a channel, then each block reads the answers.
+__device__ __forceinline__ void all_reduce(float2* total, letter* letters, int parts, int part, unsigned stamp) {
+  const int warp = threadIdx.x >> 5, warps = blockDim.x >> 5, lane = threadIdx.x & 31;
+  if (threadIdx.x < SLAB) post(letters + threadIdx.x * (parts + 1) + part, total[threadIdx.x], stamp);
+  for (int k = part + warp * parts; k < SLAB; k += warps * parts) {
+    letter* of_channel = letters + k * (parts + 1);
+    float2 sums = make_float2(0.f, 0.f);
+    for (int j = lane; j < parts; j += 32) {
+      const float2 one = receive(of_channel + j, stamp);
+      sums.x += one.x;
+      sums.y += one.y;
+    }
+    sums = warp_sum(sums);
+    if (lane == 0) post(of_channel + parts, sums, stamp);
+  }
+  if (threadIdx.x < SLAB) total[threadIdx.x] = receive(letters + threadIdx.x * (parts + 1) + parts, stamp);
+  __syncthreads();
 }
-__device__ __forceinline__ void collect(const letter* letters, int slab, int parts, unsigned stamp, float2* total) {
-  const letter* mine = letters + (long long)slab * parts * SLAB;
-  __syncthreads();  // all have posted what `total` held
-  over_parts(parts, total, [=](int j, int k) { return receive(mine + j * SLAB + k, stamp); });
-}
+
+// What a block does: rows `first` to `middle` are read twice, rows `middle` to `last` are kept.
+struct share {
+  int slab, part, first, middle, last;
+  __device__ __forceinline__ share(int rows, int parts, int chunk, int kept) {
+    slab = blockIdx.x / parts, part = blockIdx.x % parts;
+    first = part * chunk, last = min(rows, first + chunk), middle = max(first, last - kept);
+  }
+  // Where a thread begins to read rows again, backwards; before `first` where it has none.
+  __device__ __forceinline__ int backwards(spot at) const {
+    const int span = middle - first - at.row;
+    return first + at.row + (span > 0 ? (span - 1) / at.step : -1) * at.step;
+  }
+};
 
 extern "C" __global__ void __launch_bounds__(512, 2)
 forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
                    const float* __restrict__ beta, letter* letters, unsigned* office, STATISTICS, SHAPE, int parts,
-                   int chunk, float eps, float momentum) {
-  extern __shared__ pack held[];  // 2 * chunk * COLUMNS; a thread reads what it copied itself
+                   int chunk, int kept, float eps, float momentum) {
+  extern __shared__ pack held[];  // kept * COLUMNS; a thread reads what it copied itself
   __shared__ float2 total[SLAB];
   __shared__ float shifts[SLAB];
   __shared__ affine maps[SLAB];
-  const int packs = channels / VEC, slabs = (packs + COLUMNS - 1) / COLUMNS, stride = gridDim.x / parts;
-  const int j = blockIdx.x % parts, start = blockIdx.x / parts, end = start < stride ? slabs : 0;
-  const int first = j * chunk, last = min(rows, first + chunk), column = threadIdx.x % COLUMNS;
+  const int packs = channels / VEC;
+  const share mine(rows, parts, chunk, kept);
+  const int channel = mine.slab * SLAB + threadIdx.x;
+  const spot at = stand(mine.slab, packs);
   const unsigned stamp = stamp_of(office);
-  const auto load = [&](int slab, int turn) {
-    const spot at = stand(slab, packs);
-    pack* to = held + (turn * chunk - first) * COLUMNS + column;
-    for (int row = first + at.row; at.inside && row < last; row += at.step)
-      copy_begin(to + row * COLUMNS, x + (long long)row * packs + at.column);
-  };
-  if (start < end) load(start, 0);
+  pack* here = held + threadIdx.x;  // one visit of all threads takes blockDim.x packs
+  for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
+    copy_begin(here + e, x + (long long)row * packs + at.column);
   copies_end();
-  int turn = 0;
-  for (int slab = start; slab < end; slab += stride, turn ^= 1) {
-    if (slab + stride < end) load(slab + stride, turn ^ 1);
-    copies_end();
-    const spot at = stand(slab, packs);
-    const pack* mine = held + (turn * chunk - first) * COLUMNS + column;
-    const wide shift = share_guess(x, slab, rows, packs, shifts);
-    copies_wait<1>();
-    float2 sums[VEC] = {};
-    for (int row = first + at.row; at.inside && row < last; row += at.step)
-      gather(sums, unpack(mine[row * COLUMNS]), shift);
-    slab_sum(sums, total);
-    post_slab(total, letters, slab, parts, j, stamp);
-    collect(letters, slab, parts, stamp, total);
-    finish_slab(total, shifts, maps, slab, rows, channels, j == 0, eps, momentum, gamma, beta,
-                {mean, inv_std, running_mean, running_var});
-    for (int row = first + at.row; at.inside && row < last; row += at.step)
-      store_once(y + (long long)row * packs + at.column, apply(unpack(mine[row * COLUMNS]), maps + column * VEC));
+  const forward_weights weights(gamma, beta, channel, channels);
+  const wide shift = share_guess(x, mine.slab, rows, packs, shifts);
+  float2 sums[VEC] = {};
+  add_rows(sums, x, at, packs, mine.first, mine.middle, shift);
+  copies_wait<0>();
+#pragma unroll 2
+  for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
+    gather(sums, unpack(here[e]), shift);
+  slab_sum(sums, total);
+  all_reduce(total, letters + (long long)mine.slab * SLAB * (parts + 1), parts, mine.part, stamp);
+  const maps_of<affine> map = finish_slab(total, shifts, maps, rows, eps, weights);
+#pragma unroll 4
+  for (int row = mine.backwards(at); at.inside && row >= mine.first; row -= at.step) {
+    const long long i = (long long)row * packs + at.column;
+    store_once(y + i, apply(unpack(load_once(x + i)), map));
   }
+#pragma unroll 2
+  for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
+    store_once(y + (long long)row * packs + at.column, apply(unpack(here[e]), map));
+  if (mine.part == 0 && threadIdx.x < SLAB && channel < channels)
+    remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, channel, eps, momentum,
+             {mean, inv_std, running_mean, running_var});
   leave(office, stamp);
 }
 
 extern "C" __global__ void __launch_bounds__(512, 2)
 backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                     const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
-                    letter* letters, unsigned* office, float* dgamma, float* dbeta, SHAPE, int parts, int chunk) {
-  extern __shared__ pack held[];  // 4 * chunk * COLUMNS: (x, dy) twice
+                    letter* letters, unsigned* office, float* dgamma, float* dbeta, SHAPE, int parts, int chunk,
+                    int kept) {
+  extern __shared__ pack held[];  // 2 * kept * COLUMNS: x, then dy
   __shared__ float2 total[SLAB];
   __shared__ backward maps[SLAB];
-  const int packs = channels / VEC, slabs = (packs + COLUMNS - 1) / COLUMNS, stride = gridDim.x / parts;
-  const int j = blockIdx.x % parts, start = blockIdx.x / parts, end = start < stride ? slabs : 0;
-  const int first = j * chunk, last = min(rows, first + chunk), column = threadIdx.x % COLUMNS;
+  const int packs = channels / VEC;
+  const share mine(rows, parts, chunk, kept);
+  const int channel = mine.slab * SLAB + threadIdx.x;
+  const spot at = stand(mine.slab, packs);
   const unsigned stamp = stamp_of(office);
-  const auto load = [&](int slab, int turn) {
-    const spot at = stand(slab, packs);
-    pack* to = held + (2 * turn * chunk - first) * COLUMNS + column;
-    for (int row = first + at.row; at.inside && row < last; row += at.step) {
-      const long long i = (long long)row * packs + at.column;
-      copy_begin(to + row * COLUMNS, x + i);
-      copy_begin(to + (row + chunk) * COLUMNS, dy + i);
-    }
-  };
-  if (start < end) load(start, 0);
-  copies_end();
-  int turn = 0;
-  for (int slab = start; slab < end; slab += stride, turn ^= 1) {
-    if (slab + stride < end) load(slab + stride, turn ^ 1);
-    copies_end();
-    const spot at = stand(slab, packs);
-    const pack *held_x = held + (2 * turn * chunk - first) * COLUMNS + column, *held_dy = held_x + chunk * COLUMNS;
-    wide means = {};
-    if (at.inside) means = of_channels(mean, at.column);
-    copies_wait<1>();
-    float2 sums[VEC] = {};
-    for (int row = first + at.row; at.inside && row < last; row += at.step)
-      gather(sums, unpack(held_dy[row * COLUMNS]), unpack(held_x[row * COLUMNS]), means);
-    slab_sum(sums, total);
-    post_slab(total, letters, slab, parts, j, stamp);
-    collect(letters, slab, parts, stamp, total);
-    prepare_slab(total, maps, slab, rows, channels, j == 0, gamma, mean, inv_std, dgamma, dbeta);
-    for (int row = first + at.row; at.inside && row < last; row += at.step)
-      store_once(dx + (long long)row * packs + at.column,
-                 apply(unpack(held_dy[row * COLUMNS]), unpack(held_x[row * COLUMNS]), maps + column * VEC));
+  pack *of_x = held + threadIdx.x, *of_dy = of_x + kept * COLUMNS;
+  for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x) {
+    const long long i = (long long)row * packs + at.column;
+    copy_begin(of_x + e, x + i);
+    copy_begin(of_dy + e, dy + i);
   }
+  copies_end();
+  const backward_weights weights(gamma, mean, inv_std, channel, channels);
+  wide means = {};
+  if (at.inside) means = of_channels(mean, at.column);
+  float2 sums[VEC] = {};
+  add_rows(sums, dy, x, at, packs, mine.first, mine.middle, means);
+  copies_wait<0>();
+#pragma unroll 2
+  for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
+    gather(sums, unpack(of_dy[e]), unpack(of_x[e]), means);
+  slab_sum(sums, total);
+  all_reduce(total, letters + (long long)mine.slab * SLAB * (parts + 1), parts, mine.part, stamp);
+  if (mine.part == 0 && threadIdx.x < SLAB && channel < channels)
+    remember(total[threadIdx.x], weights.inv_std, channel, {dgamma, dbeta});
+  const maps_of<backward> map = prepare_slab(total, maps, rows, weights);
+#pragma unroll 2
+  for (int row = mine.backwards(at); at.inside && row >= mine.first; row -= at.step) {
+    const long long i = (long long)row * packs + at.column;
+    store_once(dx + i, apply(unpack(load_once(dy + i)), unpack(load_once(x + i)), map));
+  }
+#pragma unroll 2
+  for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
+    store_once(dx + (long long)row * packs + at.column, apply(unpack(of_dy[e]), unpack(of_x[e]), map));
   leave(office, stamp);
 }

@@ -75,7 +75,7 @@ class Case:
     def hidden(self, layout, tier):
         """A tier of the hidden kernels, or None where the shape does not fit it."""
         kernels, x, dy = self.kernels[layout], *self.arrays[layout].values()
-        if not kernels.fits(x, tier, {"forward": 1, "backward": 2}[self.direction]):
+        if not kernels.fits(x.shape, tier, {"forward": 1, "backward": 2}[self.direction]):
             return None
         out = self.xp.empty_like(x)
 
