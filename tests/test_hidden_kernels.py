@@ -185,11 +185,10 @@ def test_plans_cover_every_pack_and_fit(groups, length, each, processors, shared
 
 def test_blocks_that_hold_channels_share_the_threads_of_a_processor():
     h100 = plan.Machine(132, 228 << 10, 227 << 10)
-    assert plan.held(25 << 10, 2048, h100, 2 << 10, 32, 512) == 256, "eight blocks of 25 KB on a processor"
-    assert plan.held(25 << 10, 256, h100, 2 << 10, 32, 1024) == 1024, "there are no more than two for each"
-    assert plan.held(100 << 10, 2048, h100, 2 << 10, 32, 512) == 512
-    assert plan.held(226 << 10, 2048, h100, 2 << 10, 32, 512) is None
-    assert plan.held(1 << 10, 9000, h100, 2 << 10, 256, 512) == 256, "four channels need four teams of warps"
+    assert plan.held(25 << 10, h100, 2 << 10, 32, 512) == 256, "eight blocks of 25 KB on a processor"
+    assert plan.held(100 << 10, h100, 2 << 10, 32, 512) == 512
+    assert plan.held(226 << 10, h100, 2 << 10, 32, 512) is None
+    assert plan.held(1 << 10, h100, 2 << 10, 64, 512) == 64
 
 
 @pytest.mark.parametrize("shape, group, vec, piece", [
@@ -197,4 +196,4 @@ def test_blocks_that_hold_channels_share_the_threads_of_a_processor():
 ])  # fmt: skip
 def test_short_channels_go_together(shape, group, vec, piece):
     found = launch.Kernels("images", threads=64).recipe(shape, "held", 1)
-    assert found.options[:2] == (vec, piece) and found.extra == (group,)
+    assert found.options[:2] == (vec, piece) and found.grid == (shape[1] // group,)

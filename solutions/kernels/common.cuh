@@ -117,18 +117,16 @@ __device__ __forceinline__ float2 warp_sum(float2 value) {
   return value;
 }
 
-// Every thread of a team gets its sum. Teams are `warps` warps side by side; all threads of the block come here together.
-__device__ __forceinline__ float2 team_sum(float2 value, int warps) {
+// Every thread of the block gets the sum; blockDim.x is a multiple of 32.
+__device__ __forceinline__ float2 block_sum(float2 value) {
   __shared__ float2 of_warp[32];
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   value = warp_sum(value);
   __syncthreads();  // of_warp may still be read for an earlier sum
   if (lane == 0) of_warp[warp] = value;
   __syncthreads();
-  return warp_sum(lane < warps ? of_warp[warp / warps * warps + lane] : make_float2(0.f, 0.f));
+  return warp_sum(lane < blockDim.x >> 5 ? of_warp[lane] : make_float2(0.f, 0.f));
 }
-// Every thread of the block gets the sum; blockDim.x is a multiple of 32.
-__device__ __forceinline__ float2 block_sum(float2 value) { return team_sum(value, blockDim.x >> 5); }
 
 // What the forward pass leaves behind for one channel, and how it maps x to y: y = scale * (x - shift) + offset.
 struct affine { float scale, shift, offset; };
@@ -186,6 +184,28 @@ __device__ __forceinline__ float2 receive(const letter* from, unsigned stamp) {
     if (first >> 32 == stamp && second >> 32 == stamp)
       return make_float2(__uint_as_float((unsigned)first), __uint_as_float((unsigned)second));
   }
+}
+// The sum of the letters at from[0], from[1], ..., for every lane of one warp. Four of each lane are asked for together.
+__device__ __forceinline__ float2 receive_all(const letter* from, int count, unsigned stamp) {
+  float2 sums = make_float2(0.f, 0.f);
+  for (int j = threadIdx.x & 31; j < count; j += 128) {
+    unsigned long long first[4], second[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const letter* one = from + min(j + 32 * k, count - 1);
+      first[k] = *(const volatile unsigned long long*)&one->first;
+      second[k] = *(const volatile unsigned long long*)&one->second;
+    }
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      if (j + 32 * k >= count) break;
+      float2 found = make_float2(__uint_as_float((unsigned)first[k]), __uint_as_float((unsigned)second[k]));
+      if (first[k] >> 32 != stamp || second[k] >> 32 != stamp) found = receive(from + j + 32 * k, stamp);
+      sums.x += found.x;
+      sums.y += found.y;
+    }
+  }
+  return warp_sum(sums);
 }
 // office[0] counts launches, so that a CUDA graph can repeat one, and office[1] the blocks that have left this one.
 __device__ __forceinline__ unsigned stamp_of(const unsigned* office) { return *(const volatile unsigned*)office + 1u; }

@@ -1,104 +1,163 @@
-// One read and one write by blocks that need nobody: each keeps `group` whole channels in its shared memory.
+// One read and one write by blocks that need nobody: each keeps GROUP whole channels in its shared memory.
 // Follows images.cu in the same module.
 //
 // The channels of an image lie side by side, so what one of them does not allow a few together may: one channel of
-// 7 x 7 has 49 numbers, four have 49 packs of four. Global memory is moved in packs of VEC numbers; in shared memory each
-// channel has a team of warps, which takes pieces of PIECE numbers, and no piece straddles two channels.
+// 7 x 7 has 49 numbers, four have 49 packs of four. Global memory is moved in packs of VEC numbers; in shared memory a
+// channel is read in pieces of PIECE numbers, and no piece straddles two channels. Thread t works on channel t % GROUP.
+//
+// Copies are waited for in four stages, a quarter of the images each, so that sums begin when the first data are there.
 
+#define GROUP (VEC / PIECE)
+#define STAGES 4
 typedef bundle<PIECE> piece;
 
-// A thread among those of its channel.
-struct membership {
-  int channel, number, size, warps;  // channel within the group; number in the team, whose size is `size`
-};
-__device__ __forceinline__ membership join(int group) {
-  const int size = blockDim.x / group;
-  return {(int)threadIdx.x / size, (int)threadIdx.x % size, size, size >> 5};
+// Calls `visit(i)` for the pieces i of images i0 to i1 that are this thread's. Neighbours take neighbouring runs, a run
+// being one channel of one image: an odd number of pieces where GROUP > 1, so that no two of a warp meet in a bank.
+template <class Visit> __device__ __forceinline__ void over_pieces(int i0, int i1, int pieces, Visit visit) {
+  const int runs = (i1 - i0) * GROUP;
+  if (runs == 0) return;
+  const int teams = max(1, (int)blockDim.x / runs), team = threadIdx.x / runs;  // teams share the pieces of a run
+  if (team >= teams) return;
+  const int first = pieces * team / teams, last = pieces * (team + 1) / teams;
+  for (int run = threadIdx.x - team * runs; run < runs; run += blockDim.x) {
+    const int at = (i0 * GROUP + run) * pieces;
+#pragma unroll 4
+    for (int p = first; p < last; ++p) visit(at + p);
+  }
 }
-// The mean of eight numbers of a channel that is held: as good a shift as that of `guess`.
-__device__ __forceinline__ float guess_held(const piece* values, int channel, int group, int images, int positions) {
-  const int e = (int)((long long)images * positions * ((threadIdx.x & 31) >> 2) / 8), image = e / positions;
-  const int at = (image * group + channel) * positions + e - image * positions;
-  return guess(((const stored*)values)[at]);
+// Sums over the threads of this thread's channel.
+__device__ __forceinline__ float2 lane_sum(float2 value) {
+#pragma unroll
+  for (int distance = 16; distance >= GROUP; distance >>= 1) {
+    value.x += __shfl_xor_sync(ALL_LANES, value.x, distance);
+    value.y += __shfl_xor_sync(ALL_LANES, value.y, distance);
+  }
+  return value;
+}
+__device__ __forceinline__ float2 group_sum(float2 value) {
+  if constexpr (GROUP == 1) return block_sum(value);
+  __shared__ float2 of_warp[16 * GROUP];
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  value = lane_sum(value);
+  if (lane < GROUP) of_warp[warp * GROUP + lane] = value;
+  __syncthreads();
+  value = make_float2(0.f, 0.f);
+  for (int w = 0; w < blockDim.x >> 5; ++w) {
+    value.x += of_warp[w * GROUP + lane % GROUP].x;
+    value.y += of_warp[w * GROUP + lane % GROUP].y;
+  }
+  return value;
+}
+// One of eight numbers (four where GROUP is 8) spread over the channel, for the mean of them.
+__device__ __forceinline__ stored sampled_here(const stored* x, int channel, SHAPE) {
+  const long long e = (long long)images * positions * ((threadIdx.x & 31) / GROUP % 8) / 8;
+  return x[(e / positions * channels + channel) * positions + e % positions];
 }
 
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(512)
 forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
-             const float* __restrict__ beta, STATISTICS, SHAPE, int group, float eps, float momentum) {
+             const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   extern __shared__ pack held[];
-  const int packs = group * positions / VEC, count = images * packs, pieces = positions / PIECE, all = images * pieces;
+  const int packs = GROUP * positions / VEC, pieces = positions / PIECE, channel = blockIdx.x * GROUP + threadIdx.x % GROUP;
+  const stored sample = sampled_here((const stored*)x, channel, images, channels, positions);
   const walk<long long> begin(threadIdx.x, blockDim.x, gridDim.x, packs);
   x += (long long)blockIdx.x * packs, y += (long long)blockIdx.x * packs;
   walk<long long> here = begin;
-  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) copy_begin(held + e, x + here.at);
-  copies_end();
-  const membership mine = join(group);
-  const int channel = blockIdx.x * group + mine.channel;
-  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
-  copies_wait<0>();
-  __syncthreads();
-  piece* values = (piece*)held;
-  const float shift = guess_held(values, mine.channel, group, images, positions);
-  const walk<int> start(mine.number, mine.size, group, pieces);
-  values += mine.channel * pieces;
-  float2 sums = make_float2(0.f, 0.f);
-  walk<int> there = start;
-  for (int e = mine.number; e < all; e += mine.size, there.next()) sums = gather(sums, unpack(values[there.at]), shift);
-  sums = team_sum(sums, mine.warps);
-  const affine map = finish(sums, shift, numbers, eps, g, b);
-  here = begin;
-  if constexpr (PIECE == VEC) {
-    for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
-      store_once(y + here.at, apply(unpack(held[e]), map));
-  } else {
-    there = start;
-    for (int e = mine.number; e < all; e += mine.size, there.next())
-      values[there.at] = apply(unpack(values[there.at]), map);
-    __syncthreads();
-    for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) store_once(y + here.at, held[e]);
+  int e = threadIdx.x;
+#pragma unroll
+  for (int stage = 1; stage <= STAGES; ++stage) {
+    for (; e < images * stage / STAGES * packs; e += blockDim.x, here.next()) copy_begin(held + e, x + here.at);
+    copies_end();
   }
-  if (mine.number == 0)
+  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
+  const float shift = lane_sum(make_float2(widen(sample), 0.f)).x * (GROUP / 32.f);
+  piece* values = (piece*)held;
+  float2 sums = make_float2(0.f, 0.f);
+  e = threadIdx.x;
+  const auto add = [&](int stage) {
+    if constexpr (GROUP == 1) {  // a thread reads what it copied itself
+      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x) sums = gather(sums, unpack(held[e]), shift);
+    } else {
+      __syncthreads();
+      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
+                  [&](int i) { sums = gather(sums, unpack(values[i]), shift); });
+    }
+  };
+  copies_wait<3>(), add(0);
+  copies_wait<2>(), add(1);
+  copies_wait<1>(), add(2);
+  copies_wait<0>(), add(3);
+  sums = group_sum(sums);
+  const affine map = finish(sums, shift, numbers, eps, g, b);
+  here = begin, e = threadIdx.x;
+  if constexpr (GROUP == 1) {
+    for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, apply(unpack(held[e]), map));
+  } else {
+#pragma unroll 1
+    for (int stage = 0; stage < STAGES; ++stage) {
+      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
+                  [&](int i) { values[i] = apply(unpack(values[i]), map); });
+      __syncthreads();
+      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x, here.next()) store_once(y + here.at, held[e]);
+    }
+  }
+  if (threadIdx.x < GROUP)
     remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
 }
 
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(512)
 backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
               const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
-              float* dgamma, float* dbeta, SHAPE, int group) {
+              float* dgamma, float* dbeta, SHAPE) {
   extern __shared__ pack held[];  // x, then dy
-  const int packs = group * positions / VEC, count = images * packs, pieces = positions / PIECE, all = images * pieces;
+  const int packs = GROUP * positions / VEC, pieces = positions / PIECE, count = images * packs;
+  const int channel = blockIdx.x * GROUP + threadIdx.x % GROUP;
   const walk<long long> begin(threadIdx.x, blockDim.x, gridDim.x, packs);
   const long long offset = (long long)blockIdx.x * packs;
   dy += offset, x += offset, dx += offset;
   walk<long long> here = begin;
-  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) {
-    copy_begin(held + e, x + here.at);
-    copy_begin(held + count + e, dy + here.at);
+  int e = threadIdx.x;
+#pragma unroll
+  for (int stage = 1; stage <= STAGES; ++stage) {
+    for (; e < images * stage / STAGES * packs; e += blockDim.x, here.next()) {
+      copy_begin(held + e, x + here.at);
+      copy_begin(held + count + e, dy + here.at);
+    }
+    copies_end();
   }
-  copies_end();
-  const membership mine = join(group);
-  const int channel = blockIdx.x * group + mine.channel;
   const float center = mean[channel], g = gamma[channel], r = inv_std[channel];
-  copies_wait<0>();
-  __syncthreads();
-  const walk<int> start(mine.number, mine.size, group, pieces);
-  piece *of_x = (piece*)held + mine.channel * pieces, *of_dy = (piece*)(held + count) + mine.channel * pieces;
+  piece *of_x = (piece*)held, *of_dy = (piece*)(held + count);
   float2 sums = make_float2(0.f, 0.f);
-  walk<int> there = start;
-  for (int e = mine.number; e < all; e += mine.size, there.next())
-    sums = gather(sums, unpack(of_dy[there.at]), unpack(of_x[there.at]), center);
-  sums = team_sum(sums, mine.warps);
+  e = threadIdx.x;
+  const auto add = [&](int stage) {
+    if constexpr (GROUP == 1) {
+      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x)
+        sums = gather(sums, unpack(held[count + e]), unpack(held[e]), center);
+    } else {
+      __syncthreads();
+      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
+                  [&](int i) { sums = gather(sums, unpack(of_dy[i]), unpack(of_x[i]), center); });
+    }
+  };
+  copies_wait<3>(), add(0);
+  copies_wait<2>(), add(1);
+  copies_wait<1>(), add(2);
+  copies_wait<0>(), add(3);
+  sums = group_sum(sums);
   const backward map = prepare(sums, (float)images * positions, g, center, r);
-  if (mine.number == 0) remember(sums, r, channel, {dgamma, dbeta});
-  here = begin;
-  if constexpr (PIECE == VEC) {
-    for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
+  if (threadIdx.x < GROUP) remember(sums, r, channel, {dgamma, dbeta});
+  here = begin, e = threadIdx.x;
+  if constexpr (GROUP == 1) {
+    for (; e < count; e += blockDim.x, here.next())
       store_once(dx + here.at, apply(unpack(held[count + e]), unpack(held[e]), map));
   } else {
-    there = start;
-    for (int e = mine.number; e < all; e += mine.size, there.next())
-      of_dy[there.at] = apply(unpack(of_dy[there.at]), unpack(of_x[there.at]), map);
-    __syncthreads();
-    for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) store_once(dx + here.at, held[count + e]);
+#pragma unroll 1
+    for (int stage = 0; stage < STAGES; ++stage) {
+      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
+                  [&](int i) { of_dy[i] = apply(unpack(of_dy[i]), unpack(of_x[i]), map); });
+      __syncthreads();
+      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x, here.next())
+        store_once(dx + here.at, held[count + e]);
+    }
   }
 }

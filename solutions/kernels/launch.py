@@ -105,10 +105,12 @@ class Kernels:
         self.machine = machine or machine_of(gpu.device)
         self.module, self.kernel = cache(self._module), cache(self._kernel)
         self.recipe, self.workspace = cache(self._recipe), cache(self._workspace)
-        self.room = {}  # kernel -> bytes of shared memory that were asked for
 
     def _kernel(self, name, numbers):
-        return self.module(numbers, name.endswith("persistent")).get_function(name)
+        kernel = self.module(numbers, name.endswith("persistent")).get_function(name)
+        if name.endswith(("persistent", "held")):  # more than 48 KiB of shared memory have to be asked for
+            kernel.max_dynamic_shared_size_bytes = self.machine.shared_per_block - STATIC[self.layout]
+        return kernel
 
     def _module(self, numbers, cooperative):
         given = options(self.storage, *numbers)
@@ -189,9 +191,8 @@ class Kernels:
             vec = piece
         group = vec // piece
         taken = arrays * group * images * positions * self.itemsize
-        blocks = channels // group
-        threads = plan.held(taken, blocks, self.machine, STATIC["images"], 32 * group, 2 * self.threads)
-        return threads and Recipe("held", (vec, piece, 8), (blocks,), threads, taken, about, (i4(group),))
+        threads = plan.held(taken, self.machine, STATIC["images"], 32, self.threads)
+        return threads and Recipe("held", (vec, piece, 8), (channels // group,), threads, taken, about)
 
     def forward(self, x, gamma, beta, running_mean, running_var, eps=1e-5, momentum=0.1, tier=None, out=None):
         """Normalize, and move the running statistics in place.
@@ -232,9 +233,4 @@ class Kernels:
         return dx, dgamma, dbeta
 
     def launch(self, name, recipe, arguments):
-        """One launch; more than 48 KiB of shared memory, the kernel's own included, has to be asked for."""
-        kernel = self.kernel(name, recipe.options)
-        if recipe.shared + STATIC[self.layout] > max(48 << 10, self.room.get(kernel, 0)):
-            kernel.max_dynamic_shared_size_bytes = recipe.shared
-            self.room[kernel] = recipe.shared + STATIC[self.layout]
-        kernel(recipe.grid, (recipe.threads,), arguments, shared_mem=recipe.shared)
+        self.kernel(name, recipe.options)(recipe.grid, (recipe.threads,), arguments, shared_mem=recipe.shared)

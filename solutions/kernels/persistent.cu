@@ -3,25 +3,9 @@
 //
 // The grid works in rounds. In a round blocks / parts channels are handled, and each block holds one chunk of one of
 // them. Three buffers take turns, so that the memory is never idle: a block adds up a round and tells the others, then
-// writes the round before, whose sums have arrived long since; each pack that is written makes room for one of the
-// round after next. What a round needs from memory besides is read a round ahead: it would queue behind these copies.
-
-// The sums of all parts of a channel, for every thread of the block, in the same order in every block.
-__device__ __forceinline__ float2 collect(const letter* letters, int parts, unsigned stamp) {
-  __shared__ float2 found;
-  if (threadIdx.x < 32) {
-    float2 sums = make_float2(0.f, 0.f);
-    for (int j = threadIdx.x; j < parts; j += 32) {
-      const float2 one = receive(letters + j, stamp);
-      sums.x += one.x;
-      sums.y += one.y;
-    }
-    sums = warp_sum(sums);
-    if (threadIdx.x == 0) found = sums;
-  }
-  __syncthreads();
-  return found;  // written again only behind a barrier of the next round
-}
+// writes the round before, whose sums its first warp has received meanwhile; each pack that is written makes room for one
+// of the round after next. What a round needs from memory besides is read a round ahead: it would queue behind these
+// copies.
 
 // What a block does: in round r it holds the packs `first` to `last` of channel `start + r * stride`.
 struct share {
@@ -55,9 +39,14 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
       copy_begin(to + e, from + here.at);
     copies_end();
   }
+  __shared__ float2 found[2];  // sums of the round before, for rounds by turns
   float shift_before = 0.f, g_before = 0.f, b_before = 0.f;
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     float shift = 0.f, g = 0.f, b = 0.f;
+    if (round && threadIdx.x < 32) {
+      const float2 sums = receive_all(letters + mine.channel(round - 1) * parts, parts, stamp);
+      if (threadIdx.x == 0) found[round & 1] = sums;
+    }
     if (round < mine.rounds) {
       const int channel = mine.channel(round);
       shift = guess(ahead), g = gamma[channel], b = beta[channel];
@@ -69,7 +58,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
       sums = block_sum(sums);
       if (threadIdx.x == 0) post(letters + channel * parts + mine.part, sums, stamp);
     } else {
-      __syncthreads();  // what the last `collect` found may still be read
+      __syncthreads();  // for `found`
     }
     pack* values = held + (turn == 0 ? 2 : turn - 1) * chunk - mine.first;  // the round before; then the one after next
     const pack* from = x + (long long)mine.channel(round + 2) * packs;
@@ -80,7 +69,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
         copy_begin(values + e, from + here.at);
     } else {
       const int channel = mine.channel(round - 1);
-      const float2 sums = collect(letters + channel * parts, parts, stamp);
+      const float2 sums = found[round & 1];
       const affine map = finish(sums, shift_before, numbers, eps, g_before, b_before);
       pack* to = y + (long long)channel * packs;
       for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
@@ -116,10 +105,15 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
     }
     copies_end();
   }
+  __shared__ float2 found[2];
   float center_before = 0.f, g_before = 0.f, r_before = 0.f;
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     const float center = ahead;
     float g = 0.f, r = 0.f;
+    if (round && threadIdx.x < 32) {
+      const float2 sums = receive_all(letters + mine.channel(round - 1) * parts, parts, stamp);
+      if (threadIdx.x == 0) found[round & 1] = sums;
+    }
     if (round < mine.rounds) {
       const int channel = mine.channel(round);
       g = gamma[channel], r = inv_std[channel];
@@ -132,7 +126,7 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
       sums = block_sum(sums);
       if (threadIdx.x == 0) post(letters + channel * parts + mine.part, sums, stamp);
     } else {
-      __syncthreads();  // what the last `collect` found may still be read
+      __syncthreads();  // for `found`
     }
     pack *of_x = held + 2 * (turn == 0 ? 2 : turn - 1) * chunk - mine.first, *of_dy = of_x + chunk;
     const long long further = (long long)mine.channel(round + 2) * packs;
@@ -145,7 +139,7 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
       }
     } else {
       const int channel = mine.channel(round - 1);
-      const float2 sums = collect(letters + channel * parts, parts, stamp);
+      const float2 sums = found[round & 1];
       const backward map = prepare(sums, (float)images * positions, g_before, center_before, r_before);
       if (mine.part == 0 && threadIdx.x == 0) remember(sums, r_before, channel, {dgamma, dbeta});
       pack* to = dx + (long long)channel * packs;

@@ -28,7 +28,7 @@ TOY = Machine(processors=4, shared_per_processor=64 << 10, shared_per_block=28 <
 
 
 def split(groups: int, length: int, machine: Machine, least: int, per_processor: int = 4) -> tuple[int, int]:
-    """Divide each of `groups` channels (or slabs) among blocks so that the grid fills the GPU a few times over.
+    """Divide each of `groups` channels (or slabs) among blocks, as many as run on the GPU together.
 
     Parameters
     ----------
@@ -45,20 +45,18 @@ def split(groups: int, length: int, machine: Machine, least: int, per_processor:
     chunk : int
         Packs, or rows, of each but the last, which may have fewer.
     """
-    parts = max(1, min(ceil(machine.processors * per_processor / groups), length // least or 1))
+    parts = max(1, min(machine.processors * per_processor // groups, length // least))
     chunk = ceil(length / parts)
     return ceil(length / chunk), chunk
 
 
-def held(taken: int, blocks: int, machine: Machine, static: int, least: int, most: int) -> int | None:
-    """Threads of a block that holds `taken` bytes: as many as let all blocks beside each other on a processor share 2,048.
+def held(taken: int, machine: Machine, static: int, least: int, most: int) -> int | None:
+    """Threads of a block that holds `taken` bytes: as many as let all blocks that fit on a processor share 2,048.
 
     Parameters
     ----------
     taken, static : int
         Bytes of shared memory, and what the kernel and the driver take themselves.
-    blocks : int
-        Of the whole launch.
     least, most : int
         Bounds of the answer; powers of two times 32.
 
@@ -69,7 +67,7 @@ def held(taken: int, blocks: int, machine: Machine, static: int, least: int, mos
     """
     if taken + static > machine.shared_per_block:
         return None
-    beside = min(machine.shared_per_processor // (taken + static), ceil(blocks / machine.processors))
+    beside = machine.shared_per_processor // (taken + static)
     threads = most
     while threads > least and threads * beside > 2048:
         threads //= 2

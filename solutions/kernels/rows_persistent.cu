@@ -5,23 +5,35 @@
 // read. Of its rows a block keeps in shared memory what fits; the others it reads again, the last ones first, which the
 // L2 cache still has in part.
 
-// The sums of all blocks of a slab, in `total` of each of them; letters are (slabs, SLAB, parts + 1). First the channels
-// are divided among the blocks, one warp adds up what all parts say of a channel, then each block reads the answers.
+#define FEW 16  // blocks, at most, that read each other's letters
+
+// The sums of all blocks of a slab, in `total` of each of them; letters are (slabs, SLAB, parts + 1). Where there are few
+// blocks, each reads what all have said. Elsewhere the channels are divided among the blocks, one warp adds up what all
+// say of a channel, then each block reads the answers.
 __device__ __forceinline__ void all_reduce(float2* total, letter* letters, int parts, int part, unsigned stamp) {
   const int warp = threadIdx.x >> 5, warps = blockDim.x >> 5, lane = threadIdx.x & 31;
+  const bool few = parts <= FEW;
   if (threadIdx.x < SLAB) post(letters + threadIdx.x * (parts + 1) + part, total[threadIdx.x], stamp);
-  for (int k = part + warp * parts; k < SLAB; k += warps * parts) {
-    letter* of_channel = letters + k * (parts + 1);
-    float2 sums = make_float2(0.f, 0.f);
-    for (int j = lane; j < parts; j += 32) {
-      const float2 one = receive(of_channel + j, stamp);
-      sums.x += one.x;
-      sums.y += one.y;
+  if (few) {
+    __syncthreads();  // all have posted what `total` held
+    for (int channel = threadIdx.x / FEW; channel < SLAB; channel += blockDim.x / FEW) {
+      float2 sums = make_float2(0.f, 0.f);
+      if (threadIdx.x % FEW < parts) sums = receive(letters + channel * (parts + 1) + threadIdx.x % FEW, stamp);
+#pragma unroll
+      for (int distance = FEW / 2; distance > 0; distance >>= 1) {
+        sums.x += __shfl_xor_sync(ALL_LANES, sums.x, distance);
+        sums.y += __shfl_xor_sync(ALL_LANES, sums.y, distance);
+      }
+      if (threadIdx.x % FEW == 0) total[channel] = sums;
     }
-    sums = warp_sum(sums);
-    if (lane == 0) post(of_channel + parts, sums, stamp);
+  } else {
+    for (int k = part + warp * parts; k < SLAB; k += warps * parts) {
+      letter* of_channel = letters + k * (parts + 1);
+      const float2 sums = receive_all(of_channel, parts, stamp);
+      if (lane == 0) post(of_channel + parts, sums, stamp);
+    }
+    if (threadIdx.x < SLAB) total[threadIdx.x] = receive(letters + threadIdx.x * (parts + 1) + parts, stamp);
   }
-  if (threadIdx.x < SLAB) total[threadIdx.x] = receive(letters + threadIdx.x * (parts + 1) + parts, stamp);
   __syncthreads();
 }
 
