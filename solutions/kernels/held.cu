@@ -11,20 +11,24 @@
 #define STAGES 4
 typedef bundle<PIECE> piece;
 
-// Calls `visit(i)` for the pieces i of images i0 to i1 that are this thread's. Neighbours take neighbouring runs, a run
-// being one channel of one image: an odd number of pieces where GROUP > 1, so that no two of a warp meet in a bank.
-template <class Visit> __device__ __forceinline__ void over_pieces(int i0, int i1, int pieces, Visit visit) {
-  const int runs = (i1 - i0) * GROUP;
-  if (runs == 0) return;
-  const int teams = max(1, (int)blockDim.x / runs), team = threadIdx.x / runs;  // teams share the pieces of a run
-  if (team >= teams) return;
-  const int first = pieces * team / teams, last = pieces * (team + 1) / teams;
-  for (int run = threadIdx.x - team * runs; run < runs; run += blockDim.x) {
-    const int at = (i0 * GROUP + run) * pieces;
-#pragma unroll 4
-    for (int p = first; p < last; ++p) visit(at + p);
+// A thread's way through shared memory where GROUP > 1. A run is one channel of one image: an odd number of pieces, so
+// that threads side by side, which take runs side by side, never meet in a bank. Where there are more threads than runs,
+// teams of them share the pieces of each.
+struct reader {
+  int run, first, last, pieces;
+  __device__ __forceinline__ reader(int runs, int pieces_) : pieces(pieces_) {
+    const int teams = max(1, (int)blockDim.x / runs), team = threadIdx.x / runs;
+    run = team < teams ? threadIdx.x - team * runs : runs;
+    first = pieces * team / teams, last = pieces * (team + 1) / teams;
   }
-}
+  // Calls `visit(i)` for the thread's pieces up to run `end`.
+  template <class Visit> __device__ __forceinline__ void until(int end, Visit visit) {
+    for (; run < end; run += blockDim.x) {
+#pragma unroll 4
+      for (int p = first; p < last; ++p) visit(run * pieces + p);
+    }
+  }
+};
 // Sums over the threads of this thread's channel.
 __device__ __forceinline__ float2 lane_sum(float2 value) {
 #pragma unroll
@@ -50,8 +54,8 @@ __device__ __forceinline__ float2 group_sum(float2 value) {
 }
 // One of eight numbers (four where GROUP is 8) spread over the channel, for the mean of them.
 __device__ __forceinline__ stored sampled_here(const stored* x, int channel, SHAPE) {
-  const long long e = (long long)images * positions * ((threadIdx.x & 31) / GROUP % 8) / 8;
-  return x[(e / positions * channels + channel) * positions + e % positions];
+  const long long k = (threadIdx.x & 31) / GROUP % 8;
+  return x[(images * k / 8 * channels + channel) * positions + positions * k / 8];
 }
 
 extern "C" __global__ void __launch_bounds__(512)
@@ -74,13 +78,13 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   piece* values = (piece*)held;
   float2 sums = make_float2(0.f, 0.f);
   e = threadIdx.x;
+  reader mine(images * GROUP, pieces);
   const auto add = [&](int stage) {
     if constexpr (GROUP == 1) {  // a thread reads what it copied itself
       for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x) sums = gather(sums, unpack(held[e]), shift);
     } else {
       __syncthreads();
-      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
-                  [&](int i) { sums = gather(sums, unpack(values[i]), shift); });
+      mine.until(images * (stage + 1) / STAGES * GROUP, [&](int i) { sums = gather(sums, unpack(values[i]), shift); });
     }
   };
   copies_wait<3>(), add(0);
@@ -93,13 +97,10 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   if constexpr (GROUP == 1) {
     for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, apply(unpack(held[e]), map));
   } else {
-#pragma unroll 1
-    for (int stage = 0; stage < STAGES; ++stage) {
-      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
-                  [&](int i) { values[i] = apply(unpack(values[i]), map); });
-      __syncthreads();
-      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x, here.next()) store_once(y + here.at, held[e]);
-    }
+    mine = reader(images * GROUP, pieces);
+    mine.until(images * GROUP, [&](int i) { values[i] = apply(unpack(values[i]), map); });
+    __syncthreads();
+    for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, held[e]);
   }
   if (threadIdx.x < GROUP)
     remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
@@ -129,14 +130,14 @@ backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __r
   piece *of_x = (piece*)held, *of_dy = (piece*)(held + count);
   float2 sums = make_float2(0.f, 0.f);
   e = threadIdx.x;
+  reader mine(images * GROUP, pieces);
   const auto add = [&](int stage) {
     if constexpr (GROUP == 1) {
       for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x)
         sums = gather(sums, unpack(held[count + e]), unpack(held[e]), center);
     } else {
       __syncthreads();
-      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
-                  [&](int i) { sums = gather(sums, unpack(of_dy[i]), unpack(of_x[i]), center); });
+      mine.until(images * (stage + 1) / STAGES * GROUP, [&](int i) { sums = gather(sums, unpack(of_dy[i]), unpack(of_x[i]), center); });
     }
   };
   copies_wait<3>(), add(0);
@@ -151,13 +152,9 @@ backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __r
     for (; e < count; e += blockDim.x, here.next())
       store_once(dx + here.at, apply(unpack(held[count + e]), unpack(held[e]), map));
   } else {
-#pragma unroll 1
-    for (int stage = 0; stage < STAGES; ++stage) {
-      over_pieces(images * stage / STAGES, images * (stage + 1) / STAGES, pieces,
-                  [&](int i) { of_dy[i] = apply(unpack(of_dy[i]), unpack(of_x[i]), map); });
-      __syncthreads();
-      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x, here.next())
-        store_once(dx + here.at, held[count + e]);
-    }
+    mine = reader(images * GROUP, pieces);
+    mine.until(images * GROUP, [&](int i) { of_dy[i] = apply(unpack(of_dy[i]), unpack(of_x[i]), map); });
+    __syncthreads();
+    for (; e < count; e += blockDim.x, here.next()) store_once(dx + here.at, held[count + e]);
   }
 }

@@ -29,8 +29,8 @@ template <class Index> struct walk {
 // The mean of eight numbers spread over the channel: a cheap guess at the mean, the same in every warp of every block,
 // so that partial sums of (x - shift) add up. `sample` is where the number of this lane lies in the first channel.
 __device__ __forceinline__ long long sample_of(int images, int channels, int positions) {
-  const long long e = (long long)images * positions * ((threadIdx.x & 31) >> 2) / 8;
-  return e / positions * channels * positions + e % positions;
+  const long long k = (threadIdx.x & 31) >> 2;
+  return (images * k / 8 * channels) * positions + positions * k / 8;
 }
 __device__ __forceinline__ stored sampled(const pack* x, long long sample, int channel, int positions) {
   return ((const stored*)x)[sample + (long long)channel * positions];

@@ -120,22 +120,25 @@ class Kernels:
         """Arrays of zeros: (shape, letter of the dtype) each."""
         return tuple(self.gpu.xp.zeros(shape, kind) for shape, kind in shapes)
 
-    def sizes(self, shape):
-        """Groups of channels that blocks are given, length of one in packs or rows, and (VEC, PIECE, COLUMNS)."""
+    def sizes(self, shape, arrays):
+        """Groups of channels that blocks are given, length of one in packs or rows, and (VEC, PIECE, COLUMNS).
+
+        Slabs are wide, for longer reads, where some rows will be read twice, and else narrow, for fewer letters.
+        """
         if self.layout == "images":
             positions = prod(shape[2:])
             vec = width(self.storage, positions)
             return shape[1], shape[0] * positions // vec, (vec, vec, 8)
         vec = width(self.storage, shape[-1])
-        packs = shape[-1] // vec
-        fitting = [n for n in (32, 16) if packs % n == 0 and n * vec <= min(SLAB, self.threads)]
-        columns = fitting[0] if fitting else 8
+        packs, room = shape[-1] // vec, self.machine.shared_per_processor - 2 * STATIC["rows"]
+        wide = arrays * prod(shape) * self.itemsize > self.machine.processors * room
+        columns = 16 if wide and packs % 16 == 0 and 16 * vec <= min(SLAB, self.threads) else 8
         return -(-packs // columns), prod(shape[:-1]), (vec, vec, columns)
 
     def tier(self, shape, arrays: int) -> str:
         """The tier for this shape: held where a channel fits into a block, persistent where it fits on the chip, split
         elsewhere, block for small ones."""
-        groups, length, _ = self.sizes(shape)
+        groups, length, _ = self.sizes(shape, arrays)
         if groups * length <= self.machine.processors * self.threads:
             return "block"
         return [tier for tier in TIERS[self.layout] if self.fits(shape, tier, arrays)][-1]
@@ -147,7 +150,7 @@ class Kernels:
     def _recipe(self, shape, tier, arrays, work=True):
         """The Recipe, or None where the tier does not fit; `arrays` is 1 forward (x) and 2 backward (x and dy)."""
         tier = tier or self.tier(shape, arrays)
-        groups, length, numbers = self.sizes(shape)
+        groups, length, numbers = self.sizes(shape, arrays)
         if self.layout == "images":
             about = tuple(map(i4, (*shape[:2], prod(shape[2:]))))
         else:
@@ -174,7 +177,7 @@ class Kernels:
             arrays_needed = [((channels, parts, 4), "f"), ((2,), "I")]
         else:
             each = arrays * numbers[0] * numbers[2] * self.itemsize
-            found = plan.kept(groups, length, each, self.machine, STATIC["rows"])
+            found = plan.kept(groups, length, each, 4 * self.threads // numbers[2], self.machine, STATIC["rows"])
             if found is None:
                 return None
             parts, _, kept = found

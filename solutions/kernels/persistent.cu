@@ -3,16 +3,19 @@
 //
 // The grid works in rounds. In a round blocks / parts channels are handled, and each block holds one chunk of one of
 // them. Three buffers take turns, so that the memory is never idle: a block adds up a round and tells the others, then
-// writes the round before, whose sums its first warp has received meanwhile; each pack that is written makes room for one
-// of the round after next. What a round needs from memory besides is read a round ahead: it would queue behind these
-// copies.
+// writes the round before; each pack that is written makes room for one of the round after next. The last warp does none
+// of this: it receives the sums of a round while the others write. What a round needs from memory besides is read a round
+// ahead: it would queue behind these copies.
 
-// What a block does: in round r it holds the packs `first` to `last` of channel `start + r * stride`.
+// What a thread does: in round r its block holds the packs `base` to `last` of channel `start + r * stride`, and of these
+// it takes `first`, `first + step`, ...; none of them if it is one of the last warp.
 struct share {
-  int part, first, last, start, stride, rounds;
+  int part, base, first, last, step, start, stride, rounds;
+  bool receives;
   __device__ __forceinline__ share(SHAPE, int parts, int chunk) {
-    part = blockIdx.x % parts, start = blockIdx.x / parts, stride = gridDim.x / parts;
-    first = part * chunk, last = min(images * (positions / VEC), first + chunk);
+    part = blockIdx.x % parts, start = blockIdx.x / parts, stride = gridDim.x / parts, step = blockDim.x - 32;
+    base = part * chunk, last = min(images * (positions / VEC), base + chunk);
+    receives = threadIdx.x >= step, first = receives ? last : base + threadIdx.x;
     rounds = start < min(stride, channels) ? (channels - start + stride - 1) / stride : 0;
   }
   __device__ __forceinline__ int channel(int round) const { return start + round * stride; }
@@ -28,55 +31,55 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
   const float numbers = (float)images * positions;
   const unsigned stamp = stamp_of(office);
   const long long sample = sample_of(images, channels, positions);
-  const walk<int> begin(mine.first + threadIdx.x, blockDim.x, channels, packs);
+  const walk<int> begin(mine.first, mine.step, channels, packs);
   stored ahead = {};
   if (mine.rounds) ahead = sampled(x, sample, mine.start, positions);
   for (int round = 0; round < 2; ++round) {
     const pack* from = x + (long long)mine.channel(round) * packs;
-    pack* to = held + round * chunk - mine.first;
+    pack* to = held + round * chunk - mine.base;
     walk<int> here = begin;
-    for (int e = mine.first + threadIdx.x; round < mine.rounds && e < mine.last; e += blockDim.x, here.next())
+    for (int e = mine.first; round < mine.rounds && e < mine.last; e += mine.step, here.next())
       copy_begin(to + e, from + here.at);
     copies_end();
   }
-  __shared__ float2 found[2];  // sums of the round before, for rounds by turns
+  __shared__ float2 found[2];  // sums of whole channels, for even and odd rounds; behind the next barrier
   float shift_before = 0.f, g_before = 0.f, b_before = 0.f;
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     float shift = 0.f, g = 0.f, b = 0.f;
-    if (round && threadIdx.x < 32) {
-      const float2 sums = receive_all(letters + mine.channel(round - 1) * parts, parts, stamp);
-      if (threadIdx.x == 0) found[round & 1] = sums;
-    }
     if (round < mine.rounds) {
       const int channel = mine.channel(round);
       shift = guess(ahead), g = gamma[channel], b = beta[channel];
       if (round + 1 < mine.rounds) ahead = sampled(x, sample, mine.channel(round + 1), positions);
-      const pack* values = held + turn * chunk - mine.first;
+      const pack* values = held + turn * chunk - mine.base;
       copies_wait<1>();
       float2 sums = make_float2(0.f, 0.f);
-      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x) sums = gather(sums, unpack(values[e]), shift);
+      for (int e = mine.first; e < mine.last; e += mine.step) sums = gather(sums, unpack(values[e]), shift);
       sums = block_sum(sums);
       if (threadIdx.x == 0) post(letters + channel * parts + mine.part, sums, stamp);
+      if (mine.receives) {
+        sums = receive_all(letters + channel * parts, parts, stamp);
+        if (threadIdx.x == mine.step) found[round & 1] = sums;
+      }
     } else {
       __syncthreads();  // for `found`
     }
-    pack* values = held + (turn == 0 ? 2 : turn - 1) * chunk - mine.first;  // the round before; then the one after next
+    pack* values = held + (turn == 0 ? 2 : turn - 1) * chunk - mine.base;  // the round before; then the one after next
     const pack* from = x + (long long)mine.channel(round + 2) * packs;
     const bool more = round + 2 < mine.rounds;
     walk<int> here = begin;
     if (round == 0) {
-      for (int e = mine.first + threadIdx.x; more && e < mine.last; e += blockDim.x, here.next())
+      for (int e = mine.first; more && e < mine.last; e += mine.step, here.next())
         copy_begin(values + e, from + here.at);
     } else {
       const int channel = mine.channel(round - 1);
-      const float2 sums = found[round & 1];
+      const float2 sums = found[round - 1 & 1];
       const affine map = finish(sums, shift_before, numbers, eps, g_before, b_before);
       pack* to = y + (long long)channel * packs;
-      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
+      for (int e = mine.first; e < mine.last; e += mine.step, here.next()) {
         store_once(to + here.at, apply(unpack(values[e]), map));
         if (more) copy_begin(values + e, from + here.at);
       }
-      if (mine.part == 0 && threadIdx.x == 0)
+      if (mine.part == 0 && threadIdx.x == mine.step)
         remember(sums, shift_before, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
     }
     copies_end();
@@ -93,13 +96,13 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
   const share mine(images, channels, positions, parts, chunk);
   const int packs = positions / VEC;
   const unsigned stamp = stamp_of(office);
-  const walk<int> begin(mine.first + threadIdx.x, blockDim.x, channels, packs);
+  const walk<int> begin(mine.first, mine.step, channels, packs);
   float ahead = mine.rounds ? mean[mine.start] : 0.f;
   for (int round = 0; round < 2; ++round) {
     const long long offset = (long long)mine.channel(round) * packs;
-    pack* to = held + 2 * round * chunk - mine.first;
+    pack* to = held + 2 * round * chunk - mine.base;
     walk<int> here = begin;
-    for (int e = mine.first + threadIdx.x; round < mine.rounds && e < mine.last; e += blockDim.x, here.next()) {
+    for (int e = mine.first; round < mine.rounds && e < mine.last; e += mine.step, here.next()) {
       copy_begin(to + e, x + offset + here.at);
       copy_begin(to + chunk + e, dy + offset + here.at);
     }
@@ -110,40 +113,40 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     const float center = ahead;
     float g = 0.f, r = 0.f;
-    if (round && threadIdx.x < 32) {
-      const float2 sums = receive_all(letters + mine.channel(round - 1) * parts, parts, stamp);
-      if (threadIdx.x == 0) found[round & 1] = sums;
-    }
     if (round < mine.rounds) {
       const int channel = mine.channel(round);
       g = gamma[channel], r = inv_std[channel];
       if (round + 1 < mine.rounds) ahead = mean[mine.channel(round + 1)];
-      const pack *of_x = held + 2 * turn * chunk - mine.first, *of_dy = of_x + chunk;
+      const pack *of_x = held + 2 * turn * chunk - mine.base, *of_dy = of_x + chunk;
       copies_wait<1>();
       float2 sums = make_float2(0.f, 0.f);
-      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x)
+      for (int e = mine.first; e < mine.last; e += mine.step)
         sums = gather(sums, unpack(of_dy[e]), unpack(of_x[e]), center);
       sums = block_sum(sums);
       if (threadIdx.x == 0) post(letters + channel * parts + mine.part, sums, stamp);
+      if (mine.receives) {
+        sums = receive_all(letters + channel * parts, parts, stamp);
+        if (threadIdx.x == mine.step) found[round & 1] = sums;
+      }
     } else {
       __syncthreads();  // for `found`
     }
-    pack *of_x = held + 2 * (turn == 0 ? 2 : turn - 1) * chunk - mine.first, *of_dy = of_x + chunk;
+    pack *of_x = held + 2 * (turn == 0 ? 2 : turn - 1) * chunk - mine.base, *of_dy = of_x + chunk;
     const long long further = (long long)mine.channel(round + 2) * packs;
     const bool more = round + 2 < mine.rounds;
     walk<int> here = begin;
     if (round == 0) {
-      for (int e = mine.first + threadIdx.x; more && e < mine.last; e += blockDim.x, here.next()) {
+      for (int e = mine.first; more && e < mine.last; e += mine.step, here.next()) {
         copy_begin(of_x + e, x + further + here.at);
         copy_begin(of_dy + e, dy + further + here.at);
       }
     } else {
       const int channel = mine.channel(round - 1);
-      const float2 sums = found[round & 1];
+      const float2 sums = found[round - 1 & 1];
       const backward map = prepare(sums, (float)images * positions, g_before, center_before, r_before);
-      if (mine.part == 0 && threadIdx.x == 0) remember(sums, r_before, channel, {dgamma, dbeta});
+      if (mine.part == 0 && threadIdx.x == mine.step) remember(sums, r_before, channel, {dgamma, dbeta});
       pack* to = dx + (long long)channel * packs;
-      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
+      for (int e = mine.first; e < mine.last; e += mine.step, here.next()) {
         store_once(to + here.at, apply(unpack(of_dy[e]), unpack(of_x[e]), map));
         if (more) {
           copy_begin(of_x + e, x + further + here.at);

@@ -51,7 +51,9 @@ def split(groups: int, length: int, machine: Machine, least: int, per_processor:
 
 
 def held(taken: int, machine: Machine, static: int, least: int, most: int) -> int | None:
-    """Threads of a block that holds `taken` bytes: as many as let all blocks that fit on a processor share 2,048.
+    """Threads of a block that holds `taken` bytes: as many as let all blocks that fit on a processor share 1,024.
+
+    More would take longer to find their way than to move their data.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def held(taken: int, machine: Machine, static: int, least: int, most: int) -> in
         return None
     beside = machine.shared_per_processor // (taken + static)
     threads = most
-    while threads > least and threads * beside > 2048:
+    while threads > least and threads * beside > 1024:
         threads //= 2
     return max(threads, least)
 
@@ -102,7 +104,7 @@ def persistent(
     for parts in range(ceil(length / most), blocks + 1):
         chunk = ceil(length / parts)
         rounds = ceil(groups / (blocks // parts))
-        cost = rounds * (2 * ceil(chunk / threads) + 1)  # in half visits of all threads; a round costs about one more
+        cost = rounds * (chunk + threads // 2)  # a round costs its chunk and half a visit of all threads
         if best is None or cost < best[0]:
             best = cost, chunk
         if chunk <= threads:
@@ -114,7 +116,7 @@ def persistent(
 
 
 def kept(
-    groups: int, length: int, bytes_each: int, machine: Machine, static: int, per_processor: int = 2
+    groups: int, length: int, bytes_each: int, least: int, machine: Machine, static: int, per_processor: int = 2
 ) -> tuple[int, int, int] | None:
     """Divide each group among resident blocks that keep of their chunk what fits into shared memory.
 
@@ -122,15 +124,17 @@ def kept(
     ----------
     bytes_each : int
         Shared memory for one row of a group.
+    least : int
+        Rows that are worth a block.
 
     Returns
     -------
     parts, chunk, rows : int
         Blocks a group, rows of each, and those of them that are kept; None where there are more groups than blocks.
     """
-    parts = min(machine.processors * per_processor // groups, length)
-    if parts < 1:
+    if groups > machine.processors * per_processor:
         return None
+    parts = max(1, min(machine.processors * per_processor // groups, length // least))
     chunk = ceil(length / parts)
     budget = min(machine.shared_per_block, machine.shared_per_processor // per_processor) - static
     return ceil(length / chunk), chunk, max(0, min(chunk, budget // bytes_each))

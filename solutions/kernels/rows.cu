@@ -219,10 +219,36 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
 // ------------------------------------------------------------------------------------------------------------- split
 // Grid (parts, slabs): block (j, s) owns rows j * chunk to (j + 1) * chunk of slab s.
 
+// What all parts say of each channel of a slab, added up in `total`: `part(j)` is what part j says of this thread's
+// channel, threadIdx.x % SLAB. Strand s of the threads of a channel takes the parts s, s + strands, ...
+__device__ __forceinline__ float2* strand_sums() {
+  __shared__ float2 of_strand[512];
+  return of_strand;
+}
+template <class Part> __device__ __forceinline__ void over_parts(int parts, float2* total, Part part) {
+  float2* of_strand = strand_sums();
+  const int k = threadIdx.x % SLAB, strand = threadIdx.x / SLAB, strands = blockDim.x / SLAB;
+  float2 sums = make_float2(0.f, 0.f);
+#pragma unroll 8
+  for (int j = strand; j < parts; j += strands) {
+    const float2 one = part(j);
+    sums.x += one.x;
+    sums.y += one.y;
+  }
+  of_strand[threadIdx.x] = sums;
+  __syncthreads();
+  if (strand == 0) {
+    for (int s = 1; s < strands; ++s) {
+      sums.x += of_strand[s * SLAB + k].x;
+      sums.y += of_strand[s * SLAB + k].y;
+    }
+    total[k] = sums;
+  }
+  __syncthreads();
+}
 // Leaves this block's sums in `partial`, (slabs, parts, SLAB); the last block of the slab to come adds them up into
 // `sums`, (slabs, SLAB). `arrived`, one number a slab, is zero before and after.
 __device__ __forceinline__ void add_parts(const float2* total, float2* partial, unsigned* arrived, float2* sums) {
-  __shared__ float2 of_strand[512];
   __shared__ bool last;
   const int parts = gridDim.x, slab = blockIdx.y;
   float2* mine = partial + (long long)slab * parts * SLAB;
@@ -234,24 +260,7 @@ __device__ __forceinline__ void add_parts(const float2* total, float2* partial, 
   if (threadIdx.x == 0) last = atomicAdd(arrived + slab, 1u) == parts - 1u;
   __syncthreads();
   if (!last) return;
-  // strand s of a channel takes the parts s, s + strands, ...
-  const int k = threadIdx.x % SLAB, strand = threadIdx.x / SLAB, strands = blockDim.x / SLAB;
-  float2 sum = make_float2(0.f, 0.f);
-#pragma unroll 8
-  for (int j = strand; j < parts; j += strands) {
-    const float2 one = __ldcg(mine + j * SLAB + k);
-    sum.x += one.x;
-    sum.y += one.y;
-  }
-  of_strand[threadIdx.x] = sum;
-  __syncthreads();
-  if (strand == 0) {
-    for (int s = 1; s < strands; ++s) {
-      sum.x += of_strand[s * SLAB + k].x;
-      sum.y += of_strand[s * SLAB + k].y;
-    }
-    sums[slab * SLAB + k] = sum;
-  }
+  over_parts(parts, sums + slab * SLAB, [=](int j) { return __ldcg(mine + j * SLAB + threadIdx.x % SLAB); });
   if (threadIdx.x == 0) arrived[slab] = 0u;
 }
 

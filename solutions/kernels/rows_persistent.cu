@@ -5,35 +5,25 @@
 // read. Of its rows a block keeps in shared memory what fits; the others it reads again, the last ones first, which the
 // L2 cache still has in part.
 
-#define FEW 16  // blocks, at most, that read each other's letters
+#define FEW 32  // blocks, at most, that read each other's letters
 
-// The sums of all blocks of a slab, in `total` of each of them; letters are (slabs, SLAB, parts + 1). Where there are few
-// blocks, each reads what all have said. Elsewhere the channels are divided among the blocks, one warp adds up what all
-// say of a channel, then each block reads the answers.
+// The sums of all blocks of a slab, in `total` of each of them; letters are SLAB * (parts + 1) a slab. Where there are
+// few blocks, each reads what all have said. Elsewhere the channels are divided among the blocks, one warp adds up what
+// all say of a channel, then each block reads the answers.
 __device__ __forceinline__ void all_reduce(float2* total, letter* letters, int parts, int part, unsigned stamp) {
-  const int warp = threadIdx.x >> 5, warps = blockDim.x >> 5, lane = threadIdx.x & 31;
-  const bool few = parts <= FEW;
-  if (threadIdx.x < SLAB) post(letters + threadIdx.x * (parts + 1) + part, total[threadIdx.x], stamp);
-  if (few) {
-    __syncthreads();  // all have posted what `total` held
-    for (int channel = threadIdx.x / FEW; channel < SLAB; channel += blockDim.x / FEW) {
-      float2 sums = make_float2(0.f, 0.f);
-      if (threadIdx.x % FEW < parts) sums = receive(letters + channel * (parts + 1) + threadIdx.x % FEW, stamp);
-#pragma unroll
-      for (int distance = FEW / 2; distance > 0; distance >>= 1) {
-        sums.x += __shfl_xor_sync(ALL_LANES, sums.x, distance);
-        sums.y += __shfl_xor_sync(ALL_LANES, sums.y, distance);
-      }
-      if (threadIdx.x % FEW == 0) total[channel] = sums;
-    }
-  } else {
-    for (int k = part + warp * parts; k < SLAB; k += warps * parts) {
-      letter* of_channel = letters + k * (parts + 1);
-      const float2 sums = receive_all(of_channel, parts, stamp);
-      if (lane == 0) post(of_channel + parts, sums, stamp);
-    }
-    if (threadIdx.x < SLAB) total[threadIdx.x] = receive(letters + threadIdx.x * (parts + 1) + parts, stamp);
+  const int warp = threadIdx.x >> 5, warps = blockDim.x >> 5, k = threadIdx.x % SLAB;
+  if (parts <= FEW) {
+    if (threadIdx.x < SLAB) post(letters + part * SLAB + k, total[k], stamp);
+    over_parts(parts, total, [=](int j) { return receive(letters + j * SLAB + k, stamp); });
+    return;
   }
+  if (threadIdx.x < SLAB) post(letters + k * (parts + 1) + part, total[k], stamp);
+  for (int channel = part + warp * parts; channel < SLAB; channel += warps * parts) {
+    letter* mine = letters + channel * (parts + 1);
+    const float2 sums = receive_all(mine, parts, stamp);
+    if (threadIdx.x % 32 == 0) post(mine + parts, sums, stamp);
+  }
+  if (threadIdx.x < SLAB) total[k] = receive(letters + k * (parts + 1) + parts, stamp);
   __syncthreads();
 }
 
