@@ -97,6 +97,13 @@ __device__ __forceinline__ void copy_begin(pack* to, const pack* from) {
 #endif
   *to = load_once(from);
 }
+__device__ __forceinline__ void copy_begin(float* to, const float* from) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from));
+#else
+  *to = *from;
+#endif
+}
 __device__ __forceinline__ void copies_end() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   asm volatile("cp.async.commit_group;");
@@ -138,21 +145,31 @@ __device__ __forceinline__ float variance(float2 sums, float count) {
   const float distance = sums.x / count;
   return fmaxf(sums.y / count - distance * distance, 0.f);
 }
-// From the same sums to the affine map. The weights of the channel are values, which a kernel reads before it needs them.
-// The subtraction comes first and is exact near the mean: y keeps its digits where |mean| is far above the deviation.
-__device__ __forceinline__ affine finish(float2 sums, float shift, float count, float eps, float gamma, float beta) {
-  const float scale = gamma * (1.f / sqrtf(variance(sums, count) + eps));
-  return {scale, shift, beta - sums.x / count * scale};
+// What a channel brings along. Kernels read it while they wait for x: afterwards everybody would wait for this. The
+// running statistics are there for the thread alone that moves them.
+struct weights { float gamma, beta, running_mean, running_var; };
+
+__device__ __forceinline__ weights weights_of(const float* gamma, const float* beta, statistics keep, int channel,
+                                              bool moves) {
+  weights read = {gamma[channel], beta[channel], 0.f, 0.f};
+  if (moves) read.running_mean = keep.running_mean[channel], read.running_var = keep.running_var[channel];
+  return read;
 }
-// Stores what remains of a channel. One thread does it, behind all that others wait for: it reads from memory.
-__device__ __forceinline__ void remember(float2 sums, float shift, float count, int channel, float eps, float momentum,
-                                         statistics keep) {
+// From the same sums to the affine map. The subtraction comes first and is exact near the mean: y keeps its digits where
+// |mean| is far above the deviation.
+__device__ __forceinline__ affine finish(float2 sums, float shift, float count, float eps, const weights& own) {
+  const float scale = own.gamma * (1.f / sqrtf(variance(sums, count) + eps));
+  return {scale, shift, own.beta - sums.x / count * scale};
+}
+// Stores what remains of a channel.
+__device__ __forceinline__ void remember(float2 sums, float shift, float count, float eps, float momentum,
+                                         const weights& before, int channel, statistics keep) {
   const float var = variance(sums, count), mean = shift + sums.x / count;
   keep.mean[channel] = mean;
   keep.inv_std[channel] = 1.f / sqrtf(var + eps);
   const float unbiased = var * (count / fmaxf(count - 1.f, 1.f));
-  keep.running_mean[channel] += momentum * (mean - keep.running_mean[channel]);
-  keep.running_var[channel] += momentum * (unbiased - keep.running_var[channel]);
+  keep.running_mean[channel] = before.running_mean + momentum * (mean - before.running_mean);
+  keep.running_var[channel] = before.running_var + momentum * (unbiased - before.running_var);
 }
 
 // dx = scale * (dy - mean_dy - (x - mean) * slope), the closed form with its two averages.

@@ -73,7 +73,9 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
     for (; e < images * stage / STAGES * packs; e += blockDim.x, here.next()) copy_begin(held + e, x + here.at);
     copies_end();
   }
-  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
+  const statistics keep = {mean, inv_std, running_mean, running_var};
+  const weights own = weights_of(gamma, beta, keep, channel, threadIdx.x < GROUP);
+  const float numbers = (float)images * positions;
   const float shift = lane_sum(make_float2(widen(sample), 0.f)).x * (GROUP / 32.f);
   piece* values = (piece*)held;
   float2 sums = make_float2(0.f, 0.f);
@@ -92,7 +94,7 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   copies_wait<1>(), add(2);
   copies_wait<0>(), add(3);
   sums = group_sum(sums);
-  const affine map = finish(sums, shift, numbers, eps, g, b);
+  const affine map = finish(sums, shift, numbers, eps, own);
   here = begin, e = threadIdx.x;
   if constexpr (GROUP == 1) {
     for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, apply(unpack(held[e]), map));
@@ -102,8 +104,7 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
     __syncthreads();
     for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, held[e]);
   }
-  if (threadIdx.x < GROUP)
-    remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
+  if (threadIdx.x < GROUP) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
 extern "C" __global__ void __launch_bounds__(512)

@@ -80,7 +80,9 @@ extern "C" __global__ void __launch_bounds__(1024)
 forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   const int channel = blockIdx.x, packs = positions / VEC, count = images * packs;
-  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
+  const statistics keep = {mean, inv_std, running_mean, running_var};
+  const weights own = weights_of(gamma, beta, keep, channel, threadIdx.x == 0);
+  const float numbers = (float)images * positions;
   const float shift = guess(sampled(x, sample_of(images, channels, positions), channel, positions));
   const walk<long long> begin(threadIdx.x, blockDim.x, channels, packs);
   x += (long long)channel * packs, y += (long long)channel * packs;
@@ -88,10 +90,10 @@ forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   walk<long long> here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) sums = gather(sums, unpack(x[here.at]), shift);
   sums = block_sum(sums);
-  const affine map = finish(sums, shift, numbers, eps, g, b);
+  const affine map = finish(sums, shift, numbers, eps, own);
   here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) y[here.at] = apply(unpack(x[here.at]), map);
-  if (threadIdx.x == 0) remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
+  if (threadIdx.x == 0) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
@@ -149,17 +151,19 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
               float momentum) {
   const int parts = gridDim.x, j = parts - 1 - blockIdx.x, channel = channels - 1 - blockIdx.y;  // last first: in L2
   const int packs = positions / VEC, first = j * chunk, last = min(images * packs, first + chunk);
-  const float g = gamma[channel], b = beta[channel], numbers = (float)images * positions;
+  const statistics keep = {mean, inv_std, running_mean, running_var};
+  const bool moves = j == 0 && threadIdx.x == 0;
+  const weights own = weights_of(gamma, beta, keep, channel, moves);
+  const float numbers = (float)images * positions;
   const float shift = guess(sampled(x, sample_of(images, channels, positions), channel, positions));
   const float2 sums = add_up(partial + channel * parts, parts);
-  const affine map = finish(sums, shift, numbers, eps, g, b);
+  const affine map = finish(sums, shift, numbers, eps, own);
   walk<long long> here(first + threadIdx.x, blockDim.x, channels, packs);
   x += (long long)channel * packs, y += (long long)channel * packs;
 #pragma unroll 4
   for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
     store_once(y + here.at, apply(unpack(load_once(x + here.at)), map));
-  if (j == 0 && threadIdx.x == 0)
-    remember(sums, shift, numbers, channel, eps, momentum, {mean, inv_std, running_mean, running_var});
+  if (moves) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
 extern "C" __global__ void __launch_bounds__(512)

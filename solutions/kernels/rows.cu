@@ -138,12 +138,10 @@ __device__ __forceinline__ wide share_guess(const pack* x, int slab, int rows, i
 }
 
 // Thread k prepares channel k of the slab, so blockDim.x is at least SLAB. What that takes from memory is read early.
-struct forward_weights {
-  float gamma = 0.f, beta = 0.f;
-  __device__ __forceinline__ forward_weights(const float* gammas, const float* betas, int channel, int channels) {
-    if (threadIdx.x < SLAB && channel < channels) gamma = gammas[channel], beta = betas[channel];
-  }
-};
+__device__ __forceinline__ weights slab_weights(const float* gamma, const float* beta, statistics keep, int channel,
+                                                int channels, bool moves) {
+  return threadIdx.x < SLAB && channel < channels ? weights_of(gamma, beta, keep, channel, moves) : weights{};
+}
 struct backward_weights {
   float gamma = 0.f, mean = 0.f, inv_std = 0.f;
   __device__ __forceinline__ backward_weights(const float* gammas, const float* means, const float* inv_stds, int channel,
@@ -153,9 +151,9 @@ struct backward_weights {
   }
 };
 __device__ __forceinline__ maps_of<affine> finish_slab(const float2* total, const float* shifts, affine* maps, int rows,
-                                                       float eps, forward_weights weights) {
+                                                       float eps, weights own) {
   const int k = threadIdx.x;
-  if (k < SLAB) maps[k] = finish(total[k], shifts[k], (float)rows, eps, weights.gamma, weights.beta);
+  if (k < SLAB) maps[k] = finish(total[k], shifts[k], (float)rows, eps, own);
   __syncthreads();
   return maps_here(maps);
 }
@@ -178,19 +176,19 @@ forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   __shared__ affine maps[SLAB];
   const int slab = blockIdx.x, packs = channels / VEC, channel = slab * SLAB + threadIdx.x;
   const spot at = stand(slab, packs);
-  const forward_weights weights(gamma, beta, channel, channels);
+  const statistics keep = {mean, inv_std, running_mean, running_var};
+  const weights own = slab_weights(gamma, beta, keep, channel, channels, true);
   const wide shift = share_guess(x, slab, rows, packs, shifts);
   float2 sums[VEC] = {};
   add_rows(sums, x, at, packs, 0, rows, shift);
   slab_sum(sums, total);
-  const maps_of<affine> map = finish_slab(total, shifts, maps, rows, eps, weights);
+  const maps_of<affine> map = finish_slab(total, shifts, maps, rows, eps, own);
   for (int row = at.row; at.inside && row < rows; row += at.step) {
     const long long i = (long long)row * packs + at.column;
     y[i] = apply(unpack(x[i]), map);
   }
   if (threadIdx.x < SLAB && channel < channels)
-    remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, channel, eps, momentum,
-             {mean, inv_std, running_mean, running_var});
+    remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, eps, momentum, own, channel, keep);
 }
 
 extern "C" __global__ void __launch_bounds__(512)
@@ -287,17 +285,17 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   const int packs = channels / VEC, first = j * chunk, last = min(rows, first + chunk);
   const int channel = slab * SLAB + threadIdx.x;
   const spot at = stand(slab, packs);
-  const forward_weights weights(gamma, beta, channel, channels);
+  const statistics keep = {mean, inv_std, running_mean, running_var};
+  const weights own = slab_weights(gamma, beta, keep, channel, channels, j == 0);
   share_guess(x, slab, rows, packs, shifts);
-  const maps_of<affine> map = finish_slab(sums + slab * SLAB, shifts, maps, rows, eps, weights);
+  const maps_of<affine> map = finish_slab(sums + slab * SLAB, shifts, maps, rows, eps, own);
 #pragma unroll 4
   for (int row = first + at.row; at.inside && row < last; row += at.step) {
     const long long i = (long long)row * packs + at.column;
     store_once(y + i, apply(unpack(load_once(x + i)), map));
   }
   if (j == 0 && threadIdx.x < SLAB && channel < channels)
-    remember(sums[channel], shifts[threadIdx.x], (float)rows, channel, eps, momentum,
-             {mean, inv_std, running_mean, running_var});
+    remember(sums[channel], shifts[threadIdx.x], (float)rows, eps, momentum, own, channel, keep);
 }
 
 extern "C" __global__ void __launch_bounds__(512)

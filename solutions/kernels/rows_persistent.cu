@@ -58,7 +58,8 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
   for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
     copy_begin(here + e, x + (long long)row * packs + at.column);
   copies_end();
-  const forward_weights weights(gamma, beta, channel, channels);
+  const statistics keep = {mean, inv_std, running_mean, running_var};
+  const weights own = slab_weights(gamma, beta, keep, channel, channels, mine.part == 0);
   const wide shift = share_guess(x, mine.slab, rows, packs, shifts);
   float2 sums[VEC] = {};
   add_rows(sums, x, at, packs, mine.first, mine.middle, shift);
@@ -68,7 +69,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
     gather(sums, unpack(here[e]), shift);
   slab_sum(sums, total);
   all_reduce(total, letters + (long long)mine.slab * SLAB * (parts + 1), parts, mine.part, stamp);
-  const maps_of<affine> map = finish_slab(total, shifts, maps, rows, eps, weights);
+  const maps_of<affine> map = finish_slab(total, shifts, maps, rows, eps, own);
 #pragma unroll 4
   for (int row = mine.backwards(at); at.inside && row >= mine.first; row -= at.step) {
     const long long i = (long long)row * packs + at.column;
@@ -78,8 +79,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
   for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
     store_once(y + (long long)row * packs + at.column, apply(unpack(here[e]), map));
   if (mine.part == 0 && threadIdx.x < SLAB && channel < channels)
-    remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, channel, eps, momentum,
-             {mean, inv_std, running_mean, running_var});
+    remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, eps, momentum, own, channel, keep);
   leave(office, stamp);
 }
 
