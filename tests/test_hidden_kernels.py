@@ -185,10 +185,10 @@ def test_plans_cover_every_pack_and_fit(groups, length, each, processors, shared
 
 def test_blocks_that_hold_channels_share_the_threads_of_a_processor():
     h100 = plan.Machine(132, 228 << 10, 227 << 10)
-    assert plan.held(25 << 10, h100, 2 << 10, 32, 512) == 128, "eight blocks of 25 KB on a processor"
-    assert plan.held(100 << 10, h100, 2 << 10, 32, 512) == 512
-    assert plan.held(226 << 10, h100, 2 << 10, 32, 512) is None
-    assert plan.held(1 << 10, h100, 2 << 10, 64, 512) == 64
+    assert plan.held(25 << 10, h100, 2 << 10, 1024, 32, 512) == 128, "eight blocks of 25 KB on a processor"
+    assert plan.held(100 << 10, h100, 2 << 10, 1024, 32, 512) == 512
+    assert plan.held(226 << 10, h100, 2 << 10, 1024, 32, 512) is None
+    assert plan.held(1 << 10, h100, 2 << 10, 1024, 64, 512) == 64
 
 
 @pytest.mark.parametrize("shape, group, vec, piece", [

@@ -83,10 +83,15 @@ __device__ __forceinline__ void store_once(pack* to, const pack& packed) {
 }
 
 // Copies to shared memory that run while the thread goes on (from sm_80 on): those since the last `copies_end` are one
-// group, and `copies_wait<N>` waits until at most N groups are under way. Each thread waits for its own copies.
-__device__ __forceinline__ void copy_begin(pack* to, const pack* from) {
+// group, and `copies_wait<N>` waits until at most N groups are under way. Each thread waits for its own copies. LINES says
+// that whole lines of the cache are wanted, in long runs: memory may send them at once.
+template <bool LINES = false> __device__ __forceinline__ void copy_begin(pack* to, const pack* from) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  if constexpr (sizeof(pack) == 16) {
+  if constexpr (sizeof(pack) == 16 && LINES) {
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)),
+                 "l"(from));
+    return;
+  } else if constexpr (sizeof(pack) == 16) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from));
     return;
   } else if constexpr (sizeof(pack) >= 4) {
@@ -202,36 +207,44 @@ __device__ __forceinline__ float2 receive(const letter* from, unsigned stamp) {
       return make_float2(__uint_as_float((unsigned)first), __uint_as_float((unsigned)second));
   }
 }
-// The sum of the letters at from[0], from[1], ..., for every lane of one warp. Four of each lane are asked for together.
-__device__ __forceinline__ float2 receive_all(const letter* from, int count, unsigned stamp) {
+// The sum of the letters from[j * stride] for j = first, first + step, ..., below count. Four are asked for together.
+__device__ __forceinline__ float2 receive_sum(const letter* from, int stride, int first, int step, int count,
+                                              unsigned stamp) {
   float2 sums = make_float2(0.f, 0.f);
-  for (int j = threadIdx.x & 31; j < count; j += 128) {
-    unsigned long long first[4], second[4];
+  for (int j = first; j < count; j += 4 * step) {
+    unsigned long long ones[4], twos[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
-      const letter* one = from + min(j + 32 * k, count - 1);
-      first[k] = *(const volatile unsigned long long*)&one->first;
-      second[k] = *(const volatile unsigned long long*)&one->second;
+      const letter* one = from + min(j + k * step, count - 1) * stride;
+      ones[k] = *(const volatile unsigned long long*)&one->first;
+      twos[k] = *(const volatile unsigned long long*)&one->second;
     }
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
-      if (j + 32 * k >= count) break;
-      float2 found = make_float2(__uint_as_float((unsigned)first[k]), __uint_as_float((unsigned)second[k]));
-      if (first[k] >> 32 != stamp || second[k] >> 32 != stamp) found = receive(from + j + 32 * k, stamp);
+      if (j + k * step >= count) break;
+      float2 found = make_float2(__uint_as_float((unsigned)ones[k]), __uint_as_float((unsigned)twos[k]));
+      if (ones[k] >> 32 != stamp || twos[k] >> 32 != stamp) found = receive(from + (j + k * step) * stride, stamp);
       sums.x += found.x;
       sums.y += found.y;
     }
   }
-  return warp_sum(sums);
+  return sums;
 }
-// office[0] counts launches, so that a CUDA graph can repeat one, and office[1] the blocks that have left this one.
-__device__ __forceinline__ unsigned stamp_of(const unsigned* office) { return *(const volatile unsigned*)office + 1u; }
-__device__ __forceinline__ void leave(unsigned* office, unsigned stamp) {
-  __syncthreads();  // all threads have read the stamp
-  if (threadIdx.x) return;
-  __threadfence();
-  if (atomicAdd(office + 1, 1u) == gridDim.x - 1u) {
-    office[1] = 0u;
-    office[0] = stamp;
+// The sum of `count` letters side by side, for every lane of one warp.
+__device__ __forceinline__ float2 receive_all(const letter* from, int count, unsigned stamp) {
+  return warp_sum(receive_sum(from, 1, threadIdx.x & 31, 32, count, stamp));
+}
+// office[0] counts launches, so that a CUDA graph can repeat one, and office[1] the blocks that have read this number,
+// the stamp of the launch. All threads of a block come here together.
+__device__ __forceinline__ unsigned enter(unsigned* office) {
+  const unsigned stamp = *(const volatile unsigned*)office + 1u;
+  __syncthreads();  // all threads have read it
+  if (threadIdx.x == 0) {
+    __threadfence();
+    if (atomicAdd(office + 1, 1u) == gridDim.x - 1u) {
+      office[1] = 0u;
+      office[0] = stamp;
+    }
   }
+  return stamp;
 }

@@ -39,7 +39,6 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
   const share mine(images, channels, positions, parts, chunk);
   const int packs = positions / VEC;
   const float numbers = (float)images * positions;
-  const unsigned stamp = stamp_of(office);
   const long long sample = sample_of(images, channels, positions);
   const walk<int> begin(mine.first + threadIdx.x, blockDim.x, channels, packs);
   const auto bring_weights = [&](int round) {
@@ -58,9 +57,10 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
     pack* to = held + round * chunk - mine.first;
     walk<int> here = begin;
     for (int e = mine.first + threadIdx.x; round < mine.rounds && e < mine.last; e += blockDim.x, here.next())
-      copy_begin(to + e, from + here.at);
+      copy_begin<true>(to + e, from + here.at);
     copies_end();
   }
+  const unsigned stamp = enter(office);
   float shift_before = 0.f;
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     float shift = 0.f;
@@ -83,7 +83,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
     if (round == 0) {
       bring_weights(2);
       for (int e = mine.first + threadIdx.x; more && e < mine.last; e += blockDim.x, here.next())
-        copy_begin(values + e, from + here.at);
+        copy_begin<true>(values + e, from + here.at);
     } else {
       const int channel = mine.channel(round - 1);
       const float2 sums = collect(letters + channel * parts, parts, stamp);
@@ -92,7 +92,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
       pack* to = y + (long long)channel * packs;
       for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
         store_once(to + here.at, apply(unpack(values[e]), map));
-        if (more) copy_begin(values + e, from + here.at);
+        if (more) copy_begin<true>(values + e, from + here.at);
       }
       if (mine.part == 0 && threadIdx.x == 0)
         remember(sums, shift_before, numbers, eps, momentum, its, channel, {mean, inv_std, running_mean, running_var});
@@ -101,7 +101,6 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
     copies_end();
     shift_before = shift;
   }
-  leave(office, stamp);
 }
 
 extern "C" __global__ void __launch_bounds__(512, 2)
@@ -111,7 +110,6 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
   extern __shared__ pack held[];  // 6 * chunk: (x, dy) three times
   const share mine(images, channels, positions, parts, chunk);
   const int packs = positions / VEC;
-  const unsigned stamp = stamp_of(office);
   const walk<int> begin(mine.first + threadIdx.x, blockDim.x, channels, packs);
   float center_ahead = mine.rounds ? mean[mine.start] : 0.f;
   for (int round = 0; round < 2; ++round) {
@@ -119,11 +117,12 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
     pack* to = held + 2 * round * chunk - mine.first;
     walk<int> here = begin;
     for (int e = mine.first + threadIdx.x; round < mine.rounds && e < mine.last; e += blockDim.x, here.next()) {
-      copy_begin(to + e, x + offset + here.at);
-      copy_begin(to + chunk + e, dy + offset + here.at);
+      copy_begin<true>(to + e, x + offset + here.at);
+      copy_begin<true>(to + chunk + e, dy + offset + here.at);
     }
     copies_end();
   }
+  const unsigned stamp = enter(office);
   float center_before = 0.f, g_before = 0.f, r_before = 0.f;
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     const float center = center_ahead;
@@ -147,8 +146,8 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
     walk<int> here = begin;
     if (round == 0) {
       for (int e = mine.first + threadIdx.x; more && e < mine.last; e += blockDim.x, here.next()) {
-        copy_begin(of_x + e, x + further + here.at);
-        copy_begin(of_dy + e, dy + further + here.at);
+        copy_begin<true>(of_x + e, x + further + here.at);
+        copy_begin<true>(of_dy + e, dy + further + here.at);
       }
     } else {
       const int channel = mine.channel(round - 1);
@@ -159,13 +158,12 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
       for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
         store_once(to + here.at, apply(unpack(of_dy[e]), unpack(of_x[e]), map));
         if (more) {
-          copy_begin(of_x + e, x + further + here.at);
-          copy_begin(of_dy + e, dy + further + here.at);
+          copy_begin<true>(of_x + e, x + further + here.at);
+          copy_begin<true>(of_dy + e, dy + further + here.at);
         }
       }
     }
     copies_end();
     center_before = center, g_before = g, r_before = r;
   }
-  leave(office, stamp);
 }

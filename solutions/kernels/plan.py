@@ -50,15 +50,15 @@ def split(groups: int, length: int, machine: Machine, least: int, per_processor:
     return ceil(length / chunk), chunk
 
 
-def held(taken: int, machine: Machine, static: int, least: int, most: int) -> int | None:
-    """Threads of a block that holds `taken` bytes: as many as let all blocks that fit on a processor share 1,024.
-
-    More would take longer to find their way than to move their data.
+def held(taken: int, machine: Machine, static: int, together: int, least: int, most: int) -> int | None:
+    """Threads of a block that holds `taken` bytes: as many as let all blocks that fit on a processor share `together`.
 
     Parameters
     ----------
     taken, static : int
         Bytes of shared memory, and what the kernel and the driver take themselves.
+    together : int
+        More threads would take longer to find their way than they save.
     least, most : int
         Bounds of the answer; powers of two times 32.
 
@@ -71,7 +71,7 @@ def held(taken: int, machine: Machine, static: int, least: int, most: int) -> in
         return None
     beside = machine.shared_per_processor // (taken + static)
     threads = most
-    while threads > least and threads * beside > 1024:
+    while threads > least and threads * beside > together:
         threads //= 2
     return max(threads, least)
 

@@ -217,30 +217,17 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
 // ------------------------------------------------------------------------------------------------------------- split
 // Grid (parts, slabs): block (j, s) owns rows j * chunk to (j + 1) * chunk of slab s.
 
-// What all parts say of each channel of a slab, added up in `total`: `part(j)` is what part j says of this thread's
-// channel, threadIdx.x % SLAB. Strand s of the threads of a channel takes the parts s, s + strands, ...
-__device__ __forceinline__ float2* strand_sums() {
+// Sums of strands, threadIdx.x / SLAB, each of channel threadIdx.x % SLAB, added up in `total`.
+__device__ __forceinline__ void add_strands(float2 sums, float2* total) {
   __shared__ float2 of_strand[512];
-  return of_strand;
-}
-template <class Part> __device__ __forceinline__ void over_parts(int parts, float2* total, Part part) {
-  float2* of_strand = strand_sums();
-  const int k = threadIdx.x % SLAB, strand = threadIdx.x / SLAB, strands = blockDim.x / SLAB;
-  float2 sums = make_float2(0.f, 0.f);
-#pragma unroll 8
-  for (int j = strand; j < parts; j += strands) {
-    const float2 one = part(j);
-    sums.x += one.x;
-    sums.y += one.y;
-  }
   of_strand[threadIdx.x] = sums;
   __syncthreads();
-  if (strand == 0) {
-    for (int s = 1; s < strands; ++s) {
-      sums.x += of_strand[s * SLAB + k].x;
-      sums.y += of_strand[s * SLAB + k].y;
+  if (threadIdx.x < SLAB) {
+    for (int e = threadIdx.x + SLAB; e < blockDim.x; e += SLAB) {
+      sums.x += of_strand[e].x;
+      sums.y += of_strand[e].y;
     }
-    total[k] = sums;
+    total[threadIdx.x] = sums;
   }
   __syncthreads();
 }
@@ -258,7 +245,14 @@ __device__ __forceinline__ void add_parts(const float2* total, float2* partial, 
   if (threadIdx.x == 0) last = atomicAdd(arrived + slab, 1u) == parts - 1u;
   __syncthreads();
   if (!last) return;
-  over_parts(parts, sums + slab * SLAB, [=](int j) { return __ldcg(mine + j * SLAB + threadIdx.x % SLAB); });
+  float2 own = make_float2(0.f, 0.f);
+#pragma unroll 8
+  for (int j = threadIdx.x / SLAB; j < parts; j += blockDim.x / SLAB) {
+    const float2 one = __ldcg(mine + j * SLAB + threadIdx.x % SLAB);
+    own.x += one.x;
+    own.y += one.y;
+  }
+  add_strands(own, sums + slab * SLAB);
   if (threadIdx.x == 0) arrived[slab] = 0u;
 }
 

@@ -14,7 +14,7 @@ __device__ __forceinline__ void all_reduce(float2* total, letter* letters, int p
   const int warp = threadIdx.x >> 5, warps = blockDim.x >> 5, k = threadIdx.x % SLAB;
   if (parts <= FEW) {
     if (threadIdx.x < SLAB) post(letters + part * SLAB + k, total[k], stamp);
-    over_parts(parts, total, [=](int j) { return receive(letters + j * SLAB + k, stamp); });
+    add_strands(receive_sum(letters + k, SLAB, threadIdx.x / SLAB, blockDim.x / SLAB, parts, stamp), total);
     return;
   }
   if (threadIdx.x < SLAB) post(letters + k * (parts + 1) + part, total[k], stamp);
@@ -53,11 +53,11 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
   const share mine(rows, parts, chunk, kept);
   const int channel = mine.slab * SLAB + threadIdx.x;
   const spot at = stand(mine.slab, packs);
-  const unsigned stamp = stamp_of(office);
   pack* here = held + threadIdx.x;  // one visit of all threads takes blockDim.x packs
   for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
     copy_begin(here + e, x + (long long)row * packs + at.column);
   copies_end();
+  const unsigned stamp = enter(office);
   const statistics keep = {mean, inv_std, running_mean, running_var};
   const weights own = slab_weights(gamma, beta, keep, channel, channels, mine.part == 0);
   const wide shift = share_guess(x, mine.slab, rows, packs, shifts);
@@ -80,7 +80,6 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
     store_once(y + (long long)row * packs + at.column, apply(unpack(here[e]), map));
   if (mine.part == 0 && threadIdx.x < SLAB && channel < channels)
     remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, eps, momentum, own, channel, keep);
-  leave(office, stamp);
 }
 
 extern "C" __global__ void __launch_bounds__(512, 2)
@@ -95,7 +94,6 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
   const share mine(rows, parts, chunk, kept);
   const int channel = mine.slab * SLAB + threadIdx.x;
   const spot at = stand(mine.slab, packs);
-  const unsigned stamp = stamp_of(office);
   pack *of_x = held + threadIdx.x, *of_dy = of_x + kept * COLUMNS;
   for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x) {
     const long long i = (long long)row * packs + at.column;
@@ -103,6 +101,7 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
     copy_begin(of_dy + e, dy + i);
   }
   copies_end();
+  const unsigned stamp = enter(office);
   const backward_weights weights(gamma, mean, inv_std, channel, channels);
   wide means = {};
   if (at.inside) means = of_channels(mean, at.column);
@@ -125,5 +124,4 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
 #pragma unroll 2
   for (int row = mine.middle + at.row, e = 0; at.inside && row < mine.last; row += at.step, e += blockDim.x)
     store_once(dx + (long long)row * packs + at.column, apply(unpack(of_dy[e]), unpack(of_x[e]), map));
-  leave(office, stamp);
 }
