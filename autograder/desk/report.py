@@ -35,6 +35,12 @@ class Line:
     result: dict
     by_hand: dict = field(default_factory=dict)  # cell -> points
 
+    @property
+    def open(self):
+        """Points that wait for a GPU and are no zero: cell -> points."""
+        verdicts = (one for one in self.result["verdicts"] if one["cell"] not in self.by_hand)
+        return {one["cell"]: one["max_score"] for one in verdicts if one["verdict"] == "needs-gpu"}
+
 
 def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     """The class, in the order of the gradebook.
@@ -112,6 +118,11 @@ class TaskRow:
     @property
     def count(self):
         return sum(self.verdicts.values())
+
+    @property
+    def open(self):
+        """How many answers wait for a GPU: until then there is no share of right ones."""
+        return self.verdicts["needs-gpu"]
 
     @property
     def right(self):
@@ -217,8 +228,9 @@ def rows(name, lines):
             said = rows_of(verdict["message"])
             hand = line.by_hand.get(verdict["cell"])
             pace = pace_of(verdict["message"])
+            score = "" if verdict["cell"] in line.open else verdict["score"]
             yield [
-                *(line.student, name, verdict["task"], verdict["score"] if hand is None else hand),
+                *(line.student, name, verdict["task"], score if hand is None else hand),
                 *(verdict["max_score"], verdict["verdict"] if hand is None else "graded"),
                 *(" ".join(verdict["slips"]), said.get("found", said["head"]), said.get("likely", "")),
                 *(verdict["seconds"], "" if pace is None else pace),
@@ -255,7 +267,7 @@ def html(name, lines, old=()):
         runs=Counter(line.result.get("run") or "before there were logs" for line in lines),
         late=[line for line in lines if line.penalty],
         waiting=sum(map(waits_for_a_person, lines)),
-        pending=sum(row.verdicts["needs-gpu"] for row in tasks),
+        pending=sum(row.open for row in tasks),
     )
 
 

@@ -84,6 +84,22 @@ def lines(name, found):
     return said
 
 
+LEFT_OUT = {
+    "newer": "handed in again after grading",
+    "never": "never graded",
+    "older": "graded by another version of the grader, whose files may be other ones than those of this repository",
+}
+
+
+def left_out(name, kind, students):
+    """What to say of students whose open points cannot be filled in, as no finished result is there."""
+    why = LEFT_OUT.get(kind, "no finished result is here")
+    more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
+    first = f"`python -m autograder grade {name}` first, here or where you grade"
+    cure = f"use the same version as where you grade, or run {first}" if kind == "older" else f"run {first}"
+    return f"{', '.join(students[:NAMED])}{more}: {why}; {cure}"
+
+
 def warn(name):
     """Say it beside what a command writes; returns what was found."""
     found = find(name)
