@@ -79,7 +79,10 @@ def parser():
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
     grade.add_argument(
-        "--only", choices=["needs-gpu"], default="", help="judge only what waits for a GPU, on a machine that has one"
+        "--only",
+        choices=["needs-gpu"],
+        default="",
+        help='on a machine with a GPU: judge what waits for one and nothing else ("A GPU elsewhere" in the README)',
     )
     where = grade.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
@@ -209,11 +212,13 @@ def run_grade(given):
         logs.warn(line)
     if given.only and given.scheduler:
         raise course.CourseError("what waits for a GPU is graded on this machine: leave --scheduler out")
+    if given.only and given.again:
+        raise course.CourseError("--only fills in what is open; to race again leave it out, with --again or --student")
     if given.only and gpu.find()[0] is None:
         why = gpu.find()[1].removeprefix("no GPU that CuPy can use ").strip("()")
         raise course.CourseError(
             f"there is no GPU here that CuPy can use ({why}); nothing was changed and the points stay open. Run this "
-            'where one is: "Speed on a GPU" in autograder/README.md says what to copy there and back'
+            'where one is: "A GPU elsewhere" in autograder/README.md says what to copy there and back'
         )
     if given.submissions is not None:
         submissions, problems = grade.in_folder(given.submissions, name, given.student)

@@ -182,7 +182,9 @@ def test_without_a_gpu_it_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
     monkeypatch.setattr(gpu, "find", lambda: (None, "no driver"))
     assert main(["grade", NAME, "--only", "needs-gpu"]) == 1
-    assert "there is no GPU here that CuPy can use (no driver)" in capsys.readouterr().err
+    assert "there is no GPU here that CuPy can use (no driver); nothing was changed" in capsys.readouterr().err
+    assert main(["grade", NAME, "--only", "needs-gpu", "--again"]) == 1
+    assert "to race again leave it out" in capsys.readouterr().err
 
 
 def test_who_was_not_graded_yet_is_named(monkeypatch, tmp_path):
@@ -321,3 +323,22 @@ def test_a_grader_that_changed_shows_no_points_lost():
     verdict = {"task": SPEED[0], "score": 5.0, "max_score": 5.0, "verdict": "passed", "message": "a: correct."}
     change = changes.Change("ann", SPEED[0], verdict, verdict | {"score": 0.0, "verdict": "needs-gpu"})
     assert "5 -> open of 5 points (passed -> needs-gpu)" in str(change)
+
+
+def test_points_from_another_machine_are_shown_and_its_results_asked_for(copied, root):
+    """One gradebook, or a gradebook copied back without its results: nothing says that these points still wait."""
+    copy = copied("waiting")
+    shutil.copy(root / "filled in" / "gradebook.db", copy.folder)
+    said, wrong = copy.type("report", NAME, "--csv", copy.folder / "report.csv")
+    assert (
+        not wrong and f"2 students have points of {NAME} from a GPU whose results are not here (quick, slow); " in said
+    )
+    assert "copy `results` from the machine that has it into this course folder, then run `python -m autograder" in said
+    rows = {(row["student"], row["task"]): row for row in csv.DictReader((copy.folder / "report.csv").open())}
+    assert [rows[who, SPEED[0]]["verdict"] for who in ("quick", "slow")] == ["passed", "failed"]
+    assert rows["quick", SPEED[0]]["score"] == "5.0"
+    copy.type("feedback", NAME)
+    page = (copy.folder / "feedback" / "quick" / NAME / f"{NAME}.html").read_text()
+    assert "for a GPU" not in page and "5 / 5" in page and "Measured on another machine." in page
+    said, _ = copy.type("grade", NAME, "--student", "open")
+    assert copy.rows() == FILLED_IN

@@ -12,6 +12,7 @@ from nbgrader.preprocessors import GetGrades
 from autograder import course
 from autograder.desk import late, pages
 from autograder.desk.verdicts import WORDS, rows_of
+from autograder.desk.waiting import settled
 from autograder.submission import grade_id
 
 
@@ -117,9 +118,10 @@ def part_of(cell, ours, title=""):
 
 def task_of(cell, tag):
     """The finding of one graded cell, as the page shows it."""
-    found = cell.metadata.get("autograder", {})
-    verdict = found.get("verdict", "")
     score, most, waiting = float(tag.get("score") or 0.0), float(tag.get("points") or 0.0), bool(tag.get("waiting"))
+    found = {"verdict": "", "max_score": most, **cell.metadata.get("autograder", {})}
+    found = settled(found, None if waiting or tag.get("by_hand") else score)
+    verdict = found["verdict"]
     if tag.get("by_hand") or (verdict == "needs-person" and not waiting):
         verdict = "graded"
     rows = rows_of(found.get("message", ""))

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from autograder import changes, course, execute, logs, sheets
 from autograder.desk import late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
+from autograder.desk.waiting import settled
 
 BINS = 10  # of the score distribution
 RIGHT = ("passed", "undecided")
@@ -75,7 +76,11 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
             if result is None:
                 (left if left is not None else []).append(submission.student_id)
                 continue
-            hands = {g.name: g.score for n in submission.notebooks for g in n.grades if g.manual_score is not None}
+            grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            hands = {grade.name: grade.score for grade in grades if grade.manual_score is not None}
+            earned = {grade.name: grade.auto_score for grade in grades}
+            verdicts = [settled(one, earned.get(one["cell"])) for one in result["verdicts"]]
+            result = {**result, "verdicts": verdicts}
             waiting, penalty = bool(submission.needs_manual_grade), submission.late_submission_penalty or 0.0
             who = submission.student.id
             lines.append(Line(who, submission.score, submission.max_score, penalty, waiting, result, hands))
