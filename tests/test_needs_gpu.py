@@ -159,6 +159,7 @@ def test_a_grader_with_a_gpu_fills_in_these_alone(graded):
     assert after["quick", SPEED[0]]["score"] == 5 and after["slow", SPEED[0]]["verdict"] == "failed"
     assert "times the hidden solution's time" in after["slow", SPEED[0]]["message"]
     assert "simulated GPU" in after["quick", SPEED[0]]["message"], "it says what it was measured on"
+    assert "Only the values were checked" not in after["quick", SPEED[0]]["message"]
     assert rows == {"quick": [15, False], "slow": [10, False], "open": [0, False]}
     for text in (printed, feedback, report):
         assert "wait for a GPU" not in text and "waits for a GPU" not in text

@@ -120,7 +120,7 @@ def task_of(cell, tag):
     """The finding of one graded cell, as the page shows it."""
     score, most, waiting = float(tag.get("score") or 0.0), float(tag.get("points") or 0.0), bool(tag.get("waiting"))
     found = {"verdict": "", "max_score": most, **cell.metadata.get("autograder", {})}
-    found = settled(found, None if waiting or tag.get("by_hand") else score)
+    found = settled(found, None if tag.get("waiting", True) or tag.get("by_hand") else score)
     verdict = found["verdict"]
     if tag.get("by_hand") or (verdict == "needs-person" and not waiting):
         verdict = "graded"
