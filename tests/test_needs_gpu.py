@@ -18,6 +18,7 @@ from autograder.script import Script
 
 NAME = "09_cupy"
 SPEED = ("fused-train-speed", "fused-backward-speed")
+pytestmark = pytest.mark.xdist_group("needs-gpu")
 SLOW = """\
 from bnlab.gpu import ReductionKernel, ElementwiseKernel, xp
 
