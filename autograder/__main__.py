@@ -79,7 +79,10 @@ def parser():
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
     grade.add_argument(
-        "--only", choices=["needs-gpu"], default="", help="judge only what waits for a GPU, on a machine that has one"
+        "--only",
+        choices=["needs-gpu"],
+        default="",
+        help='on a machine with a GPU: judge what waits for one and nothing else ("A GPU elsewhere" in the README)',
     )
     where = grade.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
@@ -209,8 +212,14 @@ def run_grade(given):
         logs.warn(line)
     if given.only and given.scheduler:
         raise course.CourseError("what waits for a GPU is graded on this machine: leave --scheduler out")
+    if given.only and given.again:
+        raise course.CourseError("--only fills in what is open; to race again leave it out, with --again or --student")
     if given.only and gpu.find()[0] is None:
-        raise course.CourseError(f"there is no GPU here that CuPy can use ({gpu.find()[1]}); run this where one is")
+        why = gpu.find()[1].removeprefix("no GPU that CuPy can use ").strip("()")
+        raise course.CourseError(
+            f"there is no GPU here that CuPy can use ({why}); nothing was changed and the points stay open. Run this "
+            'where one is: "A GPU elsewhere" in autograder/README.md says what to copy there and back'
+        )
     if given.submissions is not None:
         submissions, problems = grade.in_folder(given.submissions, name, given.student)
     else:
@@ -234,7 +243,7 @@ def run_grade(given):
         logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
 
     folder, again = course.course_folder() / "results", given.again or bool(given.student)
-    with grade.IntoGradebook(name) as gradebook:
+    with grade.IntoGradebook(name, same_files=bool(given.only)) as gradebook:
 
         def write(student, result):
             if given.submissions is None and not (given.only and result["problem"]):
@@ -242,11 +251,17 @@ def run_grade(given):
 
         how = {"again": again, "scheduler": given.scheduler, "only": given.only, "then": write, "meanwhile": look}
         results = grade.execute_all(name, submissions, given.jobs, folder, **how)
+    unfinished = [who for who, result in results.items() if execute.UNFINISHED in result["problem"]]
+    results = {who: result for who, result in results.items() if who not in unfinished}
     changed = changes.report(results, before) if given.submissions is None else []
     if given.json:
         grade.write_json(given.json, results)
     table.show(name, results, {} if given.submissions is not None else grade.hand_scores(name))
     for line in changed:
+        logs.say(line)
+    if given.only:
+        logs.say(filled_in(results, gpu.find()[0].name))
+    for line in desk.not_finished(name, unfinished, given.submissions is None):
         logs.say(line)
     for problem in problems:
         logs.say(f"left out: {problem}")
@@ -261,7 +276,14 @@ def run_grade(given):
         desk.tell_doubts()
     if logs.where():
         print(logs.where())
-    return 1 if ungraded or problems else 0
+    return 1 if ungraded or unfinished or problems else 0
+
+
+def filled_in(results, device):
+    """How many answers this run has judged on a GPU."""
+    run = os.environ.get("BN_RUN", "")
+    count = sum(list(result.get("on_gpu", {}).values()).count(run) for result in results.values())
+    return f"{count} answer{'' if count == 1 else 's'} judged on {device}; nothing else was changed"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Change:
     after: dict
 
     def __str__(self):
-        points = f"{self.before['score']:g} -> {self.after['score']:g} of {self.after['max_score']:g} points"
+        points = f"{earned(self.before)} -> {earned(self.after)} of {self.after['max_score']:g} points"
         verdicts = f"{self.before['verdict']} -> {self.after['verdict']}"
         return "\n".join(
             [
@@ -31,6 +31,11 @@ class Change:
         )
 
 
+def earned(verdict):
+    """The points of a verdict, which are no zero where it is open."""
+    return "open" if verdict["verdict"] == "needs-gpu" else f"{verdict['score']:g}"
+
+
 def reason(verdict):
     """The message of a verdict on one line: the slip or what was found rather than the headline."""
     lines = [" ".join(line.split()) for line in verdict["message"].splitlines() if line.strip()]
@@ -39,7 +44,7 @@ def reason(verdict):
 
 
 def committed(name):
-    """student -> name of the result that is in the gradebook; a damaged record counts as none."""
+    """student -> what `grade.version_of` says of the result in the gradebook; a damaged record counts as none."""
     return _read(record_of(name)) or {}
 
 
@@ -90,7 +95,7 @@ def before(result, committed):
     """The result that is in the gradebook for the same cells of the same student by another version, or None."""
     if result["problem"]:
         return None
-    key = committed.get(result["student"], "").partition(",")[0]  # a note follows where answers wait for a GPU
+    key = committed.get(result["student"], "").partition(",")[0]
     if key == result["key"]:
         return None
     stored = execute.load_result(course.course_folder() / "results", key)

@@ -278,11 +278,11 @@ def outcomes(address, name, submissions, results, again=False, run="", say=lambd
                 if stored is not None and not again:
                     yield student, stored
                 else:
-                    waiting[cluster.submit(student, data, key, run)] = student, key
+                    waiting[cluster.submit(student, data, key, run)] = student, key, stored
             if not waiting:
                 break
             for future in cluster.finished(list(waiting)):
-                student, key = waiting.pop(future)
+                student, key, known = waiting.pop(future)
                 try:
                     result = future.result()
                 except CancelledError:
@@ -292,6 +292,7 @@ def outcomes(address, name, submissions, results, again=False, run="", say=lambd
                 if isinstance(result, dict) and result["key"] != key:
                     result = "a worker has sent another submission's result; run the command again"
                 if isinstance(result, dict) and not result["problem"]:
+                    result = execute.keep_what_a_gpu_found(result, known)
                     execute.store_result(Path(results), result)
                 yield student, result
         with contextlib.suppress(OSError, TimeoutError):

@@ -23,6 +23,7 @@ from autograder.submission import name_of
 from autograder.twin import Twin
 
 MAX_FLAGS = 30  # lines on what one submission tried
+UNFINISHED = "has no finished result of this version of the grader"
 # The modules of this package that a score depends on; a test holds this against what the referee imports.
 SCORING = "attempts execute gpu integrity isolation reading referee remote script speed submission twin".split()
 
@@ -208,8 +209,8 @@ def execute(name, student, data, results=None, again=False, secret=None, only=""
 def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=False, secret=None):
     """As `execute`, for a submission that is on the cells of the release already."""
     key = result_key(name, student, rebuilt)
-    known = None if again else load_result(results, key)
-    if known is not None:
+    known = load_result(results, key)
+    if known is not None and not again:
         return {**known, "repairs": rebuilt.repairs, "problem": problem}
     hold = material(name)
     tier = isolation_of(hold.libraries).tier
@@ -217,11 +218,7 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
     if problem:
         verdicts, printed, flags = unreadable_verdicts(hold.script, problem), {}, []
     else:
-        try:
-            verdicts, printed, flags = judge(hold, student, rebuilt, secret)
-        except ZygoteEnded:
-            zygote.cache_clear()  # killed from outside, for want of memory perhaps: once more with a new one
-            verdicts, printed, flags = judge(hold, student, rebuilt, secret)
+        verdicts, printed, flags = judge(hold, student, rebuilt, secret)
     result = {
         "key": key,
         "student": student,
@@ -236,14 +233,40 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
         "seconds": round(time.monotonic() - started, 3),
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "printed": {cell: text for cell, text in printed.items() if text},
+        "on_gpu": {} if problem else judged_on_gpu(hold, [verdict.cell for verdict in verdicts]),
     }
+    result = keep_what_a_gpu_found(result, known)
     if not problem:
         store_result(results, result)
     return result
 
 
+def judged_on_gpu(hold, cells):
+    """Those of the cells that need a GPU, where this machine has one: cell -> id of the run that judged it."""
+    timed = {cell.id for cell in hold.script.cells if is_timed_on_gpu(cell)} if hold.stadium else ()
+    return {cell: os.environ.get("BN_RUN", "") for cell in cells if cell in timed}
+
+
+def keep_what_a_gpu_found(result, known):
+    """A result whose cells that wait for a GPU have the verdicts that a machine with one gave to the same answers.
+
+    A machine without a GPU that grades again would take these points away otherwise.
+
+    known : dict or None
+        The result under the same name from before.
+    """
+    found = {} if known is None else known.get("on_gpu", {})
+    old = {one["cell"]: one for one in known["verdicts"] if one["cell"] in found and not one["broken"]} if found else {}
+    kept = {one["cell"] for one in result["verdicts"] if one["verdict"] == "needs-gpu"} & old.keys()
+    if not kept:
+        return result
+    verdicts = [old[one["cell"]] if one["cell"] in kept else one for one in result["verdicts"]]
+    flags = list(dict.fromkeys([*result["flags"], *known["flags"]]))[:MAX_FLAGS]
+    return {**result, "verdicts": verdicts, "flags": flags, "on_gpu": {cell: found[cell] for cell in kept}}
+
+
 def fill_in(name, student, rebuilt, known, only, results):
-    """A finished result in which the cells with one verdict are judged again, and nothing else.
+    """A finished result in which the cells with one verdict are judged again, and those whose test broke.
 
     Raises
     ------
@@ -251,8 +274,8 @@ def fill_in(name, student, rebuilt, known, only, results):
         Where there is no finished result of this version of the grader.
     """
     if known is None:
-        raise course.CourseError(f"{student} has no finished result; run `python -m autograder grade {name}` first")
-    waiting = {verdict["cell"] for verdict in known["verdicts"] if verdict["verdict"] == only}
+        raise course.CourseError(f"{student} {UNFINISHED}; run `python -m autograder grade {name}` first")
+    waiting = {verdict["cell"] for verdict in known["verdicts"] if verdict["verdict"] == only or verdict["broken"]}
     known = {**known, "repairs": rebuilt.repairs, "problem": ""}
     if not waiting:
         return known
@@ -262,6 +285,7 @@ def fill_in(name, student, rebuilt, known, only, results):
     new = {verdict.cell: asdict(verdict) for verdict in verdicts}
     known["verdicts"] = [new.get(verdict["cell"], verdict) for verdict in known["verdicts"]]
     known["flags"] = list(dict.fromkeys([*known["flags"], *flags]))[:MAX_FLAGS]
+    known["on_gpu"] = known.get("on_gpu", {}) | judged_on_gpu(hold, waiting)
     store_result(results, known)
     return known
 
@@ -272,6 +296,14 @@ def judge(hold, student, rebuilt, secret=None, only=None):
     only : set of str, optional
         The cells that are judged; by default all.
     """
+    try:
+        return _judge(hold, student, rebuilt, secret, only)
+    except ZygoteEnded:
+        zygote.cache_clear()  # killed from outside, for want of memory perhaps: once more with a new one
+        return _judge(hold, student, rebuilt, secret, only)
+
+
+def _judge(hold, student, rebuilt, secret, only):
     workers, secret = zygote(hold.libraries), secret or course.secret()
     referee = Referee(hold.script, hold.references, hold.bank, workers, hold.twin, secret, student, hold.stadium)
     verdicts, printed = referee.grade(rebuilt.code(), rebuilt.answers(hold.release), only)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import time
@@ -187,6 +188,9 @@ class IntoGradebook:
     ----------
     name : str
         The notebook.
+    same_files : bool
+        Refuse who has another submission in the gradebook than in this course folder, which may be a copy of an
+        earlier day.
 
     Attributes
     ----------
@@ -194,8 +198,8 @@ class IntoGradebook:
         student -> error text, for those that nbgrader refused.
     """
 
-    def __init__(self, name):
-        self.name, self.refused = name, {}
+    def __init__(self, name, same_files=False):
+        self.name, self.same_files, self.refused = name, same_files, {}
         self.nbgrader, self.seconds = None, 0.0
         self.closing = contextlib.ExitStack()
 
@@ -218,8 +222,8 @@ class IntoGradebook:
             release_notebook(self.name, nbgrader)
         self.committed = changes.committed(self.name)
         with nbgrader.gradebook() as book:
-            self.known = {one.student_id for one in book.assignment_submissions(self.name)}
-        for line in lost(self.committed, self.known):
+            self.known = {one.student_id: one.timestamp for one in book.assignment_submissions(self.name)}
+        for line in lost(self.committed, set(self.known)):
             logs.warn(line)
         self.by_hand = hand_scores(self.name)
         self.closing.enter_context(kept_open())
@@ -237,7 +241,12 @@ class IntoGradebook:
         if not current:
             try:
                 same_answers = changes.same_answers(self.name, result, self.committed)
-                require_time(self.nbgrader.root / "submitted" / student / self.name / "timestamp.txt")
+                when = require_time(self.nbgrader.root / "submitted" / student / self.name / "timestamp.txt")
+                if self.same_files and student in self.known and self.known[student] != when:
+                    raise course.CourseError(
+                        f"the gradebook has the submission of {self.known[student]} UTC, this course folder that of "
+                        f"{when} UTC; copy `submitted` and `results` here again from where the gradebook is written"
+                    )
                 self.nbgrader.call("autograde", self.name, student, force=True)
                 if same_answers:
                     settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
@@ -249,7 +258,12 @@ class IntoGradebook:
 
 
 def require_time(path):
-    """nbgrader has to be able to read when something was handed in, and says little where it cannot.
+    """When something was handed in, which nbgrader has to be able to read, and says little where it cannot.
+
+    Returns
+    -------
+    datetime or None
+        In UTC without a zone; None where there is no such file.
 
     Raises
     ------
@@ -259,7 +273,7 @@ def require_time(path):
 
     try:
         text = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-        parse_utc(text or None)
+        return parse_utc(text or None)
     except (ValueError, TypeError, AttributeError, OverflowError):
         raise course.CourseError(
             f"{path} holds no time; write when it was handed in, as 2026-10-05 21:59:00 UTC, or remove the file, which "
@@ -309,9 +323,12 @@ def settle(nbgrader, name, student, cells):
 
 
 def version_of(result):
-    """What the gradebook was told of a result: another text once cells that waited for a GPU are filled in."""
-    waiting = sum(verdict["verdict"] == "needs-gpu" for verdict in result["verdicts"])
-    return f"{result['key']}, {waiting} wait for a GPU" if waiting else result["key"]
+    """What the gradebook was told of a result: another text where the same answers were judged otherwise since.
+
+    A race may end otherwise when it is run again, and a GPU fills in what waited for one.
+    """
+    told = [[verdict[key] for key in ("cell", "score", "verdict", "message")] for verdict in result["verdicts"]]
+    return f"{result['key']}, {hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
 
 
 def stale_source(name, nbgrader):

@@ -34,25 +34,28 @@ def show(name, results, by_hand=None):
     for task in tasks:
         table.add_column(task, justify="center")
     table.add_column("score", justify="right", no_wrap=True)
-    waiting = []
+    waiting, pending = [], 0
     for student, result in results.items():
-        cells, total = {}, 0.0
+        cells, total, open_points = {}, 0.0, 0.0
         for verdict in result["verdicts"]:
             points = by_hand.get((student, verdict["cell"]))
             cells[verdict["task"]] = _mark(verdict) if points is None else f"{points:g} by hand"
             total += verdict["score"] if points is None else points
             if verdict["verdict"] == "needs-person" and points is None:
                 waiting.append(f"{student} {verdict['task']}")
+            if verdict["verdict"] == "needs-gpu" and points is None:
+                open_points, pending = open_points + verdict["max_score"], pending + 1
         most = sum(verdict["max_score"] for verdict in result["verdicts"])
-        table.add_row(student, *(cells[task] for task in tasks), f"{total:g} / {most:g}")
+        more = f"\n{open_points:g} open" if open_points else ""
+        table.add_row(student, *(cells[task] for task in tasks), f"{total:g} / {most:g}{more}")
     console = wide_console()
     console.print(table)
     if waiting:
         console.print(f"  to be graded by a person: {', '.join(waiting)}", markup=False)
-    pending = sum(verdict["verdict"] == "needs-gpu" for result in results.values() for verdict in result["verdicts"])
     if pending:
         many = f"{pending} answers wait" if pending > 1 else "1 answer waits"
-        console.print(f"  {many} for a GPU: on a machine with one, `grade {name} --only needs-gpu`", markup=False)
+        cure = f"on a machine with one, `python -m autograder grade {name} --only needs-gpu`"
+        console.print(f"  {many} for a GPU, and no points are lost: {cure}", markup=False, soft_wrap=True)
     for student, result in results.items():
         for repair in result["repairs"]:
             console.print(f"  {student}: {repair}", markup=False)

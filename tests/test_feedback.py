@@ -47,7 +47,7 @@ def page(answer="def batchnorm_train(): pass", message=MESSAGE, verdict="failed"
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=HOSTILE)]
         if tag.get("grade_id") == "forward-train-test":
             cell.metadata["autograder"] = {"task": "forward-train", "verdict": verdict, "message": message}
-            tag.update(score=score, points=14.0, waiting=verdict == "needs-person", by_hand=False)
+            tag.update(score=score, points=14.0, waiting=verdict in ("needs-person", "needs-gpu"), by_hand=False)
     notebook.cells.append(nbformat.v4.new_markdown_cell(written, attachments={"p.png": {"image/png": '"><script>'}}))
     notebook.metadata["autograder"] = {"repairs": ["<script>a repair</script>"], "problem": ""}
     return feedback.page(notebook, {"notebook": NAME, "score": 36.0, "max_score": 50.0, "late_penalty": 0, **tags})

@@ -30,7 +30,7 @@ def as_if_by_an_older_grader(folder, edit):
     record = folder / "committed" / f"{NAME}.json"
     committed = json.loads(record.read_text())
     for student, key in committed.items():
-        path = folder / "results" / f"{key}.json"
+        path = folder / "results" / f"{key.partition(',')[0]}.json"
         old = json.loads(path.read_text())
         old["key"], old["version"] = f"{student}-old", "an older one"
         edit(student, {verdict["task"]: verdict for verdict in old["verdicts"]})

@@ -3,19 +3,22 @@
 The second grader here is the first one with the simulated GPU as the device (BN_GPU_STAND_IN, for tests alone).
 """
 
+import csv
 import json
+import shutil
 import sys
 
 import nbformat
 import pytest
 from attacks import build
 
-from autograder import course, execute, gpu
+from autograder import changes, course, execute, gpu
 from autograder.__main__ import main
 from autograder.script import Script
 
 NAME = "09_cupy"
 SPEED = ("fused-train-speed", "fused-backward-speed")
+pytestmark = pytest.mark.xdist_group("needs-gpu")
 SLOW = """\
 from bnlab.gpu import ReductionKernel, ElementwiseKernel, xp
 
@@ -62,9 +65,13 @@ json.dump([page.read_text(), report.write({NAME!r}).read_text(), rows], sys.stdo
 
 
 @pytest.fixture(scope="module")
-def graded(autograder, run, tmp_path_factory):
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("needs-gpu")
+
+
+@pytest.fixture(scope="module")
+def graded(autograder, run, root):
     """Before and after the GPU came: records, what was printed, the feedback page, the report, the gradebook's rows."""
-    root = tmp_path_factory.mktemp("needs-gpu")
     for student, text in {"quick": submission(), "slow": submission(SLOW), "open": submission("")}.items():
         (root / "in" / student).mkdir(parents=True)
         (root / "in" / student / f"{NAME}.ipynb").write_text(text)
@@ -82,7 +89,55 @@ def graded(autograder, run, tmp_path_factory):
         look = run(sys.executable, "-c", LOOK, env=environment)
         assert look.returncode == 0, look.stderr
         found.append((records, done.stdout, *json.loads(look.stdout)))
+        shutil.copytree(folder, root / ("waiting", "filled in")[step])
     return found
+
+
+@pytest.fixture
+def copied(graded, run, root, tmp_path):
+    """Commands on a copy of the course as it was before or after the GPU came."""
+
+    def copied(state):
+        return Copy(shutil.copytree(root / state, tmp_path / "course"), run)
+
+    return copied
+
+
+class Copy:
+    """A course folder, and the programs that are started on it."""
+
+    def __init__(self, folder, run):
+        self.folder, self.run = folder, run
+
+    def type(self, *words, gpu=False):
+        """A command of the autograder; what it printed, and its exit code."""
+        environment = {"BN_COURSE": str(self.folder), "BN_GPU_STAND_IN": "simulator" if gpu else ""}
+        words = words if words[0] == "-c" else ("-m", "autograder", *words)
+        done = self.run(sys.executable, *words, env=environment | {"CUDA_VISIBLE_DEVICES": ""}, timeout=600)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stdout + done.stderr, done.returncode
+
+    def rows(self):
+        """student -> [score, whether it waits] in the gradebook."""
+        return json.loads(self.type("-c", ROWS)[0])
+
+    def gradebook(self, code):
+        """Change something in the gradebook, as `book`."""
+        _, wrong = self.type("-c", f"{BOOK}    {code}\n    book.db.commit()\n")
+        assert not wrong
+
+    def hand_in_again(self, student):
+        path = self.folder / "submitted" / student / NAME / f"{NAME}.ipynb"
+        path.write_text(
+            path.read_text().replace("return y, cache", "return (y, cache)").replace("eps=1e-5", "eps=1e-05")
+        )
+
+
+BOOK = "from autograder.gradebook import Course\nwith Course().gradebook() as book:\n"
+ROWS = (
+    f"import json\n{BOOK}    rows = book.assignment_submissions({NAME!r})\n"
+    "    print(json.dumps({one.student.id: [one.score, one.needs_manual_grade] for one in rows}))\n"
+)
 
 
 def test_the_points_wait_and_are_no_zero(graded):
@@ -105,6 +160,7 @@ def test_a_grader_with_a_gpu_fills_in_these_alone(graded):
     assert after["quick", SPEED[0]]["score"] == 5 and after["slow", SPEED[0]]["verdict"] == "failed"
     assert "times the hidden solution's time" in after["slow", SPEED[0]]["message"]
     assert "simulated GPU" in after["quick", SPEED[0]]["message"], "it says what it was measured on"
+    assert "Only the values were checked" not in after["quick", SPEED[0]]["message"]
     assert rows == {"quick": [15, False], "slow": [10, False], "open": [0, False]}
     for text in (printed, feedback, report):
         assert "wait for a GPU" not in text and "waits for a GPU" not in text
@@ -128,12 +184,14 @@ def test_without_a_gpu_it_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
     monkeypatch.setattr(gpu, "find", lambda: (None, "no driver"))
     assert main(["grade", NAME, "--only", "needs-gpu"]) == 1
-    assert "there is no GPU here that CuPy can use (no driver)" in capsys.readouterr().err
+    assert "there is no GPU here that CuPy can use (no driver); nothing was changed" in capsys.readouterr().err
+    assert main(["grade", NAME, "--only", "needs-gpu", "--again"]) == 1
+    assert "to race again leave it out" in capsys.readouterr().err
 
 
 def test_who_was_not_graded_yet_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
-    with pytest.raises(course.CourseError, match="new has no finished result; run `python -m autograder grade"):
+    with pytest.raises(course.CourseError, match="new has no finished result .*; run `python -m autograder grade"):
         execute.execute(NAME, "new", submission("").encode(), tmp_path / "results", only="needs-gpu")
 
 
@@ -142,3 +200,147 @@ def test_cells_that_need_a_gpu_can_be_told():
 
     cells = [cell.id for cell in Script(course.SOLUTIONS / f"{NAME}.py").cells if is_timed_on_gpu(cell)]
     assert cells == [f"{task}-test" for task in SPEED]
+
+
+FILLED_IN = {"quick": [15, False], "slow": [10, False], "open": [0, False]}
+WAITING = {"quick": [10, True], "slow": [10, True], "open": [0, False]}
+
+
+def test_grading_again_without_a_gpu_takes_no_points_away(copied):
+    copy = copied("filled in")
+    for more in (["--student", "quick"], ["--again"]):
+        said, wrong = copy.type("grade", NAME, "--jobs", "1", *more)
+        assert not wrong and "for a GPU" not in said
+        assert copy.rows() == FILLED_IN
+
+
+def test_a_part_now_and_the_rest_later(copied):
+    """Interrupted, or typed for one student: what is done stays done."""
+    copy = copied("waiting")
+    said, _ = copy.type("grade", NAME, "--only", "needs-gpu", "--student", "quick", gpu=True)
+    assert "1 answer judged on simulated GPU" in said
+    assert copy.rows() == WAITING | {"quick": [15, False]}
+    said, _ = copy.type("grade", NAME, "--only", "needs-gpu", gpu=True)
+    assert "1 answer judged on simulated GPU" in said and copy.rows() == FILLED_IN
+    assert "0 answers judged" in copy.type("grade", NAME, "--only", "needs-gpu", gpu=True)[0]
+
+
+def test_results_alone_travel_back(copied, tmp_path):
+    """What was graded by hand meanwhile stays: the gradebook never left."""
+    copy = copied("waiting")
+    copy.gradebook(f"book.find_grade('fused-train-test', {NAME!r}, {NAME!r}, 'slow').manual_score = 7.0")
+    other = Copy(tmp_path / "elsewhere", copy.run)
+    for name in ("submitted", "results"):
+        shutil.copytree(copy.folder / name, other.folder / name)
+    shutil.copy(copy.folder / "secret", other.folder)
+    said, wrong = other.type("grade", NAME, "--only", "needs-gpu", gpu=True)
+    assert not wrong and "2 answers judged" in said
+    shutil.copytree(other.folder / "results", copy.folder / "results", dirs_exist_ok=True)
+    said, wrong = copy.type("grade", NAME)
+    assert not wrong and "for a GPU" not in said
+    assert copy.rows() == FILLED_IN | {"slow": [7, False]}
+
+
+def test_an_old_copy_does_not_write_over_a_newer_submission(copied):
+    """Two machines and one gradebook: a later submission was graded into it since the copy was made."""
+    copy = copied("waiting")
+    copy.gradebook(f"import datetime; book.find_submission({NAME!r}, 'quick').timestamp += datetime.timedelta(days=1)")
+    said, wrong = copy.type("grade", NAME, "--only", "needs-gpu", gpu=True)
+    assert wrong and "not graded: quick: the gradebook has the submission of" in said
+    assert copy.rows() == WAITING | {"slow": [10, False]}
+
+
+def test_who_has_no_finished_result_is_left_out_and_named(copied, tmp_path):
+    copy = copied("waiting")
+    copy.hand_in_again("slow")
+    shutil.copytree(copy.folder / "submitted" / "open", copy.folder / "submitted" / "new")
+    said, wrong = copy.type("grade", NAME, "--only", "needs-gpu", "--json", tmp_path / "scores.json", gpu=True)
+    assert wrong and f"slow: handed in again after grading; run `python -m autograder grade {NAME}` first" in said
+    assert f"new: never graded; run `python -m autograder grade {NAME}` first" in said
+    assert {row["student"] for row in json.loads((tmp_path / "scores.json").read_text())} == {"quick", "open"}
+    assert copy.rows() == WAITING | {"quick": [15, False]}
+
+
+def test_another_version_of_the_grader_is_told(copied):
+    copy = copied("waiting")
+    for path in (copy.folder / "results").glob("*.json"):
+        path.rename(path.with_name(f"older-{path.name}"))
+    for path in (copy.folder / "autograded").rglob("*.ipynb"):
+        notebook = json.loads(path.read_text())
+        notebook["metadata"]["autograder"]["version"] = "an older one"
+        path.write_text(json.dumps(notebook))
+    said, wrong = copy.type("grade", NAME, "--only", "needs-gpu", gpu=True)
+    assert wrong and "open, quick, slow: graded by another version of the grader" in said
+    assert "use the same version as where you grade" in said and copy.rows() == WAITING
+
+
+def test_a_race_that_ends_otherwise_reaches_the_gradebook(copied):
+    """The same answers by the same grader: the name of the result is the same, its points are not."""
+    copy = copied("filled in")
+    for path in (copy.folder / "results").glob("*.json"):
+        result = json.loads(path.read_text())
+        for verdict in result["verdicts"]:
+            if result["student"] == "slow" and verdict["task"] == SPEED[0]:
+                verdict |= {"verdict": "passed", "score": 5.0, "message": f"{SPEED[0]}: correct."}
+        path.write_text(json.dumps(result))
+    copy.type("grade", NAME)
+    assert copy.rows() == FILLED_IN | {"slow": [15, False]}
+
+
+def test_points_by_hand_stand_beside_open_ones(copied):
+    copy = copied("waiting")
+    grade = f"grade = book.find_grade('{SPEED[0]}-test', {NAME!r}, {NAME!r}, 'quick')"
+    copy.gradebook(f"{grade}; grade.manual_score, grade.needs_manual_grade = 4.0, False")
+    said, _ = copy.type("grade", NAME)
+    assert "4 by hand" in said and "1 answer waits for a GPU" in said
+    said, _ = copy.type("grade", NAME, "--only", "needs-gpu", gpu=True)
+    assert "4 by hand" in said and copy.rows()["quick"] == [14, False]
+
+
+def test_exports_the_report_and_doctor_say_what_is_open(copied, tmp_path):
+    copy = copied("waiting")
+    for form in ("csv", "canvas", "moodle"):
+        said, wrong = copy.type("export", NAME, "--format", form, "--to", tmp_path / form)
+        assert not wrong and "for a person" not in said
+        assert "2 of these scores wait for a GPU, with 10 points open that are in no score and not lost: quick" in said
+    rows = {row["student"]: row for row in csv.DictReader((tmp_path / "csv").open())}
+    found = {student: (row["waits_for_gpu"], row["needs_manual_grade"]) for student, row in rows.items()}
+    assert found == {"quick": ("5.0", "True"), "slow": ("5.0", "True"), "open": ("0.0", "False")}
+    said, _ = copy.type("report", NAME, "--csv", tmp_path / "report.csv")
+    scores = {(row["student"], row["task"]): row["score"] for row in csv.DictReader((tmp_path / "report.csv").open())}
+    assert scores["quick", SPEED[0]] == "" and scores["quick", SPEED[1]] == "0.0"
+    page = (copy.folder / "reports" / f"{NAME}.html").read_text()
+    assert "10, 5 open" in page and '<td class="number">open / 5</td>' in page
+    said, _ = copy.type("doctor")
+    assert f"answers that wait for a GPU: 2 of {NAME}" in said
+
+
+def test_open_points_are_no_zero_for_a_student(graded):
+    feedback, printed = graded[0][2], graded[0][1]
+    assert "open / 5" in feedback and "5 points, still open." in feedback
+    assert "5 points are open until then, and not lost" in feedback and "5 open" in printed
+
+
+def test_a_grader_that_changed_shows_no_points_lost():
+    verdict = {"task": SPEED[0], "score": 5.0, "max_score": 5.0, "verdict": "passed", "message": "a: correct."}
+    change = changes.Change("ann", SPEED[0], verdict, verdict | {"score": 0.0, "verdict": "needs-gpu"})
+    assert "5 -> open of 5 points (passed -> needs-gpu)" in str(change)
+
+
+def test_points_from_another_machine_are_shown_and_its_results_asked_for(copied, root):
+    """One gradebook, or a gradebook copied back without its results: nothing says that these points still wait."""
+    copy = copied("waiting")
+    shutil.copy(root / "filled in" / "gradebook.db", copy.folder)
+    said, wrong = copy.type("report", NAME, "--csv", copy.folder / "report.csv")
+    assert (
+        not wrong and f"2 students have points of {NAME} from a GPU whose results are not here (quick, slow); " in said
+    )
+    assert "copy `results` from the machine that has it into this course folder, then run `python -m autograder" in said
+    rows = {(row["student"], row["task"]): row for row in csv.DictReader((copy.folder / "report.csv").open())}
+    assert [rows[who, SPEED[0]]["verdict"] for who in ("quick", "slow")] == ["passed", "failed"]
+    assert rows["quick", SPEED[0]]["score"] == "5.0"
+    copy.type("feedback", NAME)
+    page = (copy.folder / "feedback" / "quick" / NAME / f"{NAME}.html").read_text()
+    assert "for a GPU" not in page and "5 / 5" in page and "Measured on another machine." in page
+    said, _ = copy.type("grade", NAME, "--student", "open")
+    assert copy.rows() == FILLED_IN

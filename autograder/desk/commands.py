@@ -109,6 +109,20 @@ def run_feedback(given):
     return 1 if failed else 0
 
 
+def not_finished(name, students, in_course):
+    """Lines on whom `grade --only needs-gpu` had to leave out, and what to do; why, the course folder tells."""
+    from autograder.desk import stale
+
+    if not students:
+        return []
+    found = stale.find(name) if in_course else {}
+    known = {student: kind for kind, ids in found.items() for student in ids}
+    groups = {}
+    for student in students:
+        groups.setdefault(known.get(student, "lost" if in_course else ""), []).append(student)
+    return [f"left out: {line}" for kind, ids in groups.items() for line in [stale.left_out(name, kind, ids)]]
+
+
 def tell_doubts():
     """Say which extensions change nothing."""
     from autograder.desk import late

@@ -39,7 +39,7 @@ class Finding:
 
 def checks():
     """The checks, in the order in which they help."""
-    return [python, packages, compiler, isolation, gpu, folder, database, disk, notebooks, runs]
+    return [python, packages, compiler, isolation, gpu, folder, database, disk, notebooks, open_points, runs]
 
 
 def python():
@@ -103,13 +103,23 @@ def gpu():
     """An NVIDIA GPU: notebooks 09 and 10 are graded without one as far as that goes."""
     program = shutil.which("nvidia-smi")
     if program is None:
-        return Finding("note", "GPU", "none (no nvidia-smi)", "only the GPU parts of notebooks 09 and 10 need one")
+        return Finding(
+            "note",
+            "GPU",
+            "none (no nvidia-smi)",
+            "speed in 09 and 10 waits for one: A GPU elsewhere in autograder/README.md",
+        )
     ask = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     done = subprocess.run(ask, capture_output=True, text=True, timeout=30)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["nvidia-smi fails"]
         return Finding("note", "GPU", said[0], "install or load the NVIDIA driver")
-    return Finding("ok", "GPU", "; ".join(done.stdout.strip().splitlines()))
+    from autograder import gpu as device
+
+    found, why = device.find()
+    if found is None:
+        return Finding("note", "GPU", f"there, but of no use: {why}", "install the CuPy of its driver's CUDA")
+    return Finding("ok", "GPU", f"{'; '.join(done.stdout.strip().splitlines())}; {found.name}")
 
 
 def folder():
@@ -156,6 +166,25 @@ def notebooks():
     if missing:
         return Finding("wrong", "notebooks", f"not released: {', '.join(missing)}", "python -m autograder release")
     return Finding("ok", "notebooks", f"{len(course.notebook_names())} released")
+
+
+def open_points():
+    """Answers that wait for a GPU."""
+    from autograder.desk import waiting
+    from autograder.gradebook import Course
+
+    try:
+        with Course().gradebook() as book:
+            names = [one.name for one in book.assignments if one.name in course.notebook_names()]
+            pending = {name: sum(map(len, waiting.for_a_gpu(book, name).values())) for name in names}
+    except Exception:  # what is wrong with the gradebook is told already
+        return Finding("note", "open points", "not known without the gradebook", "mend it first")
+    pending = {name: count for name, count in pending.items() if count}
+    if not pending:
+        return Finding("ok", "open points", "none wait for a GPU")
+    found = ", ".join(f"{count} of {name}" for name, count in pending.items())
+    cure = "; ".join(f"python -m autograder grade {name} --only needs-gpu" for name in pending)
+    return Finding("note", "open points", f"answers that wait for a GPU: {found}", f"on a machine with one, {cure}")
 
 
 def runs():

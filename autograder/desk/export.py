@@ -12,13 +12,14 @@ from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode
 
 from autograder import course, people
-from autograder.desk import roster
+from autograder.desk import roster, waiting
 from autograder.sheets import write_rows
 
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
-HEADER += ["max_score", "needs_manual_grade", "timestamp"]
+HEADER += ["max_score", "needs_manual_grade", "waits_for_gpu", "timestamp"]
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 COMPUTED = re.compile(r"(unposted )?(current|final) (score|points|grade)", re.IGNORECASE)  # by Canvas itself
+WORD = {"person": "person", "gpu": "GPU"}
 MOODLE = ["Email address", "First name", "Last name"]
 
 
@@ -30,12 +31,14 @@ def points(value):
 def scores(book, name, students=()):
     """What the gradebook says of a notebook: one dict for each student, with the keys of HEADER.
 
-    Someone on the roster without a submission has 0 points and no timestamp.
+    Someone on the roster without a submission has 0 points and no timestamp. "waits_for_gpu" are points that are open
+    and in no score.
     """
     try:
         most = book.find_assignment(name).max_score
     except MissingEntry:
         return []
+    pending = waiting.for_a_gpu(book, name)
     handed_in = {submission.student.id: submission for submission in book.assignment_submissions(name)}
     found = []
     for student in sorted(book.students, key=lambda one: one.id):
@@ -48,7 +51,9 @@ def scores(book, name, students=()):
         raw = one.score if one else 0.0
         row |= {"raw_score": raw, "late_submission_penalty": penalty, "score": max(0.0, raw - penalty)}
         row |= {"needs_manual_grade": bool(one and one.needs_manual_grade), "timestamp": one.timestamp if one else ""}
-        row["email"] = student.email or ""
+        cells = pending.get(student.id, {})
+        row |= {"waits_for_gpu": sum(cells.values(), 0.0), "email": student.email or ""}
+        row["waits_for_person"] = row["needs_manual_grade"] and waiting.for_a_person(one, cells)
         found.append(row)
     return found if handed_in else []
 
@@ -275,13 +280,18 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
         if not rows:
             raise course.CourseError(f"the gradebook has no scores of {name}; run `python -m autograder grade {name}`")
         count, problems = plugin.write(rows, target)
-    waiting = [row["student"] for row in rows if row["needs_manual_grade"]]
-    if waiting:
-        say(
-            f"{len(waiting)} of these scores {'wait' if waiting[1:] else 'waits'} for a person, who has not read a "
-            f"written answer yet or not as it is now: {', '.join(waiting[:5])}{', ...' if waiting[5:] else ''}; "
-            "export again when that is done"
-        )
+    for kind, why, then in (
+        ("person", ", who has not read a written answer yet or not as it is now", "when that is done"),
+        ("gpu", ", with {} points open that are in no score and not lost", f"after `grade {name} --only needs-gpu`"),
+    ):
+        held = [row for row in rows if row[f"waits_for_{kind}"]]
+        if held:
+            who = ", ".join(row["student"] for row in held[:5])
+            say(
+                f"{len(held)} of these scores {'wait' if held[1:] else 'waits'} for a {WORD[kind]}"
+                f"{why.format(points(sum(row['waits_for_gpu'] for row in held)))}: {who}{', ...' if held[5:] else ''}; "
+                f"export again {then}"
+            )
     absent = len(rows) - len(handed_in(rows))
     if absent and form == "csv":
         say(f"{absent} have handed in nothing: 0 points, and no timestamp")

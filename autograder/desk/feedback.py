@@ -12,6 +12,7 @@ from nbgrader.preprocessors import GetGrades
 from autograder import course
 from autograder.desk import late, pages
 from autograder.desk.verdicts import WORDS, rows_of
+from autograder.desk.waiting import settled
 from autograder.submission import grade_id
 
 
@@ -73,7 +74,8 @@ def page(notebook, tags):
         penalty=tags["late_penalty"],
         late=tags.get("late", ""),
         waiting=sum(task["waiting"] and task["verdict"] != "needs-gpu" for task in graded),
-        pending=sum(task["verdict"] == "needs-gpu" for task in graded),
+        pending=sum(task["open"] for task in graded),
+        open_points=sum(task["most"] for task in graded if task["open"]),
         repairs=notebook.metadata.get("autograder", {}).get("repairs", []),
         tasks=graded,
         parts=parts,
@@ -116,9 +118,10 @@ def part_of(cell, ours, title=""):
 
 def task_of(cell, tag):
     """The finding of one graded cell, as the page shows it."""
-    found = cell.metadata.get("autograder", {})
-    verdict = found.get("verdict", "")
     score, most, waiting = float(tag.get("score") or 0.0), float(tag.get("points") or 0.0), bool(tag.get("waiting"))
+    found = {"verdict": "", "max_score": most, **cell.metadata.get("autograder", {})}
+    found = settled(found, None if tag.get("waiting", True) or tag.get("by_hand") else score)
+    verdict = found["verdict"]
     if tag.get("by_hand") or (verdict == "needs-person" and not waiting):
         verdict = "graded"
     rows = rows_of(found.get("message", ""))
@@ -134,6 +137,7 @@ def task_of(cell, tag):
         "score": score,
         "most": most,
         "waiting": waiting,
+        "open": verdict == "needs-gpu",
         "rows": rows,
         "say": said(rows, name, verdict),
         "link": link if pages.in_the_book(link) else "",

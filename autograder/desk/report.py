@@ -12,6 +12,7 @@ from markupsafe import Markup
 from autograder import changes, course, execute, logs, sheets
 from autograder.desk import late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
+from autograder.desk.waiting import settled
 
 BINS = 10  # of the score distribution
 RIGHT = ("passed", "undecided")
@@ -34,6 +35,12 @@ class Line:
     waiting: bool
     result: dict
     by_hand: dict = field(default_factory=dict)  # cell -> points
+
+    @property
+    def open(self):
+        """Points that wait for a GPU and are no zero: cell -> points."""
+        verdicts = (one for one in self.result["verdicts"] if one["cell"] not in self.by_hand)
+        return {one["cell"]: one["max_score"] for one in verdicts if one["verdict"] == "needs-gpu"}
 
 
 def gather(name, total=lambda students: None, advance=lambda: None, left=None):
@@ -69,7 +76,11 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
             if result is None:
                 (left if left is not None else []).append(submission.student_id)
                 continue
-            hands = {g.name: g.score for n in submission.notebooks for g in n.grades if g.manual_score is not None}
+            grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            hands = {grade.name: grade.score for grade in grades if grade.manual_score is not None}
+            earned = {grade.name: grade.auto_score for grade in grades}
+            verdicts = [settled(one, earned.get(one["cell"])) for one in result["verdicts"]]
+            result = {**result, "verdicts": verdicts}
             waiting, penalty = bool(submission.needs_manual_grade), submission.late_submission_penalty or 0.0
             who = submission.student.id
             lines.append(Line(who, submission.score, submission.max_score, penalty, waiting, result, hands))
@@ -112,6 +123,11 @@ class TaskRow:
     @property
     def count(self):
         return sum(self.verdicts.values())
+
+    @property
+    def open(self):
+        """How many answers wait for a GPU: until then there is no share of right ones."""
+        return self.verdicts["needs-gpu"]
 
     @property
     def right(self):
@@ -217,8 +233,9 @@ def rows(name, lines):
             said = rows_of(verdict["message"])
             hand = line.by_hand.get(verdict["cell"])
             pace = pace_of(verdict["message"])
+            score = "" if verdict["cell"] in line.open else verdict["score"]
             yield [
-                *(line.student, name, verdict["task"], verdict["score"] if hand is None else hand),
+                *(line.student, name, verdict["task"], score if hand is None else hand),
                 *(verdict["max_score"], verdict["verdict"] if hand is None else "graded"),
                 *(" ".join(verdict["slips"]), said.get("found", said["head"]), said.get("likely", "")),
                 *(verdict["seconds"], "" if pace is None else pace),
@@ -255,7 +272,7 @@ def html(name, lines, old=()):
         runs=Counter(line.result.get("run") or "before there were logs" for line in lines),
         late=[line for line in lines if line.penalty],
         waiting=sum(map(waits_for_a_person, lines)),
-        pending=sum(row.verdicts["needs-gpu"] for row in tasks),
+        pending=sum(row.open for row in tasks),
     )
 
 

@@ -10,13 +10,19 @@ import hashlib
 from nbgrader.api import MissingEntry
 
 from autograder import changes, course, execute, logs
+from autograder.desk import waiting
 from autograder.grade import submitted_files
 
 NAMED = 5  # students in a line
+CURES = {"elsewhere": "copy `results` from the machine that has it into this course folder, then "}
 SAYS = {
     "newer": ("submission of {name} is newer than its grade", "submissions of {name} are newer than their grades"),
     "never": ("submission of {name} was never graded", "submissions of {name} were never graded"),
     "older": ("grade of {name} is of an earlier grader", "grades of {name} are of an earlier grader"),
+    "elsewhere": (
+        "student has points of {name} from a GPU whose results are not here",
+        "students have points of {name} from a GPU whose results are not here",
+    ),
     "lost": ("result of {name} is missing or damaged", "results of {name} are missing or damaged"),
 }
 
@@ -27,8 +33,9 @@ def find(name):
     Returns
     -------
     dict
-        Some of "newer" (handed in again after grading), "never" (never graded) and "older" (graded by another version
-        of the grader or of the tests) -> list of student ids.
+        Some of "newer" (handed in again after grading), "never" (never graded), "older" (graded by another version
+        of the grader or of the tests) and "elsewhere" (points in the gradebook from a GPU whose results are not here)
+        -> list of student ids.
     """
     from autograder.gradebook import Course
 
@@ -37,9 +44,11 @@ def find(name):
             known = {submission.student_id for submission in book.assignment_submissions(name)}
         except MissingEntry:
             known = set()
+        elsewhere = waiting.judged_elsewhere(book, name)
     committed, found = changes.committed(name), {}
     for student, read in submitted_files(name).items():
         kind = kind_of(name, student, read(), committed.get(student, "")) if student in known else "never"
+        kind = kind or ("elsewhere" if student in elsewhere else "")
         if kind:
             found.setdefault(kind, []).append(student)
     return found
@@ -80,8 +89,25 @@ def lines(name, found):
         words = SAYS[kind][len(students) > 1].format(name=name)
         more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
         ids = ", ".join(students[:NAMED])
-        said.append(f"{len(students)} {words} ({ids}{more}); run `python -m autograder grade {name}`")
+        cure = f"{CURES.get(kind, '')}run `python -m autograder grade {name}`"
+        said.append(f"{len(students)} {words} ({ids}{more}); {cure}")
     return said
+
+
+LEFT_OUT = {
+    "newer": "handed in again after grading",
+    "never": "never graded",
+    "older": "graded by another version of the grader, whose files may be other ones than those of this repository",
+}
+
+
+def left_out(name, kind, students):
+    """What to say of students whose open points cannot be filled in, as no finished result is there."""
+    why = LEFT_OUT.get(kind, "no finished result is here")
+    more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
+    first = f"`python -m autograder grade {name}` first, here or where you grade"
+    cure = f"use the same version as where you grade, or run {first}" if kind == "older" else f"run {first}"
+    return f"{', '.join(students[:NAMED])}{more}: {why}; {cure}"
 
 
 def warn(name):
