@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from solutions.kernels.bench import __main__ as bench
-from solutions.kernels.bench import measure, training
+from solutions.kernels.bench import answers, measure, training
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_the_network_in_numpy_is_the_one_in_torch(norm):
 def test_kernels_inside_torch_give_the_gradients_of_torch():
     import torch
 
-    space = training.read_answers(training.ROOT / "solutions" / "kernels" / "fused.py")
+    space = answers.read_answers(training.ROOT / "solutions" / "kernels" / "fused.py")
     from bnlab.gpu import xp
 
     layer = training.kernel_norm(space["batchnorm_train_fused"], space["batchnorm_backward_fused"], xp)(5)
@@ -185,5 +185,51 @@ def test_a_students_notebook_can_be_read(tmp_path):
 
     path = tmp_path / "answers.ipynb"
     path.write_bytes(build.honest("09_cupy"))
-    space = training.read_answers(path)
+    space = answers.read_answers(path)
     assert callable(space["batchnorm_train_fused"]) and callable(space["batchnorm_backward_fused"])
+
+
+PAIR = "def batchnorm_train_fused(*a):\n    {}\n\n\ndef batchnorm_backward_fused(*a):\n    pass\n"
+RAISES = {"cell_type": "code", "metadata": {"nbgrader": {"solution": True, "grade_id": "one"}}, "source": "1 / 0"}
+UNREADABLE = {
+    "missing.ipynb": (None, "cannot be read: No such file or directory"),
+    "cut.ipynb": (b'{"cells": [', "is no notebook"),
+    "list.ipynb": (b"[1]", "is no notebook"),
+    "bytes.py": (b"\xff\xfe", "is no text in UTF-8"),
+    "stops.py": (b"import nothing_here", "stops with ModuleNotFoundError: No module named 'nothing_here'"),
+    "ends.py": (b"raise SystemExit(3)", "stops with SystemExit: 3"),
+    "other.py": (
+        b"x = 1",
+        "defines neither batchnorm_train_cuda and batchnorm_backward_cuda nor batchnorm_train_fused",
+    ),
+    "raises.ipynb": (json.dumps({"cells": [RAISES]}).encode(), "defines neither"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_cannot_be_trained_with_is_told_in_a_line(tmp_path, name):
+    data, words = UNREADABLE[name]
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    said = []
+    with pytest.raises(answers.AnswersError) as told:
+        answers.answered(tmp_path / name, said.append)
+    assert words in str(told.value) and "\n" not in str(told.value)
+    if name == "raises.ipynb":
+        assert said == ["  the cell one is left out: ZeroDivisionError: division by zero"]
+
+
+def test_kernels_that_are_open_or_wrong_are_not_trained(run, tmp_path):
+    fused = (training.ROOT / "solutions" / "kernels" / "fused.py").read_text()
+    wrong = "\n_right = batchnorm_backward_fused\n\n\ndef batchnorm_backward_fused(dy, cache):\n"
+    wrong += "    dx, *others = _right(dy, cache)\n    return 2 * dx, *others\n"
+    sources = {
+        "not answered: fused-train": PAIR.format('raise NotImplementedError("fused-train")'),
+        "not trained: dx is not PyTorch's: expected": fused + wrong,
+    }
+    for words, source in sources.items():
+        (tmp_path / "answers.py").write_text(source)
+        command = ("-m", "solutions.kernels.bench.training", "--answers", tmp_path / "answers.py", "--seconds", "5")
+        done = run(sys.executable, *command, env={"BNLAB_GPU": "simulator"}, timeout=300)
+        assert done.returncode == 1 and words in done.stdout and not done.stderr, done.stdout + done.stderr
+        assert "PyTorch: {'images a second'" in done.stdout, "the others are trained all the same"

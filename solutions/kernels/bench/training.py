@@ -11,7 +11,6 @@ hidden kernels come in through one autograd function, on the same memory by DLPa
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ RESULT, DATA = ROOT / "book" / "measured" / "training_cpu.json", ROOT / "_build"
 CHANNELS, TARGET, BATCH, RATE = (32, 64, 128), 0.88, 256, 0.1
 ON_CPU = {"channels": (8, 16, 32), "target": 0.75, "batch": 64}  # the network in NumPy, on one core
 EPS = 1e-5
+YOURS = "your kernels"
 
 
 # -- data --------------------------------------------------------------------------------------------------------------
@@ -275,16 +275,21 @@ def on_gpu(seconds, say=print, answers=None):
         For all of them together.
     say : callable
     answers : Path, optional
-        A student's notebook or script with `batchnorm_train_fused` and `batchnorm_backward_fused`.
+        A student's notebook or script; see `answers.answered`.
 
     Returns
     -------
     dict
+
+    Raises
+    ------
+    AnswersError
     """
     import torch
     from bnlab.gpu import device, xp
 
     from solutions.kernels import by_hand, fused
+    from solutions.kernels.bench.answers import AnswersError, answered, require_right
 
     words, parts = data() if not device.simulated else ("made stripes", tiny(stripes(32, 16)))
     place, sizes = ("cpu", (3, 4)) if device.simulated else ("cuda", CHANNELS)
@@ -295,13 +300,8 @@ def on_gpu(seconds, say=print, answers=None):
     theirs = lambda c: torch.nn.BatchNorm2d(c, track_running_stats=False)  # noqa: E731
     variants = {"hidden kernels": (hidden, False), "three kernels of notebook 09": (three, False)}
     if answers is not None:
-        space = read_answers(answers)
-        names = [[f"batchnorm_{way}_{kind}" for way in ("train", "backward")] for kind in ("cuda", "fused")]
-        both = next((pair for pair in names if set(pair) <= space.keys()), None)
-        if both is None:
-            raise ValueError(f"{answers} defines neither {' and '.join(names[0])} nor {' and '.join(names[1])}")
-        pair = [space[name] for name in both]
-        variants = {"your kernels": (kernel_norm(*pair, xp), False), **variants}
+        yours = kernel_norm(*answered(answers, say), xp)
+        variants = {YOURS: (yours, False), **variants}
     variants |= {"PyTorch": (theirs, False), "PyTorch, compiled": (theirs, True), "no batch norm": (None, False)}
     wait = (lambda: None) if device.simulated else torch.cuda.synchronize
     found, epochs = {}, 1 if device.simulated else 30
@@ -310,8 +310,14 @@ def on_gpu(seconds, say=print, answers=None):
             found[name] = {"left out": "nothing to compile for"}
             continue
         try:
+            if name == YOURS:
+                require_right(norm, place)
             net = TorchNet(norm, place, sizes, compiled=compiled)
             found[name] = train(net, parts, wait, seconds / len(variants), epochs=epochs)
+        except AnswersError as error:
+            found[name] = {"failed": str(error)}
+        except NotImplementedError as error:
+            found[name] = {"failed": f"not answered: {error}"}
         except Exception as error:  # a variant that does not run costs no other one
             found[name] = {"failed": f"{type(error).__name__}: {error}"[:300]}
         say(f"  {name}: {found[name]}")
@@ -322,19 +328,6 @@ def tiny(parts):
     """The middle of the images alone, for the simulated GPU."""
     x, y, x_test, y_test = parts
     return x[:, :, 10:18, 10:18].copy(), y, x_test[:, :, 10:18, 10:18].copy(), y_test
-
-
-def read_answers(path):
-    """The names that a notebook's or a script's code defines; test cells are left out."""
-    text = Path(path).read_text(encoding="utf-8")
-    if Path(path).suffix == ".ipynb":
-        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        chosen = [one for one in cells if one["metadata"].get("nbgrader", {}).get("solution")]
-        text = "\n\n".join("".join(one["source"]) for one in chosen)
-        text = "import numpy as np\nfrom bnlab.gpu import *\nfrom bnlab.gpu import ElementwiseKernel, xp\n" + text
-    space = {"__name__": "answers"}
-    exec(compile(text, str(path), "exec"), space)
-    return space
 
 
 def on_cpu(seconds=60.0, size=(3_000, 1_000), say=print):
@@ -355,20 +348,37 @@ def on_cpu(seconds=60.0, size=(3_000, 1_000), say=print):
     return {"data": words, "images": size[0], "rate": RATE, **ON_CPU, "variants": found}
 
 
+def _positive(text):
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time; expected more than 0 seconds")
+    return seconds
+
+
 def main():
     name = "python -m solutions.kernels.bench.training"
     given = argparse.ArgumentParser(prog=name, description=__doc__.split("\n")[0])
-    given.add_argument("--answers", type=Path, metavar="FILE", help="a notebook or script with a student's kernels")
+    told = "notebook 09 or 10, or a script, with a student's kernels: its code runs as you, without the grader's locks"
+    given.add_argument("--answers", type=Path, metavar="FILE", help=told)
     given.add_argument("--prepare", action="store_true", help="write the images to _build, for a machine without them")
-    given.add_argument("--seconds", type=float, default=120.0)
-    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE")
+    given.add_argument("--seconds", type=_positive, default=120.0, help="for all variants together, by default 120")
+    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE", help="of the run on this CPU")
     given = given.parse_args()
     sys.path[:0] = [str(ROOT), str(ROOT / "exercises")]
     if given.prepare:
         return prepare()
     if given.answers:
-        on_gpu(given.seconds, answers=given.answers)
-        return 0
+        from solutions.kernels.bench.answers import AnswersError
+
+        try:
+            found = on_gpu(given.seconds, answers=given.answers)
+        except AnswersError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 1
+        return 1 if "failed" in found["variants"][YOURS] else 0
     from threadpoolctl import threadpool_limits
 
     from autograder import machine
