@@ -48,9 +48,10 @@ def diagnose(report, observations, messages, task):
             break
         report.slips.append(best)
         unexplained -= candidates[best][0]
-    if first and first.kind == "shape" and all(_words_alone(name, observations) for name in report.slips):
-        report.slips = []  # what else an answer does with results of another shape follows from it
     told = observations.index(failing[0]) if failing else None
+    says = first and (first.kind == "shape" or isinstance(failing[0].got[first.leaf], str))
+    if says and (told, first.leaf) in unexplained and all(_words_alone(name, observations) for name in report.slips):
+        report.slips = []  # what else is said of results of another shape, or made in another place, follows from it
     order = other_order(failing[0], task) if any(i == told for i, _ in unexplained) else ""
     if order:
         report.slips, report.likely = [], order

@@ -11,7 +11,7 @@ from bnlab.advice import on_an_error
 from bnlab.answers import AnswerError
 from bnlab.compare import FORGOTTEN, difference, flatten, leaves_of, with_article
 from bnlab.diagnosis import Observation, diagnose
-from bnlab.gpu_drivers import COPIED, WHERE
+from bnlab.gpu_drivers import COPIED, HOST, WHERE
 from bnlab.tasks import all_tasks
 
 
@@ -109,8 +109,8 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         if gaps and first is None:
             first = gaps[0]
             text = first.text.replace(FORGOTTEN, "") if task.partial else first.text  # there None may stand
-            text = _on_device(first, text) if task.on_device else text
-            _failed(report, case.name, _in_detail(task, got) or text, first)
+            text = _on_device(task, first, text) if task.on_device else text
+            _failed(report, case.name, _with_detail(task, got, first, text), first)
         observations.append(Observation(case, inputs, truth, got, tuple(gaps)))
     if first is not None:
         diagnose(report, observations, oracle.messages, task)
@@ -129,19 +129,28 @@ def _blame(task, answer, error):
     return error.text
 
 
-def _on_device(difference, text):
+def _on_device(task, difference, text):
     """The same of arrays that live on a device."""
     if difference.kind == "finite":
-        text += " On the simulated GPU `xp.empty` is nan until something is written: did a thread write this number?"
+        thread = ": did a thread write this number, and not only add to it?" if task.detail else "."
+        text += f" On the simulated GPU `xp.empty` is nan until something is written{thread}"
+        text += " The root of a negative number and 0 / 0 are nan as well."
     if difference.where == WHERE and difference.got == repr(COPIED):
-        text += " `float()`, `.get()`, `.item()`, `if` and `print` of an array copy it to the host."
+        text += (
+            " `float()`, `.get()`, `.item()`, `if` and `print` of an array copy it to the host, and a NumPy array among"
+            " those of the device lies there."
+        )
+    if difference.where == WHERE and difference.got == repr(HOST):
+        text += " `.get()`, `xp.asnumpy` and what `np` makes give arrays on the host: return those of `xp`."
     return text.replace("expected a NumPy array", "expected a device array")
 
 
-def _in_detail(task, got):
-    """What the answer's test drive says in words beside the results, "" where it says nothing."""
+def _with_detail(task, got, first, text):
+    """The text of a difference with what the test drive says of it: in its place where the drive itself failed."""
     words = got.get(task.detail)
-    return words if type(words) is str else ""
+    if type(words) is not str or not words:
+        return text
+    return words if first.leaf == leaves_of(task.returns)[0] else f"{text} {words}"
 
 
 def signature_problem(task, answer):

@@ -6,7 +6,7 @@ images were read and written. On a real GPU only the first two are looked at, an
 
 import numpy as np
 
-from bnlab.answers import ChangedArguments, same
+from bnlab.answers import ChangedArguments, Misshapen, same
 from bnlab.compare import flatten, leaves_of
 
 WHERE, DTYPE, PASSES = "where the work was done", "the dtype of the results", "passes over the images"
@@ -64,7 +64,7 @@ def launched(function, inputs, names, template, limit=None):
 
     Raises
     ------
-    TypeError
+    Misshapen
         Where the result does not have the template's structure.
     ChangedArguments
     """
@@ -79,7 +79,7 @@ def launched(function, inputs, names, template, limit=None):
         raise ChangedArguments(changed)
     found, problem = flatten(result, template, "the result")
     if problem:
-        raise TypeError(problem.text)
+        raise Misshapen(problem.text)
     dtype = inputs[names[0]].dtype
     grown = [value.dtype.name for value in found.values() if getattr(value, "dtype", dtype) != dtype]
     words = {WHERE: place(found.values(), log), DTYPE: grown[0] if grown else KEPT}
@@ -97,7 +97,7 @@ def place(values, log):
 
 def passes(log, array):
     """How often arrays of this size were read or written, in whole passes."""
-    traffic = [one for launch in log.launches for one in launch.arrays if one.nbytes >= array.nbytes]
+    traffic = [one for launch in log.launches for one in launch.arrays if one.whole >= array.nbytes]
     return sum(one.loaded + one.stored for one in traffic) / array.nbytes
 
 

@@ -2,7 +2,7 @@
 
 What CuPy would copy to the host (`float(a)`, `a.item()`, `a.get()`, `if a:`, ...) is counted in `Log.transfers`, and
 what an operation of whole arrays reads and writes is entered into the log like a kernel's launch. Single numbers stay
-arrays of shape (), as in CuPy. Unlike CuPy's they may meet NumPy's arrays without an error.
+arrays of shape (), as in CuPy. Where CuPy refuses a NumPy array beside its own, it is taken, and counts as a copy.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ class DeviceArray(np.ndarray):
         given = out or (None,) * len(results)
         results = tuple(on_device(result) if kept is None else kept for result, kept in zip(results, given))
         if settings.current().logs:
-            loaded = [value for value in inputs if isinstance(value, DeviceArray)]
+            loaded = [v for v in inputs if isinstance(v, DeviceArray) or (isinstance(v, np.ndarray) and v.ndim)]
             typed.note(ufunc.__name__, [("", array) for array in loaded], [("", array) for array in results])
         return results if isinstance(found, tuple) else results[0]
 
@@ -115,9 +115,15 @@ class DeviceArray(np.ndarray):
         return bool(self.view(np.ndarray))
 
     def __repr__(self):
+        count_transfer()
         return repr(self.view(np.ndarray))
 
+    def __str__(self):
+        count_transfer()
+        return str(self.view(np.ndarray))
+
     def __format__(self, spec):
+        count_transfer()
         return format(self.view(np.ndarray)[()], spec)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.gpu import compiler, report, settings
+from bnlab.gpu.arguments import root
 from bnlab.gpu.report import KernelError
 
 C_TYPES = {
@@ -194,13 +195,18 @@ def note(kernel, loaded, stored):
         return
     launch = report.Launch(kernel, counters=dict.fromkeys(report.COUNTERS, 0))
     launch.totals = dict.fromkeys(report.TOTALS, 0)
+    if any(type(array) is np.ndarray for _, array in loaded):
+        for log in logs:
+            log.transfers += 1  # a GPU cannot read the host's memory: CuPy refuses
     for name, array in loaded:
-        launch.arrays.append(report.ArrayTraffic(name, array.ctypes.data, array.nbytes, loaded=array.nbytes))
+        traffic = report.ArrayTraffic(name, array.ctypes.data, array.nbytes, array.nbytes, whole=root(array).nbytes)
+        launch.arrays.append(traffic)
         launch.totals["load_bytes"] += array.nbytes
         launch.totals["load_sectors"] += -(-array.nbytes // 32)
         launch.totals["load_requests"] += -(-array.size // 32)
     for name, array in stored:
-        launch.arrays.append(report.ArrayTraffic(name, array.ctypes.data, array.nbytes, stored=array.nbytes))
+        traffic = report.ArrayTraffic(name, array.ctypes.data, array.nbytes, 0, array.nbytes, root(array).nbytes)
+        launch.arrays.append(traffic)
         launch.totals["store_bytes"] += array.nbytes
         launch.totals["store_sectors"] += -(-array.nbytes // 32)
         launch.totals["store_requests"] += -(-array.size // 32)

@@ -1,0 +1,183 @@
+"""What is told of typical answers on the GPU: launches, views, arrays of the host; what is allowed is left alone."""
+
+import numpy as np
+import pytest
+from bnlab import check
+from bnlab.gpu import RawKernel, simulate, xp
+from test_slips import grade, report_at_home
+
+from solutions.mutants.channel_sums import edited
+
+ADDRESS = "x[((i / positions) * channels + c) * positions + i % positions]"
+
+
+def launched(code=None, *, grid=None, block=(128,), given=lambda x: x, sizes=None, shared_mem=0, start=xp.empty):
+    """`channel_sums`, right but for its launch or its kernel."""
+
+    def channel_sums(x, shift):
+        n, c, h, w = x.shape
+        s1, s2 = start(c, xp.float32), start(c, xp.float32)
+        numbers = sizes(x) if sizes else (n, c, h * w)
+        kernel = RawKernel(code or edited(), "sums")
+        kernel(grid or (c,), block, (given(x), shift, s1, s2, *numbers), shared_mem=shared_mem)
+        return s1, s2
+
+    return channel_sums
+
+
+def turned(x):
+    return x.transpose(1, 0, 2, 3)
+
+
+IN_ONE_PIECE = edited((ADDRESS, "x[c * m + i]"))
+WITH_STEPS = edited(
+    (ADDRESS, "x[c * of_channel + i / positions * of_image + i % positions]"),
+    ("int positions) {", "int positions, int of_channel, int of_image) {"),
+)
+
+
+def test_a_view_is_told_beside_what_came_out():
+    report = report_at_home("channel-sums", launched(IN_ONE_PIECE, given=turned))
+    assert "]: expected" in report.problem
+    assert "x is a view, of shape (2, 8, 16, 16)" in report.problem and "xp.ascontiguousarray" in report.problem
+
+
+def test_a_view_is_told_beside_what_the_checker_found():
+    report = report_at_home("channel-sums", launched(edited(("i < m;", "i <= m;")), given=lambda x: x[:, :, ::-1]))
+    assert "out of bounds" in report.problem and "x is a view" in report.problem
+
+
+def test_a_kernel_that_works_with_the_steps_of_a_view_is_right(capsys):
+    def sizes(x):
+        return (*x.shape[:2], x.shape[2] * x.shape[3], *(step // 4 for step in turned(x).strides[:2]))
+
+    answer = launched(WITH_STEPS, given=turned, sizes=sizes)
+    check("channel-sums", answer)
+    grade("channel-sums", answer, seed=1)
+    assert "view" not in capsys.readouterr().out
+
+
+def test_a_log_notes_a_view():
+    code = 'extern "C" __global__ void first(const float* x, float* y) { y[0] = x[1]; }'
+    with simulate() as log:
+        RawKernel(code, "first")((1,), (1,), (xp.zeros((3, 2), xp.float32).T, xp.zeros(1, xp.float32)))
+    assert "note: x is a view, of shape (2, 3) with steps of (4, 8) bytes" in str(log)
+
+
+def test_what_went_through_the_images():
+    def not_launched(x, shift):
+        RawKernel(edited(), "sums")
+        return xp.zeros_like(shift), xp.zeros_like(shift)
+
+    report = report_at_home("channel-sums", not_launched)
+    assert "is 'nothing'; expected 'a kernel'. No kernel was launched." in report.problem
+    report = report_at_home("channel-sums", launched(IN_ONE_PIECE, given=lambda x: turned(x).copy()))
+    assert "Operations on whole arrays: copy." in report.problem and report.slips == []
+
+
+def by_slices(x, shift):
+    """Each image by itself: views of x are x."""
+    n, c, h, w = x.shape
+    s1, s2 = xp.zeros(c, xp.float32), xp.zeros(c, xp.float32)
+    code = edited(("s1[c] =", "s1[c] +="), ("s2[c] =", "s2[c] +="))
+    for image in x:
+        RawKernel(code, "sums")((c,), (128,), (image, shift, s1, s2, 1, c, h * w))
+    return s1, s2
+
+
+def test_views_of_the_images_count_as_images():
+    check("channel-sums", by_slices)
+
+    def twice(x, shift):
+        by_slices(x, shift)
+        return by_slices(x, shift)
+
+    assert "more than 1 read" in report_at_home("channel-sums", twice).problem
+
+
+def called(*given, **options):
+    def channel_sums(x, shift):
+        return RawKernel(edited(), "sums")(*given, **options)
+
+    return channel_sums
+
+
+LAUNCHES = {
+    "all arguments in a row": (called(1, 2, 3, 4), "a launch has three tuples, the grid, the block and the arguments"),
+    "no grid": (called((1, 2)), "a launch has three tuples"),
+    "a list": (launched(grid=[2]), "grid is [2]; expected a tuple"),
+    "a number": (launched(block=128), "block is 128; expected a tuple, such as (128,)"),
+    "bytes as a float": (launched(shared_mem=8.0), "shared_mem is 8.0; expected a whole number of bytes"),
+    "a size as an array": (launched(sizes=lambda x: (xp.array(8), 2, 256)), "pass a number, xp.int32(...)"),
+    "too many threads": (launched(block=(2048,)), "a block of 2048 threads; at most 1024 are allowed"),
+    "a block for each image": (launched(grid=(8,)), "The grid has 8 blocks, and there are 2 channels"),
+    "an array of the host": (launched(given=np.array), "a NumPy array among those of the device lies there"),
+}
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_what_is_told_of_a_launch(name):
+    answer, words = LAUNCHES[name]
+    report = report_at_home("channel-sums", answer)
+    assert words in report.problem and report.slips == [], report
+
+
+def test_no_order_of_threads_has_a_part_in_a_limit():
+    assert "order" not in report_at_home("channel-sums", launched(block=(2048,))).problem
+
+
+POINTERS = "extern __shared__ float one[]; float* two = one + blockDim.x;"
+TWO_NAMES = "extern __shared__ float one[]; extern __shared__ float two[];"
+
+
+def test_dynamic_shared_memory():
+    arrays = "__shared__ float one[128], two[128];"
+    check("channel-sums", launched(edited((arrays, POINTERS)), shared_mem=1024))
+    report = report_at_home("channel-sums", launched(edited((arrays, POINTERS))))
+    assert "outside of the 0 bytes of dynamic shared memory that the launch asks for by shared_mem=" in report.problem
+    assert report.slips == []
+    report = report_at_home("channel-sums", launched(edited((arrays, TWO_NAMES)), shared_mem=1024))
+    assert "one and two begin at the same address" in report.problem
+
+
+def test_half_a_warp_is_told_where_threads_shuffle():
+    from solutions.mutants.warp_sums import CODE
+
+    def channel_sums_by_warps(x, shift):
+        n, c, h, w = x.shape
+        s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+        RawKernel(CODE, "sums")((c,), (40,), (x, shift, s1, s2, n, c, h * w))
+        return s1, s2
+
+    assert "take a multiple of 32" in report_at_home("warp-sums", channel_sums_by_warps).problem
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (lambda s1, s2: None, "the result is None; expected the tuple (s1, s2). Is a `return` missing?"),
+        (lambda s1, s2: s1, "the result is an array of shape (2,), float32; expected the tuple (s1, s2)."),
+    ],
+)
+def test_a_result_of_another_structure_is_no_error_that_was_raised(result, words):
+    def channel_sums(x, shift):
+        return result(*launched()(x, shift))
+
+    assert report_at_home("channel-sums", channel_sums).problem == f"channel_sums: {words}"
+
+
+def test_who_wrote_to_an_argument():
+    def channel_sums(x, shift):
+        x -= shift[:, None, None]
+        return launched()(x, xp.zeros_like(shift))
+
+    assert "write `x = x - mu`, not `x -= mu`" in report_at_home("channel-sums", channel_sums).problem
+    code = edited(("s1[c] = one[0];", "s1[c] = one[0]; ((float*)shift)[c] = 0;"))
+    assert "A kernel gets its arguments by position" in report_at_home("channel-sums", launched(code)).problem
+
+
+def test_numbers_that_nobody_wrote():
+    report = report_at_home("channel-sums", launched(edited(("if (t == 0) {", "if (t == 0 && c < 1) {"))))
+    assert "s1[1] is nan; every" in report.problem and "not only add to it" in report.problem
+    report = report_at_home("channel-sums", launched(edited(("s1[c] = one[0]", "atomicAdd(&s1[c], one[0])"))))
+    assert "s1[0] is nan, and so is every entry after it" in report.problem
