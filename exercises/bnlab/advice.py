@@ -95,16 +95,16 @@ def other_order(seen, task):
     seen : bnlab.diagnosis.Observation
     task : bnlab.tasks.Task
     """
-    if not isinstance(task.returns, tuple) or task.driver:
+    if not task.on_device and (task.driver or not isinstance(task.returns, tuple)):
         return ""
-    left, found = dict(seen.truth.expected), []
-    for value in seen.got.values():
+    left = {name: value for name, value in seen.truth.expected.items() if not isinstance(value, str)}
+    wanted, found = list(left), []
+    for value in (seen.got[name] for name in wanted):
         name = next((name for name, right in left.items() if alike(value, right, seen.case.tolerance)), None)
         if name is None:
             return ""
         found.append(name)
         del left[name]
-    wanted = list(seen.truth.expected)
     if found == wanted:
         return ""
     return f"The values are right, in another order: yours are {', '.join(found)}; expected {', '.join(wanted)}."

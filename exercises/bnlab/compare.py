@@ -235,6 +235,7 @@ def close(a, b, tolerance=None):
 def alike(a, b, tolerance):
     """Whether two leaves are the same value, shapes included; ten times the tolerance of a pass."""
     a, b = as_array(a), as_array(b)
+    a, b = single(a, b), single(b, a)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.shape != b.shape:
             return False
@@ -250,6 +251,12 @@ def alike(a, b, tolerance):
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return bool(close(a, b, tolerance or 1e-6))
     return type(a) is type(b) and bool(a == b)
+
+
+def single(value, other):
+    """A number beside an array of shape (), as an array of shape () too: it is stored as a number."""
+    beside = isinstance(other, np.ndarray) and other.ndim == 0
+    return np.asarray(value, other.dtype) if beside and type(value) in (int, float) else value
 
 
 def constant_ratio(got, expected):
