@@ -1,9 +1,11 @@
 """What is told of typical answers on the GPU: launches, views, arrays of the host; what is allowed is left alone."""
 
+import re
+
 import numpy as np
 import pytest
 from bnlab import check
-from bnlab.gpu import RawKernel, simulate, xp
+from bnlab.gpu import ElementwiseKernel, RawKernel, simulate, xp
 from test_slips import grade, report_at_home
 
 from solutions.mutants.channel_sums import edited
@@ -181,3 +183,144 @@ def test_numbers_that_nobody_wrote():
     assert "s1[1] is nan; every" in report.problem and "not only add to it" in report.problem
     report = report_at_home("channel-sums", launched(edited(("s1[c] = one[0]", "atomicAdd(&s1[c], one[0])"))))
     assert "s1[0] is nan, and so is every entry after it" in report.problem
+
+
+LOOP = "for (int i = t; i < m; i += 128)"
+WALKS = {
+    "Each thread adds one number, with blocks of 128": [(LOOP, "int i = t; if (i < m)")],
+    "Steps are those of the whole grid, with blocks of 128": [("i += 128", "i += 128 * gridDim.x")],
+    "Threads start at blockIdx.x * blockDim.x + t": [("int i = t;", "int i = c * 128 + t;")],
+    "as if the whole grid shared the channel": [
+        ("int i = t;", "int i = c * 128 + t;"),
+        ("+= 128", "+= 128 * gridDim.x"),
+    ],
+}
+
+
+@pytest.mark.parametrize("words", WALKS)
+def test_sums_tell_how_the_threads_walked(words):
+    report = report_at_home("channel-sums", launched(edited(*WALKS[words])))
+    assert report.slips == [] and words in report.likely
+
+
+def test_gradients_and_means_tell_it_too():
+    from solutions.mutants import cuda_backward, cuda_train
+
+    def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
+        return cuda_train.launch(cuda_train.edited((LOOP, "int i = t; if (i < m)")), x, gamma, beta, eps)
+
+    def batchnorm_backward_cuda(dy, cache):
+        return cuda_backward.launch(cuda_backward.edited((LOOP, "int i = t; if (i < m)")), dy, cache)
+
+    for task, answer in (("cuda-train", batchnorm_train_cuda), ("cuda-backward", batchnorm_backward_cuda)):
+        assert "Each thread adds one number, with blocks of 128" in report_at_home(task, answer).likely
+
+
+def test_parts_tell_it_too():
+    from solutions.mutants.split_sums import CODE
+
+    def answer(start, step):
+        def channel_sums_split(x, shift, parts):
+            n, c, h, w = x.shape
+            s1, s2 = xp.zeros(c, xp.float32), xp.zeros(c, xp.float32)
+            code = CODE.replace(
+                "int i = first + threadIdx.x; i < last; i += 64",
+                f"int i = {start}; i < images * positions; i += {step}",
+            )
+            RawKernel(code, "add_part")((parts, c), (64,), (x, shift, s1, s2, n, c, h * w, 1))
+            return s1, s2
+
+        return channel_sums_split
+
+    check("split-sums", answer("blockIdx.x * 64 + threadIdx.x", "64 * gridDim.x"))
+    assert "The parts overlap" in report_at_home("split-sums", answer("blockIdx.x * 64 + threadIdx.x", "64")).likely
+    assert "start at the same number" in report_at_home("split-sums", answer("threadIdx.x", "64 * gridDim.x")).likely
+
+
+SQUARE = "b += d * d;"
+CURES = {
+    "A square is d * d": [(SQUARE, "b += d ** 2;")],
+    "** and ^ are something else": [(SQUARE, "b += d ^ 2;")],
+    "np belongs to Python": [(SQUARE, "b += np.square(d);")],
+    "__shfl_down_sync(0xffffffffu, v, 16)": [("one[t] = a;", "one[t] = __shfl_down(a, 16);")],
+    "the number and the step": [("one[t] = a;", "one[t] = __shfl_down_sync(a, 16);")],
+    "atomicAdd(&s1[c], a)": [("s1[c] = one[0];", "atomicAdd(s1[c], one[0]);")],
+    "known when it is compiled": [("one[128], two[128]", "one[blockDim.x], two[128]")],
+    "threadIdx.x is the first": [("t = threadIdx.x", "t = threadIdx")],
+    "as in const float* x": [("float* s1", "float s1")],
+    "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
+}
+
+
+@pytest.mark.parametrize("words", CURES)
+def test_a_compiler_s_error_comes_with_its_line_and_a_cure(words):
+    report = report_at_home("channel-sums", launched(edited(*CURES[words])))
+    assert words in report.likely and "In file included" not in report.problem
+    line, text = re.search(r"kernel\.cu:(\d+):.*\n  \1 \| (\S+)", report.problem).group(1, 2)
+    assert text in edited(*CURES[words]).split("\n")[int(line) - 1]
+
+
+def test_a_kernel_that_gives_something_back():
+    assert "a kernel cannot" in report_at_home("channel-sums", launched(edited(("void sums", "float sums")))).problem
+
+
+def test_whole_numbers():
+    report = report_at_home("channel-sums", launched(edited(("float a = 0.f, b = 0.f", "int a = 0, b = 0"))))
+    assert report.likely.startswith("Every entry of s1 is a whole number")
+    report = report_at_home("achieved-bandwidth", lambda num_bytes, seconds: round(num_bytes / seconds / 1e9))
+    assert report.likely.startswith("gigabytes a second is a whole number")
+
+
+def test_a_number_for_each_channel_meets_images():
+    def batchnorm_train(x, gamma, beta, eps=1e-5):
+        return x - x.mean(axis=(0, 2, 3)), None
+
+    def batchnorm_train_fused(x, gamma, beta, eps=1e-5):
+        return ElementwiseKernel("T x, T g", "T y", "y = g * x", "scale")(x, gamma), None
+
+    for task, answer in (("cupy-train", batchnorm_train), ("fused-train", batchnorm_train_fused)):
+        assert "Give it the shape (3, 1, 1), as v[:, None, None] has it" in report_at_home(task, answer).likely
+
+
+def test_a_number_for_each_row_where_rows_are_asked_for():
+    report = report_at_home("variance-formulas", lambda x: {"naive": x - x[:, 0]})
+    assert report.likely.endswith("To meet rows of 40, add an axis: [:, None].")
+
+
+def test_results_in_another_order_on_the_device():
+    def batchnorm_backward(dy, cache):
+        x_hat, inv_std, gamma = cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
+        m = dy.size // dy.shape[1]
+        inner = dy - (dbeta / m)[:, None, None] - x_hat * (dgamma / m)[:, None, None]
+        return dgamma, dbeta, (gamma * inv_std)[:, None, None] * inner
+
+    report = report_at_home("cupy-backward", batchnorm_backward)
+    assert "in another order: yours are dgamma, dbeta, dx" in report.likely and report.slips == []
+
+
+FUSED = {  # of the kernel that makes y: inputs, operation
+    "(float means float64 here, as in NumPy)": ("float x, T mu, T w, T g, T b", "y = x"),
+    "4 inputs are declared, so what comes after them is the output y": ("T x, T mu, T w, T g", "y = x"),
+    "does the kernel assign it, as in y = ...?": ("T x, T mu, T w, T g, T b", "g * (x - mu) * w + b"),
+    "Nothing is returned here": ("T x, T mu, T w, T g, T b", "return x"),
+}
+
+
+@pytest.mark.parametrize("words", FUSED)
+def test_what_is_told_of_a_fused_kernel(words):
+    def batchnorm_train_fused(x, gamma, beta, eps=1e-5):
+        mu, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
+        inv_std = 1 / xp.sqrt(var + eps)
+        numbers = (v[:, None, None] for v in (mu, inv_std, gamma, beta))
+        return ElementwiseKernel(FUSED[words][0], "T y", FUSED[words][1], "to_y")(x, *numbers), (x, mu, inv_std, gamma)
+
+    assert words in str(report_at_home("fused-train", batchnorm_train_fused))
+
+
+def test_a_slip_that_would_spoil_what_is_right_is_not_named():
+    """One number for each of 256 threads is the first image of 16 x 16, and all of the smaller cases."""
+    code = edited(
+        (LOOP, "int i = t; if (i < m)"), ("half = 64", "half = 128"), ("one[128], two[128]", "one[256], two[256]")
+    )
+    assert report_at_home("channel-sums", launched(code, block=(256,))).slips == []

@@ -4,14 +4,15 @@ The order is: exists, signature, runs, structure, shape, dtype, finite, values; 
 known slips, a constant ratio, the task's own remarks. One engine serves the student at home and the autograder.
 """
 
+import functools
 import re
 from dataclasses import dataclass, field
 
-from bnlab.advice import on_an_error
+from bnlab.advice_on_errors import on_an_error
 from bnlab.answers import AnswerError
 from bnlab.compare import FORGOTTEN, difference, flatten, leaves_of, with_article
 from bnlab.diagnosis import Observation, diagnose
-from bnlab.gpu_drivers import COPIED, HOST, WHERE
+from bnlab.gpu_drivers import COPIED, HOST, PASSES, WHERE
 from bnlab.tasks import all_tasks
 
 
@@ -94,7 +95,8 @@ def examine_answer(task, answer, cases, oracle, rng_of):
             if first is None:
                 report.verdict = {"raised": "failed", "changed": "failed"}.get(error.kind, error.kind)
                 report.fraction, report.tested, report.problem = 0.0, case.name, _blame(task, answer, error)
-                first, advice = error, on_an_error(error.text, inputs)
+                right = functools.partial(_expected, oracle, task, case, inputs)
+                first, advice = error, on_an_error(error.text, inputs, right)
             if error.kind not in ("raised", "changed"):
                 return report  # unwritten, too slow or dead: the other cases would only say it again
             continue
@@ -120,6 +122,10 @@ def examine_answer(task, answer, cases, oracle, rng_of):
     return report
 
 
+def _expected(oracle, task, case, inputs):
+    return oracle.truth(task, case, inputs).expected
+
+
 def _blame(task, answer, error):
     """The text of an error; where a task is unfinished because it calls another one's answer, that one is named."""
     named = re.search(r" is not written yet \(([\w-]+)\)", error.text) if error.kind == "missing" else None
@@ -132,8 +138,9 @@ def _blame(task, answer, error):
 def _on_device(task, difference, text):
     """The same of arrays that live on a device."""
     if difference.kind == "finite":
-        thread = ": did a thread write this number, and not only add to it?" if task.detail else "."
-        text += f" On the simulated GPU `xp.empty` is nan until something is written{thread}"
+        who = ": did a thread write this number, and not only add to it?" if task.detail else "."
+        who = ": does the kernel assign it, as in y = ...?" if PASSES in task.returns and not task.detail else who
+        text += f" On the simulated GPU `xp.empty` is nan until something is written{who}"
         text += " The root of a negative number and 0 / 0 are nan as well."
     if difference.where == WHERE and difference.got == repr(COPIED):
         text += (

@@ -149,7 +149,7 @@ def readable(text):
         return re.sub(r"\S*/([\w.]+)(?=[:\s])", r"\1", text).strip()[:4000]
     shown, keep = [], False
     for line in text.split("\n"):
-        if re.match(r"\S+:\d+:(\d+:)? ", line):
+        if re.match(r"\S+:\d+:(\d+:)? |In file included from ", line):
             keep = bool(re.match(own, line))
         if keep:
             shown.append(line)

@@ -65,6 +65,8 @@ class RawModule:
         if name not in self.exports:
             if name in self.source.kernels:
                 raise KeyError(f'{name} is not declared extern "C": write extern "C" __global__ void {name}(...)')
+            if re.search(rf"__global__\s+(?!void\b)\w+[\s*]+{re.escape(name)}\s*\(", self.source.bare):
+                raise KeyError(f"{name} gives something back, and a kernel cannot: write __global__ void {name}(...)")
             if self.source.is_plain_function(name):
                 raise KeyError(f'{name} is no kernel: write extern "C" __global__ void {name}(...)')
             known = ", ".join(self.exports) or "none"
@@ -87,7 +89,10 @@ class RawModule:
         """(path, library) of this module."""
         key = checked, compiler.current(), len(self.exports)
         if key not in self._compiled:
-            path = compiler.build_kernel(self.source.translated(self.exports), checked, self.options)
+            try:
+                path = compiler.build_kernel(self.source.translated(self.exports), checked, self.options)
+            except compiler.CompileException as error:
+                raise compiler.CompileException(self.source.with_line(str(error))) from None
             self._compiled[key] = path, ctypes.CDLL(str(path))
         return self._compiled[key]
 

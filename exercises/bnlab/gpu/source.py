@@ -51,6 +51,13 @@ class Source:
         lines = self.code.split("\n")
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
+    def with_line(self, text):
+        """A compiler's errors with the line of the first one."""
+        first, _, rest = text.partition("\n")
+        told = re.match(r"kernel\.cu:(\d+)", first)
+        line = told and self.line(int(told[1]))
+        return "\n".join(filter(None, [first, line and f"  {told[1]} | {line}", rest]))
+
     def c_names(self):
         """Kernels that CuPy would find by their name: those declared extern "C"."""
         names = []

@@ -115,6 +115,9 @@ def bind(kernel, ins, values, outs, results):
         wanted = bound.setdefault(parameter.kind, given) if parameter.placeholder else parameter.kind
         if wanted != given:
             text = f"{parameter.name} is {given}, and {parameter.kind} is {wanted}"
+            if not parameter.placeholder:
+                float64 = " (float means float64 here, as in NumPy)" if wanted == "float64" else ""
+                text = f"{parameter.name} is {given}, and the kernel declares it as {wanted}{float64}; T takes any"
             raise TypeError(f"{kernel}: Type is mismatched: {text}")
     for parameter in ins:
         if parameter.placeholder and parameter.kind not in bound:
