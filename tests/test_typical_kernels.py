@@ -324,3 +324,27 @@ def test_a_slip_that_would_spoil_what_is_right_is_not_named():
         (LOOP, "int i = t; if (i < m)"), ("half = 64", "half = 128"), ("one[128], two[128]", "one[256], two[256]")
     )
     assert report_at_home("channel-sums", launched(code, block=(256,))).slips == []
+
+
+def test_a_variable_without_a_value_is_told_with_its_line():
+    report = report_at_home("channel-sums", launched(edited(("float a = 0.f, b = 0.f;", "float a, b;"))))
+    assert re.search(r"Line \d+: a may have no value yet", report.problem), report.problem
+
+    from solutions.mutants.cuda_train import edited as train
+    from solutions.mutants.cuda_train import launch
+
+    def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
+        own = train(("one[32], two[32], center, width;", "one[32], two[32]; float center, width;"))
+        return launch(own, x, gamma, beta, eps)
+
+    problem = report_at_home("cuda-train", batchnorm_train_cuda).problem
+    assert "center may have no value yet" in problem and "what all threads need is __shared__" in problem
+
+
+def test_what_a_compiler_suspects_does_no_harm_to_a_right_answer(capsys):
+    code = edited(
+        ("float a = 0.f, b = 0.f;", "float a = 0.f, b = 0.f, own; if (t < m) own = 1;"),
+        ("one[t] = a;", "one[t] = t < m ? own * a : a;"),
+    )
+    check("channel-sums", launched(code))
+    assert "value" not in capsys.readouterr().out

@@ -16,7 +16,7 @@ import numpy as np
 
 from bnlab.answers import ChangedArguments, Misshapen, same
 from bnlab.compare import close, flatten, leaves_of
-from bnlab.gpu_drivers import DEVICE, WHERE, place, to_device, to_host
+from bnlab.gpu_drivers import DEVICE, FREE, WHERE, place, to_device, to_host
 
 CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
 MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
@@ -146,6 +146,7 @@ class Drive:
             words = words or self.words(log, inputs, where, device.simulated)
         if errors:
             return self.failed(" or ".join(errors), next(iter(errors.values())))
+        notes = list(dict.fromkeys(note for launch in log.launches for note in launch.notes))
         for order, values in zip(orders[1:], found[1:]):
             for name, value in values.items():
                 if not agree(value, found[0][name]):
@@ -153,8 +154,7 @@ class Drive:
                         f"{name} is not the same in forward and in {order} order of threads: who waits for whom, and "
                     )
                     text += "does each number start from something, such as float a = 0.f?"
-                    return self.failed(DEPENDS, text)
-        notes = list(dict.fromkeys(note for launch in log.launches for note in launch.notes))
+                    return self.failed(DEPENDS, " ".join([text, *notes]))
         if words[MADE_BY] in (ARRAYS, BOTH):
             names = dict.fromkeys(launch.kernel for launch in log.launches if not launch.grid)
             notes.insert(0, f"Operations on whole arrays: {', '.join(names)}.")
@@ -215,10 +215,10 @@ class Drive:
         makers = {KERNELS if launch.grid else ARRAYS for launch in large(log, x)}
         words[MADE_BY] = BOTH if len(makers) > 1 else next(iter(makers), NO_ONE)
         reads, writes = (sum(passes(launch, x, what) for launch in large(log, x)) for what in ("loaded", "stored"))
-        free = 0.3 + self.looks * threads(log, x) / x.size
+        free = FREE + self.looks * threads(log, x) / x.size
         if reads > self.reads + free:
             words[PASSES] = f"more than {self.reads} read{'s' if self.reads > 1 else ''}"
-        elif writes > self.writes + 0.3:
+        elif writes > self.writes + FREE:
             words[PASSES] = f"more than {self.writes} write{'s' if self.writes > 1 else ''}"
         if whole_sectors(x) and log.efficiency < 0.7:
             words[WASTE] = MANY

@@ -233,7 +233,7 @@ class _Function:
         schedule = ctypes.c_ulonglong(now.schedule)
         ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
         launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
-        launch.notes = self._notes(launch, expected, args)
+        launch.notes = self._notes(launch, path, expected, args)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
         if issues:
             self._raise(issues, launch)
@@ -275,7 +275,7 @@ class _Function:
         base = _module(library, number).low
         return report.Narrator(self.module.source, path, base, arrays, shared, dynamic).tell(list(raw[:count]))
 
-    def _notes(self, launch, expected, args):
+    def _notes(self, launch, path, expected, args):
         """What is allowed, and is behind many a strange result."""
         notes = [
             f"{parameter.name} is a view, of shape {value.shape} with steps of {value.strides} bytes: its numbers do "
@@ -283,6 +283,11 @@ class _Function:
             "lies there. xp.ascontiguousarray copies into the view's order; or let the kernel work with the steps."
             for parameter, value in zip(expected, args)
             if isinstance(value, np.ndarray) and not value.flags.c_contiguous
+        ]
+        notes += [
+            f"Line {line}: {variable} may have no value yet. A variable of a thread starts as anything, and no other "
+            "thread sees it: a sum starts with = 0.f, and what all threads need is __shared__."
+            for line, variable in compiler.doubts(path)
         ]
         threads = int(np.prod(launch.block))
         if threads % 32 and launch.counters["warp_operations"]:
