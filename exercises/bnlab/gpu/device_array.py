@@ -76,6 +76,19 @@ class DeviceArray(np.ndarray):
         found = super().astype(dtype, order, casting, True, copy)
         return found if found is self else self._noted("astype", found)
 
+    def reshape(self, *shape, **options):
+        """The same numbers in another shape: of a view whose numbers do not lie side by side, a copy."""
+        return self._if_moved("reshape", super().reshape(*shape, **options))
+
+    def ravel(self, *order, **options):
+        return self._if_moved("ravel", super().ravel(*order, **options))
+
+    def flatten(self, *order, **options):
+        return self._if_moved("flatten", super().flatten(*order, **options))
+
+    def _if_moved(self, name, found):
+        return found if np.may_share_memory(found, self) else self._noted(name, found)
+
     def _noted(self, name, found):
         """Enter an operation that reads this array and writes another one into the log."""
         if settings.current().logs:
