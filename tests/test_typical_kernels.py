@@ -44,6 +44,13 @@ def test_a_view_is_told_beside_what_came_out():
     assert "x is a view, of shape (2, 8, 16, 16)" in report.problem and "xp.ascontiguousarray" in report.problem
 
 
+def test_of_a_view_the_sums_are_not_asked_how_the_threads_walked():
+    """Every second image of 8, read as it lies there, is the first 1024 numbers of each channel."""
+    halved = launched(given=lambda x: x[::2], sizes=lambda x: ((len(x) + 1) // 2, x.shape[1], x.shape[2] * x.shape[3]))
+    report = report_at_home("channel-sums", halved)
+    assert "x is a view" in report.problem and report.likely == ""
+
+
 def test_a_view_is_told_beside_what_the_checker_found():
     report = report_at_home("channel-sums", launched(edited(("i < m;", "i <= m;")), given=lambda x: x[:, :, ::-1]))
     assert "out of bounds" in report.problem and "x is a view" in report.problem
@@ -64,6 +71,19 @@ def test_a_log_notes_a_view():
     with simulate() as log:
         RawKernel(code, "first")((1,), (1,), (xp.zeros((3, 2), xp.float32).T, xp.zeros(1, xp.float32)))
     assert "note: x is a view, of shape (2, 3) with steps of (4, 8) bytes" in str(log)
+
+
+def test_a_result_in_the_order_of_a_view_is_told():
+    from solutions.mutants.cuda_train import CODE
+
+    def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
+        n, c, h, w = x.shape
+        y, mu, inv_std = turned(xp.empty_like(turned(x).copy())), xp.empty_like(gamma), xp.empty_like(gamma)
+        sizes = (n, c, h * w, xp.float32(eps))
+        RawKernel(CODE, "train")((c,), (128,), (x, gamma, beta, y, mu, inv_std, *sizes))
+        return y, (x, mu, inv_std, gamma)
+
+    assert "y is a view, of shape" in report_at_home("cuda-train", batchnorm_train_cuda).problem
 
 
 def test_what_went_through_the_images():

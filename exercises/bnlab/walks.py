@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from bnlab.cuda_drivers import DETAIL
+
 THREADS = (32, 64, 128, 256, 512, 1024)
 ENDS = "Thread t starts at t, and goes on in steps of blockDim.x until the channel ends."
 
@@ -47,9 +49,11 @@ def walked(values, found, parts=1):
     values : dict
         Name of a sum -> what is added up for it, shape (N, C, H, W).
     found : dict
-        Name of a sum -> what came, shape (C,).
+        Name of a sum -> what came, shape (C,); DETAIL where something was remarkable.
     parts : int
     """
+    if found.get(DETAIL):
+        return ""  # a view, say: what is remarkable of the launch is the likelier reason
     rows = {name: value.swapaxes(0, 1).reshape(value.shape[1], -1).astype(float) for name, value in values.items()}
     channels, m = next(iter(rows.values())).shape
     for threads in THREADS:

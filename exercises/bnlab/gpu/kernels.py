@@ -278,9 +278,10 @@ class _Function:
     def _notes(self, launch, path, expected, args):
         """What is allowed, and is behind many a strange result."""
         notes = [
-            f"{parameter.name} is a view, of shape {value.shape} with steps of {value.strides} bytes: its numbers do "
-            "not lie side by side in this order. A kernel gets the address of the first one and sees the memory as it "
-            "lies there. xp.ascontiguousarray copies into the view's order; or let the kernel work with the steps."
+            f"{parameter.name} is a view, of shape {value.shape} with steps of {value.strides} bytes (or like one by "
+            "empty_like): its numbers do not lie side by side in this order. A kernel gets the first one's address and "
+            "sees the memory as it lies there. xp.ascontiguousarray copies into that order; or let the kernel work "
+            "with the steps."
             for parameter, value in zip(expected, args)
             if isinstance(value, np.ndarray) and not value.flags.c_contiguous
         ]

@@ -88,7 +88,7 @@ def walk_of_the_mean(inputs, expected, got):
     x = inputs["x"].astype(float)
     m = x.size // x.shape[1]
     shifts = (x[0, :, 0, 0], np.zeros(x.shape[1]))
-    texts = (walked({"mu": x - k[:, None, None]}, {"mu": (got["mu"] - k) * m}) for k in shifts)
+    texts = (walked({"mu": x - k[:, None, None]}, got | {"mu": (got["mu"] - k) * m}) for k in shifts)
     return next(filter(None, texts), "")
 
 
