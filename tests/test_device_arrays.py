@@ -157,7 +157,7 @@ def test_messages_speak_of_the_device():
 
     assert "`print` of an array copy it to the host" in said_of("cupy-train", batchnorm_train)
     said = said_of("cupy-backward", batchnorm_backward)
-    assert "until something is written: did a thread write this number?" in said
+    assert "`xp.empty` is nan until something is written" in said
 
     def batchnorm_backward(dy, cache):
         return 1.0, dy.sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
@@ -178,3 +178,37 @@ def test_a_float_where_an_int_is_asked_for_is_told_as_that():
         return np.prod(shape) * np.dtype(dtype).itemsize * {"forward": 3, "backward": 5}[direction] / 1
 
     assert "a single float64 number; expected the int" in said_of("bytes-moved", bytes_moved)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda x: xp.ascontiguousarray(x.T),
+        lambda x: x.T.reshape(-1),
+        lambda x: x.T.ravel(),
+        lambda x: x.flatten(),
+        lambda x: xp.reshape(x.T, -1),
+        lambda x: xp.array(x),
+        lambda x: xp.tile(x, 1),
+    ],
+)
+def test_a_copy_by_any_name_is_counted(copied):
+    x = xp.ones((30, 20), np.float32)
+    with simulate() as log:
+        copied(x)
+    assert log.bytes == 2 * x.nbytes and len(log.launches) == 1, log
+
+
+def test_a_view_by_any_name_is_free():
+    x = xp.ones((30, 20), np.float32)
+    with simulate() as log:
+        (
+            xp.asarray(x),
+            xp.ascontiguousarray(x),
+            x.reshape(-1),
+            x.ravel(),
+            xp.transpose(x),
+            xp.broadcast_to(x, (2, 30, 20)),
+        )
+        xp.empty_like(x), xp.zeros_like(x)
+    assert log.launches == []

@@ -39,6 +39,10 @@ class ChangedArguments(Exception):
         self.names = names
 
 
+class Misshapen(TypeError):
+    """Raised by a driver whose answer's result has not the structure that the task asks for; says what it is."""
+
+
 class LocalAnswer:
     """A function or class defined in this process.
 
@@ -167,6 +171,8 @@ def missing_text(name, task, begun):
 
 def raised_text(name, error_type, message, line="", source=""):
     """One sentence on an exception: what, in which function, at which of the student's lines."""
+    if error_type == Misshapen.__name__:
+        return f"{name}: {message}"
     where = f" in line {line}" + (f": {source}" if source else "") if line else ""
     message = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
     return f"{name} raised {error_type}: {message}" + (f" ({where.strip()})" if where else "")

@@ -94,7 +94,7 @@ def describe(value):
     """A few words on any value: "an array of shape (4, 3), float64", "a list of 2", "None"."""
     if value is None:
         return "None"
-    if type(value) is np.ndarray:
+    if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}, {value.dtype}"
     if is_tensor(value):
         return f"a tensor of shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
@@ -172,7 +172,9 @@ def array_difference(leaf, got, expected, tolerance):
         index = first_true(~np.isfinite(got) & np.isfinite(expected))
         if index is not None:
             where = at(leaf, index)
-            text = f"{where} is {got[index]}; every entry must be finite."
+            after = (~np.isfinite(got)).ravel()[np.ravel_multi_index(index, got.shape) :]
+            rest = ", and so is every entry after it" if len(after) > 1 and after.all() else ""
+            text = f"{where} is {got[index]}{rest}; every entry must be finite."
             return Difference(leaf, "finite", where, number(expected[index]), number(got[index]), text)
     wrong = ~close(got, expected, tolerance)
     if not wrong.any():
@@ -233,6 +235,7 @@ def close(a, b, tolerance=None):
 def alike(a, b, tolerance):
     """Whether two leaves are the same value, shapes included; ten times the tolerance of a pass."""
     a, b = as_array(a), as_array(b)
+    a, b = single(a, b), single(b, a)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.shape != b.shape:
             return False
@@ -248,6 +251,12 @@ def alike(a, b, tolerance):
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return bool(close(a, b, tolerance or 1e-6))
     return type(a) is type(b) and bool(a == b)
+
+
+def single(value, other):
+    """A number beside an array of shape (), as an array of shape () too: it is stored as a number."""
+    beside = isinstance(other, np.ndarray) and other.ndim == 0
+    return np.asarray(value, other.dtype) if beside and type(value) in (int, float) else value
 
 
 def constant_ratio(got, expected):

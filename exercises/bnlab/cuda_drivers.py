@@ -1,7 +1,8 @@
 """Test drives of answers that are CUDA kernels: three orders of threads, every access checked, traffic counted.
 
 Arrays go to the device in float32, plain arrays and words come back. What the checker finds is a word too, so that it
-can be compared like any other result; its own sentence, with the line of the kernel, comes along as DETAIL.
+can be compared like any other result; its own sentence, with the line of the kernel, comes along as DETAIL. Where it
+found nothing, DETAIL holds what is remarkable about the launches, for the case that a number is not right.
 On a real GPU the kernels run once, nothing is counted, and the words say what they say of a right answer.
 """
 
@@ -13,19 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.answers import ChangedArguments, same
+from bnlab.answers import ChangedArguments, Misshapen, same
 from bnlab.compare import close, flatten, leaves_of
-from bnlab.gpu_drivers import DEVICE, WHERE, place, to_device, to_host
+from bnlab.gpu_drivers import DEVICE, FREE, WHERE, place, to_device, to_host
 
 CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
 MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
+BOTH, NO_ONE = f"{KERNELS} and {ARRAYS}", "nothing"
 PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
 OUTSIDE, RACE, NOT_SHARED = "out of bounds", "race", "barriers without shared memory"
 DEPENDS = "a result that depends on the order of threads"
 CHANGED = "a given array was written to"
 MISNAMED = f"{OUTSIDE}: an array that the kernel gives another one's name"
+IDLE = f"{OUTSIDE}: a block that has no channel"
 COUNTED = 2000  # numbers of images whose traffic is looked at: of smaller ones a few numbers are a pass
 ORDERS = ("forward", "reverse", "random")
+BEFORE = {"launch", "limit", "read-only"}  # mistakes that no order of threads has a part in
+
+
+class WrittenByKernel(ChangedArguments):
+    """A kernel wrote to an argument of the answer."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class Drive:
     marks : tuple of Mark
     looks : int
         Numbers of the images that each thread may load beside these passes, to choose a shift.
+    a_block_each : bool
+        Whether each channel has one block.
     """
 
     names: tuple
@@ -65,6 +75,7 @@ class Drive:
     writes: int
     marks: tuple = ()
     looks: int = 0
+    a_block_each: bool = False
 
     @property
     def returns(self):
@@ -102,7 +113,7 @@ class Drive:
 
         Raises
         ------
-        TypeError
+        Misshapen
             Where the result does not have the template's structure.
         """
         from bnlab.gpu import KernelError, device
@@ -110,17 +121,17 @@ class Drive:
         orders = orders if device.simulated else ORDERS[:1]
         found, words, errors = [], {}, {}
         for order in ORDERS:
-            wanted = order == ORDERS[1] if errors else order in orders
+            wanted = order == ORDERS[1] and not BEFORE & errors.keys() if errors else order in orders
             if not wanted:
                 continue
             try:
                 values, log, where = self.once(function, inputs, order)
             except KernelError as error:
-                errors[error.word] = f"{error} (in {order} order of threads){error.advice}"
+                errors[error.word] = told(error, order)
                 if error.kind == "spin":
                     break  # seconds each time
                 continue
-            except ChangedArguments as changed:
+            except WrittenByKernel as changed:
                 names = " and ".join(changed.names)
                 text = (
                     f"{names}, an argument of yours, was written to. A kernel gets its arguments by position: do they "
@@ -135,6 +146,7 @@ class Drive:
             words = words or self.words(log, inputs, where, device.simulated)
         if errors:
             return self.failed(" or ".join(errors), next(iter(errors.values())))
+        notes = list(dict.fromkeys(note for launch in log.launches for note in launch.notes))
         for order, values in zip(orders[1:], found[1:]):
             for name, value in values.items():
                 if not agree(value, found[0][name]):
@@ -142,8 +154,14 @@ class Drive:
                         f"{name} is not the same in forward and in {order} order of threads: who waits for whom, and "
                     )
                     text += "does each number start from something, such as float a = 0.f?"
-                    return self.failed(DEPENDS, text)
-        return {CHECKER: NOTHING, DETAIL: "", **words, **found[0]}
+                    return self.failed(DEPENDS, " ".join([text, *notes]))
+        if words[MADE_BY] in (ARRAYS, BOTH):
+            names = dict.fromkeys(launch.kernel for launch in log.launches if not launch.grid)
+            notes.insert(0, f"Operations on whole arrays: {', '.join(names)}.")
+        if words[MADE_BY] == NO_ONE:
+            kernels = ", ".join(dict.fromkeys(launch.kernel for launch in log.launches if launch.grid))
+            notes.insert(0, f"{kernels} read and wrote none of them." if kernels else "No kernel was launched.")
+        return {CHECKER: NOTHING, DETAIL: " ".join(notes), **words, **found[0]}
 
     def once(self, function, inputs, order):
         """(leaf -> NumPy array, log, where the results were) of one call."""
@@ -151,20 +169,23 @@ class Drive:
 
         given = {name: in_float32(inputs[name]) for name in self.names}
         arguments = [value if isinstance(value, int) else to_device(value) for value in given.values()]
+        named = dict(zip(given, arguments))
         options = {"eps": inputs["eps"]} if "eps" in inputs else {}
         try:
             with simulate(schedule=order, checked=True) as log:
                 result = function(*arguments, **options)
         except KernelError as error:
-            error.advice = on_the_order(error, dict(zip(given, arguments)))
-            error.word = MISNAMED if error.advice else word_of(error, dict(zip(given, arguments)))
+            surplus = self.a_block_each and on_the_grid(error, arguments[0].shape[1])
+            error.advice = surplus or on_the_order(error, named)
+            error.word = IDLE if surplus else MISNAMED if error.advice else word_of(error, named)
             raise
         changed = [name for name, value in zip(given, arguments) if not same(to_host(value), given[name])]
         if changed:
-            raise ChangedArguments(changed)
+            by_python = [name for name in changed if any(written_by_operations(log, a) for a in arrays_of(named[name]))]
+            raise ChangedArguments(by_python) if by_python else WrittenByKernel(changed)
         found, problem = flatten(result, self.template, "the result")
         if problem:
-            raise TypeError(problem.text)
+            raise Misshapen(problem.text)
         return {name: to_host(value) for name, value in found.items()}, log, place(found.values(), log)
 
     def run_many(self, functions, inputs):
@@ -191,13 +212,13 @@ class Drive:
         x = in_float32(inputs[self.names[0]])
         if not counted or x.size < COUNTED:
             return words
-        by_arrays = any(launch.grid == () for launch in large(log, x))
-        words[MADE_BY] = ARRAYS if by_arrays or not large(log, x) else KERNELS
+        makers = {KERNELS if launch.grid else ARRAYS for launch in large(log, x)}
+        words[MADE_BY] = BOTH if len(makers) > 1 else next(iter(makers), NO_ONE)
         reads, writes = (sum(passes(launch, x, what) for launch in large(log, x)) for what in ("loaded", "stored"))
-        free = 0.3 + self.looks * threads(log, x) / x.size
+        free = FREE + self.looks * threads(log, x) / x.size
         if reads > self.reads + free:
             words[PASSES] = f"more than {self.reads} read{'s' if self.reads > 1 else ''}"
-        elif writes > self.writes + 0.3:
+        elif writes > self.writes + FREE:
             words[PASSES] = f"more than {self.writes} write{'s' if self.writes > 1 else ''}"
         if whole_sectors(x) and log.efficiency < 0.7:
             words[WASTE] = MANY
@@ -206,7 +227,7 @@ class Drive:
     def failed(self, kind, text):
         """The result where there are no numbers to compare."""
         unseen = dict.fromkeys(self.right_words(), "not looked at")
-        return unseen | {CHECKER: kind, DETAIL: text[:1500]} | dict.fromkeys(leaves_of(self.template))
+        return unseen | {CHECKER: kind, DETAIL: text[:2000]} | dict.fromkeys(leaves_of(self.template))
 
 
 def word_of(error, given):
@@ -214,12 +235,13 @@ def word_of(error, given):
     if error.kind not in (OUTSIDE, RACE) or not error.issues:
         return error.kind
     issue = error.issues[0]
+    in_a_block = {"shared": "shared memory", "dynamic": "dynamic shared memory"}
     if error.kind == RACE:
         both = re.search(r" writes [^,]*, which .*? wrote ", issue.message)
-        where = "shared" if issue.place == "shared" else "global"
+        where = "shared" if issue.place in in_a_block else "global"
         return f"{RACE} of {'two writes' if both else 'a read and a write'} in {where} memory"
     names = {array.__array_interface__["data"][0]: name for name, array in named_arrays(given)}
-    array = "shared memory" if issue.place == "shared" else names.get(issue.place, "another array")
+    array = in_a_block.get(issue.place) or names.get(issue.place, "another array")
     return f"{OUTSIDE}: {'a write to' if issue.write else 'a read of'} {array}"
 
 
@@ -235,6 +257,36 @@ def on_the_order(error, given):
         f"\nWhat the kernel calls {own[1]} is another array: hand over the arguments in the order in which the kernel "
         "declares them."
     )
+
+
+def on_the_grid(error, channels):
+    """A sentence on an access out of bounds by a block that has no channel to work on, or ""."""
+    block = re.search(r" of block (\d+) ", error.issues[0].message) if error.kind == OUTSIDE and error.issues else None
+    if not block or int(block[1]) < channels or error.launch.grid[1:] != (1, 1):
+        return ""
+    return (
+        f"\nThe grid has {error.launch.grid[0]} blocks, and there are {channels} channels: none is left for block "
+        f"{block[1]}. One block for each channel is the grid (C,), and (threads,) comes after it."
+    )
+
+
+def told(error, order):
+    """What the checker found, in its words, with all that may explain it."""
+    when = "" if error.kind in BEFORE else f" (in {order} order of threads)"
+    return "\n".join([f"{error}{when}{error.advice}", *getattr(error, "__notes__", ())])
+
+
+def written_by_operations(log, array):
+    """Whether an operation on whole arrays, and no kernel, wrote to a given array."""
+    if not log.launches:
+        return False  # a GPU tells nothing
+    address = array.__array_interface__["data"][0]
+    writers = [launch for launch in log.launches if any(a.address == address and a.stored for a in launch.arrays)]
+    return bool(writers) and not any(launch.grid for launch in writers)
+
+
+def arrays_of(value):
+    return value if isinstance(value, tuple) else () if isinstance(value, int) else (value,)
 
 
 def named_arrays(given):
@@ -281,8 +333,8 @@ def agree(value, other):
 
 
 def large(log, x):
-    """The launches that touched arrays as large as the images."""
-    return [launch for launch in log.launches if any(passes(launch, x, what) for what in ("loaded", "stored"))]
+    """The launches that went through arrays as large as the images, or a part of them; a few numbers are no part."""
+    return [launch for launch in log.launches if any(passes(launch, x, what) > 0.01 for what in ("loaded", "stored"))]
 
 
 def threads(log, x):
@@ -291,8 +343,8 @@ def threads(log, x):
 
 
 def passes(launch, x, what):
-    """How often arrays as large as the images were "loaded" or "stored" by a launch."""
-    return sum(getattr(array, what) for array in launch.arrays if array.nbytes >= x.nbytes) / x.nbytes
+    """How often arrays as large as the images, or views of such, were "loaded" or "stored" by a launch."""
+    return sum(getattr(array, what) for array in launch.arrays if array.whole >= x.nbytes) / x.nbytes
 
 
 def whole_sectors(x):
@@ -320,8 +372,9 @@ def few_blocks(log, x):
 
 
 SUMS, TRAIN, BACKWARD = ("s1", "s2"), ("y", ("x", "mu", "inv_std", "gamma")), ("dx", "dgamma", "dbeta")
-CHANNEL_SUMS = Drive(("x", "shift"), SUMS, 1, 0)
-WARP_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (Mark("barriers of a block", "at most 4", "more than 4", few_barriers),))
+FEW_BARRIERS = Mark("barriers of a block", "at most 4", "more than 4", few_barriers)
+CHANNEL_SUMS = Drive(("x", "shift"), SUMS, 1, 0, a_block_each=True)
+WARP_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (FEW_BARRIERS,), a_block_each=True)
 SPLIT_SUMS = Drive(
     ("x", "shift", "parts"), SUMS, 1, 0, (Mark("blocks of a channel", "several", "not several", many_blocks),)
 )
@@ -332,9 +385,9 @@ APPLY = Drive(
     1,
     (Mark("numbers that a thread stores at once", "4", "1", wide_stores),),
 )
-FORWARD = Drive(("x", "gamma", "beta"), TRAIN, 2, 1, looks=2)
+FORWARD = Drive(("x", "gamma", "beta"), TRAIN, 2, 1, looks=2, a_block_each=True)
 ONCE = Drive(("x", "gamma", "beta"), TRAIN, 1, 1, (Mark("blocks", "at most 4", "more than 4", few_blocks),), looks=2)
-BACKWARDS = Drive(("dy", "cache"), BACKWARD, 4, 1)
+BACKWARDS = Drive(("dy", "cache"), BACKWARD, 4, 1, a_block_each=True)
 
 
 def drive_channel_sums(function, inputs):
@@ -384,14 +437,14 @@ def drive_variances(function, inputs):
     if not same(given, x):
         raise ChangedArguments(["x"])
     if problem:
-        raise TypeError(problem.text)
+        raise Misshapen(problem.text)
     if np.abs(x.mean()) < 1000:
         return found | {f"{name} {FAR}": "not asked" for name in found}
     truth = x.astype(float).var(axis=1)
     words = {}
     for name, value in found.items():
         if not isinstance(value, np.ndarray) or value.shape != truth.shape:
-            raise TypeError(f"{name} has shape {np.shape(value)}; expected {truth.shape}")
+            raise Misshapen(f"{name} has shape {np.shape(value)}; expected {truth.shape}")
         error = np.nan_to_num(np.abs(value / truth - 1), nan=np.inf).max()
         words[f"{name} {FAR}"] = "two digits or more" if error < 0.01 else "no two digits"
     return {name: np.zeros(len(x), np.float32) for name in found} | words

@@ -41,6 +41,7 @@ def diagnose(report, observations, messages, task):
     if first and first.kind == "type" and failing[0].got[first.leaf] is not None:
         return  # what came is no array: its values say nothing; nothing at all may be a known slip
     possible = [name for name in messages if not _contradicted(name, failing, first)]
+    possible = [name for name in possible if not any(_spoils(name, seen) for seen in observations if not seen.gaps)]
     while unexplained:
         candidates = {name: _explained(name, observations, unexplained) for name in possible}
         best = max(candidates, key=lambda name: _weight(*candidates[name]), default=None)
@@ -48,9 +49,10 @@ def diagnose(report, observations, messages, task):
             break
         report.slips.append(best)
         unexplained -= candidates[best][0]
-    if first and first.kind == "shape" and all(_words_alone(name, observations) for name in report.slips):
-        report.slips = []  # what else an answer does with results of another shape follows from it
     told = observations.index(failing[0]) if failing else None
+    says = first and (first.kind == "shape" or isinstance(failing[0].got[first.leaf], str))
+    if says and (told, first.leaf) in unexplained and all(_words_alone(name, observations) for name in report.slips):
+        report.slips = []  # what else is said of results of another shape, or made in another place, follows from it
     order = other_order(failing[0], task) if any(i == told for i, _ in unexplained) else ""
     if order:
         report.slips, report.likely = [], order
@@ -100,6 +102,15 @@ def _contradicted(name, failing, first):
         return True
     nothing = first is not None and failing[0].got[first.leaf] is None
     return nothing and failing[0].truth.slips.get(name, {}).get(first.leaf, "") is not None
+
+
+def _spoils(name, seen):
+    """Whether a slip would have given other numbers in a case where the answer is right."""
+    slip, right = seen.truth.slips.get(name, {}), seen.truth.expected
+    if seen.case.suspect is not None:
+        return False
+    numbers = [leaf for leaf in right if leaf in slip and not isinstance(slip[leaf], (str, type(None)))]
+    return not all(alike(slip[leaf], right[leaf], seen.case.tolerance) for leaf in numbers)
 
 
 def _denied(name, seen, leaf):

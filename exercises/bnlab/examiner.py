@@ -4,14 +4,15 @@ The order is: exists, signature, runs, structure, shape, dtype, finite, values; 
 known slips, a constant ratio, the task's own remarks. One engine serves the student at home and the autograder.
 """
 
+import functools
 import re
 from dataclasses import dataclass, field
 
-from bnlab.advice import on_an_error
+from bnlab.advice_on_errors import on_an_error
 from bnlab.answers import AnswerError
 from bnlab.compare import FORGOTTEN, difference, flatten, leaves_of, with_article
 from bnlab.diagnosis import Observation, diagnose
-from bnlab.gpu_drivers import COPIED, WHERE
+from bnlab.gpu_drivers import COPIED, HOST, PASSES, WHERE
 from bnlab.tasks import all_tasks
 
 
@@ -94,7 +95,8 @@ def examine_answer(task, answer, cases, oracle, rng_of):
             if first is None:
                 report.verdict = {"raised": "failed", "changed": "failed"}.get(error.kind, error.kind)
                 report.fraction, report.tested, report.problem = 0.0, case.name, _blame(task, answer, error)
-                first, advice = error, on_an_error(error.text, inputs)
+                right = functools.partial(_expected, oracle, task, case, inputs)
+                first, advice = error, on_an_error(error.text, inputs, right)
             if error.kind not in ("raised", "changed"):
                 return report  # unwritten, too slow or dead: the other cases would only say it again
             continue
@@ -109,8 +111,8 @@ def examine_answer(task, answer, cases, oracle, rng_of):
         if gaps and first is None:
             first = gaps[0]
             text = first.text.replace(FORGOTTEN, "") if task.partial else first.text  # there None may stand
-            text = _on_device(first, text) if task.on_device else text
-            _failed(report, case.name, _in_detail(task, got) or text, first)
+            text = _on_device(task, first, text) if task.on_device else text
+            _failed(report, case.name, _with_detail(task, got, first, text), first)
         observations.append(Observation(case, inputs, truth, got, tuple(gaps)))
     if first is not None:
         diagnose(report, observations, oracle.messages, task)
@@ -118,6 +120,10 @@ def examine_answer(task, answer, cases, oracle, rng_of):
     if report.verdict == "failed" and task.partial:
         _share(report, observations, task, len(cases))
     return report
+
+
+def _expected(oracle, task, case, inputs):
+    return oracle.truth(task, case, inputs).expected
 
 
 def _blame(task, answer, error):
@@ -129,19 +135,29 @@ def _blame(task, answer, error):
     return error.text
 
 
-def _on_device(difference, text):
+def _on_device(task, difference, text):
     """The same of arrays that live on a device."""
     if difference.kind == "finite":
-        text += " On the simulated GPU `xp.empty` is nan until something is written: did a thread write this number?"
+        who = ": did a thread write this number, and not only add to it?" if task.detail else "."
+        who = ": does the kernel assign it, as in y = ...?" if PASSES in task.returns and not task.detail else who
+        text += f" On the simulated GPU `xp.empty` is nan until something is written{who}"
+        text += " The root of a negative number and 0 / 0 are nan as well."
     if difference.where == WHERE and difference.got == repr(COPIED):
-        text += " `float()`, `.get()`, `.item()`, `if` and `print` of an array copy it to the host."
+        text += (
+            " `float()`, `.get()`, `.item()`, `if` and `print` of an array copy it to the host, and a NumPy array among"
+            " those of the device lies there."
+        )
+    if difference.where == WHERE and difference.got == repr(HOST):
+        text += " `.get()`, `xp.asnumpy` and what `np` makes give arrays on the host: return those of `xp`."
     return text.replace("expected a NumPy array", "expected a device array")
 
 
-def _in_detail(task, got):
-    """What the answer's test drive says in words beside the results, "" where it says nothing."""
+def _with_detail(task, got, first, text):
+    """The text of a difference with what the test drive says of it: in its place where the drive itself failed."""
     words = got.get(task.detail)
-    return words if type(words) is str else ""
+    if type(words) is not str or not words:
+        return text
+    return words if first.leaf == leaves_of(task.returns)[0] else f"{text} {words}"
 
 
 def signature_problem(task, answer):

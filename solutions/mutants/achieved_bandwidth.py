@@ -59,3 +59,13 @@ def read_and_write_again(num_bytes, seconds):
 @mutant(TASK, says="You divided by 1000 * 1024 * 1024, half one system and half the other. A GB has 10**9 bytes.")
 def mixed_units(num_bytes, seconds):
     return num_bytes / seconds / (1000 * 1024 * 1024)
+
+
+@mutant(TASK, says="In Python 10 ^ 9 is 3: ^ is no power. Write 10**9 or 1e9.")
+def caret_for_a_power(num_bytes, seconds):
+    return num_bytes / seconds / (10 ^ 9)
+
+
+@mutant(TASK, says="You multiplied by 10**9. A GB has so many bytes, so bytes a second are divided by it.")
+def giga_multiplied(num_bytes, seconds):
+    return num_bytes / seconds * 1e9

@@ -95,3 +95,13 @@ def size_of_x(shape, dtype, direction):
 )
 def two_passes_forward(shape, dtype, direction):
     return counted(shape, dtype, direction, 2, 5)
+
+
+@mutant(TASK, says="You exchanged the directions: forward it is 3 passes, 2 reads and a write; backward it is 5.")
+def directions_exchanged(shape, dtype, direction):
+    return counted(shape, dtype, direction, 5, 3)
+
+
+@mutant(TASK, says="You added up the lengths in the shape. An array has as many numbers as their product.")
+def shape_added_up(shape, dtype, direction):
+    return counted((sum(shape),), dtype, direction)

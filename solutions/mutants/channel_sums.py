@@ -337,3 +337,17 @@ def images_and_positions_exchanged(x, shift):
         ("                int positions)", "                int images)"),
     )
     return launch(edited(*changes), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your second sum is the square of the first one. It is the sum of the squares: each thread adds up d * d of "
+    "its own numbers.",
+)
+def square_of_the_sum(x, shift):
+    return launch(edited(("s2[c] = two[0]", "s2[c] = one[0] * one[0]")), x, shift)
+
+
+@mutant(TASK, says="Your second sum is of x * x, without the shift: the squares are those of x - shift as well.")
+def squares_without_the_shift(x, shift):
+    return launch(edited(("b += d * d", "b += (d + shift[c]) * (d + shift[c])")), x, shift)

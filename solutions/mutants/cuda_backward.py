@@ -250,3 +250,28 @@ def mean_and_variance_paths_missing(dy, cache):
 )
 def inv_std_missing_in_x_hat(dy, cache):
     return launch(edited(("(x[to] - center) * width * slope", "(x[to] - center) * slope")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="mu and inv_std reach the kernel in each other's place: the cache is (x, mu, inv_std, gamma), and the tuple "
+    "of arguments has the order in which the kernel declares them.",
+)
+def mu_and_inv_std_exchanged(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return launch(CODE, dy, (x, inv_std, mu, gamma))
+
+
+@mutant(
+    TASK,
+    says="dy and x reach the kernel in each other's place: the tuple of arguments has the order in which the kernel "
+    "declares them.",
+)
+def dy_and_x_exchanged(dy, cache):
+    return launch(CODE, cache[0], (dy, *cache[1:]))
+
+
+@mutant(TASK, says="You forgot mu: x_hat is (x - mu) * inv_std, in the sum and in dx.")
+def mu_missing(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return launch(CODE, dy, (x, xp.zeros_like(mu), inv_std, gamma))

@@ -301,3 +301,44 @@ def sum_for_variance(x, gamma, beta, eps=1e-5):
 @mutant(TASK, says="You used 1e-5 whatever eps was given. Hand the argument to the kernel, as a float.")
 def eps_hard_coded(x, gamma, beta, eps=1e-5):
     return launch(CODE, x, gamma, beta, 1e-5)
+
+
+@mutant(
+    TASK,
+    says="gamma and beta reach the kernel in each other's place: the tuple of arguments has the order in which the "
+    "kernel declares them.",
+)
+def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, _) = launch(CODE, x, beta, gamma, eps)
+    return y, (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="mu and inv_std are in each other's place: compare the tuple of arguments with the line that declares the "
+    "kernel, and the cache with (x, mu, inv_std, gamma).",
+)
+def mu_and_inv_std_exchanged(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = launch(CODE, x, gamma, beta, eps)
+    return y, (x, inv_std, mu, gamma)
+
+
+@mutant(TASK, says="You divided by the variance. The root is missing: inv_std = 1 / sqrtf(var + eps).")
+def sqrt_missing(x, gamma, beta, eps=1e-5):
+    return launch(edited(("sqrtf(var + eps)", "(var + eps)")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="Your cache holds the variance. Store inv_std = 1 / sqrtf(var + eps).")
+def variance_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = launch(CODE, x, gamma, beta, eps)
+    return y, (x, mu, 1 / (inv_std * inv_std) - xp.float32(eps), gamma)
+
+
+@mutant(
+    TASK,
+    says="Your cache holds x_hat. Store x, which is there already: to write x_hat is one more pass, and the backward "
+    "pass computes it from x, mu and inv_std.",
+)
+def x_hat_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = launch(CODE, x, gamma, beta, eps)
+    return y, ((x - mu[:, None, None]) * inv_std[:, None, None], mu, inv_std, gamma)

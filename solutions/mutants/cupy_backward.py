@@ -174,3 +174,14 @@ def one_over_m_missing_for_variance(dy, cache):
 )
 def one_over_m_missing_for_mean(dy, cache):
     return closed_form(dy, cache, mean=float(dy.size // dy.shape[1]))
+
+
+@mutant(
+    TASK,
+    says="Your sums are taken over everything, all channels together. Each channel has its own: axis=(0, 2, 3).",
+)
+def summed_over_everything(dy, cache):
+    x_hat, inv_std, gamma = cache
+    m = dy.size // dy.shape[1]
+    dgamma, dbeta = (dy * x_hat).sum(), dy.sum()
+    return per_channel(gamma * inv_std) * (dy - dbeta / m - x_hat * (dgamma / m)), dgamma, dbeta

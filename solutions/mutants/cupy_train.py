@@ -175,3 +175,18 @@ def sum_for_mean(x, gamma, beta, eps=1e-5):
 @mutant(TASK, says="Your variance is a sum: divide by m = N * H * W.")
 def sum_for_variance(x, gamma, beta, eps=1e-5):
     return with_width(x, gamma, beta, 1 / xp.sqrt(x.var(axis=RIGHT) * (x.size // x.shape[1]) + eps))
+
+
+@mutant(
+    TASK,
+    says="Your mean and your variance are taken over everything, all channels together. Each channel has its own: "
+    "axis=(0, 2, 3).",
+)
+def over_everything(x, gamma, beta, eps=1e-5):
+    return normalized_over(x, gamma, beta, eps, (0, 1, 2, 3))
+
+
+@mutant(TASK, says="Your cache holds the variance. Store inv_std = 1 / sqrt(var + eps).")
+def variance_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x_hat, _, gamma) = right(x, gamma, beta, eps)
+    return y, (x_hat, x.var(axis=RIGHT), gamma)

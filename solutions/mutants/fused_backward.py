@@ -256,3 +256,41 @@ def identity_of_one_in_dgamma(dy, cache):
 )
 def identity_of_one_in_dbeta(dy, cache):
     return with_identities(dy, cache, "1", "0")
+
+
+@mutant(TASK, says="You forgot mu: x_hat is (x - mu) * inv_std, in the sum and in dx.")
+def mu_missing(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return closed_form(dy, (x, xp.zeros_like(mu), inv_std, gamma))
+
+
+@mutant(
+    TASK,
+    says="The map of your dgamma is dy * x * inv_std: it forgets mu. gamma multiplies x_hat: map to dy * (x - mu) * "
+    "inv_std.",
+)
+def map_without_mu(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return with_sums(dy, cache, *sums(dy, (x, xp.zeros_like(mu), inv_std, gamma)))
+
+
+@mutant(
+    TASK,
+    says="mu and inv_std are in each other's place: the cache is (x, mu, inv_std, gamma), and arguments come in the "
+    "order in which a kernel declares them.",
+)
+def mu_and_inv_std_exchanged(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return with_sums(dy, (x, inv_std, mu, gamma), *sums(dy, (x, inv_std, mu, gamma)), scale=gamma * mu)
+
+
+@mutant(
+    TASK,
+    says="Your reductions have no axis, so all channels share their sums. Each channel has its own: axis=(0, 2, 3).",
+)
+def summed_over_everything(dy, cache):
+    x, mu, inv_std, gamma = cache
+    m = dy.size // dy.shape[1]
+    dgamma, dbeta = sums(dy, cache, None)
+    width = map(per_channel, (mu, inv_std, gamma * inv_std))
+    return DX(dy, x, *width, dbeta / m, dgamma / m), dgamma, dbeta

@@ -290,3 +290,49 @@ def eps_hard_coded(x, gamma, beta, eps=1e-5):
 def x_hat_in_cache(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
     return y, ((x - per_channel(mu)) * per_channel(inv_std), mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="Your reductions have no axis, so all channels share one mean and one variance. Each channel has its own: "
+    "axis=(0, 2, 3).",
+)
+def over_everything(x, gamma, beta, eps=1e-5):
+    size = x.dtype.type(x.size)
+    mu = MEAN(x, size)
+    inv_std = 1 / xp.sqrt(SQUARES(x, mu, size) + eps)
+    return Y(x, mu, inv_std, per_channel(gamma), per_channel(beta)), (x, mu, inv_std, gamma)
+
+
+@mutant(TASK, says="You divided by the variance. The root is missing: inv_std = 1 / sqrt(var + eps).")
+def sqrt_missing(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    var = SQUARES(x, per_channel(mu), count(x), axis=RIGHT)
+    return finished(x, mu, 1 / (var + eps), gamma, beta)
+
+
+@mutant(TASK, says="Your cache holds the variance. Store inv_std = 1 / sqrt(var + eps).")
+def variance_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
+    return y, (x, mu, SQUARES(x, per_channel(mu), count(x), axis=RIGHT), gamma)
+
+
+@mutant(
+    TASK,
+    says="gamma and beta reach the kernel in each other's place: arguments come in the order in which the kernel "
+    "declares them.",
+)
+def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, _) = right(x, beta, gamma, eps)
+    return y, (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="mu and inv_std reach the kernel that makes y in each other's place: arguments come in the order in which it "
+    "declares them.",
+)
+def mu_and_inv_std_exchanged(x, gamma, beta, eps=1e-5):
+    _, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
+    y, _ = finished(x, inv_std, mu, gamma, beta)
+    return y, (x, mu, inv_std, gamma)

@@ -177,3 +177,18 @@ def beta_forgotten(x, gamma, beta, eps=1e-5):
 @mutant(TASK, says="You used 1e-5 whatever eps was given. Hand the argument to the kernel, as a float.")
 def eps_hard_coded(x, gamma, beta, eps=1e-5):
     return launch(CODE, x, gamma, beta, 1e-5)
+
+
+@mutant(TASK, says="You divided by the variance. The root is missing: inv_std = 1 / sqrtf(var + eps).")
+def sqrt_missing(x, gamma, beta, eps=1e-5):
+    return launch(edited(("sqrtf(var + eps)", "(var + eps)")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="gamma and beta reach the kernel in each other's place: the tuple of arguments has the order in which the "
+    "kernel declares them.",
+)
+def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
+    y, (x, mu, inv_std, _) = launch(CODE, x, beta, gamma, eps)
+    return y, (x, mu, inv_std, gamma)

@@ -182,3 +182,31 @@ def all_threads_add_the_shared_sum(x, shift, parts):
   atomicAdd(&s2[c], two[0]);
 }"""
     return launch(head + rounds, x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="All blocks add to the first number of the result: atomicAdd(s1, a) means s1[0]. The address of a channel's "
+    "sum is &s1[c], or s1 + c.",
+)
+def added_to_the_first_channel(x, shift, parts):
+    return launch(edited(("&s1[c]", "s1"), ("&s2[c]", "s2")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="The first channel alone has its sums: blockIdx.y is 0 in every block of your grid. It has a second number, "
+    "the channels: (parts, C).",
+)
+def grid_of_parts_alone(x, shift, parts):
+    return launch(edited(("{\n  const int c", "{\n  if (blockIdx.y) return;\n  const int c")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Your second sum is the square of the first one. It is the sum of the squares: each thread adds up d * d of "
+    "its own numbers.",
+)
+def square_of_the_sum(x, shift, parts):
+    s1, _ = launch(CODE, x, shift, parts)
+    return s1, s1 * s1

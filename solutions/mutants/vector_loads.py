@@ -150,3 +150,106 @@ def beta_forgotten(x, mu, inv_std, gamma, beta):
 )
 def written_as_arrays(x, mu, inv_std, gamma, beta):
     return gamma[:, None, None] * ((x - mu[:, None, None]) * inv_std[:, None, None]) + beta[:, None, None]
+
+
+@mutant(
+    TASK,
+    says="You read four numbers at once where 4 does not divide H * W: some vectors then span two channels, and "
+    "H * W / 4, rounded down, is no distance between channels. Ask for H * W % 4 == 0.",
+)
+def vectors_whatever_the_rows(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, wide=4)
+
+
+@mutant(
+    TASK,
+    says="You ask whether 4 divides the size of x. It may, while the rows of a channel have 49 numbers: what decides "
+    "is H * W.",
+)
+def four_divides_the_size(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, wide=1 if x.size % 4 else 4)
+
+
+@mutant(
+    TASK,
+    says="You ask whether 4 divides W. The rows of an image lie behind each other without gaps, so four numbers at "
+    "once are possible wherever 4 divides H * W.",
+)
+def four_divides_the_width(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, wide=1 if x.shape[3] % 4 else 4)
+
+
+@mutant(
+    TASK,
+    says="You take k % C for the channel of number k. The H * W numbers of a channel lie side by side, then come those "
+    "of the next: it is (k / (H * W)) % C.",
+)
+def channel_by_the_remainder(x, mu, inv_std, gamma, beta):
+    code = edited(("(k / packs) % channels", "k % channels"), ("(k / positions) % channels", "k % channels"))
+    return launch(code, x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="You count vectors, and find their channel as if they were numbers: a channel of an image has H * W / 4 "
+    "vectors.",
+)
+def numbers_for_vectors(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, row=x.shape[2] * x.shape[3])
+
+
+ONE_BY_ONE = r"""
+extern "C" __global__ void apply4(const float* x, GIVEN, float* y, int channels, int packs, int total) {
+  const int k = blockIdx.x * 128 + threadIdx.x;
+  if (k >= total) return;
+  const int c = (k / packs) % channels;
+  const float scale = gamma[c] * inv_std[c], center = mu[c], offset = beta[c];
+  float4 v = LOADED;
+  v.x = scale * (v.x - center) + offset, v.y = scale * (v.y - center) + offset;
+  v.z = scale * (v.z - center) + offset, v.w = scale * (v.w - center) + offset;
+  STORED;
+}"""
+
+
+def one_by_one(loaded, stored):
+    """CODE with another kernel for vectors."""
+    kernel = ONE_BY_ONE.replace("LOADED", loaded).replace("STORED", stored)
+    return CODE[: CODE.index('extern "C"')] + kernel + CODE[CODE.index('\nextern "C" __global__ void apply1') :]
+
+
+@mutant(
+    TASK,
+    says="Your thread works on four numbers and stores them one by one: four requests, and each touches four times the "
+    "sectors that it fills. Store the vector as one: ((float4*)y)[k] = v.",
+)
+def four_single_stores(x, mu, inv_std, gamma, beta):
+    stored = "y[4 * k] = v.x, y[4 * k + 1] = v.y, y[4 * k + 2] = v.z, y[4 * k + 3] = v.w"
+    return launch(one_by_one("((const float4*)x)[k]", stored), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="Your thread stores a vector, but loads its four numbers one by one: four requests, and each touches four "
+    "times the sectors that it uses. Load the vector as one: ((const float4*)x)[k].",
+)
+def four_single_loads(x, mu, inv_std, gamma, beta):
+    loaded = "make_float4(x[4 * k], x[4 * k + 1], x[4 * k + 2], x[4 * k + 3])"
+    return launch(one_by_one(loaded, "((float4*)y)[k] = v"), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="gamma and beta reach the kernel in each other's place: the tuple of arguments has the order in which the "
+    "kernel declares them.",
+)
+def gamma_and_beta_exchanged(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, beta, gamma)
+
+
+@mutant(
+    TASK,
+    says="mu and inv_std reach the kernel in each other's place: the tuple of arguments has the order in which the "
+    "kernel declares them.",
+)
+def mu_and_inv_std_exchanged(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, inv_std, mu, gamma, beta)

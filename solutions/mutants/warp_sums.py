@@ -197,3 +197,22 @@ def one_kernel_a_sum(x, shift):
 def written_as_arrays(x, shift):
     d = x - shift[:, None, None]
     return d.sum(axis=(0, 2, 3)), (d * d).sum(axis=(0, 2, 3))
+
+
+@mutant(
+    TASK,
+    says="The sum of each warp goes to the result, and they overwrite each other. Lane 0 of each warp leaves its sum "
+    "in shared memory; behind a barrier one warp adds these up, and one thread writes.",
+)
+def each_warp_writes_the_result(x, shift):
+    own_sum = CODE[: CODE.index("  if (t % 32 == 0) {")].replace("  __shared__ float one[32], two[32];\n", "")
+    return launch(own_sum + "  if (t % 32 == 0) s1[c] = a, s2[c] = b;\n}", x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your first step is 32, and no lane is so far away: the shuffle gives each lane its own number, which then "
+    "counts twice. The steps of a warp are 16, 8, 4, 2 and 1.",
+)
+def first_step_of_32(x, shift):
+    return launch(edited(("far = 16", "far = 32")), x, shift)

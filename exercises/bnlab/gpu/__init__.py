@@ -28,6 +28,9 @@ as a `KernelError` with the line of the source; a wrong argument is a TypeError,
     print(log)                                     # bytes of each array, sectors, bank conflicts, barriers
     log.loaded(x)                                  # 2.0: the kernels read x twice
 
+What is no mistake, and behind many a strange result, stands in the log as a note: an array that is a view whose numbers
+do not lie side by side, a variable that the compiler sees read before it has a value, a block that ends in half a warp.
+
 `simulate(checked=False)` is about 20 times faster and finds only what a barrier, a warp or a wild address shows.
 
 What it knows of CUDA: threadIdx and its like; shared memory, static and dynamic; __syncthreads and its counting

@@ -75,7 +75,8 @@ def _array_problem(value, parameter):
 
 def _scalar_problem(value, parameter):
     if isinstance(value, np.ndarray):
-        return "got an array for a parameter that is no pointer; write float(x) or xp.float32(x), or declare a pointer"
+        kind = "..." if parameter.dtype == "?" else f"xp.{parameter.dtype}(...)"
+        return f"got an array for a parameter that is no pointer; pass a number, {kind}, or declare a pointer"
     if isinstance(value, np.void):
         return "" if value.dtype.itemsize == parameter.size else f"got {value.dtype.itemsize} bytes of {parameter.size}"
     if parameter.dtype == "?":
@@ -173,7 +174,11 @@ def extent(array):
 
 def offset(array):
     """Bytes from the start of an array's allocation to its first element; on a GPU that start is a multiple of 256."""
-    root = array
-    while isinstance(root.base, np.ndarray):
-        root = root.base
-    return extent(array)[0] - extent(root)[0]
+    return extent(array)[0] - extent(root(array))[0]
+
+
+def root(array):
+    """The array that owns the memory of a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

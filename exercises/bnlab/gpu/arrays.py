@@ -5,7 +5,8 @@ import types
 
 import numpy as np
 
-from bnlab.gpu.device_array import DeviceArray, count_transfer, on_device
+from bnlab.gpu import settings, typed
+from bnlab.gpu.device_array import DeviceArray, arrays_in, count_transfer, on_device
 
 
 class SimulatedCupy(types.ModuleType):
@@ -31,12 +32,28 @@ def _giving_device_arrays(function):
 
     @functools.wraps(function)
     def call(*args, **kwargs):
+        noted = _launches()
         found = function(*args, **kwargs)
         if isinstance(found, (tuple, list)):
             return type(found)(map(on_device, found)) if type(found) in (tuple, list) else found
-        return on_device(found) if type(found) is np.ndarray else found
+        found = on_device(found) if type(found) is np.ndarray else found
+        if noted == _launches():
+            _note_a_copy(function.__name__, list(arrays_in(args)), found)
+        return found
 
     return call
+
+
+def _launches():
+    """How many operations the logs hold."""
+    return sum(len(log.launches) for log in settings.current().logs)
+
+
+def _note_a_copy(name, given, found):
+    """Enter a function into the logs that made new memory of device arrays, such as ascontiguousarray."""
+    made = isinstance(found, np.ndarray) and not any(np.may_share_memory(found, array) for array in given)
+    if given and made and settings.current().logs and not name.endswith("_like"):  # those look at the shape alone
+        typed.note(name, [("", array) for array in given], [("", found)])
 
 
 def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):

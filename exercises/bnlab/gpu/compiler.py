@@ -68,6 +68,11 @@ class Compiler:
         return ["-mllvm", "-tsan-distinguish-volatile=1"] if self.clang else ["--param=tsan-distinguish-volatile=1"]
 
     @property
+    def doubts(self):
+        """What makes this compiler warn of variables that are read before they have a value."""
+        return ["-Wuninitialized", *(["-Wsometimes-uninitialized"] if self.clang else ["-Wmaybe-uninitialized"])]
+
+    @property
     def errors(self):
         return ["-fno-color-diagnostics", "-ferror-limit=5"] if self.clang else ["-fmax-errors=5"]
 
@@ -132,11 +137,14 @@ def stored(name):
 
 
 def run(command):
+    """What a command says beside its work."""
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise CompileException(readable(done.stderr or f"{command[0]} ended with {done.returncode}"))
+    return done.stderr
 
 
+DOUBT = r"kernel\.cu:(\d+):\d+: warning: (?:variable )?[‘'](\w+)[\w.:<>]*[’'] (?:is|may be) (?:used )?uninitialized"
 OWN = r"(kernel\.cu|map_expr|reduce_expr|post_map_expr|identity)"  # what a student wrote, by the names that lines have
 
 
@@ -149,7 +157,7 @@ def readable(text):
         return re.sub(r"\S*/([\w.]+)(?=[:\s])", r"\1", text).strip()[:4000]
     shown, keep = [], False
     for line in text.split("\n"):
-        if re.match(r"\S+:\d+:(\d+:)? ", line):
+        if re.match(r"\S+:\d+:(\d+:)? |In file included from ", line):
             keep = bool(re.match(own, line))
         if keep:
             shown.append(line)
@@ -234,20 +242,30 @@ def build(prefix, sources, flags, libraries=(), options=()):
     with alone(target.parent / f"{prefix}.lock"), tempfile.TemporaryDirectory(dir=target.parent) as place:
         if target.exists():  # somebody built it while we waited
             return target
-        objects, header = [], precompiled(flags) if libraries else []
+        objects, header, said = [], precompiled(flags) if libraries else [], ""
         for number, source in enumerate(sources):
             path = Path(place, str(number), "kernel.cu")  # the name that lines belong to
             path.parent.mkdir()
             path.write_text(source, encoding="utf-8")
             objects.append(str(path.with_suffix(".o")))
             chosen = [*flags, *header, *options, f"-I{CUDA}"]
-            run([*compiler.command, *chosen, "-x", "c++", "-c", str(path), "-o", objects[-1]])
+            said += run([*compiler.command, *chosen, "-x", "c++", "-c", str(path), "-o", objects[-1]])
         made = Path(place, name)
         link = ["-shared", f"-Wl,-soname,{name}", "-Wl,-Bsymbolic"]
         run([*compiler.command, *link, "-o", str(made), *objects, *map(str, libraries)])
         os.chmod(made, 0o755)
+        if re.search(DOUBT, said):
+            made.with_suffix(".txt").write_text(said, encoding="utf-8")
+            os.replace(made.with_suffix(".txt"), target.with_suffix(".txt"))
         os.replace(made, target)
     return target
+
+
+def doubts(path):
+    """(line, variable) of the variables that a kernel may read before they have a value, each once."""
+    said = path.with_suffix(".txt")
+    found = re.findall(DOUBT, said.read_text(encoding="utf-8")) if said.exists() else []
+    return list({name: (int(line), name) for line, name in reversed(found)}.values())[::-1]
 
 
 def build_runtime():
@@ -277,7 +295,8 @@ def common():
 
 def flags_of(checked):
     """The flags with which kernels are compiled, with the checker's hooks or without."""
-    return [*common(), *KERNEL, *([*CHECKED, *current().volatile] if checked else PLAIN)]
+    loud = [flag for flag in common() if flag != "-w"]
+    return [*loud, *KERNEL, *current().doubts, *([*CHECKED, *current().volatile] if checked else PLAIN)]
 
 
 def build_kernel(source, checked, options=()):

@@ -2,7 +2,7 @@
 
 What CuPy would copy to the host (`float(a)`, `a.item()`, `a.get()`, `if a:`, ...) is counted in `Log.transfers`, and
 what an operation of whole arrays reads and writes is entered into the log like a kernel's launch. Single numbers stay
-arrays of shape (), as in CuPy. Unlike CuPy's they may meet NumPy's arrays without an error.
+arrays of shape (), as in CuPy. Where CuPy refuses a NumPy array beside its own, it is taken, and counts as a copy.
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ class DeviceArray(np.ndarray):
         given = out or (None,) * len(results)
         results = tuple(on_device(result) if kept is None else kept for result, kept in zip(results, given))
         if settings.current().logs:
-            loaded = [value for value in inputs if isinstance(value, DeviceArray)]
+            loaded = [v for v in inputs if isinstance(v, DeviceArray) or (isinstance(v, np.ndarray) and v.ndim)]
             typed.note(ufunc.__name__, [("", array) for array in loaded], [("", array) for array in results])
         return results if isinstance(found, tuple) else results[0]
 
@@ -75,6 +75,19 @@ class DeviceArray(np.ndarray):
         """A copy of another dtype; the array itself where nothing changes and `copy` is False."""
         found = super().astype(dtype, order, casting, True, copy)
         return found if found is self else self._noted("astype", found)
+
+    def reshape(self, *shape, **options):
+        """The same numbers in another shape: of a view whose numbers do not lie side by side, a copy."""
+        return self._if_moved("reshape", super().reshape(*shape, **options))
+
+    def ravel(self, *order, **options):
+        return self._if_moved("ravel", super().ravel(*order, **options))
+
+    def flatten(self, *order, **options):
+        return self._if_moved("flatten", super().flatten(*order, **options))
+
+    def _if_moved(self, name, found):
+        return found if np.may_share_memory(found, self) else self._noted(name, found)
 
     def _noted(self, name, found):
         """Enter an operation that reads this array and writes another one into the log."""
@@ -115,9 +128,15 @@ class DeviceArray(np.ndarray):
         return bool(self.view(np.ndarray))
 
     def __repr__(self):
+        count_transfer()
         return repr(self.view(np.ndarray))
 
+    def __str__(self):
+        count_transfer()
+        return str(self.view(np.ndarray))
+
     def __format__(self, spec):
+        count_transfer()
         return format(self.view(np.ndarray)[()], spec)
 
 

@@ -70,7 +70,8 @@ class ElementwiseKernel:
         results = list(args[inputs:])
         for result, parameter in zip(results, self.outs):
             if not parameter.raw and result.shape != shape:
-                raise ValueError(f"{self.name}: {parameter.name} has shape {result.shape}; expected {shape}")
+                text = f"{inputs} inputs are declared, so what comes after them is the output {parameter.name}"
+                raise ValueError(f"{self.name}: {text}; it has shape {result.shape}, expected {shape}")
         if not results:
             results = [on_device(typed.unwritten(shape, typed.dtype_of(p, bound, self.name))) for p in self.outs]
         source, arrays = self._source(bound), self._arrays(bound, args[:inputs], results, shape)

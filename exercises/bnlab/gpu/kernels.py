@@ -2,12 +2,14 @@
 
 import ctypes
 import functools
+import operator
 import re
 import threading
 
 import numpy as np
 
 from bnlab.gpu import arguments, compiler, report, settings
+from bnlab.gpu.device_array import count_transfer
 from bnlab.gpu.report import KernelError
 from bnlab.gpu.source import Source, without_comments
 
@@ -63,6 +65,8 @@ class RawModule:
         if name not in self.exports:
             if name in self.source.kernels:
                 raise KeyError(f'{name} is not declared extern "C": write extern "C" __global__ void {name}(...)')
+            if re.search(rf"__global__\s+(?!void\b)\w+[\s*]+{re.escape(name)}\s*\(", self.source.bare):
+                raise KeyError(f"{name} gives something back, and a kernel cannot: write __global__ void {name}(...)")
             if self.source.is_plain_function(name):
                 raise KeyError(f'{name} is no kernel: write extern "C" __global__ void {name}(...)')
             known = ", ".join(self.exports) or "none"
@@ -85,7 +89,10 @@ class RawModule:
         """(path, library) of this module."""
         key = checked, compiler.current(), len(self.exports)
         if key not in self._compiled:
-            path = compiler.build_kernel(self.source.translated(self.exports), checked, self.options)
+            try:
+                path = compiler.build_kernel(self.source.translated(self.exports), checked, self.options)
+            except compiler.CompileException as error:
+                raise compiler.CompileException(self.source.with_line(str(error))) from None
             self._compiled[key] = path, ctypes.CDLL(str(path))
         return self._compiled[key]
 
@@ -127,14 +134,14 @@ class _Function:
             "max_dynamic_shared_size_bytes": self.max_dynamic_shared_size_bytes,
         }
 
-    def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
+    def __call__(self, grid=None, block=None, args=None, *more, shared_mem=0, stream=None):
         """Launch the kernel and wait for its end.
 
         Parameters
         ----------
         grid, block : tuple of 1 to 3 ints
         args : tuple
-            Arrays for pointers; NumPy scalars (`xp.float32(eps)`) or Python ints for the rest.
+            All three are required. Arrays for pointers; NumPy scalars (`xp.float32(eps)`) or Python ints for the rest.
         shared_mem : int
             Bytes of dynamic shared memory of each block.
 
@@ -142,7 +149,10 @@ class _Function:
         ------
         CompileException, TypeError, KernelError
         """
-        now = settings.current()
+        if args is None or more:
+            example = f"{self.name}((blocks,), (threads,), (x, y, n))"
+            raise TypeError(f"{self.name}: a launch has three tuples, the grid, the block and the arguments: {example}")
+        now, shared_mem = settings.current(), _bytes(self.name, shared_mem)
         path, library = self.module.compiled(now.checked)
         number = self.module.exports.index(self.name)
         expected = self._parameters(library, number)
@@ -150,9 +160,11 @@ class _Function:
         grid, block = _triple(self.name, "grid", grid), _triple(self.name, "block", block)
         shared = self._shared(library, number)
         static = self._static(library)
-        self._check_limits(now.machine, grid, block, static, int(shared_mem))
+        self._check_limits(now.machine, grid, block, static, shared_mem)
+        if any(type(value) is np.ndarray for value in args):
+            count_transfer()  # a GPU cannot read the host's memory: CuPy refuses
         with _one_at_a_time:
-            launch = self._run(now, path, library, number, expected, args, grid, block, int(shared_mem), shared)
+            launch = self._run(now, path, library, number, expected, args, grid, block, shared_mem, shared)
         for log in now.logs:
             log.launches.append(launch)
         return None
@@ -221,9 +233,10 @@ class _Function:
         schedule = ctypes.c_ulonglong(now.schedule)
         ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
         launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
+        launch.notes = self._notes(launch, path, expected, args)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
         if issues:
-            self._raise(issues)
+            self._raise(issues, launch)
         if ended:
             raise KernelError(f"{self.name}: the launch ended and did not say why")
         if now.checked:
@@ -238,7 +251,8 @@ class _Function:
         launch.counters = dict(zip(report.COUNTERS, counters))
         for _, nbytes, index, _ in bytes_.arrays:
             address = address_of(args[index])
-            launch.arrays.append(report.ArrayTraffic(expected[index].name, address, nbytes))
+            whole = arguments.root(args[index]).nbytes
+            launch.arrays.append(report.ArrayTraffic(expected[index].name, address, nbytes, whole=whole))
         used = ctypes.c_longlong(0)
         if now.checked:
             totals = (ctypes.c_longlong * len(report.TOTALS))()
@@ -261,13 +275,45 @@ class _Function:
         base = _module(library, number).low
         return report.Narrator(self.module.source, path, base, arrays, shared, dynamic).tell(list(raw[:count]))
 
-    def _raise(self, issues):
+    def _notes(self, launch, path, expected, args):
+        """What is allowed, and is behind many a strange result."""
+        notes = [
+            f"{parameter.name} is a view, of shape {value.shape} with steps of {value.strides} bytes (or like one by "
+            "empty_like): its numbers do not lie side by side in this order. A kernel gets the first one's address and "
+            "sees the memory as it lies there. xp.ascontiguousarray copies into that order; or let the kernel work "
+            "with the steps."
+            for parameter, value in zip(expected, args)
+            if isinstance(value, np.ndarray) and not value.flags.c_contiguous
+        ]
+        notes += [
+            f"Line {line}: {variable} may have no value yet. A variable of a thread starts as anything, and no other "
+            "thread sees it: a sum starts with = 0.f, and what all threads need is __shared__."
+            for line, variable in compiler.doubts(path)
+        ]
+        threads = int(np.prod(launch.block))
+        if threads % 32 and launch.counters["warp_operations"]:
+            notes.append(
+                f"{self.name} has blocks of {threads} threads, and the last warp of each is no whole one. A shuffle "
+                "from a lane that is not there gives anything: take a multiple of 32."
+            )
+        dynamic = self.module.source.dynamic
+        if len(dynamic) > 1 and len(self.module.source.kernels) == 1:
+            notes.append(
+                f"{' and '.join(dynamic)} begin at the same address: all extern __shared__ arrays are names for the "
+                "same memory. Take one of them, and pointers into it."
+            )
+        return notes
+
+    def _raise(self, issues, launch):
         first = issues[0]
         place = f"{self.name}, line {first.line}: " if first.line else f"{self.name}: "
         text = place + first.message + (f"\n  {first.line} | {first.source}" if first.source else "")
         for issue in issues[1:4]:
             text += f"\nalso line {issue.line}: {issue.message}"
-        raise KernelError(text, first.kind, first.line, issues)
+        error = KernelError(text, first.kind, first.line, issues, launch)
+        for note in launch.notes:
+            error.add_note(note)
+        raise error
 
     def _bring_back(self, bytes_, launch, expected, args):
         """What was written goes to the caller's arrays; atomics write too, so every array that is not const counts."""
@@ -325,10 +371,18 @@ def _module_of(code, options, cooperative):
 def _triple(kernel, what, value):
     if isinstance(value, (int, np.integer)):
         raise TypeError(f"{kernel}: {what} is {value}; expected a tuple, such as ({value},)")
-    value = tuple(value)
+    if not isinstance(value, tuple):
+        raise TypeError(f"{kernel}: {what} is {value!r}; expected a tuple, such as (blocks,) or (threads,)")
     if not 1 <= len(value) <= 3 or not all(isinstance(size, (int, np.integer)) for size in value):
         raise TypeError(f"{kernel}: {what} is {value}; expected 1 to 3 whole numbers")
     return tuple(int(size) for size in (*value, 1, 1)[:3])
+
+
+def _bytes(kernel, value):
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{kernel}: shared_mem is {value!r}; expected a whole number of bytes") from None
 
 
 def address_of(value):

@@ -39,11 +39,13 @@ class KernelError(RuntimeError):
         Of the kernel's source, counted from 1; 0 where none is to blame.
     issues : list of Issue
         All that was found, this one first.
+    launch : Launch or None
+        What had been done until then.
     """
 
-    def __init__(self, message, kind="launch", line=0, issues=()):
+    def __init__(self, message, kind="launch", line=0, issues=(), launch=None):
         super().__init__(message)
-        self.kind, self.line, self.issues = kind, line, list(issues)
+        self.kind, self.line, self.issues, self.launch = kind, line, list(issues), launch
 
 
 @dataclass
@@ -53,8 +55,8 @@ class Issue:
     Attributes
     ----------
     place : int or str
-        Of an access out of bounds next to what, of a race in what: the address of an array's first byte, or "shared";
-        else "".
+        Of an access out of bounds next to what, of a race in what: the address of an array's first byte, "shared" or
+        "dynamic" for shared memory; else "".
     write : bool
         Whether the thread wanted to write there.
     """
@@ -79,6 +81,8 @@ class ArrayTraffic:
         Of its first byte; identifies it among launches.
     nbytes, loaded, stored : int
         Bytes of the array; bytes that all threads together loaded and stored, atomics not counted.
+    whole : int
+        Bytes of the array that it is a view of.
     """
 
     name: str
@@ -86,6 +90,7 @@ class ArrayTraffic:
     nbytes: int
     loaded: int = 0
     stored: int = 0
+    whole: int = 0
 
 
 @dataclass
@@ -107,6 +112,8 @@ class Launch:
     totals : dict
         load_bytes, store_bytes, load_sectors, store_sectors, load_requests, store_requests, shared_load_bytes,
         shared_store_bytes, shared_requests, bank_conflicts.
+    notes : list of str
+        What is no mistake in itself, and may explain a strange result.
     """
 
     kernel: str
@@ -116,6 +123,7 @@ class Launch:
     arrays: list = field(default_factory=list)
     counters: dict = field(default_factory=dict)
     totals: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
 
     @property
     def sectors_per_request(self):
@@ -144,7 +152,8 @@ class Launch:
                 f"  {self.sectors_per_request:.1f} sectors a request, efficiency {self.efficiency:.2f}, "
                 f"{self.totals['bank_conflicts']} bank conflicts"
             )
-        return "\n".join([*lines, f"  {self.counters['barriers']} barriers, {self.counters['atomics']} atomics"])
+        lines.append(f"  {self.counters['barriers']} barriers, {self.counters['atomics']} atomics")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
 class RawIssue(ctypes.Structure):
@@ -193,8 +202,13 @@ class Narrator:
         message = getattr(self, "_" + kind.replace(" ", "_"), lambda raw, text: text)(raw, text)
         place = ""
         if kind in ("out of bounds", "race"):
-            place = "shared" if raw.array < 0 else self.arrays[raw.array][1]
+            place = self._place(raw.array)
         return Issue(kind, line, self.source.line(line), message, place, bool(raw.write))
+
+    def _place(self, array):
+        if array == DYNAMIC:
+            return "dynamic"
+        return "shared" if array < 0 else self.arrays[array][1]
 
     def _where(self, raw):
         return f"thread {raw.thread} of block {raw.block}"
@@ -202,9 +216,12 @@ class Narrator:
     def _element(self, raw):
         """The element that an access is about: `x[12]`, and what it belongs to."""
         if raw.array == DYNAMIC:
-            return f"byte {raw.offset}", f"the {self.dynamic} bytes of dynamic shared memory"
+            whole = f"the {self.dynamic} bytes of dynamic shared memory that the launch asks for by shared_mem="
+            return f"byte {raw.offset}", whole
         if raw.array < 0:
             name, size, element = self.shared[-1 - raw.array]
+            if size == element and raw.offset == 0:
+                return name, f"the shared variable {name}"
             return f"{name}[{raw.offset // element}]", f"the shared variable {name} of {size // element} elements"
         name, _, count, itemsize = self.arrays[raw.array]
         return f"{name}[{raw.offset // itemsize}]", f"{name}, which has {count} elements"

@@ -20,6 +20,9 @@ KERNEL = re.compile(
     r"__global__\s+(?:\w+\s*\([^()]*\)\s*)?(?:inline\s+|static\s+)*void\s+(?:__launch_bounds__\s*\(([^()]*)\)\s*)?"
     r"(\w+)\s*\("
 )
+DYNAMIC = re.compile(
+    r"extern\s+__shared__\s+((?:(?:__align__|alignas)\s*\([^()]*\)\s*)?)([\w:<>\s]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
+)
 BOUNDS = re.compile(r"__global__\s+__launch_bounds__\s*\(([^()]*)\)")
 
 
@@ -32,20 +35,28 @@ class Source:
         As it was given.
     kernels : list of str
         Names of kernels in it.
-    shared : list of str
-        Names of shared variables, in the order of the text.
+    dynamic : list of str
+        Names of its extern __shared__ arrays, each once.
     """
 
     def __init__(self, code):
         self.code = code.replace("\r\n", "\n")
         self.bare = without_directives(without_comments(self.code))
         self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
+        self.dynamic = list(dict.fromkeys(match[3] for match in DYNAMIC.finditer(self.bare)))
         self.headers = []
 
     def line(self, number):
         """The text of a line, counted from 1."""
         lines = self.code.split("\n")
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+
+    def with_line(self, text):
+        """A compiler's errors with the line of the first one."""
+        first, _, rest = text.partition("\n")
+        told = re.match(r"kernel\.cu:(\d+)", first)
+        line = told and self.line(int(told[1]))
+        return "\n".join(filter(None, [first, line and f"  {told[1]} | {line}", rest]))
 
     def c_names(self):
         """Kernels that CuPy would find by their name: those declared extern "C"."""
@@ -125,10 +136,7 @@ class Source:
     def _dynamic(code):
         """extern __shared__ T name[];  ->  a pointer to the block's dynamic shared memory."""
         bare = without_comments(code)
-        pattern = re.compile(
-            r"extern\s+__shared__\s+((?:(?:__align__|alignas)\s*\([^()]*\)\s*)?)([\w:<>\s]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
-        )
-        for match in reversed(list(pattern.finditer(bare))):
+        for match in reversed(list(DYNAMIC.finditer(bare))):
             kind, name = match[2].strip(), match[3]
             inside = depth_at(bare, 0, match.start()) > 0
             new = f"static simt::Dynamic<{kind}> {name};"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.gpu import compiler, report, settings
+from bnlab.gpu.arguments import root
 from bnlab.gpu.report import KernelError
 
 C_TYPES = {
@@ -114,6 +115,9 @@ def bind(kernel, ins, values, outs, results):
         wanted = bound.setdefault(parameter.kind, given) if parameter.placeholder else parameter.kind
         if wanted != given:
             text = f"{parameter.name} is {given}, and {parameter.kind} is {wanted}"
+            if not parameter.placeholder:
+                float64 = " (float means float64 here, as in NumPy)" if wanted == "float64" else ""
+                text = f"{parameter.name} is {given}, and the kernel declares it as {wanted}{float64}; T takes any"
             raise TypeError(f"{kernel}: Type is mismatched: {text}")
     for parameter in ins:
         if parameter.placeholder and parameter.kind not in bound:
@@ -194,13 +198,18 @@ def note(kernel, loaded, stored):
         return
     launch = report.Launch(kernel, counters=dict.fromkeys(report.COUNTERS, 0))
     launch.totals = dict.fromkeys(report.TOTALS, 0)
+    if any(type(array) is np.ndarray for _, array in loaded):
+        for log in logs:
+            log.transfers += 1  # a GPU cannot read the host's memory: CuPy refuses
     for name, array in loaded:
-        launch.arrays.append(report.ArrayTraffic(name, array.ctypes.data, array.nbytes, loaded=array.nbytes))
+        traffic = report.ArrayTraffic(name, array.ctypes.data, array.nbytes, array.nbytes, whole=root(array).nbytes)
+        launch.arrays.append(traffic)
         launch.totals["load_bytes"] += array.nbytes
         launch.totals["load_sectors"] += -(-array.nbytes // 32)
         launch.totals["load_requests"] += -(-array.size // 32)
     for name, array in stored:
-        launch.arrays.append(report.ArrayTraffic(name, array.ctypes.data, array.nbytes, stored=array.nbytes))
+        traffic = report.ArrayTraffic(name, array.ctypes.data, array.nbytes, 0, array.nbytes, root(array).nbytes)
+        launch.arrays.append(traffic)
         launch.totals["store_bytes"] += array.nbytes
         launch.totals["store_sectors"] += -(-array.nbytes // 32)
         launch.totals["store_requests"] += -(-array.size // 32)

@@ -9,6 +9,7 @@ from bnlab.compare import constant_ratio
 from bnlab.tasks import Case, Task
 from bnlab.tasks.convolution import image_inputs, images
 from bnlab.tasks.cupy import WAITS, fused_cache_inputs, quiet
+from bnlab.walks import walked
 
 NOTEBOOK = "10_cuda"
 LIBRARIES = ("bnlab.gpu.ready",)
@@ -69,6 +70,28 @@ def added_by_many(inputs, expected, got):
     return ""
 
 
+def walk_of_the_sums(inputs, expected, got):
+    """A remark on sums that tell which numbers were added, or ""."""
+    d = inputs["x"].astype(float) - inputs["shift"][:, None, None]
+    return walked({"s1": d, "s2": d * d}, got, inputs.get("parts", 1))
+
+
+def walk_of_the_gradients(inputs, expected, got):
+    """The same of the sums of the gradient."""
+    x, mu, inv_std, _ = (value.astype(float) for value in inputs["cache"])
+    x_hat = (x - mu[:, None, None]) * inv_std[:, None, None]
+    return walked({"dbeta": inputs["dy"], "dgamma": inputs["dy"] * x_hat}, got)
+
+
+def walk_of_the_mean(inputs, expected, got):
+    """The same of the mean, for sums of x - K with the first number of a channel, or with 0, as K."""
+    x = inputs["x"].astype(float)
+    m = x.size // x.shape[1]
+    shifts = (x[0, :, 0, 0], np.zeros(x.shape[1]))
+    texts = (walked({"mu": x - k[:, None, None]}, got | {"mu": (got["mu"] - k) * m}) for k in shifts)
+    return next(filter(None, texts), "")
+
+
 CHANNEL_SUMS = Task(
     id="channel-sums",
     answer="channel_sums",
@@ -89,7 +112,7 @@ CHANNEL_SUMS = Task(
         "Chapter 15, section `Digits`: the equation of the shifted sums; the section before it shows the tree.",
     ),
     page="15_gpu.html#a-sum-that-forgets-to-wait",
-    remarks=(added_by_many,),
+    remarks=(added_by_many, walk_of_the_sums),
 )
 
 WARP_SUMS = Task(
@@ -107,6 +130,7 @@ WARP_SUMS = Task(
         "Chapter 15, section `What a thread should read`: its second kernel adds up a row with one warp.",
     ),
     page="15_gpu.html#what-a-thread-should-read",
+    remarks=(added_by_many, walk_of_the_sums),
 )
 
 VARIANCES = Task(
@@ -149,6 +173,7 @@ TRAIN = Task(
         "Chapter 15, section `Four plans for a channel`: the first plan; section `Digits` has the shifted sums.",
     ),
     page="15_gpu.html#four-plans-for-a-channel",
+    remarks=(walk_of_the_mean,),
 )
 
 APPLY = Task(
@@ -194,7 +219,7 @@ SPLIT = Task(
         "Chapter 15, section `Four plans for a channel`: the second plan.",
     ),
     page="15_gpu.html#four-plans-for-a-channel",
-    remarks=(added_by_many,),
+    remarks=(added_by_many, walk_of_the_sums),
 )
 
 BACKWARD = Task(
@@ -218,6 +243,7 @@ BACKWARD = Task(
         "Chapter 15, section `Counting passes`: why two sums come before the first dx; chapter 8 has the closed form.",
     ),
     page="15_gpu.html#counting-passes",
+    remarks=(walk_of_the_gradients,),
 )
 
 ONE_READ = Task(
@@ -240,6 +266,7 @@ ONE_READ = Task(
         "Chapter 15, section `Four plans for a channel`: the third plan, for a channel that fits into one block.",
     ),
     page="15_gpu.html#four-plans-for-a-channel",
+    remarks=(walk_of_the_mean,),
 )
 
 TRAIN_SPEED = replace(

@@ -1,0 +1,172 @@
+"""What can be said about an error that an answer raised, where its own words do not say what to do."""
+
+import re
+
+import numpy as np
+
+from bnlab.compare import as_array
+
+# a sign of an error -> what to do about it
+REDUCTION = r"\b_?(mean|var|std|sum|amin|amax|median|sort)\(\) got an unexpected keyword argument "
+OF_PYTHON = {
+    REDUCTION + "'dim'": "`dim` is PyTorch's word. NumPy calls it axis.",
+    REDUCTION + "'keepdim'": "`keepdim` is PyTorch's word. NumPy calls it keepdims.",
+    REDUCTION + "'unbiased'": "`unbiased` is PyTorch's word. NumPy divides by N - ddof, and ddof is 0 unless you say "
+    "otherwise.",
+    r"truth value of an array with more than one element": "A comparison of arrays gives an answer for each entry, "
+    "and `if`, `and`, `max` or `sorted` ask for a single one. np.where chooses entry by entry; np.maximum and np.sort "
+    "work on whole arrays.",
+    r"ufunc 'bitwise_xor' not supported|for \^: ": "In Python a power is written x ** 2; ^ is another operation.",
+    r"TypeError: unsupported operand .*'NoneType'": "One of the two is None. That is what a function without `return` "
+    "gives, and so does a method that changes its array in place, such as a.sort().",
+    r"TypeError: only .* arrays can be converted to Python scalars.*\(in line .*\bmath\.": "The functions of `math` "
+    "take a single number. Those of NumPy, such as np.exp and np.sqrt, take whole arrays.",
+    r"raised ValueError: Quantiles must be in the range": "np.quantile takes shares from 0 to 1, np.percentile takes "
+    "percent.",
+    r"'str' object has no attribute 'itemsize'": "The dtype comes as its name, a string: np.dtype(name) is the dtype.",
+    r"'RawKernel' object is not subscriptable|_Function\.__call__\(\) takes": "A kernel is launched by three tuples: "
+    "kernel(grid, block, arguments).",
+}
+SHUFFLE = "A shuffle names the lanes that take part, the number and the step: __shfl_down_sync(0xffffffffu, v, 16)."
+OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
+    r"type argument of unary .\*. \(have .int.|to binary .operator\^|to binary expression|operand of .\*. must be a "
+    r"pointer|must have integral": "C++ has no sign for a power: ** and ^ are something else. A square is d * d.",
+    r"[‘'\"]np[’'\"]": "np belongs to Python. A kernel has the functions of C: sqrtf, fabsf, expf.",
+    r"[‘'\"]__shfl\w*[’'\"]|call to .__shfl\w*\(|no instance of .* \"__shfl": SHUFFLE,
+    r"call to .atomicAdd|no instance of .* \"atomicAdd": "atomicAdd takes an address: atomicAdd(&s1[c], a).",
+    r"isn.t constant|isn.t known|variable.length|must have a constant value": "The size of an array in a kernel is "
+    "known when it is compiled: a number, or a #define. Where the launch decides, declare extern __shared__ float "
+    "held[]; and launch with shared_mem=bytes.",
+    r"for array subscript|subscripted value is not|pointer-to-object": "What is followed by [...] has to be an array: "
+    "a parameter that stands for one is a pointer, as in const float* x.",
+    r"operand types are .(const )?float[234]|type .float[234]. does not provide|operand types are: float[234]": "A "
+    "float4 has no arithmetic and no [...] of its own: v.x, v.y, v.z and v.w are four floats.",
+    r"convert .const uint3. to|from .*uint3.* to .*int": "threadIdx, blockIdx and blockDim have three numbers each: "
+    "threadIdx.x is the first.",
+    r"post_map_expr:.*(not declared|undeclared)": "The expression that finishes knows a, the joined value, and two "
+    "sizes; what depends on an argument belongs into the map.",
+    r"reduce_expr:.*(not declared|undeclared)": "The expression that joins knows two values, a and b.",
+    r"return-statement with a value|should not return a value|return value type": "Nothing is returned here: the "
+    "result is assigned, as in y = ...",
+}
+
+
+def on_an_error(text, inputs, expected=dict):
+    """A sentence on an error that an answer raised, or "".
+
+    Parameters
+    ----------
+    text : str
+        What `bnlab.answers.raised_text` makes of it.
+    inputs : dict
+        Of the case.
+    expected : callable
+        () -> dict of what is right, which is looked at where it decides.
+    """
+    if "raised CompileException" in text:
+        return next((advice for sign, advice in OF_CUDA.items() if re.search(sign, text)), "")
+    said = (
+        _of_products(text, inputs), _of_types(text), _of_images(text, inputs), _of_shapes(text, inputs, expected),
+        _of_axes(text, inputs),
+    )  # fmt: skip
+    return next(filter(None, said), "") or _of_python(text)
+
+
+def _of_python(text):
+    """A sentence on an error of Python or NumPy whose own words do not say what to do, or ""; text tells the error."""
+    attribute = re.search(r"raised AttributeError: '(\w+)' object has no attribute '(\w+)'", text)
+    if attribute and re.search(rf"\(in line .*\bnp\.{attribute[2]}\b", text):
+        return "np is no longer NumPy in this line: your function has given the name np to something else."
+    if attribute and text.startswith(f"{attribute[1]} "):
+        return (
+            f"self.{attribute[2]} is read before anything is assigned to a name spelled like this. What a later call "
+            "needs is kept as self.name = ...; a name without self. is forgotten when the method ends."
+        )
+    return next((advice for sign, advice in OF_PYTHON.items() if re.search(sign, text)), "")
+
+
+def _of_products(text, inputs):
+    told = re.search(r"mismatch in its core dimension.*\(size (\d+) is different from (\d+)\)", text)
+    shapes = [value.shape for value in inputs.values() if isinstance(value, np.ndarray)]
+    twice = told and shapes.count((int(told[2]), int(told[1]))) + shapes.count((int(told[1]), int(told[2]))) > 1
+    if twice or re.search(r"shapes (\([\d, ]+\)) and \1 not aligned", text):
+        return "np.dot and @ multiply matrices. The product of two arrays entry by entry is a * b; then add it up."
+    return ""
+
+
+def _of_types(text):
+    """A sentence on an argument of a fused kernel that has become another type, or ""."""
+    told = re.search(r"Type is mismatched\W+(\w+) .*(float64|int64).*, and \w+ is float32", text)
+    return told and (
+        f"{told[1]} became {told[2]} on its way to the kernel. A NumPy scalar does that, such as the int64 of "
+        "np.prod(x.shape), where a Python number does not: take int(...) or float(...) of it. So does a kernel that "
+        "declares its result as float64: T is the dtype of the argument."
+    )
+
+
+def _of_images(text, inputs):
+    """A sentence on C numbers that meet images without two axes of length 1, or ""; text tells the error."""
+    shapes = [tuple(map(int, re.findall(r"\d+", inner))) for inner in re.findall(r"\((\d+(?:, ?\d+)*,?)\)", text)]
+    images = [value.shape for value in inputs.values() if isinstance(value, np.ndarray) and value.ndim == 4]
+    met = next((shape for shape in shapes if shape in images), None)
+    if "broadcast" not in text or met is None or met[1:2] not in shapes:
+        return ""
+    c = met[1]
+    return (
+        f"A number for each of the {c} channels meets images {met} along their last axis. Give it the shape "
+        f"({c}, 1, 1), as v[:, None, None] has it, or take the statistics with keepdims=True."
+    )
+
+
+def _of_shapes(text, inputs, expected):
+    """A sentence on an error of broadcasting that statistics of the samples make, or ""; text tells the error."""
+    told = re.search(r"shapes \((\d+),\s*(\d+)\) \((\d+),\)|shapes \((\d+),\) \((\d+),\s*(\d+)\)", text)
+    if not told:
+        return _of_vectors(text, inputs)
+    n, c, count = (told[1], told[2], told[3]) if told[1] else (told[5], told[6], told[4])
+    shapes = {name: value.shape for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    if (int(n), int(c)) not in shapes.values() or count != n:
+        return ""
+    own = [name for name, shape in shapes.items() if shape == (int(n),)]
+    if own:
+        who = f"{' and '.join(own)} {'have' if own[1:] else 'has'}"
+        return f"{who} a number for each of the {n} samples. To meet rows of {c}, add an axis: {own[-1]}[:, None]."
+    asked = [value.shape for value in map(as_array, expected().values()) if isinstance(value, np.ndarray)]
+    if (int(n),) in asked and (int(c),) not in asked:
+        return f"One of the two has a number for each of the {n} rows. To meet rows of {c}, add an axis: [:, None]."
+    return _over_features(n, c)
+
+
+def _of_vectors(text, inputs):
+    """The same where statistics of the samples meet those of the features, or keep their axis of length 1."""
+    told = re.search(r"shapes \((\d+),\) \((\d+),\)|shapes \((\d+),\s*(\d+)\) \((\d+),\s*1\)", text)
+    if not told:
+        return ""
+    pairs = [(told[1], told[2]), (told[2], told[1])] if told[1] else [(told[5], told[4])]
+    shapes = [value.shape for value in inputs.values() if isinstance(value, np.ndarray)]
+    given = told[1] is None or any((int(number),) in shapes for number in told.groups()[:2])
+    fitting = [(n, c) for n, c in pairs if (int(n), int(c)) in shapes]
+    return _over_features(*fitting[0]) if given and len(fitting) == 1 else ""
+
+
+def _over_features(n, c):
+    return (
+        f"One of the two has a number for each of the {n} samples, as axis=1 gives it. Statistics are taken over the "
+        f"samples, axis=0, and have one for each of the {c} features."
+    )
+
+
+def _of_axes(text, inputs):
+    """A sentence on an answer that takes an array for one with another number of axes, or ""; text tells the error."""
+    line = re.search(r"(\w+)\.shape\b", text)
+    unpacked = re.search(r"values to unpack \(expected (\d+)", text)
+    beyond = "tuple index out of range" in text
+    if not line or not (unpacked or beyond) or not isinstance(inputs.get(line[1]), np.ndarray):
+        return ""
+    shape = inputs[line[1]].shape
+    taken = f" and your code takes it for one with {unpacked[1]}" if unpacked else " and your code asks for more"
+    return f"{line[1]} has the shape {shape} here: that is an array with {_axes(len(shape))},{taken}."
+
+
+def _axes(count):
+    return f"{count} {'axis' if count == 1 else 'axes'}"

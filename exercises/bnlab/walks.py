@@ -1,0 +1,70 @@
+"""Which numbers of a channel a block has added up: remarks on sums that tell by their size how its threads walked."""
+
+import numpy as np
+
+from bnlab.cuda_drivers import DETAIL
+
+THREADS = (32, 64, 128, 256, 512, 1024)
+ENDS = "Thread t starts at t, and goes on in steps of blockDim.x until the channel ends."
+
+
+def walks(m, threads, channel, channels, parts):
+    """(how often each of m numbers is added, a sentence) of the walks that are seen again and again.
+
+    Parameters
+    ----------
+    m : int
+        Numbers of the channel.
+    threads : int
+        Of a block.
+    channel, channels : int
+        Number of the block's channel, and how many there are.
+    parts : int
+        Blocks of the channel.
+    """
+    i, all_of_them = np.arange(m), threads * max(channels, parts)
+    each, whole = f"with blocks of {threads} threads", "blockIdx.x * blockDim.x"
+    if parts > 1:
+        yield i < parts * threads, f"Each thread adds one number, {each}: it has to go on until its part ends."
+        yield np.minimum(i // threads + 1, parts), f"The parts overlap, {each}: steps are gridDim.x * blockDim.x."
+        yield parts * (i % all_of_them < threads), f"All parts start at the same number, {each}: start at {whole} more."
+        return
+    yield i < threads, f"Each thread adds one number, {each}, and the rest of the channel is left out. {ENDS}"
+    after = i >= channel * threads
+    yield after, f"Threads start at {whole} + t, {each}: channels after the first lack numbers. {ENDS}"
+    yield i % all_of_them < threads, f"Steps are those of the whole grid, {each}: numbers are left out. {ENDS}"
+    yield (
+        after & ((i - channel * threads) % all_of_them < threads),
+        f"Threads start and go on as if the whole grid shared the channel, {each}: it has one block alone. {ENDS}",
+    )
+    yield i % threads < 32, f"The first warp of a block is counted alone, {each}: each of its warps has a sum."
+    yield i % 2 == 0, "Numbers of every second thread are missing: the last step of the addition is the one by 1."
+
+
+def walked(values, found, parts=1):
+    """A sentence on sums that are those of a known walk, or "".
+
+    Parameters
+    ----------
+    values : dict
+        Name of a sum -> what is added up for it, shape (N, C, H, W).
+    found : dict
+        Name of a sum -> what came, shape (C,); DETAIL where something was remarkable.
+    parts : int
+    """
+    if found.get(DETAIL):
+        return ""  # a view, say: what is remarkable of the launch is the likelier reason
+    rows = {name: value.swapaxes(0, 1).reshape(value.shape[1], -1).astype(float) for name, value in values.items()}
+    channels, m = next(iter(rows.values())).shape
+    for threads in THREADS:
+        by_channel = [list(walks(m, threads, c, channels, parts)) for c in range(channels)]
+        for one in zip(*by_channel):
+            counts = np.array([count for count, _ in one])
+            if (counts != 1).any() and all(_fits(row, counts, found[name]) for name, row in rows.items()):
+                return one[0][1]
+    return ""
+
+
+def _fits(row, counts, found):
+    expected, scale = (row * counts).sum(axis=1), np.abs(row).sum(axis=1)
+    return bool((np.abs(expected - found) <= 1e-5 * scale).all())
