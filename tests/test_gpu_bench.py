@@ -74,10 +74,22 @@ def test_the_goals_are_counted_as_they_are_stated():
         return about | {"kernel": kernel} | more
 
     rows = [row(100, 1.0, 0.6), row(100, 4.0, 0.9, "persistent", 0.5), row(20, 1.0, 0.8), row(2, 0.9, 0.3)]
+    rows += [row(2, 0.1, 0.1, "persistent, running statistics read late", 0.1)]
+    for kernel, megabytes, times in (("split", 20, 0.7), ("persistent", 20, 1.2), ("split", 2, 0.97)):
+        rows.append(row(megabytes, 9.0, 0.9, f"{kernel}, channels last") | {"times PyTorch, channels last": [times] * 3})
     found = bench.goals({"rows": rows})
     assert found["forward: times PyTorch"]["found"] == pytest.approx(2.0), "the best tier of each, 13 MB and more"
     assert found["forward: times PyTorch"]["reached"] and not found["forward: of a copy"]["reached"]
     assert found["forward: never below"]["found"] == 0.9 and not found["forward: never below"]["reached"]
+    assert found["forward: channels last"]["found"] == 0.97, "the best of each shape, then the worst of these"
+
+
+def test_the_late_read_changes_one_line_of_the_kernels():
+    text = launch.source("images")
+    changed = contenders.late(text)
+    assert sum(a != b for a, b in zip(text.splitlines(), changed.splitlines(), strict=True)) == 1
+    with pytest.raises(ValueError, match="late read"):
+        contenders.late(changed)
 
 
 def as_if_measured(dry):

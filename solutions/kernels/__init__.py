@@ -5,7 +5,7 @@ images.cu            N, C, H, W: one block a channel; several blocks a channel i
 held.cu              N, C, H, W: one read and one write, by blocks that hold whole channels
 persistent.cu        N, C, H, W: one read and one write, by blocks that share a channel
 rows.cu              rows x channels, for features and N, H, W, C: one block a slab; several in two launches
-rows_persistent.cu   rows x channels: one read and one write
+rows_persistent.cu   rows x channels: one launch, whose blocks keep what fits of their rows
 plan.py              how a shape is divided among blocks
 launch.py            the same launches for CuPy and for the simulator of bnlab.gpu
 fused.py             notebook 09's three kernels each way, made once

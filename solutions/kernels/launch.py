@@ -95,12 +95,14 @@ class Kernels:
         By default the GPU in use, or a toy in the simulator.
     threads : int
         Of a block; a power of two times 32.
+    edit : callable, optional
+        Source text -> source text, to measure what a line of it is worth.
     """
 
-    def __init__(self, layout: str = "images", storage: str = "float32", machine=None, threads: int = 512):
+    def __init__(self, layout: str = "images", storage: str = "float32", machine=None, threads: int = 512, edit=None):
         from bnlab import gpu
 
-        self.gpu, self.layout, self.storage, self.threads = gpu, layout, storage, threads
+        self.gpu, self.layout, self.storage, self.threads, self.edit = gpu, layout, storage, threads, edit
         self.itemsize = np.dtype(STORAGE[storage][1]).itemsize
         self.machine = machine or machine_of(gpu.device)
         self.module, self.kernel = cache(self._module), cache(self._kernel)
@@ -113,8 +115,9 @@ class Kernels:
         return kernel
 
     def _module(self, numbers, cooperative):
-        given = options(self.storage, *numbers)
-        return self.gpu.RawModule(code=source(self.layout), options=given, enable_cooperative_groups=cooperative)
+        given, text = options(self.storage, *numbers), source(self.layout)
+        text = self.edit(text) if self.edit else text
+        return self.gpu.RawModule(code=text, options=given, enable_cooperative_groups=cooperative)
 
     def _workspace(self, *shapes):
         """Arrays of zeros: (shape, letter of the dtype) each."""
