@@ -59,13 +59,26 @@ class Compiler:
 
     @property
     def flags(self):
-        """What makes this compiler keep shared variables in order."""
-        return [] if self.clang else ["-fno-toplevel-reorder"]
+        """What makes g++ keep shared variables in order.
+
+        And what keeps clang++ from the belief that nobody hands over an unset variable: lanes do, to __shfl_sync, whose
+        value no other lane reads. Without it, the branch that sets the variable in one lane is taken by all.
+        """
+        if not self.clang:
+            return ["-fno-toplevel-reorder"]
+        found = re.search(r"clang version (\d+)", self.version)
+        number = int(found[1]) if found else 0
+        if number < 14:
+            return []
+        return ["-Xclang", "-disable-noundef-analysis" if number == 14 else "-no-enable-noundef-analysis"]
 
     @property
-    def volatile(self):
-        """What makes checked kernels tell volatile accesses from others."""
-        return ["-mllvm", "-tsan-distinguish-volatile=1"] if self.clang else ["--param=tsan-distinguish-volatile=1"]
+    def watching(self):
+        """What makes checked kernels tell volatile accesses from others, and clang++ leave out neither reads nor lines."""
+        if not self.clang:
+            return ["--param=tsan-distinguish-volatile=1"]
+        told = ["-tsan-distinguish-volatile=1", "-tsan-instrument-read-before-write=1", "-use-unknown-locations=Disable"]
+        return [word for option in told for word in ("-mllvm", option)]
 
     @property
     def errors(self):
@@ -277,7 +290,7 @@ def common():
 
 def flags_of(checked):
     """The flags with which kernels are compiled, with the checker's hooks or without."""
-    return [*common(), *KERNEL, *([*CHECKED, *current().volatile] if checked else PLAIN)]
+    return [*common(), *KERNEL, *([*CHECKED, *current().watching] if checked else PLAIN)]
 
 
 def build_kernel(source, checked, options=()):

@@ -266,7 +266,7 @@ class _Function:
         place = f"{self.name}, line {first.line}: " if first.line else f"{self.name}: "
         text = place + first.message + (f"\n  {first.line} | {first.source}" if first.source else "")
         for issue in issues[1:4]:
-            text += f"\nalso line {issue.line}: {issue.message}"
+            text += f"\nalso line {issue.line}: {issue.message}" if issue.line else f"\nalso: {issue.message}"
         raise KernelError(text, first.kind, first.line, issues)
 
     def _bring_back(self, bytes_, launch, expected, args):

@@ -11,6 +11,7 @@ HEADERS = {  # what a kernel may include, and what it stands for here
     "cuda_fp16.h": "cuda_fp16.h",
     "cuda_bf16.h": "cuda_bf16.h",
     "cooperative_groups.h": "cooperative_groups.h",
+    "cooperative_groups/reduce.h": "cooperative_groups.h",
     **dict.fromkeys(("cuda_runtime.h", "cuda.h", "math.h", "cmath", "stdio.h", "cstdio", "stdint.h", "cstdint"), ""),
     **dict.fromkeys(("assert.h", "cassert", "float.h", "cfloat", "limits.h", "climits", "cstddef", "stddef.h"), ""),
     **dict.fromkeys(("type_traits", "utility", "cuda/std/cstdint", "cuda/std/type_traits", "device_functions.h"), ""),
@@ -126,10 +127,11 @@ class Source:
         """extern __shared__ T name[];  ->  a pointer to the block's dynamic shared memory."""
         bare = without_comments(code)
         pattern = re.compile(
-            r"extern\s+__shared__\s+((?:(?:__align__|alignas)\s*\([^()]*\)\s*)?)([\w:<>\s]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
+            r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\((?:[^()]|\([^()]*\))*\)\s*)?([\w:<>\s]+?)\s*\b(\w+)"
+            r"\s*\[\s*\]\s*;"
         )
         for match in reversed(list(pattern.finditer(bare))):
-            kind, name = match[2].strip(), match[3]
+            kind, name = match[1].strip(), match[2]
             inside = depth_at(bare, 0, match.start()) > 0
             new = f"static simt::Dynamic<{kind}> {name};"
             if inside:
@@ -141,18 +143,20 @@ class Source:
     def _shared(code):
         """__shared__ T a[n], b;  gets a guard and an entry in the table for each variable, on the same line."""
         bare = without_comments(code)
-        for match in reversed(list(re.finditer(r"(?:static\s+)?\b__shared__\b", bare))):
+        for match in reversed(list(re.finditer(r"(?:\b(?:static|volatile)\s+)*\b__shared__\b", bare))):
             end = statement_end(bare, match.end())
             if end is None:
                 continue
             text = bare[match.end() : end]
-            if "=" in re.sub(r"[<>=!]=|\[[^]]*\]", "", text):
+            if "volatile" in match[0]:
+                text = f" volatile{text}"
+            if "=" in re.sub(r"[<>=!]=|\[[^]]*\]", "", without_bodies(text)):
                 line = bare[: match.start()].count("\n") + 1
                 raise CompileException(
                     f"kernel.cu:{line}: error: a __shared__ variable cannot have an initial value; "
                     "assign it in one thread and put __syncthreads() behind"
                 )
-            one_by_one = re.sub(r"alignas\s*\(([^()]*)\)", r"__align__(\1)", text)
+            one_by_one = re.sub(r"\balignas\b", "__align__", text)
             found = shared_variables(one_by_one)
             if depth_at(bare, 0, match.start()) > 0:
                 found += [f"SIMT_INSIDE({name})" for name in filter(None, map(declared_name, split_list(text)))]
@@ -240,14 +244,22 @@ def shared_variables(text):
     parts = split_list(text)
     first = declared_name(parts[0])
     kind = re.match(rf"(.*?)\b{first}\b(?!.*\b{first}\b)", parts[0], flags=re.S) if first else None
-    if kind is None or len(parts) > 1 and "*" in text:
+    if kind is None or len(parts) > 1 and ("{" in text or "(" in kind[1].partition("*")[2]):
         names = filter(None, map(declared_name, parts))
         return [f"__shared__{text};", *(f"SIMT_NAMED({name})" for name in names)]
-    declarations = [parts[0], *(kind[1].replace("\n", " ") + part for part in parts[1:])]
+    of_all = re.sub(r"[\s*]+$", " ", kind[1].replace("\n", " "))  # a star belongs to its variable alone
+    declarations = [parts[0], *(of_all + part for part in parts[1:])]
     return [f"__shared__{one}; SIMT_NAMED({name})" for one in declarations if (name := declared_name(one))]
 
 
 def declared_name(part):
     """The name in one declarator: `float s[32]` -> s."""
-    names = re.findall(r"\w+", re.sub(r"\[.*", "", part.split("=")[0], flags=re.S))
+    names = re.findall(r"\w+", re.sub(r"\[.*", "", without_bodies(part).split("=")[0], flags=re.S))
     return names[-1] if names else ""
+
+
+def without_bodies(text):
+    """The text without what stands in braces: `union { float f[32]; } u` -> `union  u`."""
+    while (shorter := re.sub(r"\{[^{}]*\}", "", text)) != text:
+        text = shorter
+    return text

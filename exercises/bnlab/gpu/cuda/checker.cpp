@@ -17,8 +17,8 @@ namespace simt {
 
 void forget(Knowledge* k) { delete k; }
 
-struct Cell {  // the last write, the last one that was no atomic, and two reads, of different warps if there are such
-  Access write, plain_write, read, other_read;
+struct Cell {  // the last write, the last one that was no atomic, the same of reads, and one more read of another warp
+  Access write, plain_write, strong_read, read, other_read;
 };
 
 struct Region {         // memory with a name
@@ -70,12 +70,29 @@ static void report(const Issue& issue) {  // once for each place in the program
   if (issues.size() < MAX_ISSUES) issues.push_back(issue);
 }
 
-static void report_race(const Region& r, char* address, int size, bool write, const void* pc, const Access& other,
-                        bool other_write) {
+static Issue race(const Region& r, char* address, int size, bool write, const void* pc, const Access& other,
+                  bool other_write) {
   Issue issue = issue_at(RACE, &r, address, size, write, pc);
   issue.other_pc = other.pc, issue.other_write = other_write;
   issue.other_thread = other.who % block_threads, issue.other_block = other.who / block_threads;
-  report(issue);
+  return issue;
+}
+
+static void report_race(const Region& r, char* address, int size, bool write, const void* pc, const Access& other,
+                        bool other_write) {
+  report(race(r, address, size, write, pc, other, other_write));
+}
+
+void check_doubt() {
+  if (current->doubt) report(*current->doubt);
+  current->doubt.reset();
+}
+
+static void doubt_race(const Region& r, char* address, int size, const void* pc, const Access& other) {
+  if (current->doubt && current->doubtful == address) return;
+  check_doubt();
+  current->doubt.reset(new Issue(race(r, address, size, false, pc, other, true)));
+  current->doubtful = address;
 }
 
 // ---- one access -----------------------------------------------------------------------------------------------------
@@ -84,9 +101,15 @@ static void visit(Region& r, Cell& cell, char* address, int size, bool write, bo
   Fiber& me = *current;
   uintptr_t place = (uintptr_t)address;
   auto races = [&](const Access& a) { return a.time && !(strong && a.atomic) && !order.before(a, me, place); };
-  if (races(cell.write)) report_race(r, address, size, write, pc, cell.write, true);
+  bool doubtful = !write && !strong && !races(cell.plain_write);  // atomics alone wrote since
+  if (doubtful && races(cell.write)) doubt_race(r, address, size, pc, cell.write);
+  else if (races(cell.write)) report_race(r, address, size, write, pc, cell.write, true);
   else if (races(cell.plain_write)) report_race(r, address, size, write, pc, cell.plain_write, true);
   Access access = {order.now, pc, Order::id(me), strong};
+  if (!write && strong) {
+    cell.strong_read = access;
+    return;
+  }
   if (!write) {
     int warp = (access.who / block_threads << 8) + me.warp;
     auto warp_of = [](const Access& a) { return (a.who / block_threads << 8) + a.who % block_threads / 32; };
@@ -98,6 +121,7 @@ static void visit(Region& r, Cell& cell, char* address, int size, bool write, bo
   }
   if (races(cell.read)) report_race(r, address, size, write, pc, cell.read, false);
   else if (races(cell.other_read)) report_race(r, address, size, write, pc, cell.other_read, false);
+  else if (races(cell.strong_read)) report_race(r, address, size, write, pc, cell.strong_read, false);
   cell.write = access;
   if (!strong) cell.plain_write = access;
 }
@@ -113,6 +137,17 @@ static Region* region_of(char* address, int size, bool& is_shared) {
   for (size_t i = 0; i < arrays.size(); ++i)
     if (address + size > arrays[i].from && address < arrays[i].to) return is_shared = false, last = i, &arrays[i];
   return nullptr;
+}
+
+static void believe(char* address, size_t size) {  // an atomicCAS: what this thread read here before is compared now
+  Fiber& me = *current;
+  if (me.doubtful == address) me.doubt.reset();
+  bool is_shared;
+  Region* r = region_of(address, 1, is_shared);
+  if (!r || !r->cells || address < r->low || address + size > r->high) return;
+  for (size_t i = (address - r->low) / r->grain, end = (address + size - 1 - r->low) / r->grain; i <= end; ++i)
+    for (Access* read : {&r->cells[i].read, &r->cells[i].other_read})
+      if (read->time && read->who == Order::id(me)) *read = Access{};
 }
 
 static Region* nearest(char* address) {  // what an address close to, but outside of everything was meant for
@@ -214,8 +249,9 @@ void check_grid() { order.at_grid(); }
 void check_fence() { order.at_fence(*current); }
 
 static uintptr_t atomic_place;
-void check_atomic(const volatile void* address, size_t size, const void* pc) {
-  (void)size, (void)pc;
+void check_atomic(const volatile void* address, size_t size, bool compares) {
+  if (compares) believe((char*)address, size);
+  check_doubt();
   atomic_place = (uintptr_t)address;
   order.acquire(*current, atomic_place);
 }
@@ -278,6 +314,19 @@ HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
 static void range(const void* address, size_t size, bool write, const void* pc) {
   Hook hook;
   if (size) access((char*)address, (int)size, write, pc, false, true);
+}
+static bool known(const void* address) {  // the arguments of a launch are copied too, and lie elsewhere
+  bool is_shared;
+  return current && launched && (region_of((char*)address, 1, is_shared) || nearest((char*)address));
+}
+void* simt_copy(void* to, const void* from, size_t size, const void* pc) {
+  if (known(from)) range(from, size, false, pc);
+  if (known(to)) range(to, size, true, pc);
+  return memmove(to, from, size);
+}
+void* simt_fill(void* to, int value, size_t size, const void* pc) {
+  if (known(to)) range(to, size, true, pc);
+  return memset(to, value, size);
 }
 void __tsan_read_range(char* address, size_t size) { range(address, size, false, PC); }
 void __tsan_write_range(char* address, size_t size) { range(address, size, true, PC); }
