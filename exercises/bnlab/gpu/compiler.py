@@ -74,11 +74,11 @@ class Compiler:
 
     @property
     def watching(self):
-        """What makes checked kernels tell volatile accesses from others, and clang++ leave out neither reads nor lines."""
+        """What makes checked kernels tell volatile accesses from others; clang++ must leave out no read and no line."""
         if not self.clang:
             return ["--param=tsan-distinguish-volatile=1"]
-        told = ["-tsan-distinguish-volatile=1", "-tsan-instrument-read-before-write=1", "-use-unknown-locations=Disable"]
-        return [word for option in told for word in ("-mllvm", option)]
+        told = "-tsan-distinguish-volatile=1 -tsan-instrument-read-before-write=1 -use-unknown-locations=Disable"
+        return [word for option in told.split() for word in ("-mllvm", option)]
 
     @property
     def errors(self):

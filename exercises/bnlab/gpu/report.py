@@ -223,7 +223,8 @@ class Narrator:
         warps = "__syncwarp() or __syncthreads()" if raw.thread // 32 == raw.other_thread // 32 else "__syncthreads()"
         return (
             f"race: thread {raw.thread} {acts[0]} {here}, which thread {raw.other_thread} of the same block "
-            f"{acts[1]}{other}, and no barrier stands between them: {warps} is missing, or one thread alone should do it"
+            f"{acts[1]}{other}, and no barrier stands between them: {warps} is missing, "
+            "or one thread alone should do it"
         )
 
     def _uninitialized(self, raw, text):
