@@ -322,6 +322,14 @@ def test_the_cache_is_safe_for_many_at_once(tmp_path):
     assert left == ["checked", "checked.lock", "header", "header.lock", "runtime", "runtime.lock"]
 
 
+def test_a_broken_file_of_the_cache_is_built_again(tmp_path):
+    """A power cut leaves files without content behind."""
+    assert build_in_a_process(tmp_path) == "3.0\n"
+    for path in tmp_path.glob("*.so"):
+        path.write_bytes(b"")
+    assert build_in_a_process(tmp_path) == "3.0\n"
+
+
 def test_a_compiler_s_version_is_part_of_the_name(tmp_path, monkeypatch):
     monkeypatch.setenv("BNLAB_GPU_CACHE", str(tmp_path))
     one = compiler.build_runtime()

@@ -263,6 +263,23 @@ def build(prefix, sources, flags, libraries=(), options=()):
     return target
 
 
+def loaded(make):
+    """(path, library) of what `make` builds or finds; a file that a full disk or a power cut left broken is made again.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the path.
+    """
+    path = make()
+    try:
+        return path, ctypes.CDLL(str(path))
+    except OSError:
+        path.unlink(missing_ok=True)
+        path = make()
+        return path, ctypes.CDLL(str(path))
+
+
 def build_runtime():
     """The scheduler and the checker, one library for all kernels."""
     parts = [(CUDA / name).read_text(encoding="utf-8") for name in ("runtime.cpp", "faults.cpp", "checker.cpp")]
@@ -271,8 +288,7 @@ def build_runtime():
 
 @functools.lru_cache
 def _runtime(compiler):
-    path = build_runtime()
-    library = ctypes.CDLL(str(path))
+    path, library = loaded(build_runtime)
     for name in ("simt_array", "simt_traffic", "simt_counters", "simt_issues"):
         getattr(library, name).restype = ctypes.c_int if name == "simt_issues" else None
     return path, library

@@ -85,8 +85,8 @@ class RawModule:
         """(path, library) of this module."""
         key = checked, compiler.current(), len(self.exports)
         if key not in self._compiled:
-            path = compiler.build_kernel(self.source.translated(self.exports), checked, self.options)
-            self._compiled[key] = path, ctypes.CDLL(str(path))
+            text = self.source.translated(self.exports)
+            self._compiled[key] = compiler.loaded(lambda: compiler.build_kernel(text, checked, self.options))
         return self._compiled[key]
 
 

@@ -151,7 +151,8 @@ def finish(source):
 def library(source, compiler_found):
     """The compiled loop."""
     path, _ = compiler.runtime()
-    return ctypes.CDLL(str(compiler.build("loop", [source], compiler.flags_of(checked=False), [path])))
+    flags = compiler.flags_of(checked=False)
+    return compiler.loaded(lambda: compiler.build("loop", [source], flags, [path]))[1]
 
 
 def run(source, kernel, numbers, arrays, parameters):
