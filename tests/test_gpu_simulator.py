@@ -232,6 +232,21 @@ def test_a_tick_between_two_threads_harms_nobody():
         np.testing.assert_array_equal(a, np.arange(count))
 
 
+def test_threads_take_turns():
+    """Four threads of one process launch at the same time: each launch is alone with the checker."""
+    kernel = kernels.RawKernel(SUMS.replace("LOOP", "for (int i = 0; i < n; ++i) __syncthreads();"), "sums")
+
+    def many(number):
+        x = np.zeros(64, "f")
+        for _ in range(100):
+            kernel((1,), (64,), (x, np.int32(number + 30)))
+        return x.sum()
+
+    kernel.compile()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(many, range(4))) == [64] * 4
+
+
 def test_a_wrong_name_is_not_remembered():
     """A word of the source, in a comment here, is no kernel; a macro's is."""
     for name in ("sum", "a"):

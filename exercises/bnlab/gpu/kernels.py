@@ -159,7 +159,8 @@ class _Function:
 
     def _parameters(self, library, number):
         text = ctypes.create_string_buffer(4096)
-        getattr(library, f"simt_signature_{number}")(text, ctypes.c_size_t(len(text)))
+        with _one_at_a_time:  # it is compiled like the kernel: the checker would take it for one that runs meanwhile
+            getattr(library, f"simt_signature_{number}")(text, ctypes.c_size_t(len(text)))
         return arguments.parameters(text.value.decode(), self.module.source.parameters(self.name.split("<")[0]))
 
     @staticmethod
