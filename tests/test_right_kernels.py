@@ -247,6 +247,50 @@ def test_sectors_and_bank_conflicts_are_counted(stride, sectors, conflicts):
     assert totals["bank_conflicts"] == 2 * conflicts and log.total("barriers") == 1
 
 
+COPIES = """#include <cuda_fp16.h>
+struct Point { float a, b; };
+#define COPY(name, T, change) extern "C" __global__ void name(const T* x, T* y) { \\
+  int t = threadIdx.x; T v = x[t]; change; y[t] = v; }
+COPY(float1s, float, v += 1)
+COPY(float2s, float2, v.x += v.y)
+COPY(float4s, float4, v.y *= v.w)
+COPY(doubles, double, v += 1)
+COPY(halves, half2, v = __hadd2(v, v))
+COPY(bytes, uchar4, v.x = v.w)
+COPY(float3s, float3, v.x += v.z)
+COPY(points, Point, v.a += v.b)
+extern "C" __global__ void shifted(const float* x, float* y) { y[threadIdx.x] = x[threadIdx.x + 1]; }
+extern "C" __global__ void sums(const float* x, float* y) { y[threadIdx.x] += x[3]; }
+extern "C" __global__ void odd(const float* x, float* y) { if (threadIdx.x % 2) y[threadIdx.x] = x[threadIdx.x]; }
+"""
+COSTS = {  # load requests, load sectors, store sectors of one warp, counted by hand
+    "float1s": (1, 4, 4),
+    "float2s": (1, 8, 8),
+    "float4s": (1, 16, 16),
+    "doubles": (1, 8, 8),
+    "halves": (1, 4, 4),
+    "bytes": (1, 4, 4),
+    "float3s": (3, 36, 36),  # three loads with a stride of 12 bytes: 384 bytes each
+    "points": (2, 16, 16),  # aligned to 4 bytes only: one load for each field
+    "shifted": (1, 5, 4),
+    "sums": (2, 5, 4),
+    "odd": (1, 4, 4),
+}
+
+
+@pytest.mark.parametrize("cxx", ["g++", "clang++"])
+def test_vectors_are_one_access_and_structs_are_not(cxx, monkeypatch):
+    monkeypatch.setenv("BNLAB_CXX", cxx)
+    module = kernels.RawModule(code=COPIES)
+    types = {"doubles": "d", "halves": np.float16, "bytes": np.uint8}
+    for name, cost in COSTS.items():
+        x = np.zeros(256, types.get(name, "f"))
+        with simulate() as log:
+            module.get_function(name)((1,), (32,), (x, x.copy()))
+        totals = log.launches[0].totals
+        assert (totals["load_requests"], totals["load_sectors"], totals["store_sectors"]) == cost, name
+
+
 def test_arguments_that_share_memory_share_their_copy():
     source = 'extern "C" __global__ void k(const float* x, float* y) { y[threadIdx.x] = 2 * x[threadIdx.x]; }'
     x = np.arange(4, dtype="f")

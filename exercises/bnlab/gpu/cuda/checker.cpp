@@ -162,7 +162,7 @@ static Region* nearest(char* address) {  // what an address close to, but outsid
   return best;
 }
 
-static void access(char* address, int size, bool write, const void* pc, bool is_volatile = false, bool split = false) {
+static void access(char* address, int size, bool write, const void* pc, bool is_volatile = false, int part = 0) {
   if (!current || !launched) return;
   if (address >= stacks && address < stacks_end) return;  // a local variable
   if (address >= __ehdr_start && address < _end) return;
@@ -180,7 +180,7 @@ static void access(char* address, int size, bool write, const void* pc, bool is_
   if (r->array == FIRST_GUARD)
     if (Region* meant = nearest(address)) r = meant;
   if (address < r->low || address + size > r->high) stop(issue_at(OUT_OF_BOUNDS, r, address, size, write, pc));
-  if (!split && (uintptr_t)address % size)  // split: the compiler knows that it may not be aligned, and takes care
+  if (!part && (uintptr_t)address % size)  // part: the compiler knows that it may not be aligned, and takes care
     stop(issue_at(MISALIGNED, r, address, size, write, pc));
   order.now++;
   if (is_volatile && !is_shared && !me.atomic) {  // a flag: it synchronizes, and who reads it over and over waits
@@ -193,7 +193,9 @@ static void access(char* address, int size, bool write, const void* pc, bool is_
     (write ? r->stores : r->loads) += size;
     Totals& t = traffic.totals;
     (is_shared ? (write ? t.shared_store_bytes : t.shared_load_bytes) : write ? t.store_bytes : t.load_bytes) += size;
-    traffic.note(me, pc, (uintptr_t)address, size, write, is_shared);
+    const int each = part ? part : size;
+    for (int k = 0; k * each < size; ++k)
+      traffic.note(me, pc, k, (uintptr_t)address + k * each, std::min(each, size - k * each), write, is_shared);
   }
   if (!r->cells) return;
   if (size < r->grain || (uintptr_t)(address - r->low) % r->grain) refine(*r, size % 2 || (address - r->low) % 2 ? 1 : 2);
@@ -292,28 +294,28 @@ void simt_traffic(long long* totals, long long* of_arrays, long long* used) {
 }
 
 #define PC __builtin_return_address(0)
-#define HOOK(name, n, write, is_volatile, split)              \
+#define HOOK(name, n, write, is_volatile, part)               \
   void __tsan_##name##n(char* address) {                      \
     Hook hook;                                                \
-    access(address, n, write, PC, is_volatile, split);        \
+    access(address, n, write, PC, is_volatile, part);         \
   }
-#define HOOK_BOTH(name, n, split)                             \
+#define HOOK_BOTH(name, n, part)                              \
   void __tsan_##name##n(char* address) {                      \
     Hook hook;                                                \
-    access(address, n, false, PC, false, split);              \
-    access(address, n, true, PC, false, split);               \
+    access(address, n, false, PC, false, part);               \
+    access(address, n, true, PC, false, part);                \
   }
-#define HOOKS(n)                                                                                          \
-  HOOK(read, n, false, false, false) HOOK(write, n, true, false, false)                                   \
-  HOOK(unaligned_read, n, false, false, true) HOOK(unaligned_write, n, true, false, true)                 \
-  HOOK(volatile_read, n, false, true, false) HOOK(volatile_write, n, true, true, false)                   \
-  HOOK(unaligned_volatile_read, n, false, true, true) HOOK(unaligned_volatile_write, n, true, true, true) \
-  HOOK_BOTH(read_write, n, false) HOOK_BOTH(unaligned_read_write, n, true)
+#define HOOKS(n)                                                                                    \
+  HOOK(read, n, false, false, 0) HOOK(write, n, true, false, 0)                                     \
+  HOOK(unaligned_read, n, false, false, 4) HOOK(unaligned_write, n, true, false, 4)                 \
+  HOOK(volatile_read, n, false, true, 0) HOOK(volatile_write, n, true, true, 0)                     \
+  HOOK(unaligned_volatile_read, n, false, true, 4) HOOK(unaligned_volatile_write, n, true, true, 4) \
+  HOOK_BOTH(read_write, n, 0) HOOK_BOTH(unaligned_read_write, n, 4)
 HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
 
 static void range(const void* address, size_t size, bool write, const void* pc) {
   Hook hook;
-  if (size) access((char*)address, (int)size, write, pc, false, true);
+  if (size) access((char*)address, (int)size, write, pc, false, 16);
 }
 static bool known(const void* address) {  // the arguments of a launch are copied too, and lie elsewhere
   bool is_shared;
