@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bnlab.gpu import elementwise, kernels, reduction
+from bnlab.gpu import compiler, elementwise, kernels, reduction
 from bnlab.gpu.report import KernelError
 from bnlab.gpu.settings import simulate
 from hypothesis import given, settings
@@ -109,8 +109,10 @@ def test_reduction_kernels_agree_with_numpy(shape, chosen, keepdims, dtype, seed
     np.testing.assert_allclose(
         total(x, axis=axis, keepdims=keepdims), x.sum(axis=axis, keepdims=keepdims), rtol=1e-4, atol=1e-4
     )
-    largest = reduction.ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", None, "largest")
+    largest = reduction.ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", "-1000", "largest")
     np.testing.assert_array_equal(largest(x, axis=axis), x.max(axis=axis))
+    from_zero = reduction.ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", None, "from_zero")
+    np.testing.assert_array_equal(from_zero(x, axis=axis), np.maximum(x.max(axis=axis), 0))  # CuPy starts at T()
 
 
 def test_a_reduction_of_a_struct_and_the_number_of_elements():
@@ -150,6 +152,50 @@ def test_elementwise_kernels_follow_cupy_s_rules():
     with pytest.raises(KernelError, match=r"out of bounds: x\[5\] outside of x, which has 5 elements"):
         shift(np.arange(5.0), size=5)
     np.testing.assert_array_equal(shift(np.arange(5.0), size=4), [1, 2, 3, 4])
+
+
+def test_numbers_follow_the_arrays_and_what_cupy_refuses_is_refused():
+    """Read off CuPy 14.2: the code that it generates, its own constructors and its rule for types."""
+    one = elementwise.ElementwiseKernel
+    x = np.arange(6, dtype="f").reshape(2, 3)
+    scale = one("T x, T k, float32 s", "T y", "y = k * x + s", "scale")
+    y = scale(x, np.float64(3), np.int64(1))  # only arrays tell what T is
+    assert y.dtype == np.float32 and (y == 3 * x + 1).all()
+    assert (one("T x", "T y", "y = _ind.size() * i", "count")(x) == 6 * np.arange(6).reshape(2, 3)).all()
+    with pytest.raises(TypeError, match="no array tells what K is; declare a type, such as float32 k"):
+        one("T x, K k", "T y", "y = k * x", "scale")(x, np.float32(2))
+    with pytest.raises(ValueError, match="Can not use 'i' as a parameter name"):
+        one("T i", "T y", "y = i", "named")
+    for kernel in (lambda: one("T x", "T y", "y = x", "two words"),
+                   lambda: reduction.ReductionKernel("T x", "T y", "x", "a + b", "y = a", "0", "1st")):  # fmt: skip
+        with pytest.raises(ValueError, match="Invalid kernel name"):
+            kernel()
+    with pytest.raises(ValueError, match="'' is no parameter"):
+        one("T x, ", "T y", "y = x", "comma")
+    with pytest.raises(ValueError, match="Output array size is Undecided"):
+        one("T x", "raw T y", "y[i] = x", "raw_output")(x)
+    mean = reduction.ReductionKernel("T x, raw T m", "T y", "x - m[0]", "a + b", "y = a", "0", "from_raw")
+    assert (mean(x, np.ones(1, "f"), axis=0) == x.sum(0) - 2).all()
+    with pytest.raises(NotImplementedError, match="Illegal conditions: .* got axis=1"):
+        mean(x, np.ones(1, "f"), axis=1)
+
+
+@pytest.mark.parametrize(
+    "pieces, said",
+    [
+        (("raw T x", "raw T y", "x[i] = 2; y[i] = 1", ""), r"kernel.cu:1:\d+: error: .*(read-only|const)"),
+        (("raw T x", "raw T y", "y[i] = n", ""), r"kernel.cu:1:\d+: error: .*n"),
+        (
+            ("raw T x", "raw T y", "y[i] = f(x[i])", "\n__device__ int f(int v) { return w; }"),
+            r"preamble:2:\d+: error: .*w",
+        ),
+    ],
+)
+def test_what_does_not_compile_in_cupy_does_not_compile(pieces, said):
+    *first, preamble = pieces
+    kernel = elementwise.ElementwiseKernel(*first, "piece", preamble=preamble)
+    with pytest.raises(compiler.CompileException, match=said):
+        kernel(np.ones(3, "f"), np.ones(3, "f"), size=3)
 
 
 HALF = """#include <cuda_fp16.h>

@@ -150,7 +150,8 @@ def run(command):
         raise CompileException(readable(done.stderr or f"{command[0]} ended with {done.returncode}"))
 
 
-OWN = r"(kernel\.cu|map_expr|reduce_expr|post_map_expr|identity)"  # what a student wrote, by the names that lines have
+# what a student wrote, by the names that lines have
+OWN = r"(kernel\.cu|map_expr|reduce_expr|post_map_expr|identity|reduce_type|preamble|loop_prep|after_loop)"
 
 
 def readable(text):
