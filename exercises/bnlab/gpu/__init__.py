@@ -50,8 +50,8 @@ Limits
   So run kernels in several; the course does.
 - A lane that has returned is not waited for, as on a GPU: a mask that names it is no mistake.
 - __launch_bounds__ are compared with the block where they are written as a number.
-- With g++, __shared__ variables inside of template functions are neither poisoned nor checked, and refused where blocks
-  run together.
+- With g++, __shared__ variables inside of template functions have no guard, so that an index just outside of them may
+  not show; where blocks run together they are refused.
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.
 - Sectors and bank conflicts are counted from addresses; caches are not modelled. Requests to shared memory depend a
   little on the compiler, which may double or join instructions. A struct that is copied whole counts as pieces of 16

@@ -290,8 +290,8 @@ def build_runtime():
 @functools.lru_cache
 def _runtime(compiler):
     path, library = loaded(build_runtime)
-    for name in ("simt_array", "simt_traffic", "simt_counters", "simt_issues"):
-        getattr(library, name).restype = ctypes.c_int if name == "simt_issues" else None
+    for name in ("simt_array", "simt_traffic", "simt_counters"):
+        getattr(library, name).restype = None
     return path, library
 
 

@@ -166,7 +166,7 @@ class _Function:
     @staticmethod
     def _shared(library, number):
         """(name, bytes, bytes of an element) of the module's shared variables."""
-        return [(v.name.decode(), v.size, max(1, v.element)) for v in _variables(library, number)]
+        return list(map(_told, _variables(library, number)))
 
     def _check_limits(self, machine, grid, block, static, dynamic):
         threads = int(np.prod(block))
@@ -221,6 +221,7 @@ class _Function:
         dims = (ctypes.c_uint * 6)(*grid, *block)
         schedule = ctypes.c_ulonglong(now.schedule)
         ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
+        shared = shared + _inside_templates(runtime)
         launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
         if issues:
@@ -356,6 +357,16 @@ def _module(library, number):
     function = getattr(library, f"simt_module_{number}")
     function.restype = ctypes.POINTER(_Module)
     return function().contents
+
+
+def _told(variable):
+    return variable.name.decode(), variable.size, max(1, variable.element)
+
+
+def _inside_templates(runtime):
+    """The same of the variables that the last launch found in template functions, where g++ hides them."""
+    found = (ctypes.POINTER(_SharedVariable) * 64)()
+    return [_told(found[k].contents) for k in range(runtime.simt_inside(found, len(found)))]
 
 
 def _variables(library, number):

@@ -36,6 +36,7 @@ void simt_atomic_end(int changed);
 void simt_fail(const char* kind, int line, const char* text);
 void* simt_dynamic_shared();
 int simt_cooperative();
+void simt_shared_inside(const SimtShared*);  // of a template function: known once a thread is there
 unsigned simt_active_mask(int line);
 long long simt_clock();
 int simt_lane();

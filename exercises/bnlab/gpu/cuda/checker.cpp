@@ -245,6 +245,13 @@ void check_block(int slot) {
   shared[slot].push_back(r);
 }
 
+void check_inside(int number, const SimtShared& v) {
+  char* low = (char*)v.address;
+  shared[current->slot].push_back({low, low + v.size, low, low + v.size, -1 - number, 4, nullptr, 0, 0});
+  Region& r = shared[current->slot].back();
+  r.cells = cells_of(r.count());
+}
+
 void check_barrier(int slot) { order.at_barrier(slot); }
 void check_warp(int slot, int warp, unsigned lanes) { order.at_warp(slot, warp, lanes); }
 void check_grid() { order.at_grid(); }

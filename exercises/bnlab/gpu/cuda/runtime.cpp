@@ -33,6 +33,8 @@ static std::vector<std::unique_ptr<Fiber>> pool;
 static std::vector<char> saved_shared;  // of resident blocks, while another block's is in place
 static size_t shared_size;
 static int shared_slot;
+static std::vector<std::pair<const SimtShared*, int>> inside_templates;  // and the turn in which it was poisoned
+static int turn;
 static jmp_buf scheduler;
 static bool aborted, cooperative, spun, masks_asked;
 static unsigned long long schedule;
@@ -358,7 +360,7 @@ static void prepare(Fiber& f, int slot, int block, int thread) {
 
 static void run_grid(int blocks) {
   const std::vector<int> order = permutation(blocks);
-  for (int turn = 0; turn < (cooperative ? 1 : blocks) && !aborted; ++turn) {
+  for (turn = 0; turn < (cooperative ? 1 : blocks) && !aborted; turn = turn + 1) {
     memset(dynamic_memory.data(), 0xFF, dynamic_memory.size());  // NaN: what nobody has written yet
     if (shared_size) memset(module->shared, 0xFF, shared_size);
     std::fill(saved_shared.begin(), saved_shared.end(), (char)0xFF);
@@ -388,7 +390,7 @@ int simt_launch(const SimtModule* kernel_module, const unsigned* d, size_t dynam
   int blocks = d[0] * d[1] * d[2];
   block_threads = d[3] * d[4] * d[5], resident_blocks = coop ? blocks : 1;
   cooperative = coop, schedule = order, random_state = (order + 1) * 0x9E3779B97F4A7C15ull;
-  aborted = masks_asked = false, idle_rounds = 0, counters = Counters{}, issues.clear();
+  aborted = masks_asked = false, idle_rounds = 0, counters = Counters{}, issues.clear(), inside_templates.clear();
   shared_size = module->shared_end - module->shared;
   dynamic_size = dynamic, dynamic_stride = (dynamic + 127) / 128 * 128 + DYNAMIC_GUARD;
   dynamic_memory.assign(DYNAMIC_GUARD + resident_blocks * dynamic_stride, (char)0xFF);
@@ -478,6 +480,22 @@ void simt_fail(const char*, int line, const char* text) {
 
 void* simt_dynamic_shared() { return dynamic_of(current->slot); }
 int simt_cooperative() { return cooperative; }
+
+void simt_shared_inside(const SimtShared* variable) {
+  Inside guard;
+  size_t k = 0;
+  while (k < inside_templates.size() && inside_templates[k].first != variable) ++k;
+  if (k == inside_templates.size()) inside_templates.push_back({variable, -1});
+  if (inside_templates[k].second == turn) return;
+  inside_templates[k].second = turn;
+  memset(variable->address, 0xFF, variable->size);
+  if (checked) check_inside((int)(module->variables_end - module->variables + k), *variable);
+}
+int simt_inside(const SimtShared** out, int most) {  // what the last launch found
+  int count = std::min<int>(inside_templates.size(), most);
+  for (int k = 0; k < count; ++k) out[k] = inside_templates[k].first;
+  return count;
+}
 
 unsigned simt_active_mask(int line) {
   Inside guard;

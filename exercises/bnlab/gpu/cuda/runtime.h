@@ -105,6 +105,7 @@ Issue blank(int kind, int line);
 // checker.cpp: what the scheduler tells it
 void check_launch();
 void check_block(int slot);
+void check_inside(int number, const SimtShared&);
 void check_barrier(int slot);
 void check_warp(int slot, int warp, unsigned lanes);
 void check_grid();

@@ -28,14 +28,19 @@
   __attribute__((section("simt_shared"), used, aligned(16))) static char simt_guard_##v[SIMT_GUARD];              \
   __attribute__((section("simt_table"), used)) static const SimtShared simt_entry_##v = {                         \
       #v, (void*)&v, sizeof(v), sizeof(typename std::remove_all_extents<decltype(v)>::type), simt_guard_##v};
-// g++ 12 leaves variables of template functions out of the section, clang++ 14 does not. Where they are left out nothing
-// is poisoned or checked, and blocks that take turns would find each other's numbers: then the launch fails instead.
-#define SIMT_INSIDE(v)                                                                                               \
-  if (((uintptr_t)&v < (uintptr_t)__start_simt_shared || (uintptr_t)&v >= (uintptr_t)__stop_simt_shared) &&         \
-      simt_cooperative())                                                                                            \
-    simt_fail("assert", __LINE__, "the simulator cannot keep __shared__ " #v                                          \
-              " of a template function apart for blocks that run together: declare it outside of the template, and " \
-              "hand it over");
+// g++ 12 leaves variables of template functions out of the section, clang++ 14 does not. Where they are left out the
+// runtime gets to know them when a thread comes to their declaration; a guard they have not. Blocks that take turns would
+// find each other's numbers: then the launch fails instead.
+#define SIMT_INSIDE(v)                                                                                     \
+  if ((uintptr_t)&v < (uintptr_t)__start_simt_shared || (uintptr_t)&v >= (uintptr_t)__stop_simt_shared) {  \
+    if (simt_cooperative())                                                                                \
+      simt_fail("assert", __LINE__, "the simulator cannot keep __shared__ " #v                             \
+                " of a template function apart for blocks that run together: declare it outside of the "   \
+                "template, and hand it over");                                                             \
+    static const SimtShared simt_entry_##v = {                                                             \
+        #v, (void*)&v, sizeof(v), sizeof(typename std::remove_all_extents<decltype(v)>::type), nullptr};   \
+    simt_shared_inside(&simt_entry_##v);                                                                   \
+  }
 namespace simt {
 template <class T> struct Dynamic {  // extern __shared__ T name[] outside of functions
   operator T*() const { return (T*)simt_dynamic_shared(); }
