@@ -136,6 +136,21 @@ def test_wrong_launches_are_named():
     kernel((1,), (32,), arguments, shared_mem=50_000)
 
 
+@pytest.mark.parametrize(
+    "bounds, options",
+    [("32", ()), ("4 * 8, 2", ()), ("SIZE", ("-DSIZE=32",)), ("LANES", ()), ("LANES / 1", ()), ("TWICE", ())],
+)
+def test_launch_bounds_may_be_macros(bounds, options):
+    source = "#define LANES 32\n#if 1\n#define TWICE 64\n#else\n#define TWICE 32\n#endif\n"
+    source += f'extern "C" __global__ void __launch_bounds__({bounds}) k(float* x) {{ x[threadIdx.x] = 1; }}'
+    kernel, x = kernels.RawKernel(source, "k", options=options), np.zeros(64, "f")
+    kernel((1,), (32,), (x,))
+    if bounds in ("LANES / 1", "TWICE"):  # not understood, and so not compared
+        return kernel((1,), (64,), (x,))
+    with pytest.raises(KernelError, match="a block of 64 threads; its __launch_bounds__ promise 32"):
+        kernel((1,), (64,), (x,))
+
+
 STATIC = """extern "C" __global__ void both(float* x) {
   __shared__ float own[2560];
   extern __shared__ float given[];

@@ -49,7 +49,7 @@ Limits
 - Of a place that many threads read, the checker remembers few reads: a race may show in one order of threads alone.
   So run kernels in several; the course does.
 - A lane that has returned is not waited for, as on a GPU: a mask that names it is no mistake.
-- __launch_bounds__ are compared with the block where they are written as a number.
+- __launch_bounds__ are compared with the block where they are written as numbers and macros.
 - With g++, __shared__ variables inside of template functions have no guard, so that an index just outside of them may
   not show; where blocks run together they are refused.
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.

@@ -123,7 +123,8 @@ class _Function:
     def attributes(self):
         """What CuPy tells of a kernel, as far as the simulator knows it."""
         return {
-            "max_threads_per_block": self.module.source.bound(self.name) or settings.Machine.max_threads,
+            "max_threads_per_block": self.module.source.bound(self.name, self.module.options)
+            or settings.Machine.max_threads,
             "max_dynamic_shared_size_bytes": self.max_dynamic_shared_size_bytes,
         }
 
@@ -176,7 +177,7 @@ class _Function:
             raise KernelError(f"{self.name}: a block of {threads} threads; at most {machine.max_threads} are allowed")
         if max(grid[1:]) > 65535:
             raise KernelError(f"{self.name}: grid {grid}; its second and third number are at most 65535")
-        bound = self.module.source.bound(self.name)
+        bound = self.module.source.bound(self.name, self.module.options)
         if bound and threads > bound:
             raise KernelError(f"{self.name}: a block of {threads} threads; its __launch_bounds__ promise {bound}")
         self._check_shared(machine, static, dynamic)

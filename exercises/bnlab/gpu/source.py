@@ -3,6 +3,7 @@
 Everything else is in the header cuda/simt.h: the kernel's source is compiled as it is.
 """
 
+import math
 import re
 
 from bnlab.gpu.compiler import CompileException
@@ -77,13 +78,26 @@ class Source:
                 return [(re.findall(r"\w+", re.sub(r"\[[^]]*\]", "", part)) or ["?"])[-1] for part in parts]
         return []
 
-    def bound(self, kernel):
-        """The largest block that __launch_bounds__ promises, or None."""
+    def bound(self, kernel, options=()):
+        """The largest block that __launch_bounds__ promises, or None where that is no number, macro or product of them.
+
+        Parameters
+        ----------
+        kernel : str
+        options : sequence of str
+            Of the compiler: "-DBLOCK=256" is a macro too.
+        """
+        defined = re.findall(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+(.*?)[ \t]*$", without_comments(self.code))
+        macros = dict(defined)
+        for name in [name for name in macros if [name for name, _ in defined].count(name) > 1]:
+            del macros[name]  # which of them counts, only a compiler knows
+        given = (re.fullmatch(r"-D\s*(\w+)=(\d+)", word) for word in options)
+        macros.update(found.groups() for found in given if found)
         for match in KERNEL.finditer(self.bare):
             if match[2] == kernel:
                 text = match[1] or (BOUNDS.match(match[0]) or [None, ""])[1]
-                first = text.split(",")[0].strip()
-                return int(first) if first.isdigit() else None
+                factors = [macros.get(factor, factor) for factor in re.split(r"\s*\*\s*", text.split(",")[0].strip())]
+                return math.prod(map(int, factors)) if all(factor.isdigit() for factor in factors) else None
         return None
 
     def translated(self, exports):
