@@ -17,8 +17,8 @@ namespace simt {
 
 void forget(Knowledge* k) { delete k; }
 
-struct Cell {  // the last write, the last one that was no atomic, the same of reads, and one more read of another warp
-  Access write, plain_write, strong_read, read, other_read;
+struct Cell {  // the last write, the last one that was no atomic, the last read that was none, and another read: of another
+  Access write, plain_write, read, other_read;  // warp if there is one, else an atomic's
 };
 
 struct Region {         // memory with a name
@@ -101,27 +101,25 @@ static void visit(Region& r, Cell& cell, char* address, int size, bool write, bo
   Fiber& me = *current;
   uintptr_t place = (uintptr_t)address;
   auto races = [&](const Access& a) { return a.time && !(strong && a.atomic) && !order.before(a, me, place); };
-  bool doubtful = !write && !strong && !races(cell.plain_write);  // atomics alone wrote since
-  if (doubtful && races(cell.write)) doubt_race(r, address, size, pc, cell.write);
-  else if (races(cell.write)) report_race(r, address, size, write, pc, cell.write, true);
-  else if (races(cell.plain_write)) report_race(r, address, size, write, pc, cell.plain_write, true);
+  if (races(cell.write)) {
+    if (write || strong || races(cell.plain_write)) report_race(r, address, size, write, pc, cell.write, true);
+    else doubt_race(r, address, size, pc, cell.write);  // atomics alone wrote since
+  } else if (races(cell.plain_write)) report_race(r, address, size, write, pc, cell.plain_write, true);
   Access access = {order.now, pc, Order::id(me), strong};
   if (!write && strong) {
-    cell.strong_read = access;
+    if (!cell.other_read.time || cell.other_read.atomic) cell.other_read = access;
     return;
   }
   if (!write) {
     int warp = (access.who / block_threads << 8) + me.warp;
     auto warp_of = [](const Access& a) { return (a.who / block_threads << 8) + a.who % block_threads / 32; };
-    if (cell.read.time && cell.read.who != access.who &&
-        (warp_of(cell.read) != warp || !cell.other_read.time || warp_of(cell.other_read) == warp))
-      cell.other_read = cell.read;
+    bool spare = !cell.other_read.time || cell.other_read.atomic || warp_of(cell.other_read) == warp;
+    if (cell.read.time && cell.read.who != access.who && (warp_of(cell.read) != warp || spare)) cell.other_read = cell.read;
     cell.read = access;
     return;
   }
   if (races(cell.read)) report_race(r, address, size, write, pc, cell.read, false);
   else if (races(cell.other_read)) report_race(r, address, size, write, pc, cell.other_read, false);
-  else if (races(cell.strong_read)) report_race(r, address, size, write, pc, cell.strong_read, false);
   cell.write = access;
   if (!strong) cell.plain_write = access;
 }
