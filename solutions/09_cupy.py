@@ -410,7 +410,7 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 # <details><summary>The sum, for the first value replaces the identity</summary>
 #
 # Partial results begin with the identity and join the first value to it.
-# Only with an empty identity, "", is it as you say.
+# An empty identity, "", changes nothing about that: it stands for `T()`, which is 0.
 #
 # </details>
 

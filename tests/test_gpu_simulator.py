@@ -136,6 +136,21 @@ def test_wrong_launches_are_named():
     kernel((1,), (32,), arguments, shared_mem=50_000)
 
 
+@pytest.mark.parametrize(
+    "bounds, options",
+    [("32", ()), ("4 * 8, 2", ()), ("SIZE", ("-DSIZE=32",)), ("LANES", ()), ("LANES / 1", ()), ("TWICE", ())],
+)
+def test_launch_bounds_may_be_macros(bounds, options):
+    source = "#define LANES 32\n#if 1\n#define TWICE 64\n#else\n#define TWICE 32\n#endif\n"
+    source += f'extern "C" __global__ void __launch_bounds__({bounds}) k(float* x) {{ x[threadIdx.x] = 1; }}'
+    kernel, x = kernels.RawKernel(source, "k", options=options), np.zeros(64, "f")
+    kernel((1,), (32,), (x,))
+    if bounds in ("LANES / 1", "TWICE"):  # not understood, and so not compared
+        return kernel((1,), (64,), (x,))
+    with pytest.raises(KernelError, match="a block of 64 threads; its __launch_bounds__ promise 32"):
+        kernel((1,), (64,), (x,))
+
+
 STATIC = """extern "C" __global__ void both(float* x) {
   __shared__ float own[2560];
   extern __shared__ float given[];
@@ -232,6 +247,21 @@ def test_a_tick_between_two_threads_harms_nobody():
         np.testing.assert_array_equal(a, np.arange(count))
 
 
+def test_threads_take_turns():
+    """Four threads of one process launch at the same time: each launch is alone with the checker."""
+    kernel = kernels.RawKernel(SUMS.replace("LOOP", "for (int i = 0; i < n; ++i) __syncthreads();"), "sums")
+
+    def many(number):
+        x = np.zeros(64, "f")
+        for _ in range(100):
+            kernel((1,), (64,), (x, np.int32(number + 30)))
+        return x.sum()
+
+    kernel.compile()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(many, range(4))) == [64] * 4
+
+
 def test_a_wrong_name_is_not_remembered():
     """A word of the source, in a comment here, is no kernel; a macro's is."""
     for name in ("sum", "a"):
@@ -320,6 +350,14 @@ def test_the_cache_is_safe_for_many_at_once(tmp_path):
         assert set(pool.map(build_in_a_process, [tmp_path] * 4)) == {"3.0\n"}
     left = sorted(path.name.partition("-")[0] for path in tmp_path.iterdir())
     assert left == ["checked", "checked.lock", "header", "header.lock", "runtime", "runtime.lock"]
+
+
+def test_a_broken_file_of_the_cache_is_built_again(tmp_path):
+    """A power cut leaves files without content behind."""
+    assert build_in_a_process(tmp_path) == "3.0\n"
+    for path in tmp_path.glob("*.so"):
+        path.write_bytes(b"")
+    assert build_in_a_process(tmp_path) == "3.0\n"
 
 
 def test_a_compiler_s_version_is_part_of_the_name(tmp_path, monkeypatch):

@@ -1,13 +1,14 @@
 """Right kernels raise no alarm and give the right numbers: with and without checks, in every order of threads.
 
-Every file of right_kernels/ sums x into y[0]; y begins as zeros. Random reductions are compared with NumPy.
+Every file of right_kernels/ sums x into y[0]; y begins as zeros; `since` names the first architecture that has what it
+uses. Random reductions are compared with NumPy.
 """
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bnlab.gpu import elementwise, kernels, reduction
+from bnlab.gpu import compiler, elementwise, kernels, reduction
 from bnlab.gpu.report import KernelError
 from bnlab.gpu.settings import simulate
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ SCHEDULES = ("forward", "reverse", "random", 3)
 
 
 def test_the_bank_is_large():
-    assert len(BANK) >= 18
+    assert len(BANK) >= 26
 
 
 @pytest.mark.parametrize("cxx", ["g++", "clang++"])
@@ -108,8 +109,10 @@ def test_reduction_kernels_agree_with_numpy(shape, chosen, keepdims, dtype, seed
     np.testing.assert_allclose(
         total(x, axis=axis, keepdims=keepdims), x.sum(axis=axis, keepdims=keepdims), rtol=1e-4, atol=1e-4
     )
-    largest = reduction.ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", None, "largest")
+    largest = reduction.ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", "-1000", "largest")
     np.testing.assert_array_equal(largest(x, axis=axis), x.max(axis=axis))
+    from_zero = reduction.ReductionKernel("T x", "T y", "x", "max(a, b)", "y = a", None, "from_zero")
+    np.testing.assert_array_equal(from_zero(x, axis=axis), np.maximum(x.max(axis=axis), 0))  # CuPy starts at T()
 
 
 def test_a_reduction_of_a_struct_and_the_number_of_elements():
@@ -149,6 +152,50 @@ def test_elementwise_kernels_follow_cupy_s_rules():
     with pytest.raises(KernelError, match=r"out of bounds: x\[5\] outside of x, which has 5 elements"):
         shift(np.arange(5.0), size=5)
     np.testing.assert_array_equal(shift(np.arange(5.0), size=4), [1, 2, 3, 4])
+
+
+def test_numbers_follow_the_arrays_and_what_cupy_refuses_is_refused():
+    """Read off CuPy 14.2: the code that it generates, its own constructors and its rule for types."""
+    one = elementwise.ElementwiseKernel
+    x = np.arange(6, dtype="f").reshape(2, 3)
+    scale = one("T x, T k, float32 s", "T y", "y = k * x + s", "scale")
+    y = scale(x, np.float64(3), np.int64(1))  # only arrays tell what T is
+    assert y.dtype == np.float32 and (y == 3 * x + 1).all()
+    assert (one("T x", "T y", "y = _ind.size() * i", "count")(x) == 6 * np.arange(6).reshape(2, 3)).all()
+    with pytest.raises(TypeError, match="no array tells what K is; declare a type, such as float32 k"):
+        one("T x, K k", "T y", "y = k * x", "scale")(x, np.float32(2))
+    with pytest.raises(ValueError, match="Can not use 'i' as a parameter name"):
+        one("T i", "T y", "y = i", "named")
+    for kernel in (lambda: one("T x", "T y", "y = x", "two words"),
+                   lambda: reduction.ReductionKernel("T x", "T y", "x", "a + b", "y = a", "0", "1st")):  # fmt: skip
+        with pytest.raises(ValueError, match="Invalid kernel name"):
+            kernel()
+    with pytest.raises(ValueError, match="'' is no parameter"):
+        one("T x, ", "T y", "y = x", "comma")
+    with pytest.raises(ValueError, match="Output array size is Undecided"):
+        one("T x", "raw T y", "y[i] = x", "raw_output")(x)
+    mean = reduction.ReductionKernel("T x, raw T m", "T y", "x - m[0]", "a + b", "y = a", "0", "from_raw")
+    assert (mean(x, np.ones(1, "f"), axis=0) == x.sum(0) - 2).all()
+    with pytest.raises(NotImplementedError, match="Illegal conditions: .* got axis=1"):
+        mean(x, np.ones(1, "f"), axis=1)
+
+
+@pytest.mark.parametrize(
+    "pieces, said",
+    [
+        (("raw T x", "raw T y", "x[i] = 2; y[i] = 1", ""), r"kernel.cu:1:\d+: error: .*(read-only|const)"),
+        (("raw T x", "raw T y", "y[i] = n", ""), r"kernel.cu:1:\d+: error: .*n"),
+        (
+            ("raw T x", "raw T y", "y[i] = f(x[i])", "\n__device__ int f(int v) { return w; }"),
+            r"preamble:2:\d+: error: .*w",
+        ),
+    ],
+)
+def test_what_does_not_compile_in_cupy_does_not_compile(pieces, said):
+    *first, preamble = pieces
+    kernel = elementwise.ElementwiseKernel(*first, "piece", preamble=preamble)
+    with pytest.raises(compiler.CompileException, match=said):
+        kernel(np.ones(3, "f"), np.ones(3, "f"), size=3)
 
 
 HALF = """#include <cuda_fp16.h>
@@ -244,6 +291,50 @@ def test_sectors_and_bank_conflicts_are_counted(stride, sectors, conflicts):
     totals = log.launches[0].totals
     assert (totals["load_sectors"], totals["store_sectors"]) == (sectors, 4)
     assert totals["bank_conflicts"] == 2 * conflicts and log.total("barriers") == 1
+
+
+COPIES = """#include <cuda_fp16.h>
+struct Point { float a, b; };
+#define COPY(name, T, change) extern "C" __global__ void name(const T* x, T* y) { \\
+  int t = threadIdx.x; T v = x[t]; change; y[t] = v; }
+COPY(float1s, float, v += 1)
+COPY(float2s, float2, v.x += v.y)
+COPY(float4s, float4, v.y *= v.w)
+COPY(doubles, double, v += 1)
+COPY(halves, half2, v = __hadd2(v, v))
+COPY(bytes, uchar4, v.x = v.w)
+COPY(float3s, float3, v.x += v.z)
+COPY(points, Point, v.a += v.b)
+extern "C" __global__ void shifted(const float* x, float* y) { y[threadIdx.x] = x[threadIdx.x + 1]; }
+extern "C" __global__ void sums(const float* x, float* y) { y[threadIdx.x] += x[3]; }
+extern "C" __global__ void odd(const float* x, float* y) { if (threadIdx.x % 2) y[threadIdx.x] = x[threadIdx.x]; }
+"""
+COSTS = {  # load requests, load sectors, store sectors of one warp, counted by hand
+    "float1s": (1, 4, 4),
+    "float2s": (1, 8, 8),
+    "float4s": (1, 16, 16),
+    "doubles": (1, 8, 8),
+    "halves": (1, 4, 4),
+    "bytes": (1, 4, 4),
+    "float3s": (3, 36, 36),  # three loads with a stride of 12 bytes: 384 bytes each
+    "points": (2, 16, 16),  # aligned to 4 bytes only: one load for each field
+    "shifted": (1, 5, 4),
+    "sums": (2, 5, 4),
+    "odd": (1, 4, 4),
+}
+
+
+@pytest.mark.parametrize("cxx", ["g++", "clang++"])
+def test_vectors_are_one_access_and_structs_are_not(cxx, monkeypatch):
+    monkeypatch.setenv("BNLAB_CXX", cxx)
+    module = kernels.RawModule(code=COPIES)
+    types = {"doubles": "d", "halves": np.float16, "bytes": np.uint8}
+    for name, cost in COSTS.items():
+        x = np.zeros(256, types.get(name, "f"))
+        with simulate() as log:
+            module.get_function(name)((1,), (32,), (x, x.copy()))
+        totals = log.launches[0].totals
+        assert (totals["load_requests"], totals["load_sectors"], totals["store_sectors"]) == cost, name
 
 
 def test_arguments_that_share_memory_share_their_copy():

@@ -156,7 +156,7 @@ def test_dynamic_shared_memory():
     arrays = "__shared__ float one[128], two[128];"
     check("channel-sums", launched(edited((arrays, POINTERS)), shared_mem=1024))
     report = report_at_home("channel-sums", launched(edited((arrays, POINTERS))))
-    assert "outside of the 0 bytes of dynamic shared memory that the launch asks for by shared_mem=" in report.problem
+    assert "dynamic shared memory, outside of the 0 bytes that the launch asks for by shared_mem=" in report.problem
     assert report.slips == []
     report = report_at_home("channel-sums", launched(edited((arrays, TWO_NAMES)), shared_mem=1024))
     assert "one and two begin at the same address" in report.problem

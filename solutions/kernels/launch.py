@@ -154,43 +154,39 @@ class Kernels:
         """The Recipe, or None where the tier does not fit; `arrays` is 1 forward (x) and 2 backward (x and dy)."""
         tier = tier or self.tier(shape, arrays)
         groups, length, numbers = self.sizes(shape, arrays)
-        if self.layout == "images":
-            about = tuple(map(i4, (*shape[:2], prod(shape[2:]))))
-        else:
-            about = tuple(map(i4, (length, shape[-1])))
-        channels = groups * (numbers[0] * numbers[2] if self.layout == "rows" else 1)  # room for whole slabs
+        vec, _, columns = numbers
+        images = self.layout == "images"
+        about = tuple(map(i4, (*shape[:2], prod(shape[2:])) if images else (length, shape[-1])))
         if tier == "block":
             return Recipe(tier, numbers, (groups,), self.threads, 0, about)
         if tier == "held":
             return self.held(shape, arrays, about)
+        columns, channels = (1, groups) if images else (columns, groups * vec * columns)  # room for whole slabs
+        each, shared = arrays * vec * columns * self.itemsize, 0
+        given = self.machine, STATIC[self.layout]
         if tier == "split":
-            least = 2 * self.threads // (numbers[2] if self.layout == "rows" else 1)  # worth a visit or two of all threads
-            parts, chunk = plan.split(groups, length, self.machine, least, 4 if self.layout == "images" else 2)
-            arrays_needed = [((channels, parts, 2), "f")]
-            if self.layout == "rows":
-                arrays_needed += [((groups,), "I"), ((channels, 2), "f")]
-            grid, extra, shared = (parts, groups), (chunk,), 0
-        elif self.layout == "images":
-            each = arrays * numbers[0] * self.itemsize
-            found = plan.persistent(groups, length, each, self.threads, self.machine, STATIC["images"])
+            least = 2 * self.threads // columns  # two visits of all threads are worth a block
+            parts, chunk = plan.split(groups, length, self.machine, least, 4 if images else 2)
+            grid, extra, needed = (parts, groups), (chunk,), [((channels, parts, 2), "f")]
+            needed += [] if images else [((groups,), "I"), ((channels, 2), "f")]
+        elif images:
+            found = plan.persistent(groups, length, each, self.threads, *given)
             if found is None or groups * length >= 1 << 31:  # the kernel counts packs in 32 bits
                 return None
             parts, chunk, blocks, shared = found
-            grid, extra = (blocks,), (parts, chunk)
-            arrays_needed = [((channels, parts, 4), "f"), ((2,), "I")]
+            grid, extra, needed = (blocks,), (parts, chunk), [((channels, parts, 4), "f"), ((2,), "I")]
         else:
-            each = arrays * numbers[0] * numbers[2] * self.itemsize
-            found = plan.kept(groups, length, each, 4 * self.threads // numbers[2], self.machine, STATIC["rows"])
+            found = plan.kept(groups, length, each, 4 * self.threads // columns, *given)
             if found is None:
                 return None
             parts, _, kept = found
             grid, extra, shared = (groups * parts,), found, kept * each
-            arrays_needed = [((channels, parts + 1, 4), "f"), ((2,), "I")]
-        found = self.workspace(*arrays_needed) if work else ()
+            needed = [((channels, parts + 1, 4), "f"), ((2,), "I")]
+        found = self.workspace(*needed) if work else ()
         return Recipe(tier, numbers, grid, self.threads, shared, about, tuple(map(i4, extra)), found)
 
     def held(self, shape, arrays, about):
-        """The recipe for blocks that hold whole channels, or None: as few as make a row that accesses of 16 bytes move."""
+        """The recipe for blocks that hold whole channels, or None: few channels, whose rows accesses of 16 bytes move."""
         images, channels, positions = shape[0], shape[1], prod(shape[2:])
         vec, piece = 16 // self.itemsize, width(self.storage, positions)
         if channels % (vec // piece):

@@ -1,6 +1,6 @@
 // kind: out of bounds
 // shared: 128
-// says: outside of the 128 bytes of dynamic shared memory
+// says: of dynamic shared memory, outside of its 128 bytes
 extern __shared__ float buffer[];
 extern "C" __global__ void k(const float* x, float* y, int n) {
   buffer[threadIdx.x] = x[threadIdx.x];  // <-

@@ -34,21 +34,32 @@ do not lie side by side, a variable that the compiler sees read before it has a 
 `simulate(checked=False)` is about 20 times faster and finds only what a barrier, a warp or a wild address shows.
 
 What it knows of CUDA: threadIdx and its like; shared memory, static and dynamic; __syncthreads and its counting
-forms; shuffles, ballots, __syncwarp; atomics; fences; vector types, loaded as one access; __half and __nv_bfloat16 with
-their conversions (include cuda_fp16.h or cuda_bf16.h, as CUDA wants it); cooperative_groups.h with blocks, tiles and
-the grid; printf, assert, __trap; template kernels by `name_expressions`.
+forms; shuffles, ballots, matches, reductions of a warp (those since sm_80 too), __activemask, __syncwarp; atomics;
+fences; vector types, loaded as one access; __half and __nv_bfloat16 with their conversions and plain arithmetic
+(include cuda_fp16.h or cuda_bf16.h, as CUDA wants it); cooperative_groups.h with blocks, tiles, coalesced threads and
+the grid, and its reduce.h; printf, assert, __trap; template kernels by `name_expressions`.
 
 Limits
 ------
 - No textures, streams, inline PTX, tensor cores, dynamic parallelism, cub; no RawModule.get_global.
 - A thread has 64 KB of stack. One launch runs at a time.
-- Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows. Races on __device__
-  variables do not show. An index that leaves one array and lands in another one is not told from a right one.
-- With g++, __shared__ variables inside of template functions are neither poisoned nor checked, and refused where blocks
-  run together.
+- Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows, and not where the data
+  itself is volatile: a volatile access of global memory counts as a way to hand something over, so that a missing lock
+  or fence around nothing but volatile accesses does not show. Races on __device__ variables do not show. An index that
+  leaves one array and lands in another one is not told from a right one.
+- A plain read of what other threads change by atomics is a race, unless an atomicCAS of the same thread follows at
+  that place (the loop of CUDA's guide). Read it by atomicAdd(p, 0) or through a volatile pointer.
+- Of a place that many threads read, the checker remembers few reads: a race may show in one order of threads alone.
+  So run kernels in several; the course does.
+- A lane that has returned is not waited for, as on a GPU: a mask that names it is no mistake.
+- __launch_bounds__ are compared with the block where they are written as numbers and macros.
+- With g++, __shared__ variables inside of template functions have no guard, so that an index just outside of them may
+  not show; where blocks run together they are refused.
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.
-- Sectors and bank conflicts are counted from addresses; caches are not modelled. Elementwise and reduction kernels run
-  as loops: each array counts as moved once.
+- Sectors and bank conflicts are counted from addresses; caches are not modelled. Requests to shared memory depend a
+  little on the compiler, which may double or join instructions. A struct that is copied whole counts as pieces of 16
+  bytes. Elementwise and reduction kernels run as loops: each array counts as moved once; of `_ind`, `_in_ind` and
+  `_out_ind` there is size() alone, of raw parameters [i], size() and shape().
 - Linux (and so WSL and Colab) on x86-64 or 64-bit ARM, with g++ 11 or clang++ 12 or later. Tested
   are g++ 12 and clang++ 14 on x86-64; `pip install ziglang pyelftools` is tried last, and its first use takes minutes.
 """

@@ -59,13 +59,26 @@ class Compiler:
 
     @property
     def flags(self):
-        """What makes this compiler keep shared variables in order."""
-        return [] if self.clang else ["-fno-toplevel-reorder"]
+        """What makes g++ keep shared variables in order.
+
+        And what keeps clang++ from the belief that nobody hands over an unset variable: lanes do, to __shfl_sync, whose
+        value no other lane reads. Without it, the branch that sets the variable in one lane is taken by all.
+        """
+        if not self.clang:
+            return ["-fno-toplevel-reorder"]
+        found = re.search(r"clang version (\d+)", self.version)
+        number = int(found[1]) if found else 0
+        if number < 14:
+            return []
+        return ["-Xclang", "-disable-noundef-analysis" if number == 14 else "-no-enable-noundef-analysis"]
 
     @property
-    def volatile(self):
-        """What makes checked kernels tell volatile accesses from others."""
-        return ["-mllvm", "-tsan-distinguish-volatile=1"] if self.clang else ["--param=tsan-distinguish-volatile=1"]
+    def watching(self):
+        """What makes checked kernels tell volatile accesses from others; clang++ must leave out no read and no line."""
+        if not self.clang:
+            return ["--param=tsan-distinguish-volatile=1"]
+        told = "-tsan-distinguish-volatile=1 -tsan-instrument-read-before-write=1 -use-unknown-locations=Disable"
+        return [word for option in told.split() for word in ("-mllvm", option)]
 
     @property
     def doubts(self):
@@ -145,7 +158,8 @@ def run(command):
 
 
 DOUBT = r"kernel\.cu:(\d+):\d+: warning: (?:variable )?[‘'](\w+)[\w.:<>]*[’'] (?:is|may be) (?:used )?uninitialized"
-OWN = r"(kernel\.cu|map_expr|reduce_expr|post_map_expr|identity)"  # what a student wrote, by the names that lines have
+# what a student wrote, by the names that lines have
+OWN = r"(kernel\.cu|map_expr|reduce_expr|post_map_expr|identity|reduce_type|preamble|loop_prep|after_loop)"
 
 
 def readable(text):
@@ -268,6 +282,23 @@ def doubts(path):
     return list({name: (int(line), name) for line, name in reversed(found)}.values())[::-1]
 
 
+def loaded(make):
+    """(path, library) of what `make` builds or finds; a file that a full disk or a power cut left broken is made again.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the path.
+    """
+    path = make()
+    try:
+        return path, ctypes.CDLL(str(path))
+    except OSError:
+        path.unlink(missing_ok=True)
+        path = make()
+        return path, ctypes.CDLL(str(path))
+
+
 def build_runtime():
     """The scheduler and the checker, one library for all kernels."""
     parts = [(CUDA / name).read_text(encoding="utf-8") for name in ("runtime.cpp", "faults.cpp", "checker.cpp")]
@@ -276,10 +307,9 @@ def build_runtime():
 
 @functools.lru_cache
 def _runtime(compiler):
-    path = build_runtime()
-    library = ctypes.CDLL(str(path))
-    for name in ("simt_array", "simt_traffic", "simt_counters", "simt_issues"):
-        getattr(library, name).restype = ctypes.c_int if name == "simt_issues" else None
+    path, library = loaded(build_runtime)
+    for name in ("simt_array", "simt_traffic", "simt_counters"):
+        getattr(library, name).restype = None
     return path, library
 
 
@@ -296,7 +326,7 @@ def common():
 def flags_of(checked):
     """The flags with which kernels are compiled, with the checker's hooks or without."""
     loud = [flag for flag in common() if flag != "-w"]
-    return [*loud, *KERNEL, *current().doubts, *([*CHECKED, *current().volatile] if checked else PLAIN)]
+    return [*loud, *KERNEL, *current().doubts, *([*CHECKED, *current().watching] if checked else PLAIN)]
 
 
 def build_kernel(source, checked, options=()):

@@ -14,7 +14,7 @@ class ElementwiseKernel:
     ----------
     in_params, out_params : str
         Such as "T x, float32 eps" and "T y"; a single letter stands for the type of the argument, `raw` for a
-        parameter that the operation indexes itself. `i` is the index of the element.
+        parameter that the operation indexes itself. `i` is the index of the element, `_ind.size()` their number.
     operation : str
         C++ that assigns the outputs.
     name : str
@@ -32,7 +32,10 @@ class ElementwiseKernel:
 
     def __init__(self, in_params, out_params, operation, name="kernel", reduce_dims=True, preamble="", no_return=False,
                  return_tuple=False, loop_prep="", after_loop="", options=(), **_):  # fmt: skip
+        typed.check_name(name)
         self.ins, self.outs = typed.declarations(in_params), typed.declarations(out_params)
+        if "i" in [parameter.name for parameter in (*self.ins, *self.outs)]:
+            raise ValueError(f"{name}: Can not use 'i' as a parameter name: it is the index of the element")
         self.operation, self.name, self.preamble = operation, name, preamble
         self.no_return, self.return_tuple = no_return, return_tuple
         self.loop_prep, self.after_loop = loop_prep, after_loop
@@ -68,6 +71,9 @@ class ElementwiseKernel:
         bound = typed.bind(self.name, self.ins, args[:inputs], self.outs, args[inputs:])
         shape = self._shape(args, size)
         results = list(args[inputs:])
+        if not results and size is None and any(parameter.raw for parameter in self.outs):
+            text = "Output array size is Undecided: pass an array for the raw output, or size=..."
+            raise ValueError(f"{self.name}: {text}")
         for result, parameter in zip(results, self.outs):
             if not parameter.raw and result.shape != shape:
                 text = f"{inputs} inputs are declared, so what comes after them is the output {parameter.name}"
@@ -110,17 +116,18 @@ class ElementwiseKernel:
             dtype = typed.dtype_of(parameter, bound, self.name)
             kind = C_TYPES[dtype]
             if parameter.raw:
-                raws += typed.raw_declaration(number, parameter, dtype)
+                raws += typed.raw_declaration(number, parameter, dtype, number >= len(self.ins))
             else:
                 const = "const " if number < len(self.ins) else ""
                 elements += f"{const}{kind}& {parameter.name} = (({kind}*)_data[{number}])[i]; "
         body = (
-            f"{typed.typedefs(bound)}\n{self.preamble}\n"
+            f'{typed.typedefs(bound)}\n#line 1 "preamble"\n{self.preamble}\n#line 1 "parameters"\n'
             'extern "C" __attribute__((visibility("default"))) void run(long long _n, long long _reverse, '
             "void** _data, const long long* _count, const long long** _shape) {\n"
-            f"  const ptrdiff_t n = _n; Index _ind{{n, 0}}; {raws} {self.loop_prep};\n"
-            "  for (ptrdiff_t _j = 0; _j < n; ++_j) {\n"
-            f"    const ptrdiff_t i = _reverse ? n - 1 - _j : _j; _ind.place = i; {elements}\n"
-            f'#line 1 "kernel.cu"\n{self.operation};\n  }}\n  {self.after_loop};\n}}\n'
+            f'  const Index _ind{{(ptrdiff_t)_n}}; {raws}\n#line 1 "loop_prep"\n{self.loop_prep};\n'
+            '#line 2 "parameters"\n'
+            "  for (ptrdiff_t _j = 0; _j < _n; ++_j) {\n"
+            f"    const ptrdiff_t i = _reverse ? _n - 1 - _j : _j; {elements}\n"
+            f'#line 1 "kernel.cu"\n{self.operation};\n  }}\n#line 1 "after_loop"\n  {self.after_loop};\n}}\n'
         )
         return typed.finish(body)

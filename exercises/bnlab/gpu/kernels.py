@@ -90,10 +90,10 @@ class RawModule:
         key = checked, compiler.current(), len(self.exports)
         if key not in self._compiled:
             try:
-                path = compiler.build_kernel(self.source.translated(self.exports), checked, self.options)
+                text = self.source.translated(self.exports)
+                self._compiled[key] = compiler.loaded(lambda: compiler.build_kernel(text, checked, self.options))
             except compiler.CompileException as error:
                 raise compiler.CompileException(self.source.with_line(str(error))) from None
-            self._compiled[key] = path, ctypes.CDLL(str(path))
         return self._compiled[key]
 
 
@@ -130,7 +130,8 @@ class _Function:
     def attributes(self):
         """What CuPy tells of a kernel, as far as the simulator knows it."""
         return {
-            "max_threads_per_block": self.module.source.bound(self.name) or settings.Machine.max_threads,
+            "max_threads_per_block": self.module.source.bound(self.name, self.module.options)
+            or settings.Machine.max_threads,
             "max_dynamic_shared_size_bytes": self.max_dynamic_shared_size_bytes,
         }
 
@@ -171,13 +172,14 @@ class _Function:
 
     def _parameters(self, library, number):
         text = ctypes.create_string_buffer(4096)
-        getattr(library, f"simt_signature_{number}")(text, ctypes.c_size_t(len(text)))
+        with _one_at_a_time:  # it is compiled like the kernel: the checker would take it for one that runs meanwhile
+            getattr(library, f"simt_signature_{number}")(text, ctypes.c_size_t(len(text)))
         return arguments.parameters(text.value.decode(), self.module.source.parameters(self.name.split("<")[0]))
 
     @staticmethod
     def _shared(library, number):
         """(name, bytes, bytes of an element) of the module's shared variables."""
-        return [(v.name.decode(), v.size, max(1, v.element)) for v in _variables(library, number)]
+        return list(map(_told, _variables(library, number)))
 
     def _check_limits(self, machine, grid, block, static, dynamic):
         threads = int(np.prod(block))
@@ -187,7 +189,7 @@ class _Function:
             raise KernelError(f"{self.name}: a block of {threads} threads; at most {machine.max_threads} are allowed")
         if max(grid[1:]) > 65535:
             raise KernelError(f"{self.name}: grid {grid}; its second and third number are at most 65535")
-        bound = self.module.source.bound(self.name)
+        bound = self.module.source.bound(self.name, self.module.options)
         if bound and threads > bound:
             raise KernelError(f"{self.name}: a block of {threads} threads; its __launch_bounds__ promise {bound}")
         self._check_shared(machine, static, dynamic)
@@ -232,6 +234,7 @@ class _Function:
         dims = (ctypes.c_uint * 6)(*grid, *block)
         schedule = ctypes.c_ulonglong(now.schedule)
         ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
+        shared = shared + _inside_templates(runtime)
         launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
         launch.notes = self._notes(launch, path, expected, args)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
@@ -309,7 +312,7 @@ class _Function:
         place = f"{self.name}, line {first.line}: " if first.line else f"{self.name}: "
         text = place + first.message + (f"\n  {first.line} | {first.source}" if first.source else "")
         for issue in issues[1:4]:
-            text += f"\nalso line {issue.line}: {issue.message}"
+            text += f"\nalso line {issue.line}: {issue.message}" if issue.line else f"\nalso: {issue.message}"
         error = KernelError(text, first.kind, first.line, issues, launch)
         for note in launch.notes:
             error.add_note(note)
@@ -409,6 +412,16 @@ def _module(library, number):
     function = getattr(library, f"simt_module_{number}")
     function.restype = ctypes.POINTER(_Module)
     return function().contents
+
+
+def _told(variable):
+    return variable.name.decode(), variable.size, max(1, variable.element)
+
+
+def _inside_templates(runtime):
+    """The same of the variables that the last launch found in template functions, where g++ hides them."""
+    found = (ctypes.POINTER(_SharedVariable) * 64)()
+    return [_told(found[k].contents) for k in range(runtime.simt_inside(found, len(found)))]
 
 
 def _variables(library, number):

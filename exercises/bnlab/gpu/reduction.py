@@ -23,7 +23,8 @@ class ReductionKernel:
     post_map_expr : str
         Assigns the output from the result `a`: "y = a / _in_ind.size() * _out_ind.size()".
     identity : str or number
-        What every partial result starts from, several times over; "" or None where there is none.
+        What every partial result starts from, several times over; with "" or None that is `_type_reduce()`, which is 0
+        for numbers: the largest of negative numbers is 0 then, as on a GPU.
     name : str
     reduce_type : str, optional
         C++ type of `a` and `b`; by default that of the output.
@@ -38,6 +39,7 @@ class ReductionKernel:
 
     def __init__(self, in_params, out_params, map_expr, reduce_expr, post_map_expr, identity, name="reduce_kernel",
                  reduce_type=None, reduce_dims=True, preamble="", options=()):  # fmt: skip
+        typed.check_name(name)
         self.ins, self.outs = typed.declarations(in_params), typed.declarations(out_params)
         if len(self.outs) != 1:
             raise ValueError(f"{name}: a reduction has one output; {len(self.outs)} are declared")
@@ -101,6 +103,9 @@ class ReductionKernel:
             gone = tuple(range(len(shape)))
         else:
             gone = np.lib.array_utils.normalize_axis_tuple(axis, len(shape))
+        if any(p.raw for p in self.ins) and sorted(gone) != list(range(len(gone))):
+            text = f"{self.name}: Illegal conditions: CuPy reduces over the first axes alone where a parameter is raw"
+            raise NotImplementedError(f"{text}; got axis={axis}")
         return shape, tuple(a for a in range(len(shape)) if a not in gone), gone
 
     def _run(self, bound, values, shape, kept, gone):
@@ -124,42 +129,31 @@ class ReductionKernel:
             dtype = typed.dtype_of(parameter, bound, self.name)
             kind = C_TYPES[dtype]
             if parameter.raw:
-                raws += typed.raw_declaration(number, parameter, dtype)
+                raws += typed.raw_declaration(number, parameter, dtype, False)
             else:
-                elements += f"const {kind}& {parameter.name} = (({kind}*)_data[{number}])[i]; "
+                elements += f"const {kind}& {parameter.name} = (({kind}*)_data[{number}])[_at]; "
         out = self.outs[0]
         out_type = C_TYPES[typed.dtype_of(out, bound, self.name)]
         kind = self.reduce_type or out_type
-        kind = C_TYPES.get(kind, kind)
-        if self.identity:
-            start = f"_type_reduce({self.identity})"
-            take, join = "_part[_t] = _both(_part[_t], _mapped);", "_part[_t] = _both(_part[_t], _part[_other]);"
-        else:  # a part counts from its first element on
-            start = "_type_reduce()"
-            take = "_part[_t] = _seen[_t] ? _both(_part[_t], _mapped) : _mapped; _seen[_t] = true;"
-            join = (
-                "if (!_seen[_other]) continue; "
-                "_part[_t] = _seen[_t] ? _both(_part[_t], _part[_other]) : _part[_other]; _seen[_t] = true;"
-            )
         return typed.finish(
-            f"{typed.typedefs(bound)}\n{self.preamble}\ntypedef {kind} _type_reduce;\n"
+            f'{typed.typedefs(bound)}\n#line 1 "preamble"\n{self.preamble}\n'
+            f'#line 1 "reduce_type"\ntypedef {kind} _type_reduce;\n'
             'inline _type_reduce _both(const _type_reduce& a, const _type_reduce& b) {\n#line 1 "reduce_expr"\n'
             f"return ({self.reduce}); }}\n"
             'extern "C" __attribute__((visibility("default"))) void run(long long _outs, long long _inner, '
             "long long _reverse, void** _data, const long long* _count, const long long** _shape) {\n"
-            f"  Index _out_ind{{(ptrdiff_t)_outs, 0}}, _in_ind{{(ptrdiff_t)(_outs * _inner), 0}}; {raws}\n"
+            f"  const Index _out_ind{{(ptrdiff_t)_outs}}, _in_ind{{(ptrdiff_t)(_outs * _inner)}}; {raws}\n"
             f"  for (long long _k = 0; _k < _outs; ++_k) {{\n"
-            f"    static _type_reduce _part[{WIDTH}]; static bool _seen[{WIDTH}];\n"
+            f"    static _type_reduce _part[{WIDTH}];\n"
             f'    for (int _t = 0; _t < {WIDTH}; ++_t) {{\n#line 1 "identity"\n'
-            f"_part[_t] = {start}; _seen[_t] = false; }}\n"
+            f"_part[_t] = _type_reduce({self.identity}); }}\n"
             "    for (long long _j = 0; _j < _inner; ++_j) {\n"
             "      const long long _place = _reverse ? _inner - 1 - _j : _j;\n"
-            f"      const ptrdiff_t i = _k * _inner + _place; const int _t = _place % {WIDTH}; {elements}\n"
+            f"      const ptrdiff_t _at = _k * _inner + _place; const int _t = _place % {WIDTH}; {elements}\n"
             f'#line 1 "map_expr"\n      const _type_reduce _mapped = static_cast<_type_reduce>({self.map});\n'
-            f"      {take}\n    }}\n"
+            "      _part[_t] = _both(_part[_t], _mapped);\n    }\n"
             f"    for (int _w = {WIDTH // 2}; _w > 0; _w >>= 1)\n"
-            f"      for (int _t = 0; _t < _w; ++_t) {{\n"
-            f"        const int _other = _t + _w;\n        {join}\n      }}\n"
+            "      for (int _t = 0; _t < _w; ++_t) _part[_t] = _both(_part[_t], _part[_t + _w]);\n"
             f"    {out_type}& {out.name} = (({out_type}*)_data[{len(self.ins)}])[_k];\n"
             "    const _type_reduce a = _part[0];\n"
             f'#line 1 "post_map_expr"\n    {self.post};\n    (void){out.name};\n  }}\n}}\n'

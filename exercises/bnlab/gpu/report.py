@@ -216,8 +216,8 @@ class Narrator:
     def _element(self, raw):
         """The element that an access is about: `x[12]`, and what it belongs to."""
         if raw.array == DYNAMIC:
-            whole = f"the {self.dynamic} bytes of dynamic shared memory that the launch asks for by shared_mem="
-            return f"byte {raw.offset}", whole
+            whole = f"the {self.dynamic} bytes that the launch asks for by shared_mem="
+            return f"byte {raw.offset} of dynamic shared memory", whole
         if raw.array < 0:
             name, size, element = self.shared[-1 - raw.array]
             if size == element and raw.offset == 0:
@@ -229,22 +229,25 @@ class Narrator:
     def _race(self, raw, text):
         here, _ = self._element(raw)
         acts = ["writes" if raw.write else "reads", "wrote" if raw.other_write else "read"]
-        other = f"line {self.lines.get(raw.other_pc, 0)}"
+        line = self.lines.get(raw.other_pc, 0)
+        other = f" at line {line}" if line else ""
         if raw.block != raw.other_block:
             return (
                 f"race: thread {raw.thread} of block {raw.block} {acts[0]} {here}, which thread {raw.other_thread} of "
-                f"block {raw.other_block} {acts[1]} at {other}; blocks run in any order: use an atomic, a second "
+                f"block {raw.other_block} {acts[1]}{other}; blocks run in any order: use an atomic, a second "
                 "kernel, or a __threadfence() before the flag that tells it is there"
             )
         warps = "__syncwarp() or __syncthreads()" if raw.thread // 32 == raw.other_thread // 32 else "__syncthreads()"
         return (
-            f"race: thread {raw.thread} {acts[0]} {here}, which thread {raw.other_thread} of the same block {acts[1]} "
-            f"at {other}, and no barrier stands between them: {warps} is missing, or one thread alone should do it"
+            f"race: thread {raw.thread} {acts[0]} {here}, which thread {raw.other_thread} of the same block "
+            f"{acts[1]}{other}, and no barrier stands between them: {warps} is missing, "
+            "or one thread alone should do it"
         )
 
     def _uninitialized(self, raw, text):
         here, _ = self._element(raw)
-        return f"{self._where(raw)} reads {here} of shared memory, which nobody has written in this block"
+        memory = "" if raw.array == DYNAMIC else " of shared memory"
+        return f"{self._where(raw)} reads {here}{memory}, which nobody has written in this block"
 
     def _out_of_bounds(self, raw, text):
         here, whole = self._element(raw)

@@ -3,6 +3,7 @@
 Everything else is in the header cuda/simt.h: the kernel's source is compiled as it is.
 """
 
+import math
 import re
 
 from bnlab.gpu.compiler import CompileException
@@ -11,6 +12,7 @@ HEADERS = {  # what a kernel may include, and what it stands for here
     "cuda_fp16.h": "cuda_fp16.h",
     "cuda_bf16.h": "cuda_bf16.h",
     "cooperative_groups.h": "cooperative_groups.h",
+    "cooperative_groups/reduce.h": "cooperative_groups.h",
     **dict.fromkeys(("cuda_runtime.h", "cuda.h", "math.h", "cmath", "stdio.h", "cstdio", "stdint.h", "cstdint"), ""),
     **dict.fromkeys(("assert.h", "cassert", "float.h", "cfloat", "limits.h", "climits", "cstddef", "stddef.h"), ""),
     **dict.fromkeys(("type_traits", "utility", "cuda/std/cstdint", "cuda/std/type_traits", "device_functions.h"), ""),
@@ -21,7 +23,8 @@ KERNEL = re.compile(
     r"(\w+)\s*\("
 )
 DYNAMIC = re.compile(
-    r"extern\s+__shared__\s+((?:(?:__align__|alignas)\s*\([^()]*\)\s*)?)([\w:<>\s]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
+    r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\((?:[^()]|\([^()]*\))*\)\s*)?([\w:<>\s]+?)\s*\b(\w+)"
+    r"\s*\[\s*\]\s*;"
 )
 BOUNDS = re.compile(r"__global__\s+__launch_bounds__\s*\(([^()]*)\)")
 
@@ -43,7 +46,7 @@ class Source:
         self.code = code.replace("\r\n", "\n")
         self.bare = without_directives(without_comments(self.code))
         self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
-        self.dynamic = list(dict.fromkeys(match[3] for match in DYNAMIC.finditer(self.bare)))
+        self.dynamic = list(dict.fromkeys(match[2] for match in DYNAMIC.finditer(self.bare)))
         self.headers = []
 
     def line(self, number):
@@ -87,13 +90,26 @@ class Source:
                 return [(re.findall(r"\w+", re.sub(r"\[[^]]*\]", "", part)) or ["?"])[-1] for part in parts]
         return []
 
-    def bound(self, kernel):
-        """The largest block that __launch_bounds__ promises, or None."""
+    def bound(self, kernel, options=()):
+        """The largest block that __launch_bounds__ promises, or None where that is no number, macro or product of them.
+
+        Parameters
+        ----------
+        kernel : str
+        options : sequence of str
+            Of the compiler: "-DBLOCK=256" is a macro too.
+        """
+        defined = re.findall(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+(.*?)[ \t]*$", without_comments(self.code))
+        macros = dict(defined)
+        for name in [name for name in macros if [name for name, _ in defined].count(name) > 1]:
+            del macros[name]  # which of them counts, only a compiler knows
+        given = (re.fullmatch(r"-D\s*(\w+)=(\d+)", word) for word in options)
+        macros.update(found.groups() for found in given if found)
         for match in KERNEL.finditer(self.bare):
             if match[2] == kernel:
                 text = match[1] or (BOUNDS.match(match[0]) or [None, ""])[1]
-                first = text.split(",")[0].strip()
-                return int(first) if first.isdigit() else None
+                factors = [macros.get(factor, factor) for factor in re.split(r"\s*\*\s*", text.split(",")[0].strip())]
+                return math.prod(map(int, factors)) if all(factor.isdigit() for factor in factors) else None
         return None
 
     def translated(self, exports):
@@ -137,7 +153,7 @@ class Source:
         """extern __shared__ T name[];  ->  a pointer to the block's dynamic shared memory."""
         bare = without_comments(code)
         for match in reversed(list(DYNAMIC.finditer(bare))):
-            kind, name = match[2].strip(), match[3]
+            kind, name = match[1].strip(), match[2]
             inside = depth_at(bare, 0, match.start()) > 0
             new = f"static simt::Dynamic<{kind}> {name};"
             if inside:
@@ -149,18 +165,20 @@ class Source:
     def _shared(code):
         """__shared__ T a[n], b;  gets a guard and an entry in the table for each variable, on the same line."""
         bare = without_comments(code)
-        for match in reversed(list(re.finditer(r"(?:static\s+)?\b__shared__\b", bare))):
+        for match in reversed(list(re.finditer(r"(?:\b(?:static|volatile)\s+)*\b__shared__\b", bare))):
             end = statement_end(bare, match.end())
             if end is None:
                 continue
             text = bare[match.end() : end]
-            if "=" in re.sub(r"[<>=!]=|\[[^]]*\]", "", text):
+            if "volatile" in match[0]:
+                text = f" volatile{text}"
+            if "=" in re.sub(r"[<>=!]=|\[[^]]*\]", "", without_bodies(text)):
                 line = bare[: match.start()].count("\n") + 1
                 raise CompileException(
                     f"kernel.cu:{line}: error: a __shared__ variable cannot have an initial value; "
                     "assign it in one thread and put __syncthreads() behind"
                 )
-            one_by_one = re.sub(r"alignas\s*\(([^()]*)\)", r"__align__(\1)", text)
+            one_by_one = re.sub(r"\balignas\b", "__align__", text)
             found = shared_variables(one_by_one)
             if depth_at(bare, 0, match.start()) > 0:
                 found += [f"SIMT_INSIDE({name})" for name in filter(None, map(declared_name, split_list(text)))]
@@ -248,14 +266,22 @@ def shared_variables(text):
     parts = split_list(text)
     first = declared_name(parts[0])
     kind = re.match(rf"(.*?)\b{first}\b(?!.*\b{first}\b)", parts[0], flags=re.S) if first else None
-    if kind is None or len(parts) > 1 and "*" in text:
+    if kind is None or len(parts) > 1 and ("{" in text or "(" in kind[1].partition("*")[2]):
         names = filter(None, map(declared_name, parts))
         return [f"__shared__{text};", *(f"SIMT_NAMED({name})" for name in names)]
-    declarations = [parts[0], *(kind[1].replace("\n", " ") + part for part in parts[1:])]
+    of_all = re.sub(r"[\s*]+$", " ", kind[1].replace("\n", " "))  # a star belongs to its variable alone
+    declarations = [parts[0], *(of_all + part for part in parts[1:])]
     return [f"__shared__{one}; SIMT_NAMED({name})" for one in declarations if (name := declared_name(one))]
 
 
 def declared_name(part):
     """The name in one declarator: `float s[32]` -> s."""
-    names = re.findall(r"\w+", re.sub(r"\[.*", "", part.split("=")[0], flags=re.S))
+    names = re.findall(r"\w+", re.sub(r"\[.*", "", without_bodies(part).split("=")[0], flags=re.S))
     return names[-1] if names else ""
+
+
+def without_bodies(text):
+    """The text without what stands in braces: `union { float f[32]; } u` -> `union  u`."""
+    while (shorter := re.sub(r"\{[^{}]*\}", "", text)) != text:
+        text = shorter
+    return text

@@ -41,9 +41,8 @@ template <class T> struct Raw {  // a parameter declared raw: the kernel chooses
   const long long* shape() const { return shape_; }
 };
 struct Index {
-  ptrdiff_t count, place;
+  ptrdiff_t count;
   ptrdiff_t size() const { return count; }
-  ptrdiff_t get() const { return place; }
 };
 """
 
@@ -65,10 +64,11 @@ class Declared:
 def declarations(text):
     """The parameters in a declaration such as "T x, raw float32 weights"."""
     found = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
+    for part in text.split(",") if text.strip() else ():
         words = part.split()
         if not 2 <= len(words) <= 3 or (len(words) == 3 and words[0] != "raw"):
-            raise ValueError(f"{part!r} is no parameter; expected a type and a name, such as 'T x' or 'raw float32 w'")
+            text = f"{part.strip()!r} is no parameter"
+            raise ValueError(f"{text}; expected a type and a name, such as 'T x' or 'raw float32 w'")
         kind = words[-2] if len(words[-2]) == 1 else np.dtype(words[-2]).name
         if len(kind) > 1 and kind not in C_TYPES:
             raise ValueError(f"{words[-2]} is no type that the simulator has")
@@ -76,13 +76,14 @@ def declarations(text):
     return found
 
 
-def type_of(value):
-    """The dtype that an argument brings; None for a Python number, which takes any."""
-    return value.dtype.name if isinstance(value, (np.ndarray, np.generic)) else None
+def check_name(name):
+    """Refuse what CuPy refuses as the name of a kernel."""
+    if not re.fullmatch("[a-zA-Z_][a-zA-Z_0-9]*", name):
+        raise ValueError(f'Invalid kernel name: "{name}"; expected letters, digits and underscores, such as "square"')
 
 
 def bind(kernel, ins, values, outs, results):
-    """Decide what the placeholders stand for, by CuPy's rules.
+    """Decide what the placeholders stand for, by CuPy's rules: arrays decide, numbers are converted.
 
     Parameters
     ----------
@@ -105,11 +106,11 @@ def bind(kernel, ins, values, outs, results):
     """
     bound = {}
     for parameter, value in [*zip(outs, results), *zip(ins, values)]:
-        given = type_of(value)
-        if given is None:
-            if not isinstance(value, (int, float, bool)):
+        if not isinstance(value, np.ndarray):
+            if not isinstance(value, (int, float, bool, np.bool, np.integer, np.floating)):
                 raise TypeError(f"{kernel}: {parameter.name} is {type(value).__name__}; expected an array or a number")
             continue
+        given = value.dtype.name
         if given not in C_TYPES:
             raise TypeError(f"{kernel}: {parameter.name} has dtype {given}, which the simulator does not have")
         wanted = bound.setdefault(parameter.kind, given) if parameter.placeholder else parameter.kind
@@ -121,7 +122,7 @@ def bind(kernel, ins, values, outs, results):
             raise TypeError(f"{kernel}: Type is mismatched: {text}")
     for parameter in ins:
         if parameter.placeholder and parameter.kind not in bound:
-            text = f"no array tells what {parameter.kind} is; pass xp.float32(...) for {parameter.name}"
+            text = f"no array tells what {parameter.kind} is; declare a type, such as float32 {parameter.name}"
             raise TypeError(f"{kernel}: {text}")
     return bound
 
@@ -137,9 +138,10 @@ def typedefs(bound):
     return "".join(f"typedef {C_TYPES[name]} {letter}; " for letter, name in sorted(bound.items()))
 
 
-def raw_declaration(number, parameter, dtype):
+def raw_declaration(number, parameter, dtype, written):
+    kind = C_TYPES[dtype] if written else f"const {C_TYPES[dtype]}"
     return (
-        f"Raw<{C_TYPES[dtype]}> {parameter.name}{{({C_TYPES[dtype]}*)_data[{number}], (ptrdiff_t)_count[{number}], "
+        f"Raw<{kind}> {parameter.name}{{({kind}*)_data[{number}], (ptrdiff_t)_count[{number}], "
         f"_shape[{number}], {number}, {{}}}}; "
     )
 
@@ -155,7 +157,8 @@ def finish(source):
 def library(source, compiler_found):
     """The compiled loop."""
     path, _ = compiler.runtime()
-    return ctypes.CDLL(str(compiler.build("loop", [source], compiler.flags_of(checked=False), [path])))
+    flags = compiler.flags_of(checked=False)
+    return compiler.loaded(lambda: compiler.build("loop", [source], flags, [path]))[1]
 
 
 def run(source, kernel, numbers, arrays, parameters):

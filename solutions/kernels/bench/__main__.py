@@ -281,7 +281,8 @@ def summary(found):
     """The figures in a few lines of Markdown: device, date, the means that the goals are about, and the checks."""
     about, goal = found["machine"], found["goals"]
     head = f"Measured on {about['device']}, {about['date']}, driver {about.get('driver', '?')}, PyTorch "
-    lines = [f"{head}{about.get('torch', '?')}, in float32 where nothing else is said, shapes of 13 MB and more, the best plan for each:", ""]
+    words = "in float32 where nothing else is said, shapes of 13 MB and more, the best plan for each:"
+    lines = [f"{head}{about.get('torch', '?')}, {words}", ""]
     for direction in ("forward", "backward"):
         rows = {name: goal.get(f"{direction}: {name}") for name in GOALS}
         if all(rows.values()):

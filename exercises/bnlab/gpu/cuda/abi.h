@@ -17,7 +17,10 @@ struct SimtModule {         // where a compiled module keeps its variables
   const SimtShared *variables, *variables_end;
 };
 
-enum SimtWarpKind { SIMT_SHUFFLE, SIMT_BALLOT };
+enum SimtWarpKind {
+  SIMT_SHUFFLE, SIMT_BALLOT, SIMT_MATCH_ANY, SIMT_MATCH_ALL,
+  SIMT_ADD, SIMT_MIN, SIMT_MAX, SIMT_AND, SIMT_OR, SIMT_XOR  // of 32 bits without a sign
+};
 
 extern "C" {
 int simt_launch(const SimtModule*, const unsigned* grid_and_block, size_t dynamic_shared, int cooperative,
@@ -28,13 +31,16 @@ void simt_grid_barrier(int line);
 uint64_t simt_warp(unsigned mask, uint64_t value, int source, int kind, int line);
 void simt_fence();
 void simt_spin(int line);
-void simt_atomic_begin(const volatile void* address, size_t size, int line);
+void simt_atomic_begin(const volatile void* address, size_t size, int compares, int line);
 void simt_atomic_end(int changed);
 void simt_fail(const char* kind, int line, const char* text);
 void* simt_dynamic_shared();
 int simt_cooperative();
-unsigned simt_active_mask();
+void simt_shared_inside(const SimtShared*);  // of a template function: known once a thread is there
+unsigned simt_active_mask(int line);
 long long simt_clock();
 int simt_lane();
 int simt_printf(const char* format, ...);
+void* simt_copy(void* to, const void* from, size_t size, const void* pc);
+void* simt_fill(void* to, int value, size_t size, const void* pc);
 }

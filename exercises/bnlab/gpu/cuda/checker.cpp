@@ -17,8 +17,8 @@ namespace simt {
 
 void forget(Knowledge* k) { delete k; }
 
-struct Cell {  // the last write, the last one that was no atomic, and two reads, of different warps if there are such
-  Access write, plain_write, read, other_read;
+struct Cell {  // the last write, the last one that was no atomic, the last read that was none, and another read: of another
+  Access write, plain_write, read, other_read;  // warp if there is one, else an atomic's
 };
 
 struct Region {         // memory with a name
@@ -70,12 +70,29 @@ static void report(const Issue& issue) {  // once for each place in the program
   if (issues.size() < MAX_ISSUES) issues.push_back(issue);
 }
 
-static void report_race(const Region& r, char* address, int size, bool write, const void* pc, const Access& other,
-                        bool other_write) {
+static Issue race(const Region& r, char* address, int size, bool write, const void* pc, const Access& other,
+                  bool other_write) {
   Issue issue = issue_at(RACE, &r, address, size, write, pc);
   issue.other_pc = other.pc, issue.other_write = other_write;
   issue.other_thread = other.who % block_threads, issue.other_block = other.who / block_threads;
-  report(issue);
+  return issue;
+}
+
+static void report_race(const Region& r, char* address, int size, bool write, const void* pc, const Access& other,
+                        bool other_write) {
+  report(race(r, address, size, write, pc, other, other_write));
+}
+
+void check_doubt() {
+  if (current->doubt) report(*current->doubt);
+  current->doubt.reset();
+}
+
+static void doubt_race(const Region& r, char* address, int size, const void* pc, const Access& other) {
+  if (current->doubt && current->doubtful == address) return;
+  check_doubt();
+  current->doubt.reset(new Issue(race(r, address, size, false, pc, other, true)));
+  current->doubtful = address;
 }
 
 // ---- one access -----------------------------------------------------------------------------------------------------
@@ -84,15 +101,20 @@ static void visit(Region& r, Cell& cell, char* address, int size, bool write, bo
   Fiber& me = *current;
   uintptr_t place = (uintptr_t)address;
   auto races = [&](const Access& a) { return a.time && !(strong && a.atomic) && !order.before(a, me, place); };
-  if (races(cell.write)) report_race(r, address, size, write, pc, cell.write, true);
-  else if (races(cell.plain_write)) report_race(r, address, size, write, pc, cell.plain_write, true);
+  if (races(cell.write)) {
+    if (write || strong || races(cell.plain_write)) report_race(r, address, size, write, pc, cell.write, true);
+    else doubt_race(r, address, size, pc, cell.write);  // atomics alone wrote since
+  } else if (races(cell.plain_write)) report_race(r, address, size, write, pc, cell.plain_write, true);
   Access access = {order.now, pc, Order::id(me), strong};
+  if (!write && strong) {
+    if (!cell.other_read.time || cell.other_read.atomic) cell.other_read = access;
+    return;
+  }
   if (!write) {
     int warp = (access.who / block_threads << 8) + me.warp;
     auto warp_of = [](const Access& a) { return (a.who / block_threads << 8) + a.who % block_threads / 32; };
-    if (cell.read.time && cell.read.who != access.who &&
-        (warp_of(cell.read) != warp || !cell.other_read.time || warp_of(cell.other_read) == warp))
-      cell.other_read = cell.read;
+    bool spare = !cell.other_read.time || cell.other_read.atomic || warp_of(cell.other_read) == warp;
+    if (cell.read.time && cell.read.who != access.who && (warp_of(cell.read) != warp || spare)) cell.other_read = cell.read;
     cell.read = access;
     return;
   }
@@ -115,6 +137,17 @@ static Region* region_of(char* address, int size, bool& is_shared) {
   return nullptr;
 }
 
+static void believe(char* address, size_t size) {  // an atomicCAS: what this thread read here before is compared now
+  Fiber& me = *current;
+  if (me.doubtful == address) me.doubt.reset();
+  bool is_shared;
+  Region* r = region_of(address, 1, is_shared);
+  if (!r || !r->cells || address < r->low || address + size > r->high) return;
+  for (size_t i = (address - r->low) / r->grain, end = (address + size - 1 - r->low) / r->grain; i <= end; ++i)
+    for (Access* read : {&r->cells[i].read, &r->cells[i].other_read})
+      if (read->time && read->who == Order::id(me)) *read = Access{};
+}
+
 static Region* nearest(char* address) {  // what an address close to, but outside of everything was meant for
   Region* best = nullptr;
   long long distance = 32 << 10;
@@ -127,7 +160,7 @@ static Region* nearest(char* address) {  // what an address close to, but outsid
   return best;
 }
 
-static void access(char* address, int size, bool write, const void* pc, bool is_volatile = false, bool split = false) {
+static void access(char* address, int size, bool write, const void* pc, bool is_volatile = false, int part = 0) {
   if (!current || !launched) return;
   if (address >= stacks && address < stacks_end) return;  // a local variable
   if (address >= __ehdr_start && address < _end) return;
@@ -145,7 +178,7 @@ static void access(char* address, int size, bool write, const void* pc, bool is_
   if (r->array == FIRST_GUARD)
     if (Region* meant = nearest(address)) r = meant;
   if (address < r->low || address + size > r->high) stop(issue_at(OUT_OF_BOUNDS, r, address, size, write, pc));
-  if (!split && (uintptr_t)address % size)  // split: the compiler knows that it may not be aligned, and takes care
+  if (!part && (uintptr_t)address % size)  // part: the compiler knows that it may not be aligned, and takes care
     stop(issue_at(MISALIGNED, r, address, size, write, pc));
   order.now++;
   if (is_volatile && !is_shared && !me.atomic) {  // a flag: it synchronizes, and who reads it over and over waits
@@ -158,7 +191,9 @@ static void access(char* address, int size, bool write, const void* pc, bool is_
     (write ? r->stores : r->loads) += size;
     Totals& t = traffic.totals;
     (is_shared ? (write ? t.shared_store_bytes : t.shared_load_bytes) : write ? t.store_bytes : t.load_bytes) += size;
-    traffic.note(me, pc, (uintptr_t)address, size, write, is_shared);
+    const int each = part ? part : size;
+    for (int k = 0; k * each < size; ++k)
+      traffic.note(me, pc, k, (uintptr_t)address + k * each, std::min(each, size - k * each), write, is_shared);
   }
   if (!r->cells) return;
   if (size < r->grain || (uintptr_t)(address - r->low) % r->grain) refine(*r, size % 2 || (address - r->low) % 2 ? 1 : 2);
@@ -208,14 +243,22 @@ void check_block(int slot) {
   shared[slot].push_back(r);
 }
 
+void check_inside(int number, const SimtShared& v) {
+  char* low = (char*)v.address;
+  shared[current->slot].push_back({low, low + v.size, low, low + v.size, -1 - number, 4, nullptr, 0, 0});
+  Region& r = shared[current->slot].back();
+  r.cells = cells_of(r.count());
+}
+
 void check_barrier(int slot) { order.at_barrier(slot); }
 void check_warp(int slot, int warp, unsigned lanes) { order.at_warp(slot, warp, lanes); }
 void check_grid() { order.at_grid(); }
 void check_fence() { order.at_fence(*current); }
 
 static uintptr_t atomic_place;
-void check_atomic(const volatile void* address, size_t size, const void* pc) {
-  (void)size, (void)pc;
+void check_atomic(const volatile void* address, size_t size, bool compares) {
+  if (compares) believe((char*)address, size);
+  check_doubt();
   atomic_place = (uintptr_t)address;
   order.acquire(*current, atomic_place);
 }
@@ -256,28 +299,41 @@ void simt_traffic(long long* totals, long long* of_arrays, long long* used) {
 }
 
 #define PC __builtin_return_address(0)
-#define HOOK(name, n, write, is_volatile, split)              \
+#define HOOK(name, n, write, is_volatile, part)               \
   void __tsan_##name##n(char* address) {                      \
     Hook hook;                                                \
-    access(address, n, write, PC, is_volatile, split);        \
+    access(address, n, write, PC, is_volatile, part);         \
   }
-#define HOOK_BOTH(name, n, split)                             \
+#define HOOK_BOTH(name, n, part)                              \
   void __tsan_##name##n(char* address) {                      \
     Hook hook;                                                \
-    access(address, n, false, PC, false, split);              \
-    access(address, n, true, PC, false, split);               \
+    access(address, n, false, PC, false, part);               \
+    access(address, n, true, PC, false, part);                \
   }
-#define HOOKS(n)                                                                                          \
-  HOOK(read, n, false, false, false) HOOK(write, n, true, false, false)                                   \
-  HOOK(unaligned_read, n, false, false, true) HOOK(unaligned_write, n, true, false, true)                 \
-  HOOK(volatile_read, n, false, true, false) HOOK(volatile_write, n, true, true, false)                   \
-  HOOK(unaligned_volatile_read, n, false, true, true) HOOK(unaligned_volatile_write, n, true, true, true) \
-  HOOK_BOTH(read_write, n, false) HOOK_BOTH(unaligned_read_write, n, true)
+#define HOOKS(n)                                                                                    \
+  HOOK(read, n, false, false, 0) HOOK(write, n, true, false, 0)                                     \
+  HOOK(unaligned_read, n, false, false, 4) HOOK(unaligned_write, n, true, false, 4)                 \
+  HOOK(volatile_read, n, false, true, 0) HOOK(volatile_write, n, true, true, 0)                     \
+  HOOK(unaligned_volatile_read, n, false, true, 4) HOOK(unaligned_volatile_write, n, true, true, 4) \
+  HOOK_BOTH(read_write, n, 0) HOOK_BOTH(unaligned_read_write, n, 4)
 HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
 
 static void range(const void* address, size_t size, bool write, const void* pc) {
   Hook hook;
-  if (size) access((char*)address, (int)size, write, pc, false, true);
+  if (size) access((char*)address, (int)size, write, pc, false, 16);
+}
+static bool known(const void* address) {  // the arguments of a launch are copied too, and lie elsewhere
+  bool is_shared;
+  return current && launched && (region_of((char*)address, 1, is_shared) || nearest((char*)address));
+}
+void* simt_copy(void* to, const void* from, size_t size, const void* pc) {
+  if (known(from)) range(from, size, false, pc);
+  if (known(to)) range(to, size, true, pc);
+  return memmove(to, from, size);
+}
+void* simt_fill(void* to, int value, size_t size, const void* pc) {
+  if (known(to)) range(to, size, true, pc);
+  return memset(to, value, size);
 }
 void __tsan_read_range(char* address, size_t size) { range(address, size, false, PC); }
 void __tsan_write_range(char* address, size_t size) { range(address, size, true, PC); }

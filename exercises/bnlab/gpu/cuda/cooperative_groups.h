@@ -55,5 +55,55 @@ template <unsigned N, class Parent = thread_block> struct thread_block_tile {
   }
 };
 template <unsigned N, class Parent> static inline thread_block_tile<N> tiled_partition(const Parent&) { return {}; }
+struct coalesced_group {  // lanes of a warp that came together, by their rank among each other
+  unsigned lanes;
+  unsigned size() const { return __popc(lanes); }
+  unsigned num_threads() const { return size(); }
+  unsigned thread_rank() const { return __popc(lanes & ((1u << simt_lane()) - 1)); }
+  int lane_of(unsigned rank) const {
+    unsigned left = lanes;
+    for (; rank > 0; --rank) left &= left - 1;
+    return __ffs(left) - 1;
+  }
+  void sync(int line = __builtin_LINE()) const { __syncwarp(lanes, line); }
+  template <class T> T shfl(T v, unsigned rank, int line = __builtin_LINE()) const {
+    return __shfl_sync(lanes, v, lane_of(rank % size()), 32, line);
+  }
+  template <class T> T shfl_down(T v, unsigned by, int line = __builtin_LINE()) const {
+    unsigned rank = thread_rank();
+    return __shfl_sync(lanes, v, lane_of(rank + by < size() ? rank + by : rank), 32, line);
+  }
+  template <class T> T shfl_up(T v, unsigned by, int line = __builtin_LINE()) const {
+    unsigned rank = thread_rank();
+    return __shfl_sync(lanes, v, lane_of(rank >= by ? rank - by : rank), 32, line);
+  }
+  int any(int p, int line = __builtin_LINE()) const { return __any_sync(lanes, p, line); }
+  int all(int p, int line = __builtin_LINE()) const { return __all_sync(lanes, p, line); }
+  unsigned ballot(int p, int line = __builtin_LINE()) const {
+    unsigned voted = __ballot_sync(lanes, p, line), packed = 0;
+    for (unsigned rank = 0; rank < size(); ++rank) packed |= (voted >> lane_of(rank) & 1u) << rank;
+    return packed;
+  }
+};
+static inline coalesced_group coalesced_threads(int line = __builtin_LINE()) { return {__activemask(line)}; }
+
+// cooperative_groups/reduce.h
+template <class T> struct plus { T operator()(T a, T b) const { return a + b; } };
+template <class T> struct less { T operator()(T a, T b) const { return b < a ? b : a; } };
+template <class T> struct greater { T operator()(T a, T b) const { return a < b ? b : a; } };
+template <class T> struct bit_and { T operator()(T a, T b) const { return a & b; } };
+template <class T> struct bit_or { T operator()(T a, T b) const { return a | b; } };
+template <class T> struct bit_xor { T operator()(T a, T b) const { return a ^ b; } };
+template <unsigned N, class Parent, class T, class F>
+static inline T reduce(const thread_block_tile<N, Parent>& tile, T v, F both, int line = __builtin_LINE()) {
+  for (int bits = N / 2; bits > 0; bits /= 2) v = both(v, tile.shfl_xor(v, bits, line));
+  return v;
+}
+template <class T, class F>
+static inline T reduce(const coalesced_group& group, T v, F both, int line = __builtin_LINE()) {
+  T total = group.shfl(v, 0, line);
+  for (unsigned rank = 1; rank < group.size(); ++rank) total = both(total, group.shfl(v, rank, line));
+  return total;
+}
 template <class Group> static inline void sync(const Group& group, int line = __builtin_LINE()) { group.sync(line); }
 }  // namespace cooperative_groups

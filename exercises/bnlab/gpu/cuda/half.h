@@ -53,12 +53,28 @@ static inline unsigned short float_to_bfloat(float f) {
   static inline N __hadd(N a, N b) { return a + b; }                                       \
   static inline N __hsub(N a, N b) { return a - b; }                                       \
   static inline N __hmul(N a, N b) { return a * b; }                                       \
+  static inline N __hdiv(N a, N b) { return a / b; }                                       \
+  static inline N __hneg(N a) { return -a; }                                               \
+  static inline N __hmax(N a, N b) { return N(fmaxf(a, b)); }                              \
+  static inline N __hmin(N a, N b) { return N(fminf(a, b)); }                              \
+  static inline bool __hgt(N a, N b) { return a > b; }                                     \
+  static inline bool __hlt(N a, N b) { return a < b; }                                     \
+  static inline N hsqrt(N a) { return N(sqrtf(a)); }                                       \
+  static inline N hrsqrt(N a) { return N(1.0f / sqrtf(a)); }                               \
+  static inline N hexp(N a) { return N(expf(a)); }                                         \
   static inline N __hfma(N a, N b, N c) { return N(fmaf(a, b, c)); }                       \
   struct alignas(4) N##2 {                                                                 \
     N x, y;                                                                                \
     SIMT_VECTOR(N##2, 4)                                                                   \
     N##2(N a, N b) : x(a), y(b) {}                                                         \
-  };
+  };                                                                                       \
+  static inline N##2 operator+(N##2 a, N##2 b) { return N##2(a.x + b.x, a.y + b.y); }      \
+  static inline N##2 operator-(N##2 a, N##2 b) { return N##2(a.x - b.x, a.y - b.y); }      \
+  static inline N##2 operator*(N##2 a, N##2 b) { return N##2(a.x * b.x, a.y * b.y); }      \
+  static inline N##2 __hadd2(N##2 a, N##2 b) { return a + b; }                             \
+  static inline N##2 __hsub2(N##2 a, N##2 b) { return a - b; }                             \
+  static inline N##2 __hmul2(N##2 a, N##2 b) { return a * b; }                             \
+  static inline N##2 __hfma2(N##2 a, N##2 b, N##2 c) { return N##2(__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)); }
 SIMT_SIXTEEN(__half, half_to_float, float_to_half)
 SIMT_SIXTEEN(__nv_bfloat16, bfloat_to_float, float_to_bfloat)
 typedef __half half;

@@ -33,6 +33,23 @@ template <class P> struct Parameter<P*> {
 };
 
 #define SIMT_UNSEEN __attribute__((no_sanitize("thread")))  // reading the arguments is no access of the kernel
+#ifdef __clang__
+#if __has_feature(thread_sanitizer)  // before 15, clang++ leaves copies of structs to the sanitizer's own memcpy
+}  // namespace simt
+extern "C" {
+SIMT_UNSEEN void* memcpy(void* to, const void* from, size_t size) noexcept {
+  return simt_copy(to, from, size, __builtin_return_address(0));
+}
+SIMT_UNSEEN void* memmove(void* to, const void* from, size_t size) noexcept {
+  return simt_copy(to, from, size, __builtin_return_address(0));
+}
+SIMT_UNSEEN void* memset(void* to, int value, size_t size) noexcept {
+  return simt_fill(to, value, size, __builtin_return_address(0));
+}
+}
+namespace simt {
+#endif
+#endif
 template <class... A> struct Kernel {
   void (*function)(A...);
   void** arguments;

@@ -33,8 +33,10 @@ static std::vector<std::unique_ptr<Fiber>> pool;
 static std::vector<char> saved_shared;  // of resident blocks, while another block's is in place
 static size_t shared_size;
 static int shared_slot;
+static std::vector<std::pair<const SimtShared*, int>> inside_templates;  // and the turn in which it was poisoned
+static int turn;
 static jmp_buf scheduler;
-static bool aborted, cooperative, spun;
+static bool aborted, cooperative, spun, masks_asked;
 static unsigned long long schedule;
 static uint64_t random_state;
 static long idle_rounds;
@@ -149,6 +151,7 @@ static bool everybody_came(int slot, const Fiber& first) {  // lanes that have r
     Fiber& f = peer(slot, first.warp * 32 + lane);
     if (!(first.mask >> lane & 1) || f.state == DONE) continue;
     if (f.state != AT_WARP) return false;
+    if (f.mask != first.mask && !(f.mask >> first.lane & 1)) return false;  // it waits for others, and comes later
     if (f.mask != first.mask)
       stop(issue_of(WARP, first.line, "wrong mask: lane %d came with the mask 0x%08x, lane %d (line %d) with 0x%08x; "
                     "all lanes that a mask names must pass the same mask", first.lane, first.mask, lane, f.line, f.mask));
@@ -159,9 +162,36 @@ static bool everybody_came(int slot, const Fiber& first) {  // lanes that have r
   return true;
 }
 
+static unsigned combined(int kind, unsigned a, unsigned b) {
+  switch (kind) {
+    case SIMT_ADD: return a + b;
+    case SIMT_MIN: return std::min(a, b);
+    case SIMT_MAX: return std::max(a, b);
+    case SIMT_AND: return a & b;
+    case SIMT_OR: return a | b;
+    default: return a ^ b;
+  }
+}
+
+static uint64_t result_of(const Fiber& f, unsigned came, unsigned ballot) {  // of a primitive to which these lanes came
+  auto lane = [&](int k) -> const Fiber& { return peer(f.slot, f.warp * 32 + k); };
+  if (f.kind == SIMT_SHUFFLE)
+    return f.source < 32 && came >> f.source & 1 ? lane(f.source).value : ~0ull;  // NaN: undefined
+  if (f.kind == SIMT_BALLOT) return ballot;
+  unsigned equal = 0, total = f.kind == SIMT_MIN || f.kind == SIMT_AND ? ~0u : 0;
+  for (int k = 0; k < 32; ++k) {
+    if (!(came >> k & 1)) continue;
+    equal |= (lane(k).value == f.value) << k;
+    total = combined(f.kind, total, (unsigned)lane(k).value);
+  }
+  if (f.kind == SIMT_MATCH_ANY) return equal;
+  if (f.kind == SIMT_MATCH_ALL) return equal == came ? came : 0;
+  return total;
+}
+
 static void release_warp(int slot, const Fiber& first) {
   unsigned mask = first.mask, came = 0, ballot = 0;
-  int warp = first.warp, kind = first.kind, lanes = warp_lanes(warp);
+  int warp = first.warp, lanes = warp_lanes(warp);
   if (!everybody_came(slot, first)) return;
   counters.warp_operations++;
   progress();
@@ -175,11 +205,32 @@ static void release_warp(int slot, const Fiber& first) {
   for (int lane = 0; lane < lanes; ++lane) {
     if (!(came >> lane & 1)) continue;
     Fiber& f = peer(slot, warp * 32 + lane);
-    bool there = f.source < lanes && came >> f.source & 1;
-    f.result = kind == SIMT_BALLOT ? ballot : there ? peer(slot, warp * 32 + f.source).value : ~0ull;  // NaN: undefined
+    f.result = result_of(f, came, ballot);
   }
   for (int lane = 0; lane < lanes; ++lane)
     if (came >> lane & 1) peer(slot, warp * 32 + lane).state = READY;
+}
+
+// __activemask(): the lanes of the warp that are at this line once no lane of it can go on (or everybody only spins).
+static bool release_masks(bool anyway) {
+  bool released = false;
+  for (int slot = 0; slot < resident_blocks; ++slot)
+    for (int begin = 0; begin < block_threads; begin += 32) {
+      int lanes = warp_lanes(begin / 32), line = 0;
+      unsigned mask = 0;
+      bool busy = false;
+      for (int lane = 0; lane < lanes; ++lane) {
+        Fiber& f = peer(slot, begin + lane);
+        busy |= f.state == READY;
+        if (f.state != AT_MASK || (mask && f.line != line)) continue;
+        mask |= 1u << lane, line = f.line;
+      }
+      if (busy && !anyway) continue;
+      for (int lane = 0; lane < lanes; ++lane)
+        if (mask >> lane & 1) peer(slot, begin + lane).state = READY, peer(slot, begin + lane).result = mask;
+      released |= mask != 0;
+    }
+  return released;
 }
 
 // ---- running --------------------------------------------------------------------------------------------------------
@@ -188,6 +239,7 @@ static void entry() {
   inside = 0;
   kernel(kernel_arguments);
   Inside guard;
+  if (checked) check_doubt();
   current->state = DONE;
   progress();
   release_block(current->slot);
@@ -233,6 +285,7 @@ static void run_resident() {
         ready = true, moved |= !spun;
       }
     }
+    if (masks_asked && release_masks(!moved)) ready = moved = true;
     idle_rounds = moved ? 0 : idle_rounds + 1;
   }
 }
@@ -254,7 +307,8 @@ static void name_deadlock() {  // nobody can run and not all are done
     int where = 0;
     for (int lane = 0; lane < 32; ++lane) {
       Fiber* f = lane < warp_lanes(warp->warp) ? &peer(warp->slot, warp->warp * 32 + lane) : nullptr;
-      if (!f || !(warp->mask >> lane & 1) || f->state == DONE || f->state == AT_WARP) continue;
+      if (!f || !(warp->mask >> lane & 1) || f->state == DONE) continue;
+      if (f->state == AT_WARP && f->mask == warp->mask) continue;
       absent |= 1u << lane, where = f->line;
     }
     issue = issue_of(WARP, warp->line, "wrong mask: 0x%08x names lanes 0x%08x, which never come: they wait at line %d; name "
@@ -296,7 +350,7 @@ static void prepare(Fiber& f, int slot, int block, int thread) {
   unsigned t = thread, b = block;
   f.thread_index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
   f.block_index = {b % gridDim.x, b / gridDim.x % gridDim.y, b / (gridDim.x * gridDim.y)};
-  f.state = READY, f.line = 0, f.started = f.atomic = false, f.predicate = 0, f.place = nullptr, f.repeats = 0;
+  f.state = READY, f.line = 0, f.started = f.atomic = false, f.predicate = 0, f.place = f.doubtful = nullptr, f.doubt.reset(), f.repeats = 0;
   f.fence = f.fence_barrier = 0, f.known.reset(), f.pc = nullptr;
   memset(f.seen, 0, sizeof f.seen);
   getcontext(&f.context);
@@ -306,7 +360,7 @@ static void prepare(Fiber& f, int slot, int block, int thread) {
 
 static void run_grid(int blocks) {
   const std::vector<int> order = permutation(blocks);
-  for (int turn = 0; turn < (cooperative ? 1 : blocks) && !aborted; ++turn) {
+  for (turn = 0; turn < (cooperative ? 1 : blocks) && !aborted; turn = turn + 1) {
     memset(dynamic_memory.data(), 0xFF, dynamic_memory.size());  // NaN: what nobody has written yet
     if (shared_size) memset(module->shared, 0xFF, shared_size);
     std::fill(saved_shared.begin(), saved_shared.end(), (char)0xFF);
@@ -336,7 +390,7 @@ int simt_launch(const SimtModule* kernel_module, const unsigned* d, size_t dynam
   int blocks = d[0] * d[1] * d[2];
   block_threads = d[3] * d[4] * d[5], resident_blocks = coop ? blocks : 1;
   cooperative = coop, schedule = order, random_state = (order + 1) * 0x9E3779B97F4A7C15ull;
-  aborted = false, idle_rounds = 0, counters = Counters{}, issues.clear();
+  aborted = masks_asked = false, idle_rounds = 0, counters = Counters{}, issues.clear(), inside_templates.clear();
   shared_size = module->shared_end - module->shared;
   dynamic_size = dynamic, dynamic_stride = (dynamic + 127) / 128 * 128 + DYNAMIC_GUARD;
   dynamic_memory.assign(DYNAMIC_GUARD + resident_blocks * dynamic_stride, (char)0xFF);
@@ -357,6 +411,7 @@ void simt_barrier(int line) { simt_barrier_count(0, line); }
 
 int simt_barrier_count(int predicate, int line) {
   Inside guard;
+  if (checked) check_doubt();
   current->state = AT_BARRIER, current->line = line, current->predicate = predicate != 0;
   release_block(current->slot);
   if (current->state == AT_BARRIER || schedule) leave();
@@ -368,6 +423,7 @@ void simt_grid_barrier(int line) {
   if (!cooperative)
     stop(issue_of(BARRIER, line, "a barrier of the whole grid needs a cooperative launch: give the kernel "
                   "enable_cooperative_groups=True"));
+  if (checked) check_doubt();
   current->state = AT_GRID, current->line = line;
   size_t waiting = 0;
   for (Fiber* f : fibers) waiting += f->state == AT_GRID;
@@ -380,6 +436,7 @@ void simt_grid_barrier(int line) {
 
 uint64_t simt_warp(unsigned mask, uint64_t value, int source, int kind, int line) {
   Inside guard;
+  if (checked) check_doubt();
   Fiber* me = current;
   if (!(mask >> me->lane & 1))
     stop(issue_of(WARP, line, "wrong mask: lane %d calls a *_sync primitive with the mask 0x%08x, which leaves out the lane "
@@ -400,12 +457,12 @@ void simt_spin(int line) {
   spin(nullptr, line);
 }
 
-void simt_atomic_begin(const volatile void* address, size_t size, int line) {
+void simt_atomic_begin(const volatile void* address, size_t size, int compares, int line) {
   Inside guard;
   counters.atomics++;
   if (current->place == address && ++current->repeats > 16) current->repeats = 0, spin(nullptr, line);
   if (current->place != address) current->place = address, current->repeats = 0;
-  if (checked) check_atomic(address, size, __builtin_return_address(0));
+  if (checked) check_atomic(address, size, compares);
   current->atomic = true;
 }
 
@@ -424,11 +481,28 @@ void simt_fail(const char*, int line, const char* text) {
 void* simt_dynamic_shared() { return dynamic_of(current->slot); }
 int simt_cooperative() { return cooperative; }
 
-unsigned simt_active_mask() {
-  unsigned mask = 0;
-  for (int lane = 0; lane < warp_lanes(current->warp); ++lane)
-    if (peer(current->slot, current->warp * 32 + lane).state != DONE) mask |= 1u << lane;
-  return mask;
+void simt_shared_inside(const SimtShared* variable) {
+  Inside guard;
+  size_t k = 0;
+  while (k < inside_templates.size() && inside_templates[k].first != variable) ++k;
+  if (k == inside_templates.size()) inside_templates.push_back({variable, -1});
+  if (inside_templates[k].second == turn) return;
+  inside_templates[k].second = turn;
+  memset(variable->address, 0xFF, variable->size);
+  if (checked) check_inside((int)(module->variables_end - module->variables + k), *variable);
+}
+int simt_inside(const SimtShared** out, int most) {  // what the last launch found
+  int count = std::min<int>(inside_templates.size(), most);
+  for (int k = 0; k < count; ++k) out[k] = inside_templates[k].first;
+  return count;
+}
+
+unsigned simt_active_mask(int line) {
+  Inside guard;
+  masks_asked = true;
+  current->state = AT_MASK, current->line = line;
+  leave();
+  return (unsigned)current->result;
 }
 
 long long simt_clock() { return counters.switches; }

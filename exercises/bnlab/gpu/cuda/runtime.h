@@ -18,7 +18,30 @@ struct Forget {
   void operator()(Knowledge* k) const { forget(k); }
 };
 
-enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, DONE };
+enum State { READY, AT_BARRIER, AT_WARP, AT_MASK, AT_GRID, DONE };
+
+enum Kind {  // of issue; report.py has the same list
+  RACE = 1,
+  UNINITIALIZED,
+  OUT_OF_BOUNDS,
+  MISALIGNED,
+  ILLEGAL_ADDRESS,
+  BARRIER,
+  WARP,
+  SPIN,
+  ASSERT,
+  LIMIT
+};
+
+struct Issue {
+  int kind, line;          // line 0: look it up from pc
+  const void *pc, *other_pc;
+  int thread, block, other_thread, other_block;
+  int array;               // >= 0: argument; -1 - k: shared variable k; -1000: dynamic shared memory; -2000: none
+  int write, other_write, size;
+  long long offset;
+  char text[320];
+};
 
 struct Triple {
   unsigned x, y, z;
@@ -47,31 +70,11 @@ struct Fiber {
   bool atomic;             // the accesses now are those of an atomic
   Time seen[32];           // up to when the work of each lane of its warp is known
   Time fence, fence_barrier;
+  std::unique_ptr<Issue> doubt;  // a plain read of what atomics change: right if an atomicCAS of the same place follows
+  const volatile void* doubtful;
   std::unique_ptr<Knowledge, Forget> known;
 };
 
-enum Kind {  // of issue; report.py has the same list
-  RACE = 1,
-  UNINITIALIZED,
-  OUT_OF_BOUNDS,
-  MISALIGNED,
-  ILLEGAL_ADDRESS,
-  BARRIER,
-  WARP,
-  SPIN,
-  ASSERT,
-  LIMIT
-};
-
-struct Issue {
-  int kind, line;          // line 0: look it up from pc
-  const void *pc, *other_pc;
-  int thread, block, other_thread, other_block;
-  int array;               // >= 0: argument; -1 - k: shared variable k; -1000: dynamic shared memory; -2000: none
-  int write, other_write, size;
-  long long offset;
-  char text[320];
-};
 enum { DYNAMIC = -1000, NOWHERE = -2000, MAX_ISSUES = 16 };
 
 struct Counters {
@@ -102,11 +105,13 @@ Issue blank(int kind, int line);
 // checker.cpp: what the scheduler tells it
 void check_launch();
 void check_block(int slot);
+void check_inside(int number, const SimtShared&);
 void check_barrier(int slot);
 void check_warp(int slot, int warp, unsigned lanes);
 void check_grid();
 void check_fence();
-void check_atomic(const volatile void* address, size_t size, const void* pc);
+void check_atomic(const volatile void* address, size_t size, bool compares);
+void check_doubt();                       // the current thread synchronizes or ends
 void check_atomic_end(bool changed);
 void check_end();
 

@@ -28,14 +28,19 @@
   __attribute__((section("simt_shared"), used, aligned(16))) static char simt_guard_##v[SIMT_GUARD];              \
   __attribute__((section("simt_table"), used)) static const SimtShared simt_entry_##v = {                         \
       #v, (void*)&v, sizeof(v), sizeof(typename std::remove_all_extents<decltype(v)>::type), simt_guard_##v};
-// g++ 12 leaves variables of template functions out of the section, clang++ 14 does not. Where they are left out nothing
-// is poisoned or checked, and blocks that take turns would find each other's numbers: then the launch fails instead.
-#define SIMT_INSIDE(v)                                                                                               \
-  if (((uintptr_t)&v < (uintptr_t)__start_simt_shared || (uintptr_t)&v >= (uintptr_t)__stop_simt_shared) &&         \
-      simt_cooperative())                                                                                            \
-    simt_fail("assert", __LINE__, "the simulator cannot keep __shared__ " #v                                          \
-              " of a template function apart for blocks that run together: declare it outside of the template, and " \
-              "hand it over");
+// g++ 12 leaves variables of template functions out of the section, clang++ 14 does not. Where they are left out the
+// runtime gets to know them when a thread comes to their declaration; a guard they have not. Blocks that take turns would
+// find each other's numbers: then the launch fails instead.
+#define SIMT_INSIDE(v)                                                                                     \
+  if ((uintptr_t)&v < (uintptr_t)__start_simt_shared || (uintptr_t)&v >= (uintptr_t)__stop_simt_shared) {  \
+    if (simt_cooperative())                                                                                \
+      simt_fail("assert", __LINE__, "the simulator cannot keep __shared__ " #v                             \
+                " of a template function apart for blocks that run together: declare it outside of the "   \
+                "template, and hand it over");                                                             \
+    static const SimtShared simt_entry_##v = {                                                             \
+        #v, (void*)&v, sizeof(v), sizeof(typename std::remove_all_extents<decltype(v)>::type), nullptr};   \
+    simt_shared_inside(&simt_entry_##v);                                                                   \
+  }
 namespace simt {
 template <class T> struct Dynamic {  // extern __shared__ T name[] outside of functions
   operator T*() const { return (T*)simt_dynamic_shared(); }
@@ -106,12 +111,38 @@ static inline int __all_sync(unsigned mask, int p, int line = __builtin_LINE()) 
 static inline void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE()) {
   simt_warp(mask, 0, 0, SIMT_BALLOT, line);
 }
-static inline unsigned __activemask() { return simt_active_mask(); }
+static inline unsigned __activemask(int line = __builtin_LINE()) { return simt_active_mask(line); }
+namespace simt {
+template <class T> unsigned match(unsigned mask, T value, int kind, int line) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "values of 4 or 8 bytes are compared");
+  uint64_t bits = 0;
+  __builtin_memcpy(&bits, &value, sizeof value);
+  return (unsigned)simt_warp(mask, bits, 0, kind, line);
+}
+}  // namespace simt
+template <class T> static inline unsigned __match_any_sync(unsigned mask, T value, int line = __builtin_LINE()) {
+  return simt::match(mask, value, SIMT_MATCH_ANY, line);
+}
+template <class T>
+static inline unsigned __match_all_sync(unsigned mask, T value, int* equal, int line = __builtin_LINE()) {
+  unsigned lanes = simt::match(mask, value, SIMT_MATCH_ALL, line);
+  *equal = lanes != 0;
+  return lanes;
+}
+#define SIMT_REDUCTION(name, T, kind, flip)  /* GPUs since sm_80; flip puts signed numbers into order */   \
+  static inline T name(unsigned mask, T value, int line = __builtin_LINE()) {                             \
+    return (T)((unsigned)simt_warp(mask, (unsigned)value ^ flip, 0, kind, line) ^ flip);                  \
+  }
+SIMT_REDUCTION(__reduce_add_sync, unsigned, SIMT_ADD, 0u) SIMT_REDUCTION(__reduce_add_sync, int, SIMT_ADD, 0u)
+SIMT_REDUCTION(__reduce_min_sync, unsigned, SIMT_MIN, 0u) SIMT_REDUCTION(__reduce_min_sync, int, SIMT_MIN, 0x80000000u)
+SIMT_REDUCTION(__reduce_max_sync, unsigned, SIMT_MAX, 0u) SIMT_REDUCTION(__reduce_max_sync, int, SIMT_MAX, 0x80000000u)
+SIMT_REDUCTION(__reduce_and_sync, unsigned, SIMT_AND, 0u) SIMT_REDUCTION(__reduce_or_sync, unsigned, SIMT_OR, 0u)
+SIMT_REDUCTION(__reduce_xor_sync, unsigned, SIMT_XOR, 0u)
 
 // ---- atomics --------------------------------------------------------------------------------------------------------
 namespace simt {
-template <class T, class F> SIMT_ALWAYS T read_modify_write(T* address, F change, int line) {
-  simt_atomic_begin(address, sizeof(T), line);
+template <class T, class F> SIMT_ALWAYS T read_modify_write(T* address, F change, int line, int compares = 0) {
+  simt_atomic_begin(address, sizeof(T), compares, line);
   T old = *address, next = change(old);
   bool differs = __builtin_memcmp(&old, &next, sizeof(T)) != 0;
   if (differs) *address = next;
@@ -140,7 +171,7 @@ SIMT_ATOMIC(atomicDec, old == 0 || old > value ? value : old - 1, unsigned)
 template <class T>
 static SIMT_ALWAYS T atomicCAS(T* address, simt::Same<T> compare, simt::Same<T> value, int line = __builtin_LINE()) {
   static_assert(simt::one_of<T, int, unsigned, simt::ull, unsigned short>(), "atomicCAS has no version for this type");
-  return simt::read_modify_write(address, [=](T old) -> T { return old == compare ? value : old; }, line);
+  return simt::read_modify_write(address, [=](T old) -> T { return old == compare ? value : old; }, line, 1);
 }
 
 // ---- loads and stores with a hint for the cache ---------------------------------------------------------------------

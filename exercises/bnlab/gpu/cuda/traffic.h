@@ -1,6 +1,7 @@
 // Counting as the hardware does: the k-th execution of one instruction by the lanes of a warp is one request. A request
 // to global memory costs the 32-byte sectors that it touches; one to shared memory is repeated while lanes want
-// different words of the same bank (8-byte accesses go by half warps, 16-byte ones by quarters).
+// different words of the same bank (8-byte accesses go by half warps, 16-byte ones by quarters). An access that is less
+// aligned than it is large, of a float3 for example, is made of several instructions.
 #pragma once
 #include <algorithm>
 #include <unordered_map>
@@ -24,14 +25,15 @@ struct Traffic {
     std::vector<std::vector<Request>> of_warp;      // [warp][execution]
   };
   Totals totals;
-  std::unordered_map<const void*, Instruction> instructions;
-  const void* last_pc;
+  std::unordered_map<uintptr_t, Instruction> instructions;
+  uintptr_t last_key;
   Instruction* last;
 
-  void start() { totals = Totals{}, instructions.clear(), last_pc = nullptr; }
+  void start() { totals = Totals{}, instructions.clear(), last_key = 0; }
 
-  void note(const Fiber& f, const void* pc, uintptr_t offset, int size, bool write, bool shared) {
-    if (pc != last_pc) last = &instructions[pc], last_pc = pc;
+  void note(const Fiber& f, const void* pc, int part, uintptr_t offset, int size, bool write, bool shared) {
+    uintptr_t key = (uintptr_t)pc << 8 | (part & 255);
+    if (key != last_key) last = &instructions[key], last_key = key;
     Instruction& i = *last;
     if (i.executed.empty()) {
       int warps = (block_threads + 31) / 32;

@@ -7,8 +7,12 @@ namespace simt {
 template <int bytes> struct Word;
 template <> struct Word<2> { typedef unsigned short __attribute__((may_alias)) type; };
 template <> struct Word<4> { typedef unsigned __attribute__((may_alias)) type; };
-template <> struct Word<8> { typedef unsigned long long __attribute__((may_alias)) type; };
+template <> struct Word<8> { typedef float __attribute__((vector_size(8), may_alias)) type; };
 template <> struct Word<16> { typedef float __attribute__((vector_size(16), may_alias)) type; };
+template <class T> struct Only {  // {0} makes a vector whose other elements are 0; a number alone is no vector
+  T value;
+  constexpr Only(T v) : value(v) {}
+};
 }  // namespace simt
 
 #define SIMT_VECTOR(N, bytes)                                                                       \
@@ -23,7 +27,8 @@ template <> struct Word<16> { typedef float __attribute__((vector_size(16), may_
   struct alignas(2 * sizeof(T)) N##2 {                                                              \
     T x, y;                                                                                         \
     SIMT_VECTOR(N##2, 2 * sizeof(T))                                                                \
-    N##2(T a, T b) : x(a), y(b) {}                                                                  \
+    constexpr N##2(simt::Only<T> a) : x(a.value), y() {}                                            \
+    constexpr N##2(T a, T b) : x(a), y(b) {}                                                        \
   };                                                                                                \
   struct N##3 { T x, y, z; };                                                                       \
   static inline N##1 make_##N##1(T x) { return {x}; }                                               \
@@ -33,7 +38,8 @@ template <> struct Word<16> { typedef float __attribute__((vector_size(16), may_
   struct alignas(4 * sizeof(T)) N##4 {                                                              \
     T x, y, z, w;                                                                                   \
     SIMT_VECTOR(N##4, 4 * sizeof(T))                                                                \
-    N##4(T a, T b, T c, T d) : x(a), y(b), z(c), w(d) {}                                            \
+    constexpr N##4(simt::Only<T> a) : x(a.value), y(), z(), w() {}                                  \
+    constexpr N##4(T a, T b, T c = 0, T d = 0) : x(a), y(b), z(c), w(d) {}                          \
   };                                                                                                \
   static inline N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 SIMT_VECTORS(float, float)
@@ -45,14 +51,20 @@ SIMT_VECTORS(unsigned short, ushort)
 SIMT_VECTORS(unsigned char, uchar)
 SIMT_VECTORS(signed char, char)
 SIMT_VECTORS(long long, longlong)
+SIMT_VECTORS(unsigned long long, ulonglong)
 SIMT_VECTORS_OF_FOUR(float, float)
 SIMT_VECTORS_OF_FOUR(int, int)
 SIMT_VECTORS_OF_FOUR(unsigned, uint)
 SIMT_VECTORS_OF_FOUR(short, short)
 SIMT_VECTORS_OF_FOUR(unsigned short, ushort)
 SIMT_VECTORS_OF_FOUR(unsigned char, uchar)
-struct alignas(16) double4 { double x, y, z, w; };
-static inline double4 make_double4(double x, double y, double z, double w) { return {x, y, z, w}; }
+SIMT_VECTORS_OF_FOUR(signed char, char)
+#define SIMT_VECTORS_OF_32_BYTES(T, N)       \
+  struct alignas(16) N##4 { T x, y, z, w; }; \
+  static inline N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+SIMT_VECTORS_OF_32_BYTES(double, double)
+SIMT_VECTORS_OF_32_BYTES(long long, longlong)
+SIMT_VECTORS_OF_32_BYTES(unsigned long long, ulonglong)
 
 struct dim3 {
   unsigned x, y, z;
