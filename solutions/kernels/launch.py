@@ -186,7 +186,7 @@ class Kernels:
         return Recipe(tier, numbers, grid, self.threads, shared, about, tuple(map(i4, extra)), found)
 
     def held(self, shape, arrays, about):
-        """The recipe for blocks that hold whole channels, or None: few channels, whose rows accesses of 16 bytes move."""
+        """The recipe for blocks that hold whole channels, or None: as few as accesses of 16 bytes can move together."""
         images, channels, positions = shape[0], shape[1], prod(shape[2:])
         vec, piece = 16 // self.itemsize, width(self.storage, positions)
         if channels % (vec // piece):

@@ -1,5 +1,5 @@
 // kind: uninitialized
-// says: count\[0\] of shared memory
+// says: reads count of shared memory
 extern "C" __global__ void k(const float* x, float* y, int n) {
   __shared__ int count;
   if (x[threadIdx.x] > 1.5f) atomicAdd(&count, 1);  // <-
