@@ -54,7 +54,10 @@ def start(folder, *arguments, **options):
         "OMP_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "autograder", "grade", NAME, *arguments]
+    # a shell's background job, and what it starts, ignores Ctrl-C; whoever sits at a terminal does not
+    heard = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    heard += "runpy.run_module('autograder', run_name='__main__')"
+    command = [sys.executable, "-c", heard, "grade", NAME, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=course.REPOSITORY, env=environment, **pipes, **options)
 
