@@ -192,6 +192,18 @@ def test_blocks_that_hold_channels_share_the_threads_of_a_processor():
     assert plan.held(1 << 10, h100, 2 << 10, 1024, 64, 512) == 64
 
 
+@pytest.mark.parametrize("layout, shape, arrays, tier", [
+    ("images", (32, 64, 112, 112), 1, "persistent"), ("images", (32, 512, 28, 28), 2, "held"),
+    ("images", (128, 64, 112, 112), 1, "persistent"), ("images", (4, 3, 8, 8), 1, "block"),
+    ("images", (256, 64, 112, 112), 1, "split"),
+    ("rows", (8, 32, 32, 64), 1, "persistent"), ("rows", (32, 112, 112, 64), 2, "persistent"),
+    ("rows", (128, 4096), 1, "block"), ("rows", (10_000, 32_768), 1, "split"),
+])  # fmt: skip
+def test_the_tier_of_a_shape(layout, shape, arrays, tier):
+    h100 = plan.Machine(132, 228 << 10, 227 << 10)
+    assert launch.Kernels(layout, machine=h100).tier(shape, arrays) == tier
+
+
 @pytest.mark.parametrize("shape, group, vec, piece", [
     ((4, 8, 8, 8), 1, 4, 4), ((4, 8, 7, 7), 4, 4, 1), ((4, 6, 7, 7), 1, 1, 1), ((4, 6, 3, 2), 2, 4, 2),
 ])  # fmt: skip

@@ -139,12 +139,13 @@ class Kernels:
         return -(-packs // columns), prod(shape[:-1]), (vec, vec, columns)
 
     def tier(self, shape, arrays: int) -> str:
-        """The tier for this shape: held where a channel fits into a block, persistent where it fits on the chip, split
-        elsewhere, block for small ones."""
-        groups, length, _ = self.sizes(shape, arrays)
-        if groups * length <= self.machine.processors * self.threads:
-            return "block"
-        return [tier for tier in TIERS[self.layout] if self.fits(shape, tier, arrays)][-1]
+        """The tier for this shape: block for small ones, else the last of TIERS that can take it."""
+        groups, length, (_, _, columns) = self.sizes(shape, arrays)
+        if self.layout == "images":
+            small = groups * length <= self.machine.processors * self.threads
+        else:
+            small = length <= 4 * self.threads // columns  # a block a slab, and few slabs: few visits of all threads
+        return "block" if small else [tier for tier in TIERS[self.layout] if self.fits(shape, tier, arrays)][-1]
 
     def fits(self, shape, tier, arrays) -> bool:
         """Whether a tier can take arrays of this shape; `arrays` is 1 forward and 2 backward."""
