@@ -85,6 +85,8 @@ class Recipe:
 class Kernels:
     """Batch normalization in training on device arrays.
 
+    Launches of one object share a workspace: they have to follow each other, on one stream or behind events.
+
     Parameters
     ----------
     layout : str
