@@ -1,5 +1,7 @@
 """The hidden kernels: compiled for three generations of GPUs without a spill, right in the simulator in every tier."""
 
+import json
+
 import numpy as np
 import pytest
 from bnlab import gpu
@@ -133,6 +135,26 @@ def test_a_mean_far_from_zero_costs_few_digits(layout):
 
 
 @pytest.mark.parametrize("layout", launch.FILES)
+def test_a_nan_stays_in_its_channel_and_is_seen(layout):
+    kernels, shape = launch.Kernels(layout, threads=64), SHAPES[layout][4][0]
+    channel = 1 if layout == "images" else -1
+    x = np.random.default_rng(0).normal(size=shape).astype("f")
+    np.moveaxis(x, channel, 0)[1].flat[-1] = np.nan
+    c = shape[channel]
+    for tier in tiers(kernels, shape):
+        running = np.zeros(c, "f"), np.ones(c, "f")
+        y, mean, inv_std = kernels.forward(x, np.ones(c, "f"), np.zeros(c, "f"), *running, tier=tier)
+        lost = np.isnan(np.moveaxis(y, channel, 0).reshape(c, -1))
+        assert lost[1].all() and not np.delete(lost, 1, 0).any(), tier
+        assert all(list(np.flatnonzero(np.isnan(kept))) == [1] for kept in (mean, inv_std, *running)), tier
+
+
+def test_nothing_to_normalize_is_said():
+    with pytest.raises(ValueError, match="nothing to normalize"):
+        launch.Kernels("images", threads=64).recipe((0, 3, 8, 8), None, 1)
+
+
+@pytest.mark.parametrize("layout", launch.FILES)
 def test_bytes_that_each_tier_moves(layout):
     kernels = launch.Kernels(layout, threads=64)
     shape, channel = ((8, 5, 24, 24), 1) if layout == "images" else ((6, 16, 20, 36), 3)
@@ -194,14 +216,30 @@ def test_blocks_that_hold_channels_share_the_threads_of_a_processor():
 
 @pytest.mark.parametrize("layout, shape, arrays, tier", [
     ("images", (32, 64, 112, 112), 1, "persistent"), ("images", (32, 512, 28, 28), 2, "held"),
-    ("images", (128, 64, 112, 112), 1, "persistent"), ("images", (4, 3, 8, 8), 1, "block"),
-    ("images", (256, 64, 112, 112), 1, "split"),
+    ("images", (128, 64, 112, 112), 1, "persistent"), ("images", (4, 3, 8, 8), 1, "held"),
+    ("images", (256, 64, 112, 112), 1, "split"), ("images", (256, 2, 16, 16), 1, "block"),
     ("rows", (8, 32, 32, 64), 1, "persistent"), ("rows", (32, 112, 112, 64), 2, "persistent"),
     ("rows", (128, 4096), 1, "block"), ("rows", (10_000, 32_768), 1, "split"),
 ])  # fmt: skip
 def test_the_tier_of_a_shape(layout, shape, arrays, tier):
     h100 = plan.Machine(132, 228 << 10, 227 << 10)
     assert launch.Kernels(layout, machine=h100).tier(shape, arrays) == tier
+
+
+def test_no_tier_was_measured_to_be_much_faster_than_the_chosen_one(repository):
+    found = json.loads((repository / "book" / "measured" / "gpu.json").read_text())
+    assert "H100" in found["machine"]["device"], "the machine below is an H100"
+    h100, seconds = plan.Machine(132, 228 << 10, 227 << 10), {}
+    for row in found["table"]["rows"]:
+        layout = "rows" if row["kernel"].endswith(", channels last") else "images"
+        tier = row["kernel"].removesuffix(", channels last")
+        if tier in launch.TIERS[layout]:
+            case = layout, row["storage"], row["direction"], tuple(row["shape"])
+            seconds.setdefault(case, {})[tier] = row["seconds"][0]
+    for (layout, storage, direction, shape), of in seconds.items():
+        shape = shape if layout == "images" else (shape[0], *shape[2:], shape[1])
+        chosen = launch.Kernels(layout, storage, machine=h100).tier(shape, {"forward": 1, "backward": 2}[direction])
+        assert of[chosen] <= 1.05 * min(of.values()), (layout, storage, direction, shape, chosen, of)
 
 
 @pytest.mark.parametrize("shape, group, vec, piece", [

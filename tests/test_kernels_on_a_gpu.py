@@ -47,13 +47,13 @@ def test_a_cuda_graph_repeats_the_persistent_kernel(device, layout):
     xp.cuda.Device().synchronize()  # the copy is on another stream
     with stream:
         stream.begin_capture()
-        kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)
+        kept = kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)
         graph = stream.end_capture()
         for _ in range(100):
             out.fill(0)
             graph.launch(stream)
     stream.synchronize()
-    assert bool((out == first).all())
+    assert bool((out == first).all()) and kept[0] is out
 
 
 def test_the_detection_round_trip(device):

@@ -89,14 +89,17 @@ template <bool LINES = false> __device__ __forceinline__ void copy_begin(pack* t
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   if constexpr (sizeof(pack) == 16 && LINES) {
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)),
-                 "l"(from));
+                 "l"(from)
+                 : "memory");
     return;
   } else if constexpr (sizeof(pack) == 16) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
+                 : "memory");
     return;
   } else if constexpr (sizeof(pack) >= 4) {
     asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from),
-                 "n"(sizeof(pack)));
+                 "n"(sizeof(pack))
+                 : "memory");
     return;
   }
 #endif
@@ -104,7 +107,8 @@ template <bool LINES = false> __device__ __forceinline__ void copy_begin(pack* t
 }
 __device__ __forceinline__ void copy_begin(float* to, const float* from) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
+               : "memory");
 #else
   *to = *from;
 #endif
@@ -148,7 +152,8 @@ struct statistics { float *mean, *inv_std, *running_mean, *running_var; };
 // The variance, from sums of (x - shift) and (x - shift)^2 over `count` numbers.
 __device__ __forceinline__ float variance(float2 sums, float count) {
   const float distance = sums.x / count;
-  return fmaxf(sums.y / count - distance * distance, 0.f);
+  const float var = sums.y / count - distance * distance;
+  return var < 0.f ? 0.f : var;  // a nan stays one
 }
 // What a channel brings along. Kernels read it while they wait for x: afterwards everybody would wait for this. The
 // running statistics are there for the thread alone that moves them.
@@ -191,7 +196,8 @@ __device__ __forceinline__ void remember(float2 sums, float inv_std, int channel
 }
 
 // Blocks that tell each other sums, all of them resident: a cooperative launch. A letter is a pair of numbers, each of
-// them in one access together with the stamp of the launch: who finds the stamps has the numbers, without any fence.
+// them in one access of 8 bytes, which is never torn, together with the stamp of the launch: who finds the stamps has the
+// numbers, without any fence.
 struct letter { unsigned long long first, second; };
 
 __device__ __forceinline__ void post(letter* to, float2 sums, unsigned stamp) {

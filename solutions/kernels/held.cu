@@ -12,8 +12,8 @@
 typedef bundle<PIECE> piece;
 
 // A thread's way through shared memory where GROUP > 1. A run is one channel of one image: an odd number of pieces, so
-// that threads side by side, which take runs side by side, never meet in a bank. Where there are more threads than runs,
-// teams of them share the pieces of each.
+// that at most two threads side by side, which take runs side by side, meet in a bank, and that only where pieces have 2
+// bytes. Where there are more threads than runs, teams of them share the pieces of each.
 struct reader {
   int run, first, last, pieces;
   __device__ __forceinline__ reader(int runs, int pieces_) : pieces(pieces_) {
@@ -54,8 +54,9 @@ __device__ __forceinline__ float2 group_sum(float2 value) {
 }
 // One of eight numbers (four where GROUP is 8) spread over the channel, for the mean of them.
 __device__ __forceinline__ stored sampled_here(const stored* x, int channel, SHAPE) {
-  const long long k = (threadIdx.x & 31) / GROUP % 8;
-  return x[(images * k / 8 * channels + channel) * positions + positions * k / 8];
+  constexpr int samples = GROUP == 8 ? 4 : 8;
+  const long long k = (threadIdx.x & 31) / GROUP % samples;
+  return x[(images * k / samples * channels + channel) * positions + positions * k / samples];
 }
 
 extern "C" __global__ void __launch_bounds__(512)

@@ -21,7 +21,7 @@ FILES = {
     "images": ("common.cuh", "images.cu", "held.cu", "persistent.cu"),
     "rows": ("common.cuh", "rows.cu", "rows_persistent.cu"),
 }
-# from what always fits to what is fastest on an H100, where it fits
+# from what always fits to what is tried first
 TIERS = {"images": ("block", "split", "persistent", "held"), "rows": ("block", "split", "persistent")}
 SLAB = 64  # channels of a slab of rows.cu, at most
 STATIC = {"images": 2 << 10, "rows": 15 << 10}  # shared memory of the kernels themselves, and 1 KiB of the driver
@@ -85,7 +85,8 @@ class Recipe:
 class Kernels:
     """Batch normalization in training on device arrays.
 
-    Launches of one object share a workspace: they have to follow each other, on one stream or behind events.
+    Launches of one object share a workspace: they have to follow each other, on one stream or behind events. A CUDA
+    graph writes into what the captured call returned: keep it, and call once before capturing, to have all compiled.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class Kernels:
     machine : plan.Machine, optional
         By default the GPU in use, or a toy in the simulator.
     threads : int
-        Of a block; a power of two times 32.
+        Of a block: 64, 128, 256 or 512.
     edit : callable, optional
         Source text -> source text, to measure what a line of it is worth.
     """
@@ -141,13 +142,15 @@ class Kernels:
         return -(-packs // columns), prod(shape[:-1]), (vec, vec, columns)
 
     def tier(self, shape, arrays: int) -> str:
-        """The tier for this shape: block for small ones, else the last of TIERS that can take it."""
+        """The tier for this shape: the last of TIERS that can take it, but block before those that spread a channel
+        over blocks where there is little to spread."""
         groups, length, (_, _, columns) = self.sizes(shape, arrays)
+        fitting = [tier for tier in TIERS[self.layout] if self.fits(shape, tier, arrays)]
         if self.layout == "images":
             small = groups * length <= self.machine.processors * self.threads
         else:
-            small = length <= 4 * self.threads // columns  # a block a slab, and few slabs: few visits of all threads
-        return "block" if small else [tier for tier in TIERS[self.layout] if self.fits(shape, tier, arrays)][-1]
+            small = length <= 4 * self.threads // columns  # few visits of all threads
+        return "block" if small and fitting[-1] != "held" else fitting[-1]
 
     def fits(self, shape, tier, arrays) -> bool:
         """Whether a tier can take arrays of this shape; `arrays` is 1 forward and 2 backward."""
@@ -155,6 +158,8 @@ class Kernels:
 
     def _recipe(self, shape, tier, arrays, work=True):
         """The Recipe, or None where the tier does not fit; `arrays` is 1 forward (x) and 2 backward (x and dy)."""
+        if 0 in shape:
+            raise ValueError(f"nothing to normalize in an array of shape {tuple(shape)}")
         tier = tier or self.tier(shape, arrays)
         groups, length, numbers = self.sizes(shape, arrays)
         vec, _, columns = numbers
@@ -168,6 +173,8 @@ class Kernels:
         each, shared = arrays * vec * columns * self.itemsize, 0
         given = self.machine, STATIC[self.layout]
         if tier == "split":
+            if groups > 65_535:  # blocks along the second axis of a grid
+                return None
             least = 2 * self.threads // columns  # two visits of all threads are worth a block
             parts, chunk = plan.split(groups, length, self.machine, least, 4 if images else 2)
             grid, extra, needed = (parts, groups), (chunk,), [((channels, parts, 2), "f")]
@@ -196,7 +203,7 @@ class Kernels:
             vec = piece
         group = vec // piece
         taken = arrays * group * images * positions * self.itemsize
-        together = 1024 if group == 1 else 2048  # pieces cost more instructions than packs; measured on an H100
+        together = 1024 if group == 1 else 2048  # pieces cost more instructions than packs
         threads = plan.held(taken, self.machine, STATIC["images"], together, 32, self.threads)
         return threads and Recipe("held", (vec, piece, 8), (channels // group,), threads, taken, about)
 

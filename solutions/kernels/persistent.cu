@@ -2,9 +2,9 @@
 // Follows images.cu in the same module.
 //
 // The grid works in rounds. In a round blocks / parts channels are handled, and each block holds one chunk of one of
-// them. Three buffers take turns, so that the memory is never idle: a block adds up a round and tells the others, then
-// writes the round before, whose sums have arrived long since; each pack that is written makes room for one of the
-// round after next. What a round needs from memory besides is read ahead: it would queue behind these copies.
+// them. Three buffers take turns, so that the memory stays busy: a block adds up a round and tells the others, then
+// writes the round before, whose sums have arrived by then, as a rule; each pack that is written makes room for one of
+// the round after next. What a round needs from memory besides is read ahead: it would queue behind these copies.
 
 // What a block does: in round r it holds the packs `first` to `last` of channel `start + r * stride`.
 struct share {

@@ -1,6 +1,6 @@
 // Batch normalization of rows x channels with the channels last: features (N, C), or images stored as N, H, W, C.
 //
-// A block works on a slab of COLUMNS packs (side by side in memory; 8, 16 or 32) and a range of rows; thread (row, column)
+// A block works on a slab of COLUMNS packs (side by side in memory; 8 or 16) and a range of rows; thread (row, column)
 // walks down its column and keeps VEC pairs of sums. The tiers:
 //
 // block       one block a slab
@@ -245,6 +245,7 @@ __device__ __forceinline__ void add_parts(const float2* total, float2* partial, 
   if (threadIdx.x == 0) last = atomicAdd(arrived + slab, 1u) == parts - 1u;
   __syncthreads();
   if (!last) return;
+  __threadfence();  // what the others left is read behind their arrival
   float2 own = make_float2(0.f, 0.f);
 #pragma unroll 8
   for (int j = threadIdx.x / SLAB; j < parts; j += blockDim.x / SLAB) {

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import itertools
 import json
 import os
 import platform
@@ -115,34 +114,38 @@ class Bench:
                 process.kill()
                 found[tool] = "not finished within 60 s"
                 bad.append(tool)
-        return found | ({"failed": f"{', '.join(bad)} ended with a mistake, or not at all"} if bad else {})
+        bad = {"failed": f"{', '.join(bad)} ended with a mistake, or not at all"} if bad else {}
+        return found | {"watched": "small launches, of one block a channel and of several"} | bad
 
     def repeats(self):
-        """Launch the persistent kernel again and again; every so often its bits are compared with the first ones."""
+        """Launch the persistent kernels again and again, on two inputs by turns: who took a sum that the launch before
+        had left would get the other input's. Every so often the bits are compared with the first ones."""
         from solutions.kernels.bench.contenders import Case, hidden_kernels
 
-        count, shape = (20, SMALL[0]) if self.dry else (10_000, (32, 96, 28, 28))
-        kernels, found = hidden_kernels("float32"), {"launches": 0, "compared": 0}
+        count, shape = (24, SMALL[0]) if self.dry else (10_000, (32, 96, 28, 28))
+        kernels, found = hidden_kernels("float32"), {"launches": 0, "compared": 0, "inputs": 2}
         for direction in ("forward", "backward"):
-            case = Case(self.gpu.xp, shape, "float32", direction, kernels)
+            cases = [Case(self.gpu.xp, shape, "float32", direction, kernels, seed) for seed in (7, 8)]
             for layout in ("images", "rows"):
-                pair = case.hidden(layout, "persistent")
-                if pair is None:
+                pairs = [case.hidden(layout, "persistent") for case in cases]
+                if None in pairs:
                     raise RuntimeError(f"{shape} does not fit the persistent kernel here")
-                call, read = pair
-                call()
-                first = read().copy()
-                for number in range(1, count // 4 + 1):
+                for call, _ in pairs:
                     call()
-                    if number % (count // 20):
+                firsts = [read().copy() for _, read in pairs]
+                for number in range(1, count // 8 + 1):
+                    for call, _ in pairs:
+                        call()
+                    found["launches"] += 2
+                    if number % max(count // 40, 1):
                         continue
-                    found["compared"] += 1
-                    if not np.array_equal(first, read()):
-                        raise RuntimeError(f"launch {number} of {direction}, {layout} gave other bits than the first")
-                found["launches"] += count // 4
-                problem = case.wrong(read)
-                if problem:
-                    raise RuntimeError(f"{direction}, {layout}: {problem}")
+                    for first, (_, read) in zip(firsts, pairs):
+                        found["compared"] += 1
+                        if not np.array_equal(first, read()):
+                            raise RuntimeError(f"launch {number} of {direction}, {layout}, gave other bits")
+                problems = [case.wrong(read) for case, (_, read) in zip(cases, pairs)]
+                if any(problems):
+                    raise RuntimeError(f"{direction}, {layout}: {' '.join(problems)}")
         return found | {"shape": shape, "bits": "the same in all that were compared"}
 
     def table(self):
@@ -288,17 +291,19 @@ def summary(found):
         if all(rows.values()):
             times, copy, least, last = (row["found"] for row in rows.values())
             lines.append(
-                f"- {direction}: {times:.2f} times as fast as PyTorch (geometric mean), at least {copy:.2f} of a "
-                f"copy's bandwidth. In the worst case, small shapes and float16 included, {least:.2f} times PyTorch; "
-                f"with channels last on both sides, {last:.2f} times."
+                f"- {direction}: {times:.2f} times as fast as PyTorch (geometric mean), at least {copy:.2f} of the "
+                f"bandwidth of a copy of x. In the worst case, small shapes and float16 included, {least:.2f} times "
+                f"PyTorch; with channels last on both sides, {last:.2f} times."
             )
     repeats, tests = found.get("repeats", {}), found.get("tests", {})
     if "launches" in repeats and "summary" in tests:
-        clean = all(" 0 " in f" {words} " for words in found["sanitizer"].values())
+        told = [found["sanitizer"].get(tool, "") for tool in TOOLS]
+        clean = all(" 0 " in f" {words} " for words in told)
+        watched = found["sanitizer"].get("watched", "small launches, of one block a channel")
         lines.append(
             f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all {repeats['compared']} "
-            f"that were compared; compute-sanitizer {'found nothing' if clean else 'found something, or did not run'}; "
-            f"the tests that need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
+            f"that were compared; compute-sanitizer {'found nothing' if clean else 'found something, or did not run'} "
+            f"in {watched}; the tests that need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
         )
     return "\n".join(textwrap.fill(line, 118, subsequent_indent="  " if line[:1] == "-" else "") for line in lines)
 
@@ -312,18 +317,29 @@ def into_readme(found, path=ROOT / "README.md"):
 
 
 def probe(gpu):
-    """One small launch of every kernel, checked; what compute-sanitizer watches."""
-    from solutions.kernels.bench.contenders import Case, hidden_kernels
-    from solutions.kernels.launch import TIERS
+    """Small launches of every kernel, checked; what compute-sanitizer watches.
 
+    Kernels are planned for the GPU, on which such shapes are one block's work, and for a small one, on which they take
+    several blocks and rounds.
+    """
+    from solutions.kernels import plan
+    from solutions.kernels.bench.contenders import Case
+    from solutions.kernels.launch import TIERS, Kernels
+
+    small = plan.Machine(20, 64 << 10, 28 << 10)
+    todo = [(shape, layout, None) for shape in (SMALL[0], ODD) for layout in TIERS]
+    if not gpu.device.simulated:
+        todo += [((4, 48, 32, 32), "images", small), ((4, 32, 48, 48), "rows", small)]
+    threads = 64 if gpu.device.simulated else 512
     for storage in ("float32",) if gpu.device.simulated else ("float32", "float16"):
-        kernels = hidden_kernels(storage)
+        kernels = {(layout, machine): Kernels(layout, storage, machine, 64 if machine else threads)
+                   for _, layout, machine in todo}  # fmt: skip
         for direction in ("forward", "backward"):
-            for shape, layout in itertools.product((SMALL[0], ODD), TIERS):
-                case = Case(gpu.xp, shape, storage, direction, kernels)
+            for shape, layout, machine in todo:
+                case = Case(gpu.xp, shape, storage, direction, {layout: kernels[layout, machine]})
                 for tier in TIERS[layout]:
                     found = case.hidden(layout, tier)
-                    if found is None:  # the simulator's toy is too small for it
+                    if found is None:  # the machine is too small for it
                         continue
                     call, read = found
                     call()

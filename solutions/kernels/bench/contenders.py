@@ -29,11 +29,13 @@ class Case:
     direction : "forward" | "backward"
     kernels : dict
         Layout -> Kernels, whose modules are compiled once.
+    seed : int
+        Of the numbers.
     """
 
-    def __init__(self, xp, shape, storage, direction, kernels):
+    def __init__(self, xp, shape, storage, direction, kernels, seed=7):
         self.xp, self.shape, self.storage, self.direction, self.kernels = xp, shape, storage, direction, kernels
-        rng = np.random.default_rng(7)
+        rng = np.random.default_rng(seed)
         n, c, h, w = shape
         host = {name: rng.standard_normal(shape, np.float32) for name in ("x", "dy")}
         host["x"] = 2 * host["x"] + 1
