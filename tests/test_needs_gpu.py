@@ -72,6 +72,11 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def graded(autograder, run, root):
     """Before and after the GPU came: records, what was printed, the feedback page, the report, the gradebook's rows."""
+    return graded_twice(autograder, run, root, {"BN_GPU_STAND_IN": "simulator", "CUDA_VISIBLE_DEVICES": ""})
+
+
+def graded_twice(autograder, run, root, device):
+    """A class graded without a GPU, then `--only needs-gpu` with the one that the environment `device` shows."""
     for student, text in {"quick": submission(), "slow": submission(SLOW), "open": submission("")}.items():
         (root / "in" / student).mkdir(parents=True)
         (root / "in" / student / f"{NAME}.ipynb").write_text(text)
@@ -79,9 +84,10 @@ def graded(autograder, run, root):
     done = autograder("collect", NAME, "--from", root / "in", course=folder)
     assert done.returncode == 0, done.stderr
     found = []
-    for step, (more, stand_in) in enumerate((((), ""), (("--only", "needs-gpu"), "simulator"))):
+    hidden = {"BN_GPU_STAND_IN": "", "CUDA_VISIBLE_DEVICES": ""}
+    for step, (more, seen) in enumerate((((), hidden), (("--only", "needs-gpu"), device))):
         target = root / f"{step}.json"
-        environment = {"BN_COURSE": str(folder), "BN_GPU_STAND_IN": stand_in, "CUDA_VISIBLE_DEVICES": ""}
+        environment = {"BN_COURSE": str(folder), **seen}
         command = ("-m", "autograder", "grade", NAME, "--jobs", "1", "--json", target, *more)
         done = run(sys.executable, *command, env=environment, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -91,6 +97,17 @@ def graded(autograder, run, root):
         found.append((records, done.stdout, *json.loads(look.stdout)))
         shutil.copytree(folder, root / ("waiting", "filled in")[step])
     return found
+
+
+@pytest.mark.gpu
+def test_a_real_gpu_fills_in_these_alone(autograder, run, tmp_path):
+    if gpu.find()[0] is None:
+        pytest.skip("needs a GPU")
+    before, after = (step[0] for step in graded_twice(autograder, run, tmp_path, {"BN_GPU_STAND_IN": ""}))
+    waited = {key for key, row in before.items() if row["verdict"] == "needs-gpu"}
+    assert ("quick", SPEED[0]) in waited and ("slow", SPEED[0]) in waited
+    assert {key for key in after if after[key]["verdict"] != before[key]["verdict"]} <= waited
+    assert after["quick", SPEED[0]]["verdict"] == "passed" and after["slow", SPEED[0]]["verdict"] == "failed"
 
 
 @pytest.fixture

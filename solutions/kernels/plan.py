@@ -28,7 +28,7 @@ TOY = Machine(processors=4, shared_per_processor=64 << 10, shared_per_block=28 <
 
 
 def split(groups: int, length: int, machine: Machine, least: int, per_processor: int = 4) -> tuple[int, int]:
-    """Divide each of `groups` channels (or slabs) among blocks, as many as run on the GPU together.
+    """Divide each of `groups` channels (or slabs) among blocks, at most `per_processor` for each processor of the GPU.
 
     Parameters
     ----------
