@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solutions.kernels import launch, nvrtc, plan
+from solutions.kernels.reference import DIGITS, differences
 
 SHAPES = {
     "images": {4: [(4, 3, 8, 8), (8, 5, 24, 24)], 1: [(5, 3, 7, 7), (2, 1, 3, 3), (3, 8, 7, 7), (2, 16, 3, 2)]},
     "rows": {4: [(64, 16), (7, 5, 4, 72), (1300, 64)], 1: [(33, 5), (3, 1)]},
 }
-DIGITS = {"float32": 2e-6, "float16": 2e-3, "bfloat16": 1.2e-2}  # of the largest value: a few roundings of the storage
 
 
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
@@ -37,59 +37,9 @@ def test_a_mistake_in_the_source_is_shown():
         nvrtc.compile_source("__global__ void f() { nonsense; }", "sm_75")
 
 
-def stored(values, storage):
-    """Numbers as they lie in memory."""
-    if storage != "bfloat16":
-        return values.astype(launch.STORAGE[storage][1])
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-
-
-def wide(array, storage):
-    """What lies in memory as float64."""
-    if storage != "bfloat16":
-        return array.astype(float)
-    return (array.astype(np.uint32) << 16).view(np.float32).astype(float)
-
-
-def reference(x, dy, gamma, beta, channel, eps):
-    """Batch normalization in float64: y, mean, inv_std, unbiased variance, dx, dgamma, dbeta."""
-    axes = tuple(axis for axis in range(x.ndim) if axis != channel)
-    count = x.size // x.shape[channel]
-    mean, var = (f(x, axis=axes, keepdims=True) for f in (np.mean, np.var))
-    inv_std = 1 / np.sqrt(var + eps)
-    x_hat = (x - mean) * inv_std
-    gamma, beta = gamma.reshape(mean.shape), beta.reshape(mean.shape)
-    dgamma, dbeta = (dy * x_hat).sum(axes), dy.sum(axes)
-    dx = gamma * inv_std * (dy - dbeta.reshape(mean.shape) / count - x_hat * dgamma.reshape(mean.shape) / count)
-    unbiased = var.ravel() * count / max(count - 1, 1)
-    return gamma * x_hat + beta, mean.ravel(), inv_std.ravel(), unbiased, dx, dgamma, dbeta
-
-
 def tiers(kernels, shape):
     """Those that fit in both directions."""
     return [tier for tier in launch.TIERS[kernels.layout] if kernels.fits(shape, tier, 2)]
-
-
-def differences(kernels, shape, tier, offset=3.0, scale=2.0, seed=0):
-    """The largest error of each result, relative to the largest value; everything on arrays of the simulator."""
-    rng = np.random.default_rng(seed)
-    channel = 1 if kernels.layout == "images" else len(shape) - 1
-    c = shape[channel]
-    x = stored(offset + scale * rng.normal(size=shape), kernels.storage)
-    dy = stored(rng.normal(size=shape), kernels.storage)
-    gamma, beta = rng.uniform(0.5, 1.5, c).astype("f"), rng.normal(size=c).astype("f")
-    running = np.full(c, 0.5, "f"), np.full(c, 2.0, "f")
-    y, mean, inv_std = kernels.forward(x, gamma, beta, *running, eps=1e-3, momentum=0.3, tier=tier)
-    dx, dgamma, dbeta = kernels.backward(dy, x, gamma, mean, inv_std, tier=tier)
-    expected = reference(wide(x, kernels.storage), wide(dy, kernels.storage), gamma, beta, channel, 1e-3)
-    moved = 0.7 * 0.5 + 0.3 * expected[1], 0.7 * 2.0 + 0.3 * expected[3]
-    pairs = zip(
-        (wide(y, kernels.storage), mean, inv_std, *running, wide(dx, kernels.storage), dgamma, dbeta),
-        (*expected[:3], *moved, *expected[4:]),
-        strict=True,
-    )
-    return [np.abs(got - true).max() / max(np.abs(true).max(), 1e-3) for got, true in pairs]
 
 
 @pytest.mark.parametrize("storage", launch.STORAGE)
@@ -100,7 +50,7 @@ def test_every_tier_in_the_checked_simulator(layout, storage):
         for tier in tiers(kernels, shape):
             worst = differences(kernels, shape, tier)
             # sums cancel: gradients of parameters keep fewer digits than the values they are made of
-            assert max(worst) < DIGITS[storage], (shape, tier, worst)
+            assert max(worst.values()) < DIGITS[storage], (shape, tier, worst)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -113,8 +63,9 @@ def test_every_tier_on_random_shapes(shape, layout, storage):
     kernels = launch.Kernels(layout, storage, threads=64)
     shape = shape if layout == "images" else (shape[0], *shape[2:], shape[1])
     for tier in tiers(kernels, shape):
-        y, mean, _, _, _, dx, *_ = differences(kernels, shape, tier)
-        assert max(y, mean, dx) < 20 * DIGITS[storage], (tier, y, mean, dx)  # few numbers: dx is a small difference
+        worst = differences(kernels, shape, tier)
+        worst = {name: worst[name] for name in ("y", "mean", "dx")}
+        assert max(worst.values()) < 20 * DIGITS[storage], (tier, worst)  # few numbers: dx is a small difference
 
 
 @pytest.mark.parametrize("schedule", ["reverse", "random"])
@@ -123,15 +74,15 @@ def test_any_order_of_threads_and_blocks(layout, schedule):
     kernels = launch.Kernels(layout, threads=64)
     with gpu.simulate(schedule=schedule):
         for tier in tiers(kernels, SHAPES[layout][4][1])[1:]:
-            assert max(differences(kernels, SHAPES[layout][4][1], tier)) < DIGITS["float32"]
+            assert max(differences(kernels, SHAPES[layout][4][1], tier).values()) < DIGITS["float32"]
 
 
 @pytest.mark.parametrize("layout", launch.FILES)
 def test_a_mean_far_from_zero_costs_few_digits(layout):
     kernels = launch.Kernels(layout, threads=64)
     for tier in tiers(kernels, SHAPES[layout][4][0]):
-        y, mean, inv_std, _, running_var, *_ = differences(kernels, SHAPES[layout][4][0], tier, offset=1e4, scale=1.0)
-        assert max(y, inv_std, running_var) < 1e-3 and mean < 1e-6, tier
+        worst = differences(kernels, SHAPES[layout][4][0], tier, offset=1e4, scale=1.0)
+        assert max(worst[name] for name in ("y", "inv_std", "running_var")) < 1e-3 and worst["mean"] < 1e-6, tier
 
 
 @pytest.mark.parametrize("layout", launch.FILES)

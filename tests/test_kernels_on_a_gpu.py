@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from bnlab import gpu
 
-from solutions.kernels import launch
+from solutions.kernels import launch, plan
+from solutions.kernels.reference import DIGITS, differences
 
 pytestmark = pytest.mark.gpu
 
@@ -33,6 +34,23 @@ def test_every_contender_agrees_with_float64(device, shape, storage, direction):
     for name, (call, read) in calls.items():
         call()
         assert read is None or not case.wrong(read), name
+
+
+@pytest.mark.parametrize("storage", launch.STORAGE)
+@pytest.mark.parametrize("layout", launch.FILES)
+@pytest.mark.parametrize("machine", [None, plan.Machine(20, 64 << 10, 28 << 10)], ids=["this GPU", "a small one"])
+def test_statistics_and_all_gradients_agree_with_float64(device, layout, storage, machine):
+    """In every tier that fits; planned for a small machine, the same shapes take several blocks and rounds."""
+    kernels, tried = launch.Kernels(layout, storage, machine), set()
+    for n, c, h, w in SHAPES[1:]:
+        shape = (n, c, h, w) if layout == "images" else (n, h, w, c)
+        for tier in launch.TIERS[layout]:
+            if kernels.fits(shape, tier, 2):
+                worst = differences(kernels, shape, tier)
+                # sums of many numbers cancel: gradients of parameters keep fewer digits
+                assert max(worst.values()) < 5 * DIGITS[storage], (shape, tier, worst)
+                tried.add(tier)
+    assert {"block", "split", "persistent"} <= tried
 
 
 @pytest.mark.parametrize("layout", launch.FILES)
