@@ -66,6 +66,18 @@ def test_committed_figures_come_from_a_gpu(repository):
     found = json.loads(path.read_text())
     assert not found["dry"] and found["machine"]["device"] != "simulated GPU" and found["machine"]["date"]
     assert not [row for row in found["table"]["rows"] if "wrong" in row]
+    again = "python -m solutions.kernels.bench --tell"
+    assert found.get("changed since", []) == bench.changed_since(found), f"the kernels are not those measured: {again}"
+    assert bench.summary(found) in (repository / "README.md").read_text(encoding="utf-8"), again
+
+
+def test_a_change_of_the_kernels_is_told(dry):
+    found = as_if_measured(dry)
+    assert bench.changed_since(found) == []
+    found["sources"]["held.cu"] = "0"
+    assert bench.changed_since(found) == ["held.cu"]
+    found["changed since"] = ["held.cu", "plan.py"]
+    assert "changed since, without being measured again: `held.cu`, `plan.py`." in bench.summary(found)
 
 
 def test_the_goals_are_counted_as_they_are_stated():
@@ -121,8 +133,9 @@ def test_the_page_shows_the_model_until_something_is_measured(dry, repository, t
     path = tmp_path / "measured" / "gpu.json"
     path.write_text(json.dumps(dry[0]))
     assert shown() == [table, training_text], "a dry run is never shown"
-    path.write_text(json.dumps(as_if_measured(dry)))
+    path.write_text(json.dumps(as_if_measured(dry) | {"changed since": ["held.cu"]}))
     table, training_text = shown()
+    assert "held.cu" in table
     assert "A GPU, 2000-01-01, driver 1.2" in table and "times PyTorch" in table and "Not measured" not in table
     assert "hidden kernels" in training_text and "no batch norm" in training_text
 

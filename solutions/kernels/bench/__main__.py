@@ -2,6 +2,7 @@
 
     python -m solutions.kernels.bench                 on a machine with a GPU: writes book/measured/gpu.json
     python -m solutions.kernels.bench --dry-run       the same on the simulated GPU with small shapes: no speed
+    python -m solutions.kernels.bench --tell          after a change of the kernels: what the figures are no longer of
 
 It needs NumPy, CuPy, PyTorch and pytest. In order: compute-sanitizer where it is there, repeats of the persistent
 kernel, a table of all contenders (contenders.py), the tests that need a GPU, training (training.py). The file is
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import itertools
 import json
 import os
@@ -57,7 +59,7 @@ class Bench:
         self.to, self.deadline, self.begun = Path(to), time.monotonic() + 60 * minutes, time.monotonic()
         self.gpu, self.dry, self.watch = gpu, gpu.device.simulated, Stopwatch()
         self.rng = np.random.default_rng()
-        self.found = {"dry": self.dry, "machine": machine(gpu)}
+        self.found = {"dry": self.dry, "machine": machine(gpu), "sources": sources()}
 
     def part(self, name, work, least=20):
         """Do one part and write the file; a part that fails says so, and the others go on."""
@@ -246,6 +248,19 @@ def machine(gpu):
     return about | {"cuDNN": torch.backends.cudnn.version()}
 
 
+def sources():
+    """What figures belong to: file of the kernels or of their launches -> the beginning of its SHA-256."""
+    from solutions.kernels.launch import FILES, FOLDER
+
+    names = sorted({name for files in FILES.values() for name in files} | {"launch.py", "plan.py", "fused.py"})
+    return {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()[:16] for name in names}
+
+
+def changed_since(found):
+    """The files that are not those that were measured."""
+    return [name for name, digest in sources().items() if found["sources"].get(name) != digest]
+
+
 def goals(table):
     """What the project wants to reach, and whether these rows do: over shapes of 13 MB and more, best tier in float32.
     "never below" and "channels last" count every shape and storage, the latter beside PyTorch in the same layout.
@@ -306,6 +321,9 @@ def summary(found):
             f"that were compared; compute-sanitizer {'found nothing' if clean else 'found something, or did not run'} "
             f"in {watched}; the tests that need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
         )
+    if found.get("changed since"):
+        names = ", ".join(f"`{name}`" for name in found["changed since"])
+        lines.append(f"- Files of `solutions/kernels` that have changed since, without being measured again: {names}.")
     return "\n".join(textwrap.fill(line, 118, subsequent_indent="  " if line[:1] == "-" else "") for line in lines)
 
 
@@ -315,6 +333,14 @@ def into_readme(found, path=ROOT / "README.md"):
     begin, end = (text.index(mark) for mark in MARKS)
     begin += len(MARKS[0])
     path.write_text(f"{text[:begin]}\n{summary(found)}\n{text[end:]}", encoding="utf-8")
+
+
+def tell():
+    """Say in the result and in the README which files have changed since; chapter 15 repeats it."""
+    found = json.loads(RESULT.read_text(encoding="utf-8"))
+    found["changed since"] = changed_since(found)
+    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    into_readme(found)
 
 
 def probe(gpu):
@@ -359,9 +385,12 @@ def main():
     given.add_argument("--dry-run", action="store_true", help="on the simulated GPU, small shapes; no speed")
     given.add_argument("--minutes", type=float, default=8.0, help="parts that would begin later are left out")
     given.add_argument("--to", type=Path, metavar="FILE")
+    given.add_argument("--tell", action="store_true", help="measure nothing: say which files have changed since")
     given.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     given = given.parse_args()
     sys.path[:0] = [str(ROOT), str(ROOT / "exercises")]
+    if given.tell:
+        return tell()
     os.environ["BN_GRADING"] = "1"  # the device is named below
     if given.dry_run:
         os.environ["BNLAB_GPU"] = "simulator"
