@@ -1,5 +1,5 @@
 // kind: race
-// says: buffer
+// says: buffer\[0\]\[\d+\]
 extern "C" __global__ void k(const float* x, float* y, int n) {
   __shared__ float buffer[2][64];
   int t = threadIdx.x;

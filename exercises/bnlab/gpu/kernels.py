@@ -178,7 +178,7 @@ class _Function:
 
     @staticmethod
     def _shared(library, number):
-        """(name, bytes, bytes of an element) of the module's shared variables."""
+        """(name, bytes, bytes of a step of each index) of the module's shared variables."""
         return list(map(_told, _variables(library, number)))
 
     def _check_limits(self, machine, grid, block, static, dynamic):
@@ -398,9 +398,9 @@ class _SharedVariable(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("address", ctypes.c_void_p),
         ("size", ctypes.c_size_t),
-        ("element", ctypes.c_size_t),
+        *((name, ctypes.c_size_t) for name in ("row", "plane", "element")),
         ("guard", ctypes.c_void_p),
-        ("padding", ctypes.c_char * 24),
+        ("padding", ctypes.c_char * 8),
     ]
 
 
@@ -415,7 +415,8 @@ def _module(library, number):
 
 
 def _told(variable):
-    return variable.name.decode(), variable.size, max(1, variable.element)
+    steps = variable.row, variable.plane, max(1, variable.element)
+    return variable.name.decode(), variable.size, tuple(dict.fromkeys(steps))
 
 
 def _inside_templates(runtime):

@@ -180,7 +180,7 @@ class Narrator:
     base : int
         Where it is loaded.
     arrays : list of (name, address, number of elements, itemsize), one for each argument
-    shared : list of (name, bytes, bytes of an element), the module's shared variables
+    shared : list of (name, bytes, bytes of a step of each index), the module's shared variables
     dynamic : int
         Bytes of dynamic shared memory.
     """
@@ -219,10 +219,11 @@ class Narrator:
             whole = f"the {self.dynamic} bytes that the launch asks for by shared_mem="
             return f"byte {raw.offset} of dynamic shared memory", whole
         if raw.array < 0:
-            name, size, element = self.shared[-1 - raw.array]
-            if size == element and raw.offset == 0:
+            name, size, steps = self.shared[-1 - raw.array]
+            if (size,) == steps and raw.offset == 0:
                 return name, f"the shared variable {name}"
-            return f"{name}[{raw.offset // element}]", f"the shared variable {name} of {size // element} elements"
+            extents = " x ".join(str(whole // step) for whole, step in zip((size, *steps), steps))
+            return name + indices(raw.offset, steps), f"the shared variable {name} of {extents} elements"
         name, _, count, itemsize = self.arrays[raw.array]
         return f"{name}[{raw.offset // itemsize}]", f"{name}, which has {count} elements"
 
@@ -268,6 +269,15 @@ class Narrator:
 
     def _assert(self, raw, text):
         return f"{text} ({self._where(raw)})"
+
+
+def indices(offset, steps):
+    """The indices of what lies at an offset, in an array with these bytes from one to the next: "[3][0]"."""
+    found = []
+    for step in steps:
+        index, offset = divmod(offset, step)
+        found.append(f"[{index}]")
+    return "".join(found)
 
 
 def lines_of(library, offsets):

@@ -6,7 +6,7 @@
 struct alignas(64) SimtShared {  // 64 bytes, so that a section full of them is an array: one __shared__ variable of a kernel, and the guard that follows it in memory
   const char* name;
   void* address;
-  size_t size, element;     // bytes; bytes of the innermost element
+  size_t size, row, plane, element;  // bytes: of a[..][..][..], of a[0], of a[0][0], and of the innermost element
   void* guard;
 };
 enum { SIMT_GUARD = 512 };  // bytes: a multiple of all 32 banks, so that the guards move no bank

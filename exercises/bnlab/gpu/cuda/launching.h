@@ -77,7 +77,7 @@ extern char _end[] __attribute__((visibility("hidden")));
 // the two ends of the sections exist even where a module has no shared variable
 __attribute__((section("simt_shared"), used, aligned(128))) static char simt_first_guard[8 * SIMT_GUARD];
 __attribute__((section("simt_table"), used)) static const SimtShared simt_first_entry = {
-    "", simt_first_guard, 0, 1, simt_first_guard};
+    "", simt_first_guard, 0, 1, 1, 1, simt_first_guard};
 extern "C" {
 extern char __start_simt_shared[] __attribute__((visibility("hidden")));
 extern char __stop_simt_shared[] __attribute__((visibility("hidden")));

@@ -24,10 +24,13 @@
 // Shared variables live in one linker section, so that they can be poisoned before every block. source.py adds
 // SIMT_NAMED after their declaration: a guard behind each, and an entry in the table of variables.
 #define __shared__ __attribute__((section("simt_shared"), aligned(16))) static
+#define SIMT_SIZES(v)                                                                                             \
+  sizeof(v), sizeof(simt::Part<decltype(v)>), sizeof(simt::Part<simt::Part<decltype(v)>>),                        \
+      sizeof(typename std::remove_all_extents<decltype(v)>::type)
 #define SIMT_NAMED(v)                                                                                             \
   __attribute__((section("simt_shared"), used, aligned(16))) static char simt_guard_##v[SIMT_GUARD];              \
   __attribute__((section("simt_table"), used)) static const SimtShared simt_entry_##v = {                         \
-      #v, (void*)&v, sizeof(v), sizeof(typename std::remove_all_extents<decltype(v)>::type), simt_guard_##v};
+      #v, (void*)&v, SIMT_SIZES(v), simt_guard_##v};
 // g++ 12 leaves variables of template functions out of the section, clang++ 14 does not. Where they are left out the
 // runtime gets to know them when a thread comes to their declaration; a guard they have not. Blocks that take turns would
 // find each other's numbers: then the launch fails instead.
@@ -38,10 +41,11 @@
                 " of a template function apart for blocks that run together: declare it outside of the "   \
                 "template, and hand it over");                                                             \
     static const SimtShared simt_entry_##v = {                                                             \
-        #v, (void*)&v, sizeof(v), sizeof(typename std::remove_all_extents<decltype(v)>::type), nullptr};   \
+        #v, (void*)&v, SIMT_SIZES(v), nullptr};                                                            \
     simt_shared_inside(&simt_entry_##v);                                                                   \
   }
 namespace simt {
+template <class T> using Part = typename std::remove_extent<T>::type;  // what a[0] is of an array a, and else a itself
 template <class T> struct Dynamic {  // extern __shared__ T name[] outside of functions
   operator T*() const { return (T*)simt_dynamic_shared(); }
   template <class U> explicit operator U*() const { return (U*)simt_dynamic_shared(); }
