@@ -342,3 +342,28 @@ def variance_in_cache(x, gamma, beta, eps=1e-5):
 def x_hat_in_cache(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, gamma) = launch(CODE, x, gamma, beta, eps)
     return y, ((x - mu[:, None, None]) * inv_std[:, None, None], mu, inv_std, gamma)
+
+
+BEHIND_THE_LOOP = CODE[CODE.index("  a = sum_of_warp(a);") : CODE.index("  for (int k = t;")]
+OF_OWN = "shift + a / m, width = 1.f / sqrtf(fmaxf(b / m - a / m * (a / m), 0.f) + eps)"
+
+
+@mutant(
+    TASK,
+    says="Each thread takes its own part of the sums for the whole, in mu, inv_std and y. The sums of the block are "
+    "those that the threads have added up together, in shared memory.",
+)
+def own_sums_of_each_thread(x, gamma, beta, eps=1e-5):
+    own = f"  const float center = {OF_OWN};\n  if (t == 0) mu[c] = center, inv_std[c] = width;\n"
+    code = edited((", center, width;", ";"), (BEHIND_THE_LOOP, own))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Thread 0 takes its own part of the sums for the whole. The sums of the block are those that the threads have "
+    "added up together, in shared memory.",
+)
+def own_sums_of_thread_0(x, gamma, beta, eps=1e-5):
+    own = f"  if (t == 0) center = {OF_OWN}, mu[c] = center, inv_std[c] = width;\n  __syncthreads();\n"
+    return launch(edited((BEHIND_THE_LOOP, own)), x, gamma, beta, eps)

@@ -192,3 +192,12 @@ def sqrt_missing(x, gamma, beta, eps=1e-5):
 def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, _) = launch(CODE, x, beta, gamma, eps)
     return y, (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="With more channels than blocks, a block goes on to its next channel while threads of it still read the sums "
+    "of the last one: a __syncthreads() is missing at the end of the round.",
+)
+def next_channel_not_awaited_by_four_blocks(x, gamma, beta, eps=1e-5):
+    return launch(edited(("    __syncthreads();  // next channel\n", "")), x, gamma, beta, eps)
