@@ -358,5 +358,5 @@ def squares_without_the_shift(x, shift):
     says="shift is read beyond its end. It has a number for each channel, and the channel of all threads of a block is "
     "blockIdx.x: shift[blockIdx.x].",
 )
-def shift_by_the_number_of_the_thread(x, shift):
+def shift_by_thread(x, shift):
     return launch(edited(("shift[c]", "shift[t]")), x, shift)
