@@ -56,9 +56,10 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # - A kernel that Python launches begins with `extern "C" __global__ void` and its name. `RawKernel(source, name)`
 #   compiles the string.
 #
-# The next cell finds the largest number of each channel, with one block of 128 threads for each. Run it, then read it:
-# each thread walks through the channel in steps of 128, so that neighbours read neighbours; then the threads meet in
-# shared memory, and half of them fall out in each round. It is launched as `kernel(grid, block, arguments)`.
+# The next cell finds the largest number of each channel, with one block of 128 threads for each. Run it: the first
+# kernel takes some seconds, because the simulated GPU is compiled once, later ones take one. Then read it. Each thread
+# walks through the channel in steps of 128, so that neighbours read neighbours; then the threads meet in shared memory,
+# and half of them fall out in each round. It is launched as `kernel(grid, block, arguments)`.
 
 # %%
 LARGEST = r"""
