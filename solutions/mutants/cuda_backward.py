@@ -298,3 +298,38 @@ def own_sums_of_each_thread(dy, cache):
         ("width * slope", "width * own_b"),
     )  # fmt: skip
     return launch(code, dy, cache)
+
+
+# the same in rounds, as in the example of the notebook: where a barrier is missing, other accesses meet
+ROUNDS = """  one[t] = a, two[t] = b;
+  for (int half = 64; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) one[t] += one[t + half], two[t] += two[t + half];
+  }
+"""
+BEHIND_THE_LOOP = CODE[CODE.index("  a = sum_of_warp(a);") : CODE.index("  for (int k = t;")]
+RESULTS = "  if (t == 0) dbeta[c] = one[0], dgamma[c] = two[0];\n"
+
+
+def in_rounds(dy, cache, mean_dy, slope):
+    """The sums in rounds, of which nobody waits for the last one."""
+    code = edited((BEHIND_THE_LOOP, ROUNDS + RESULTS), ("one[32], two[32], mean_dy, slope", "one[128], two[128]"))
+    return launch(code.replace("- mean_dy", f"- {mean_dy} / count").replace("* slope", f"* {slope} / count"), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing behind the "
+    "loop over rounds.",
+)
+def last_round_not_awaited(dy, cache):
+    return in_rounds(dy, cache, "one[0]", "two[0]")
+
+
+@mutant(
+    TASK,
+    says="The threads read dbeta[c] and dgamma[c] before thread 0 has written them: a __syncthreads() is missing, "
+    "behind the `if` of thread 0 and outside of it. Shared memory is nearer than these results, too.",
+)
+def results_not_awaited(dy, cache):
+    return in_rounds(dy, cache, "dbeta[c]", "dgamma[c]")
