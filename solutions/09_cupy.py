@@ -6,6 +6,7 @@
 #
 # - Time: about 90 minutes.
 # - Read first: [chapter 15, On the GPU](https://bn-course.github.io/bn-course/book/15_gpu.html).
+# - The *device* is the GPU, with a memory of its own; the *host* is the processor that runs Python.
 # - `x` has shape (N, C, H, W) and lives on the device; `gamma`, `beta` have shape (C,).
 # - You need no GPU. With one, `xp` is CuPy; without one, `xp` is a simulated GPU with the same names, which also counts
 #   what your code moves. The set-up cell says in one line which it is. Speed is graded in section 7 alone.
@@ -127,7 +128,7 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: what does your version move? The simulated GPU counts; on a real one nothing is counted.
+# Play: what does your version move, in B, the bytes of x? The simulated GPU counts; on a real one nothing is counted.
 rng = np.random.default_rng(0)
 x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
 gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
@@ -223,6 +224,8 @@ examine(
 # ## 3. Counting bytes
 #
 # Before you make something faster, count what it has to move.
+# A *kernel* is a function that the device runs for many numbers at once; each array operation is one at least.
+# A *fused* kernel does several operations on a number while it has it.
 # Write B for the bytes of `x`. Forward, in kernels that fuse all they can, `x` is read once for the statistics and once
 # more for the output, and `y` is written. Backward, `x` and `dy` are read once for the two sums and once more
 # for `dx`, which is written. Numbers for each channel are left out: there are C of them against N * H * W * C.
@@ -373,19 +376,25 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 # ## 5. Three kernels forward
 #
 # Each array operation reads its operands from memory and writes its result back. A fused kernel does more with each
-# number while it is on the chip. CuPy has two kinds that need no CUDA beyond an expression in C++:
+# number while it is on the chip. CuPy has two kinds that need no CUDA beyond an expression in C++. Their strings are
+# the inputs, the outputs and what is done with each number; a reduction then says how two values are joined, what is
+# done at the end, and what it starts from. The last string is a name.
 #
 # ```python
 # double_and_add = ElementwiseKernel("T x, T y", "T z", "z = 2 * x + y", "double_and_add")
 # double_and_add(a, b)                         # arrays meet by broadcasting, as everywhere
 # largest = ReductionKernel("T x", "T z", "abs(x)", "max(a, b)", "z = a", "0", "largest")
 # largest(a, axis=(0, 2, 3))                   # map each x, join two values a and b, finish with the joined value a
+# farthest = ReductionKernel("T x, T c", "T z", "abs(x - c)", "max(a, b)", "z = a", "0", "farthest")
+# farthest(a, center[:, None, None], axis=(0, 2, 3))   # center has shape (C,): one number for each channel
 # ```
 #
 # - The last but one argument of `ReductionKernel` is its *identity*: what each partial result starts from. There are
 #   hundreds of them, so the identity enters hundreds of times. It must not change anything.
 # - `T` is the dtype of the argument; write `T` rather than `float`, and keep the dtype of `x`.
-# - Give each kernel of yours a name; make the kernels inside the function or above it.
+# - Expressions are C++: a square is `d * d`, for there is no `**`, and `1 / m` is 0 for a whole number m.
+# - Give each kernel of yours a name; make the kernels inside the function or above it. The very first one takes some
+#   seconds, because the simulated GPU is compiled once.
 # - The expression that finishes knows `a` alone, and two numbers: `_in_ind.size()`, of all elements, and
 #   `_out_ind.size()`, of results. The map knows all arguments; a number among them may be m.
 #

@@ -4,7 +4,8 @@
 # You write batch normalization in CUDA C: sums in shared memory, then by warps, then the whole forward and backward
 # pass in one kernel each; you load four numbers at once, split a channel among blocks, and at last read all just once.
 #
-# - Time: about 150 minutes. Each task works alone; tasks 1, 3 and 4 are the heart of it.
+# - Time: about 150 minutes, in two sittings: after task 4 is a good place to stop. Each task works alone; tasks 1, 3
+#   and 4 are the heart of it.
 # - Read first: [chapter 15, On the GPU](https://bn-course.github.io/bn-course/book/15_gpu.html).
 # - `x` has shape (N, C, H, W), lies in memory in that order without gaps, and is float32, as are all other arrays.
 #   `gamma`, `beta`, `mu`, `inv_std`, `shift` have shape (C,). m = N * H * W.
@@ -42,9 +43,23 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # The threads of a block share a little memory, declared `__shared__`, and can wait for each other at
 # `__syncthreads()`, which all of them have to reach. Blocks run in any order, and do not wait for each other.
 #
-# The next cell finds the largest number of each channel, with one block of 128 threads for each. Run it, then read it:
-# each thread walks through the channel in steps of 128, so that neighbours read neighbours; then the threads meet in
-# shared memory, and half of them fall out in each round. It is launched as `kernel(grid, block, arguments)`.
+# You have never written C++? This much does for the whole notebook:
+#
+# - A name gets its type where it first appears, `const int c = blockIdx.x;` or `float sum = 0.f;`, and is known up to
+#   the brace `}` around that line. `const` means that it stays as it is. A statement ends with `;`, and a comment
+#   begins with `//`.
+# - `const float* x` is an array without a shape. `x[k]` is its number k as they lie in memory, and `x[n, c, p]` is not
+#   an error: it means `x[p]`. Number p of channel c in image n lies at `(n * C + c) * H * W + p`.
+# - `/` of whole numbers rounds down, so `1 / m` is 0. `%` is the remainder. There is no `**`: a square is `d * d`.
+# - `0.f` is a float32 and `0.` a float64. The functions end with f, too: `sqrtf`, `fmaxf`, `fabsf`.
+# - `for (int i = t; i < m; i += 128)` is `for i in range(t, m, 128)`, and `t < 4 ? a : b` is `a if t < 4 else b`.
+# - A kernel that Python launches begins with `extern "C" __global__ void` and its name. `RawKernel(source, name)`
+#   compiles the string.
+#
+# The next cell finds the largest number of each channel, with one block of 128 threads for each. Run it: the first
+# kernel takes some seconds, because the simulated GPU is compiled once, later ones take one. Then read it. Each thread
+# walks through the channel in steps of 128, so that neighbours read neighbours; then the threads meet in shared memory,
+# and half of them fall out in each round. It is launched as `kernel(grid, block, arguments)`.
 
 # %%
 LARGEST = r"""
@@ -82,6 +97,25 @@ with simulate() as log:
     found = largest_of_channels(images)
 print(found, "expected", images.max(axis=(0, 2, 3)))
 print(log)
+
+# %% [markdown]
+# [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#what-a-thread-should-read) says how to read what
+# the log prints. You will read complaints of the simulator more often, so have some now. Break the kernel, and guess
+# first what each of three changes does. One of them leaves the result right: what is it that it spoils?
+
+# %%
+# Play: break it, in the simulated GPU; a real one would say nothing, or fall silent. Put in changes of your own, too.
+from bnlab.gpu import KernelError
+
+CHANGES = {"__syncthreads();": "", "best[128]": "best[64]", "i += blockDim.x": "i += 64"}
+for old, new in CHANGES.items() if device.simulated else ():
+    result, sizes = xp.empty(3, xp.float32), (xp.int32(4), xp.int32(3), xp.int32(49))
+    try:
+        with simulate() as log:
+            RawKernel(LARGEST.replace(old, new), "largest")((3,), (128,), (images, result, *sizes))
+        print(f"{old} -> {new}\n  {result}, x loaded {log.loaded(images):.2f} times\n")
+    except KernelError as error:
+        print(f"{old} -> {new}\n  {str(error).splitlines()[0]}\n")
 
 # %% [markdown]
 # ## 1. Sums of a channel
@@ -184,8 +218,10 @@ examine(
 # ## 2. The same by warps
 #
 # A *warp* is 32 threads that run together. They can hand numbers to each other without memory and without a barrier:
-# `__shfl_down_sync(0xffffffffu, v, 4)` gives each *lane*, as the threads of a warp are called (`threadIdx.x & 31` is a
-# thread's lane), the `v` of the lane 4 further on. Five such steps add up a warp.
+# `__shfl_down_sync(0xffffffffu, v, 4)` gives each *lane*, as the threads of a warp are called (`threadIdx.x % 32` is a
+# thread's lane), the `v` of the lane 4 further on. That is an exchange: it is `v += __shfl_down_sync(...)` that adds.
+# The first argument, the *mask*, has a bit for each lane that takes part, and eight f are all 32 bits.
+# Five such steps add up a warp, and the sums of the warps of a block meet in shared memory.
 # Write the sums of task 1 with at most 4 barriers of a block, where the tree needed one each round.
 #
 # Example with a warp of 4 lanes holding (1, 2, 3, 4): after adding the lane 2 further on, lanes 0 and 1 hold (4, 6);
@@ -519,7 +555,13 @@ print(counted if device.simulated else "a real GPU: nothing is counted")
 # before: with 8 x 8 positions that is always such a multiple, with 7 x 7 it is not.
 #
 # Write the transform with given statistics so that a thread loads and stores four numbers at once where 4 divides
-# H * W, and one at a time elsewhere. In the kernel: `const float4 v = ((const float4*)x)[k]; v.x, v.y, v.z, v.w`.
+# H * W, and one at a time elsewhere. In the kernel `float4 v = ((const float4*)x)[k];` takes x for an array of vectors
+# and loads number k of them, which is the numbers 4 k to 4 k + 3: they are called v.x, v.y, v.z and v.w. You work with
+# each by itself, and `((float4*)y)[k] = v;` stores all four.
+#
+# Here no thread needs another one, so a block need not be a channel: a thread can take one vector, whichever channel it
+# belongs to. The grid then has `(count + 127) // 128` blocks of 128, and a thread beyond the end may return at once,
+# for there is no barrier.
 #
 # Example: H * W = 49. Channel 1 begins at byte 4 * 49 = 196 = 12 * 16 + 4: misaligned. With H * W = 24 it begins at
 # byte 96 = 6 * 16.
@@ -613,8 +655,9 @@ examine(
 # ## 6. Several blocks a channel
 #
 # With 64 channels and one block each, half of a GPU with 132 multiprocessors has nothing to do. Split each channel
-# among `parts` blocks, in a grid of (parts, C). Blocks cannot wait for each other, but they can add to the same number
-# by `atomicAdd(&s1[c], a)`, or leave partial sums in global memory for a second kernel.
+# among `parts` blocks, in a grid of (parts, C): `blockIdx.x` is the part, `blockIdx.y` the channel. Blocks cannot wait
+# for each other, but they can add to the same number by `atomicAdd(&s1[c], a)`, where `&` takes the address, or leave
+# partial sums in global memory, which is that of the arrays, for a second kernel.
 #
 # Example: m = 10 in 3 parts of ceil(10 / 3) = 4: numbers 0 to 3, 4 to 7, and 8 to 9.
 #

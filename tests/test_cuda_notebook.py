@@ -76,7 +76,7 @@ ASTRAY = [  # task, changes of the slips' kernel, threads, the slip that is name
     ("channel-sums", [("t < half", "t <= half")], 128, "round_too_wide"),
     ("channel-sums", [("half = 64;", "half = blockDim.x;")], 128, "round_too_wide"),
     ("channel-sums", [("i < m;", "i < m + 1;")], 128, "one_too_far"),
-    ("channel-sums", [("shift[c];", "shift[t];")], 128, None),
+    ("channel-sums", [("shift[c];", "shift[t];")], 128, "shift_by_thread"),
     ("channel-sums", [("s1[c] =", "s1[c + 100] =")], 128, None),
     ("channel-sums", [("one[t] = a;", "one[t] = a; if (t == 3) asm volatile(\"\"); assert(t != 5);")], 128, None),
     ("cuda-train", [("gamma[c]", "gamma[t]")], 128, "gamma_by_thread"),

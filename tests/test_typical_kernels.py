@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bnlab import check
 from bnlab.gpu import ElementwiseKernel, RawKernel, simulate, xp
+from bnlab.gpu.source import commas
 from test_slips import grade, report_at_home
 
 from solutions.mutants.channel_sums import edited
@@ -268,6 +269,11 @@ CURES = {
     "known when it is compiled": [("one[128], two[128]", "one[blockDim.x], two[128]")],
     "threadIdx.x is the first": [("t = threadIdx.x", "t = threadIdx")],
     "as in const float* x": [("float* s1", "float s1")],
+    "one number of it: shift[c]": [("- shift[c]", "- shift")],
+    "by a line that gives it a type": [("const int t = threadIdx.x, c", "t = threadIdx.x; int c")],
+    "A comment begins with //": [(SQUARE, SQUARE + "\n    # the square")],
+    "is for reading alone": [("s1[c] = one[0];", "s1[c] = one[0]; ((const float4*)s1)[0] = make_float4(0, 0, 0, 0);")],
+    "is stored as such": [("s1[c] = one[0];", "s1[c] = make_float4(0, 0, 0, 0);")],
     "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
 }
 
@@ -278,6 +284,12 @@ def test_a_compiler_s_error_comes_with_its_line_and_a_cure(words):
     assert words in report.likely and "In file included" not in report.problem
     line, text = re.search(r"kernel\.cu:(\d+):.*\n  \1 \| (\S+)", report.problem).group(1, 2)
     assert text in edited(*CURES[words]).split("\n")[int(line) - 1]
+
+
+def test_an_index_with_a_comma_is_told():
+    report = report_at_home("channel-sums", launched(edited((ADDRESS, "x[i / positions, c, i % positions]"))))
+    assert "x[i / positions, c, i % positions] means x[i % positions] in C++" in report.problem
+    assert not list(commas("auto f = [a, b](int k) { return k; }; x[f(a, b)] = y[k]; float z[2] = {x[0], x[1]};"))
 
 
 def test_a_kernel_that_gives_something_back():

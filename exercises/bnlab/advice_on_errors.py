@@ -29,8 +29,15 @@ OF_PYTHON = {
 }
 SHUFFLE = "A shuffle names the lanes that take part, the number and the step: __shfl_down_sync(0xffffffffu, v, 16)."
 OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
-    r"type argument of unary .\*. \(have .int.|to binary .operator\^|to binary expression|operand of .\*. must be a "
-    r"pointer|must have integral": "C++ has no sign for a power: ** and ^ are something else. A square is d * d.",
+    r"operand types are .(const )?float[234]|type .float[234]. does not provide|operand types are: float[234]|binary "
+    r"expression .*\bfloat[234]\b": "A float4 has no arithmetic and no [...] of its own: v.x, v.y, v.z and v.w are "
+    "four floats.",
+    r"float.? and .(const )?float ?\*|float ?\*.? and .(const )?float\b|are: (const )?float [-+*/] (const )?float \*": (
+        "One of the two stands for a whole array, and a kernel works with one number of it: shift[c], say."
+    ),
+    r"type argument of unary .\*. \(have .int.|to binary .operator\^|to binary expression|requires pointer|operand of "
+    r".\*. must be a pointer|must have integral": "C++ has no sign for a power: ** and ^ are something else. A square "
+    "is d * d.",
     r"[‘'\"]np[’'\"]": "np belongs to Python. A kernel has the functions of C: sqrtf, fabsf, expf.",
     r"[‘'\"]__shfl\w*[’'\"]|call to .__shfl\w*\(|no instance of .* \"__shfl": SHUFFLE,
     r"call to .atomicAdd|no instance of .* \"atomicAdd": "atomicAdd takes an address: atomicAdd(&s1[c], a).",
@@ -38,16 +45,26 @@ OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     "known when it is compiled: a number, or a #define. Where the launch decides, declare extern __shared__ float "
     "held[]; and launch with shared_mem=bytes.",
     r"for array subscript|subscripted value is not|pointer-to-object": "What is followed by [...] has to be an array: "
-    "a parameter that stands for one is a pointer, as in const float* x.",
-    r"operand types are .(const )?float[234]|type .float[234]. does not provide|operand types are: float[234]": "A "
-    "float4 has no arithmetic and no [...] of its own: v.x, v.y, v.z and v.w are four floats.",
+    "a parameter that stands for one is a pointer, as in const float* x. In a fused kernel x is one number already.",
     r"convert .const uint3. to|from .*uint3.* to .*int": "threadIdx, blockIdx and blockDim have three numbers each: "
     "threadIdx.x is the first.",
     r"post_map_expr:.*(not declared|undeclared)": "The expression that finishes knows a, the joined value, and two "
     "sizes; what depends on an argument belongs into the map.",
-    r"reduce_expr:.*(not declared|undeclared)": "The expression that joins knows two values, a and b.",
+    r"reduce_expr:.*(not declared|undeclared|read-only|not assignable|const-qualified)": "The expression that joins "
+    "knows two values, a and b, and changes neither: it gives a new one, as a + b does.",
+    r"map_expr:.*(not declared|undeclared)": "The map is an expression of the arguments, one number of each at a time: "
+    "no index such as x[i], and nothing is assigned. What it needs besides has to be handed over as an argument.",
+    r"preprocessing directive": "A line that begins with # belongs to the preprocessor. A comment begins with //.",
+    r"discards qualifiers|of read-only|cannot assign to|no viable overloaded .=|must be a modifiable": "What is const, "
+    "or an input of a fused kernel, is for reading alone. Results go to an output, in CUDA a parameter such as float* "
+    "y; four numbers at once by ((float4*)y)[k] = v.",
+    r"float4.* to .float. in assignment|from incompatible type .*float4|float4.* to \"float\"": "A float4 is four "
+    "floats, and is stored as such: ((float4*)y)[k] = v.",
     r"return-statement with a value|should not return a value|return value type": "Nothing is returned here: the "
     "result is assigned, as in y = ...",
+    r"(not declared|undeclared|is undefined)": "A name has to be declared: in a fused kernel as one of its arguments, "
+    "in CUDA by a line that gives it a type, as in const int t = threadIdx.x; it is known up to the brace } that "
+    "closes around that line.",
 }
 
 

@@ -32,7 +32,8 @@ def walks(m, threads, channel, channels, parts):
     yield i < threads, f"Each thread adds one number, {each}, and the rest of the channel is left out. {ENDS}"
     after = i >= channel * threads
     yield after, f"Threads start at {whole} + t, {each}: channels after the first lack numbers. {ENDS}"
-    yield i % all_of_them < threads, f"Steps are those of the whole grid, {each}: numbers are left out. {ENDS}"
+    warps = f", or {threads} of {all_of_them} threads are added up" if all_of_them in THREADS else ""
+    yield i % all_of_them < threads, f"Steps are those of the whole grid, {each}{warps}: numbers are left out. {ENDS}"
     yield (
         after & ((i - channel * threads) % all_of_them < threads),
         f"Threads start and go on as if the whole grid shared the channel, {each}: it has one block alone. {ENDS}",

@@ -351,3 +351,12 @@ def square_of_the_sum(x, shift):
 @mutant(TASK, says="Your second sum is of x * x, without the shift: the squares are those of x - shift as well.")
 def squares_without_the_shift(x, shift):
     return launch(edited(("b += d * d", "b += (d + shift[c]) * (d + shift[c])")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="shift is read beyond its end. It has a number for each channel, and the channel of all threads of a block is "
+    "blockIdx.x: shift[blockIdx.x].",
+)
+def shift_by_thread(x, shift):
+    return launch(edited(("shift[c]", "shift[t]")), x, shift)

@@ -147,12 +147,20 @@ def divided_by_images(dy, cache):
     return launch(edited(("count = images * positions", "count = images")), dy, cache)
 
 
-@mutant(TASK, says="You treated mu as a constant: the values of a channel share their mean, so subtract mean(dy).")
+@mutant(
+    TASK,
+    says="The mean of dy is not subtracted in dx: the values of a channel share their mean. If you did subtract it, "
+    "look at its factor: 1 / m of a whole number m is 0 in C++.",
+)
 def mean_path_missing(dy, cache):
     return launch(edited(("dy[to] - mean_dy - ", "dy[to] - ")), dy, cache)
 
 
-@mutant(TASK, says="You treated var as a constant: subtract x_hat times the mean of dy * x_hat.")
+@mutant(
+    TASK,
+    says="x_hat times the mean of dy * x_hat is not subtracted in dx, as if var were a constant. If you did subtract "
+    "it, look at its factor: 1 / m of a whole number m is 0 in C++.",
+)
 def variance_path_missing(dy, cache):
     return launch(edited((" - (x[to] - center) * width * slope", "")), dy, cache)
 
@@ -275,3 +283,53 @@ def dy_and_x_exchanged(dy, cache):
 def mu_missing(dy, cache):
     x, mu, inv_std, gamma = cache
     return launch(CODE, dy, (x, xp.zeros_like(mu), inv_std, gamma))
+
+
+@mutant(
+    TASK,
+    says="In dx each thread takes its own part of the sums for the whole. The sums of the block are those that the "
+    "threads have added up together, in shared memory.",
+)
+def own_sums_of_each_thread(dy, cache):
+    code = edited(
+        ("  a = sum_of_warp(a);\n  b = sum_of_warp(b);\n  if", "  const float own_a = a / count, own_b = b / count;\n"
+         "  a = sum_of_warp(a);\n  b = sum_of_warp(b);\n  if"),
+        ("dy[to] - mean_dy", "dy[to] - own_a"),
+        ("width * slope", "width * own_b"),
+    )  # fmt: skip
+    return launch(code, dy, cache)
+
+
+# the same in rounds, as in the example of the notebook: where a barrier is missing, other accesses meet
+ROUNDS = """  one[t] = a, two[t] = b;
+  for (int half = 64; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) one[t] += one[t + half], two[t] += two[t + half];
+  }
+"""
+BEHIND_THE_LOOP = CODE[CODE.index("  a = sum_of_warp(a);") : CODE.index("  for (int k = t;")]
+RESULTS = "  if (t == 0) dbeta[c] = one[0], dgamma[c] = two[0];\n"
+
+
+def in_rounds(dy, cache, mean_dy, slope):
+    """The sums in rounds, of which nobody waits for the last one."""
+    code = edited((BEHIND_THE_LOOP, ROUNDS + RESULTS), ("one[32], two[32], mean_dy, slope", "one[128], two[128]"))
+    return launch(code.replace("- mean_dy", f"- {mean_dy} / count").replace("* slope", f"* {slope} / count"), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing behind the "
+    "loop over rounds.",
+)
+def last_round_not_awaited(dy, cache):
+    return in_rounds(dy, cache, "one[0]", "two[0]")
+
+
+@mutant(
+    TASK,
+    says="The threads read dbeta[c] and dgamma[c] before thread 0 has written them: a __syncthreads() is missing, "
+    "behind the `if` of thread 0 and outside of it. Shared memory is nearer than these results, too.",
+)
+def results_not_awaited(dy, cache):
+    return in_rounds(dy, cache, "dbeta[c]", "dgamma[c]")

@@ -342,3 +342,76 @@ def variance_in_cache(x, gamma, beta, eps=1e-5):
 def x_hat_in_cache(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, gamma) = launch(CODE, x, gamma, beta, eps)
     return y, ((x - mu[:, None, None]) * inv_std[:, None, None], mu, inv_std, gamma)
+
+
+BEHIND_THE_LOOP = CODE[CODE.index("  a = sum_of_warp(a);") : CODE.index("  for (int k = t;")]
+OF_OWN = "shift + a / m, width = 1.f / sqrtf(fmaxf(b / m - a / m * (a / m), 0.f) + eps)"
+
+
+@mutant(
+    TASK,
+    says="Each thread takes its own part of the sums for the whole, in mu, inv_std and y. The sums of the block are "
+    "those that the threads have added up together, in shared memory.",
+)
+def own_sums_of_each_thread(x, gamma, beta, eps=1e-5):
+    own = f"  const float center = {OF_OWN};\n  if (t == 0) mu[c] = center, inv_std[c] = width;\n"
+    code = edited((", center, width;", ";"), (BEHIND_THE_LOOP, own))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Thread 0 takes its own part of the sums for the whole. The sums of the block are those that the threads have "
+    "added up together, in shared memory.",
+)
+def own_sums_of_thread_0(x, gamma, beta, eps=1e-5):
+    own = f"  if (t == 0) center = {OF_OWN}, mu[c] = center, inv_std[c] = width;\n  __syncthreads();\n"
+    return launch(edited((BEHIND_THE_LOOP, own)), x, gamma, beta, eps)
+
+
+# the same in rounds, as in the example of the notebook: where a barrier is missing, other accesses meet
+ROUNDS = """  one[t] = a, two[t] = b;
+  for (int half = 64; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) one[t] += one[t + half], two[t] += two[t + half];
+  }
+"""
+OF_THE_BLOCK = OF_OWN.replace("a /", "one[0] /").replace("b /", "two[0] /")
+
+
+def in_rounds(statistics, x, gamma, beta, eps, *changes):
+    """The sums in rounds, then these statistics."""
+    code = edited((BEHIND_THE_LOOP, ROUNDS + statistics), ("one[32], two[32]", "one[128], two[128]"))
+    for old, new in changes:
+        code = code.replace(old, new)
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The threads read the statistics before thread 0 has written them to shared memory: a __syncthreads() is "
+    "missing, behind the `if` of thread 0 and outside of it.",
+)
+def statistics_not_awaited_behind_rounds(x, gamma, beta, eps=1e-5):
+    one_thread = f"  if (t == 0) center = {OF_THE_BLOCK}, mu[c] = center, inv_std[c] = width;\n"
+    return in_rounds(one_thread, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The threads read mu[c] and inv_std[c] before thread 0 has written them: a __syncthreads() is missing, behind "
+    "the `if` of thread 0 and outside of it. Shared memory is nearer than these results, too.",
+)
+def results_not_awaited(x, gamma, beta, eps=1e-5):
+    one_thread = f"  if (t == 0) center = {OF_THE_BLOCK}, mu[c] = center, inv_std[c] = width;\n"
+    return in_rounds(one_thread, x, gamma, beta, eps, ("(x[at] - center) * width", "(x[at] - mu[c]) * inv_std[c]"))
+
+
+@mutant(
+    TASK,
+    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing behind the "
+    "loop over rounds.",
+)
+def last_round_not_awaited(x, gamma, beta, eps=1e-5):
+    each = f"  const float center = {OF_THE_BLOCK};\n  if (t == 0) mu[c] = center, inv_std[c] = width;\n"
+    return in_rounds(each, x, gamma, beta, eps, (", center, width;", ";"))

@@ -111,12 +111,20 @@ def inv_std_missing(dy, cache):
     return closed_form(dy, cache, scale=cache[3])
 
 
-@mutant(TASK, says="You treated mu as a constant: the values of a channel share their mean, so subtract mean(dy).")
+@mutant(
+    TASK,
+    says="The mean of dy is not subtracted in dx: the values of a channel share their mean. If you did subtract it, "
+    "look at its factor: 1 / m of a whole number m is 0 in C++.",
+)
 def mean_path_missing(dy, cache):
     return closed_form(dy, cache, mean=0.0)
 
 
-@mutant(TASK, says="You treated var as a constant: subtract x_hat times the mean of dy * x_hat.")
+@mutant(
+    TASK,
+    says="x_hat times the mean of dy * x_hat is not subtracted in dx, as if var were a constant. If you did subtract "
+    "it, look at its factor: 1 / m of a whole number m is 0 in C++.",
+)
 def variance_path_missing(dy, cache):
     return closed_form(dy, cache, variance=0.0)
 

@@ -192,3 +192,32 @@ def sqrt_missing(x, gamma, beta, eps=1e-5):
 def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, _) = launch(CODE, x, beta, gamma, eps)
     return y, (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="With more channels than blocks, a block goes on to its next channel while threads of it still read the sums "
+    "of the last one: a __syncthreads() is missing at the end of the round.",
+)
+def next_channel_not_awaited_by_four_blocks(x, gamma, beta, eps=1e-5):
+    return launch(edited(("    __syncthreads();  // next channel\n", "")), x, gamma, beta, eps)
+
+
+ROUNDS = """    one[t] = a, two[t] = b;
+    for (int half = 64; half > 0; half /= 2) {
+      __syncthreads();
+      if (t < half) one[t] += one[t + half], two[t] += two[t + half];
+    }
+    a = one[0] / m, b = two[0] / m;
+"""
+
+
+@mutant(
+    TASK,
+    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing behind the "
+    "loop over rounds.",
+)
+def last_round_not_awaited(x, gamma, beta, eps=1e-5):
+    first, last = CODE.index("    a = sum_of_warp(a);"), CODE.index("    const float var")
+    code = CODE[:first] + ROUNDS + CODE[last:]
+    return launch(code.replace("one[32], two[32]", "one[128], two[128]"), x, gamma, beta, eps)

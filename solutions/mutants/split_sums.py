@@ -37,11 +37,12 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, shift, parts, chunk=None, start=0.0):
+def launch(code, x, shift, parts, chunk=None, start=0.0, exchanged=False):
     n, c, h, w = x.shape
     s1, s2 = xp.full(c, start, xp.float32), xp.full(c, start, xp.float32)
     sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.int32(chunk or -(-n * h * w // parts)))
-    RawKernel(code, "add_part")((parts, c), (64,), (x, shift, s1, s2, *sizes))
+    grid = (c, parts) if exchanged else (parts, c)
+    RawKernel(code, "add_part")(grid, (64,), (x, shift, s1, s2, *sizes))
     return s1, s2
 
 
@@ -210,3 +211,12 @@ def grid_of_parts_alone(x, shift, parts):
 def square_of_the_sum(x, shift, parts):
     s1, _ = launch(CODE, x, shift, parts)
     return s1, s1 * s1
+
+
+@mutant(
+    TASK,
+    says="The grid has its two numbers in another order than the kernel reads them. In a grid of (parts, C) blockIdx.x "
+    "is the part, and blockIdx.y the channel.",
+)
+def grid_exchanged(x, shift, parts):
+    return launch(CODE, x, shift, parts, exchanged=True)

@@ -116,3 +116,26 @@ def unbiased_shifted(x):
 )
 def shifted_by_the_first_row(x):
     return answer(x, shifted=naive(x - x[0]))
+
+
+@mutant(
+    TASK,
+    says="In Welford's formula you added the square of the new distance. It is the distance from the old mean times "
+    "the distance from the new one: keep the old mean until then.",
+)
+def new_distance_squared(x):
+    mean, squares = np.zeros(len(x), x.dtype), np.zeros(len(x), x.dtype)
+    for i in range(x.shape[1]):
+        mean = mean + (x[:, i] - mean) / x.dtype.type(i + 1)
+        squares = squares + (x[:, i] - mean) ** 2
+    return answer(x, welford=squares / x.dtype.type(x.shape[1]))
+
+
+@mutant(
+    TASK,
+    says="Welford's loop leaves out the first number of each row: the mean starts at 0, and the first number moves it "
+    "all the way, by 1 / 1.",
+)
+def first_number_left_out(x):
+    m = x.dtype.type(x.shape[1])
+    return answer(x, welford=welford(x[:, 1:]) * (m - 1) / m)

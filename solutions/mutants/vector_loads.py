@@ -46,11 +46,12 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, mu, inv_std, gamma, beta, wide=None, row=None):
+def launch(code, x, mu, inv_std, gamma, beta, wide=None, row=None, rest=1):
     n, c, h, w = x.shape
     y, wide = xp.empty_like(x), wide or (4 if h * w % 4 == 0 else 1)
     sizes = (xp.int32(c), xp.int32(row or h * w // wide), xp.int32(x.size // wide))
-    RawKernel(code, f"apply{wide}")((-(-x.size // wide // 128),), (128,), (x, mu, inv_std, gamma, beta, y, *sizes))
+    blocks = max(1, x.size // wide // 128 + (x.size // wide % 128 > 0) * rest)
+    RawKernel(code, f"apply{wide}")((blocks,), (128,), (x, mu, inv_std, gamma, beta, y, *sizes))
     return y
 
 
@@ -253,3 +254,21 @@ def gamma_and_beta_exchanged(x, mu, inv_std, gamma, beta):
 )
 def mu_and_inv_std_exchanged(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, inv_std, mu, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="The last numbers are not written: your grid is rounded down to whole blocks of threads, and has none for the "
+    "rest. Round up, (count + 127) // 128, and let threads beyond the end do nothing.",
+)
+def grid_rounded_down(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, rest=0)
+
+
+@mutant(
+    TASK,
+    says="The index of a pointer to float4 counts vectors: ((const float4*)x)[k] begins at number 4 * k. Multiplied by "
+    "4 once more it leaves the array.",
+)
+def vectors_counted_in_numbers(x, mu, inv_std, gamma, beta):
+    return launch(edited(("const float4 v = x[k];", "const float4 v = x[4 * k];")), x, mu, inv_std, gamma, beta)

@@ -103,8 +103,8 @@ def shuffle_in_a_branch(x, shift):
 
 @mutant(
     TASK,
-    says="The last step reads shared memory that no warp has written: a block has blockDim.x / 32 warps, and the "
-    "lanes beyond that number add 0.",
+    says="The last step reads shared memory that no warp has written: lane 0 of each of the blockDim.x / 32 warps "
+    "leaves its sum there, and lanes beyond that number add 0.",
 )
 def sums_of_missing_warps(x, shift):
     return launch(edited(("t < 4 ? one[t] : 0.f", "one[t]"), ("t < 4 ? two[t] : 0.f", "two[t]")), x, shift)
@@ -134,8 +134,8 @@ def four_steps(x, shift):
 
 @mutant(
     TASK,
-    says="Your shuffles move sums up, so that the last lane has the sum of the warp and not the first. Use "
-    "__shfl_down_sync, or read lane 31.",
+    says="Lane 0 is left with its own numbers. Either your shuffles move sums up, and lane 31 has that of the warp: "
+    "use __shfl_down_sync. Or nothing is done with what they give: v += __shfl_down_sync(...).",
 )
 def shuffled_upwards(x, shift):
     code = edited(
@@ -211,8 +211,75 @@ def each_warp_writes_the_result(x, shift):
 
 @mutant(
     TASK,
-    says="Your first step is 32, and no lane is so far away: the shuffle gives each lane its own number, which then "
-    "counts twice. The steps of a warp are 16, 8, 4, 2 and 1.",
+    says="Your first step is 32 or more, and no lane is so far away: the shuffle gives each lane its own number, which "
+    "then counts twice. The steps of a warp are 16, 8, 4, 2 and 1.",
 )
 def first_step_of_32(x, shift):
     return launch(edited(("far = 16", "far = 32")), x, shift)
+
+
+FIRST_ONE_BY_ONE = [  # one thread adds up the sums of the warps
+    ("sum_of_warp(t < 4 ? one[t] : 0.f)", "one[0] + one[1] + one[2] + one[3]"),
+    ("sum_of_warp(t < 4 ? two[t] : 0.f)", "two[0] + two[1] + two[2] + two[3]"),
+]
+
+
+@mutant(
+    TASK,
+    says="Your first step is 32, and no lane is so far away: the shuffle gives each lane its own number, so the sum of "
+    "each warp counts twice. The steps of a warp are 16, 8, 4, 2 and 1.",
+)
+def first_step_of_32_once(x, shift):
+    return launch(edited(("far = 16", "far = 32"), *FIRST_ONE_BY_ONE), x, shift)
+
+
+@mutant(TASK, says="Three steps add up 8 lanes. A warp has 32: the first step is 16 lanes wide, the last one 1.")
+def three_steps(x, shift):
+    return launch(edited(("far = 16", "far = 4"), *FIRST_ONE_BY_ONE), x, shift)
+
+
+@mutant(
+    TASK,
+    says="What a shuffle gives takes the place of the lane's own number. It has to be added: v += "
+    "__shfl_down_sync(...).",
+)
+def shuffle_in_place_of_the_sum(x, shift):
+    return launch(edited(("v += __shfl", "v = __shfl"), *FIRST_ONE_BY_ONE), x, shift)
+
+
+@mutant(
+    TASK,
+    says="All sums are 0: what a shuffle gives takes the place of the lane's own number, twice. It has to be added: v "
+    "+= __shfl_down_sync(...).",
+)
+def shuffle_in_place_of_both_sums(x, shift):
+    return launch(edited(("v += __shfl", "v = __shfl")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Nothing is done with what a shuffle gives: a lane has its own number still. It has to be added: v += "
+    "__shfl_down_sync(...).",
+)
+def shuffle_without_effect(x, shift):
+    return launch(edited(("v += __shfl", "__shfl"), *FIRST_ONE_BY_ONE), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your shuffles stand in the loop over the numbers, so that sums are added to sums. Each thread adds up its "
+    "own numbers first, and the warp adds up once, behind the loop.",
+)
+def shuffles_in_the_loop(x, shift):
+    loop = ("    b += d * d;\n", "    b += d * d;\n    a = sum_of_warp(a);\n    b = sum_of_warp(b);\n")
+    behind = ("  a = sum_of_warp(a);\n  b = sum_of_warp(b);\n  if", "  if")
+    return launch(edited(behind, loop, *FIRST_ONE_BY_ONE), x, shift)
+
+
+@mutant(
+    TASK,
+    says="shift is read beyond its end. It has a number for each channel, and the channel of all threads of a block is "
+    "blockIdx.x: shift[blockIdx.x].",
+)
+def shift_by_thread(x, shift):
+    return launch(edited(("shift[c]", "shift[t]")), x, shift)

@@ -293,6 +293,11 @@ class _Function:
             "thread sees it: a sum starts with = 0.f, and what all threads need is __shared__."
             for line, variable in compiler.doubts(path)
         ]
+        notes += [
+            f"Line {line}: {text} means {meant} in C++. An array has one index here, the place of the number in "
+            "memory: work it out from the others."
+            for line, text, meant in self.module.source.commas
+        ]
         threads = int(np.prod(launch.block))
         if threads % 32 and launch.counters["warp_operations"]:
             notes.append(

@@ -40,6 +40,8 @@ class Source:
         Names of kernels in it.
     dynamic : list of str
         Names of its extern __shared__ arrays, each once.
+    commas : list of (int, str, str)
+        Line, text and what it means of each index with a comma, which NumPy takes and C++ does not.
     """
 
     def __init__(self, code):
@@ -47,6 +49,7 @@ class Source:
         self.bare = without_directives(without_comments(self.code))
         self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
         self.dynamic = list(dict.fromkeys(match[2] for match in DYNAMIC.finditer(self.bare)))
+        self.commas = list(commas(self.bare))
         self.headers = []
 
     def line(self, number):
@@ -232,6 +235,16 @@ def balanced(text, opening):
             if depth == 0:
                 return text[opening + 1 : place], place + 1
     return text[opening + 1 :], len(text)
+
+
+def commas(bare):
+    """(line, text, what it means) of each index with a comma: x[n, c] is x[c] in C++."""
+    for match in re.finditer(r"(?!return\b)\b([A-Za-z_]\w*)\s*\[", bare):
+        inside, _ = balanced(bare, match.end() - 1)
+        parts = [" ".join(part.split()) for part in split_list(inside)]
+        if len(parts) > 1:
+            line = bare.count("\n", 0, match.start()) + 1
+            yield line, f"{match[1]}[{', '.join(parts)}]", f"{match[1]}[{parts[-1]}]"
 
 
 def statement_end(bare, start):
