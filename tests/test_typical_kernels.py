@@ -358,7 +358,9 @@ def test_a_slip_that_would_spoil_what_is_right_is_not_named():
     assert report_at_home("channel-sums", launched(code, block=(256,))).slips == []
 
 
-def test_a_variable_without_a_value_is_told_with_its_line():
+@pytest.mark.parametrize("cxx", ["g++", "clang++"])
+def test_a_variable_without_a_value_is_told_with_its_line(cxx, monkeypatch):
+    monkeypatch.setenv("BNLAB_CXX", cxx)
     report = report_at_home("channel-sums", launched(edited(("float a = 0.f, b = 0.f;", "float a, b;"))))
     assert re.search(r"Line \d+: a may have no value yet", report.problem), report.problem
 

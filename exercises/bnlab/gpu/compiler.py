@@ -83,7 +83,7 @@ class Compiler:
     @property
     def doubts(self):
         """What makes this compiler warn of variables that are read before they have a value."""
-        return ["-Wuninitialized", *(["-Wsometimes-uninitialized"] if self.clang else ["-Wmaybe-uninitialized"])]
+        return ["-Wuninitialized", *(["-Wconditional-uninitialized"] if self.clang else ["-Wmaybe-uninitialized"])]
 
     @property
     def errors(self):
