@@ -120,8 +120,8 @@ def compiled_once(bench, task_id):
     from bnlab.gpu import compiler
 
     folder, before = Path(isolation.simulator()), os.environ.get("BNLAB_GPU_CACHE")
-    for path in compiler.cache().glob("*.so"):
-        if not (folder / path.name).exists():
+    for path in compiler.cache().iterdir():  # kernels, and what the compiler said of them
+        if path.suffix in (".so", ".txt") and not (folder / path.name).exists():
             shutil.copy(path, folder)
     os.environ["BNLAB_GPU_CACHE"] = str(folder)
     try:

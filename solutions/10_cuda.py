@@ -875,8 +875,11 @@ examine(
 # into shared memory, add up, and write `y` from there. That is 2 B, and no kernel can do with less.
 #
 # Shared memory whose size the launch decides is declared `extern __shared__ float held[];`, and the launch says
-# `kernel(grid, block, arguments, shared_mem=bytes)`, up to 48 KB: here a channel has at most 10,000 numbers. Make the
-# kernel *persistent*: at most 4 blocks, each of which takes channel after channel, c = blockIdx.x, then
+# `kernel(grid, block, arguments, shared_mem=bytes)`, up to 48 KB: here a channel has at most 10,000 numbers. An array
+# without `__shared__` belongs to one thread, whose registers hold 255 numbers at most; a larger one lies in device
+# memory, and nothing is gained.
+#
+# Make the kernel *persistent*: at most 4 blocks, each of which takes channel after channel, c = blockIdx.x, then
 # c + gridDim.x, and so on.
 #
 # Example: 3 channels and 2 blocks. Block 0 takes channels 0 and 2, block 1 takes channel 1.

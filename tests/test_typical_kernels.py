@@ -382,3 +382,18 @@ def test_what_a_compiler_suspects_does_no_harm_to_a_right_answer(capsys):
     )
     check("channel-sums", launched(code))
     assert "value" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("cxx", ["g++", "clang++"])
+def test_an_array_of_a_thread_that_no_registers_hold_is_told(cxx, monkeypatch):
+    """It is remarkable anywhere; in the kernel with one read it is wrong, since the memory it lies in is read again."""
+    monkeypatch.setenv("BNLAB_CXX", cxx)
+    own = "float own[1000]; for (int k = 0; k < 1000; ++k) own[k] = shift[c] * k;"
+    sums = edited(("float a = 0.f", f"{own} float a = own[m]"), ("a += d;", "a += d, own[7 * i % 99] = own[i] + d;"))
+    with simulate() as log:
+        launched(sums)(xp.ones((2, 2, 3, 3), "f"), xp.zeros(2, "f"))
+    assert log.launches[0].frame >= 4000 and "A GPU has registers for 1,020" in str(log), log
+
+    from solutions.mutants.one_read import kept_by_each_thread
+
+    assert report_at_home("one-read", kept_by_each_thread).slips[:1] == ["kept_by_each_thread"]

@@ -356,6 +356,11 @@ def few_barriers(log, x):
     return all(launch.counters["barriers"] <= 4 * int(np.prod(launch.grid or (1,))) for launch in large(log, x))
 
 
+def on_the_chip(log, x):
+    """Not in arrays of single threads that are larger than registers."""
+    return not any(launch.frame for launch in large(log, x))
+
+
 def wide_stores(log, x):
     """Four numbers at once, where rows are so long that a whole warp has work."""
     if x.shape[2] * x.shape[3] % 128:
@@ -386,7 +391,9 @@ APPLY = Drive(
     (Mark("numbers that a thread stores at once", "4", "1", wide_stores),),
 )
 FORWARD = Drive(("x", "gamma", "beta"), TRAIN, 2, 1, looks=2, a_block_each=True)
-ONCE = Drive(("x", "gamma", "beta"), TRAIN, 1, 1, (Mark("blocks", "at most 4", "more than 4", few_blocks),), looks=2)
+FEW_BLOCKS = Mark("blocks", "at most 4", "more than 4", few_blocks)
+KEPT = Mark("where numbers wait", "on the chip", "in device memory", on_the_chip)
+ONCE = Drive(("x", "gamma", "beta"), TRAIN, 1, 1, (FEW_BLOCKS, KEPT), looks=2)
 BACKWARDS = Drive(("dy", "cache"), BACKWARD, 4, 1, a_block_each=True)
 
 

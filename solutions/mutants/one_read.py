@@ -221,3 +221,13 @@ def last_round_not_awaited(x, gamma, beta, eps=1e-5):
     first, last = CODE.index("    a = sum_of_warp(a);"), CODE.index("    const float var")
     code = CODE[:first] + ROUNDS + CODE[last:]
     return launch(code.replace("one[32], two[32]", "one[128], two[128]"), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="An array without __shared__ belongs to one thread, and one as large as this fits into no registers: it would "
+    "lie in device memory, where its numbers are stored and read again. A block keeps its channel together, in shared "
+    "memory.",
+)
+def kept_by_each_thread(x, gamma, beta, eps=1e-5):
+    return launch(edited(("extern __shared__ float held[];", "float held[10000];")), x, gamma, beta, eps)

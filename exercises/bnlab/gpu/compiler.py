@@ -82,8 +82,9 @@ class Compiler:
 
     @property
     def doubts(self):
-        """What makes this compiler warn of variables that are read before they have a value."""
-        return ["-Wuninitialized", *(["-Wconditional-uninitialized"] if self.clang else ["-Wmaybe-uninitialized"])]
+        """What makes this compiler warn of variables that are read before they have a value, and of large frames."""
+        own = "-Wconditional-uninitialized" if self.clang else "-Wmaybe-uninitialized"
+        return ["-Wuninitialized", own, f"-Wframe-larger-than={FRAME}"]
 
     @property
     def errors(self):
@@ -157,6 +158,8 @@ def run(command):
     return done.stderr
 
 
+FRAME = 2048  # bytes that a thread of a right kernel never needs: some 600 at most, with the checker's hooks
+LARGE = r"frame size (?:of )?\(?(\d+)"
 DOUBT = r"kernel\.cu:(\d+):\d+: warning: (?:variable )?[‘'](\w+)[\w.:<>]*[’'] (?:is|may be) (?:used )?uninitialized"
 # what a student wrote, by the names that lines have
 OWN = r"(kernel\.cu|map_expr|reduce_expr|post_map_expr|identity|reduce_type|preamble|loop_prep|after_loop)"
@@ -268,7 +271,7 @@ def build(prefix, sources, flags, libraries=(), options=()):
         link = ["-shared", f"-Wl,-soname,{name}", "-Wl,-Bsymbolic"]
         run([*compiler.command, *link, "-o", str(made), *objects, *map(str, libraries)])
         os.chmod(made, 0o755)
-        if re.search(DOUBT, said):
+        if re.search(f"{DOUBT}|{LARGE}", said):
             made.with_suffix(".txt").write_text(said, encoding="utf-8")
             os.replace(made.with_suffix(".txt"), target.with_suffix(".txt"))
         os.replace(made, target)
@@ -277,9 +280,18 @@ def build(prefix, sources, flags, libraries=(), options=()):
 
 def doubts(path):
     """(line, variable) of the variables that a kernel may read before they have a value, each once."""
-    said = path.with_suffix(".txt")
-    found = re.findall(DOUBT, said.read_text(encoding="utf-8")) if said.exists() else []
+    found = re.findall(DOUBT, _warnings(path))
     return list({name: (int(line), name) for line, name in reversed(found)}.values())[::-1]
+
+
+def frame(path):
+    """Bytes that each thread of a kernel has for its own variables; 0 where they are no more than FRAME."""
+    return max(map(int, re.findall(LARGE, _warnings(path))), default=0)
+
+
+def _warnings(path):
+    said = path.with_suffix(".txt")
+    return said.read_text(encoding="utf-8") if said.exists() else ""
 
 
 def loaded(make):

@@ -236,6 +236,7 @@ class _Function:
         ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
         shared = shared + _inside_templates(runtime)
         launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
+        launch.frame = compiler.frame(path)
         launch.notes = self._notes(launch, path, expected, args)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
         if issues:
@@ -298,6 +299,12 @@ class _Function:
             "memory: work it out from the others."
             for line, text, meant in self.module.source.commas
         ]
+        if launch.frame:
+            notes.append(
+                f"{self.name} or a function beside it keeps {launch.frame:,} bytes for each thread. A GPU has "
+                "registers for 1,020; what is more lies in device memory, stored and loaded there like any array. "
+                "What the threads of a block keep together belongs into __shared__."
+            )
         threads = int(np.prod(launch.block))
         if threads % 32 and launch.counters["warp_operations"]:
             notes.append(

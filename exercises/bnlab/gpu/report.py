@@ -114,6 +114,8 @@ class Launch:
         shared_store_bytes, shared_requests, bank_conflicts.
     notes : list of str
         What is no mistake in itself, and may explain a strange result.
+    frame : int
+        Bytes of a thread's own variables, where no registers can hold them; else 0.
     """
 
     kernel: str
@@ -124,6 +126,7 @@ class Launch:
     counters: dict = field(default_factory=dict)
     totals: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
+    frame: int = 0
 
     @property
     def sectors_per_request(self):
