@@ -89,7 +89,7 @@ __attribute__((format(printf, 3, 4))) static Issue issue_of(int kind, int line, 
 static Issue endless(const void* pc, int line) {
   Issue issue = issue_of(SPIN, line, "is in a loop that does not end: its condition stays true, or it waits for "
                          "something that no thread will do any more");
-  issue.pc = pc;
+  issue.pc = pc, issue.other_pc = current->caller;
   return issue;
 }
 
@@ -105,8 +105,8 @@ static void leave() {  // to the scheduler; returns when it is our turn again
 
 void progress() { idle_rounds = 0, patience_restart(); }
 
-void spin(const void* pc, int line) {
-  current->pc = pc, current->line = line;
+void spin(const void* pc, int line, const void* caller) {
+  current->pc = pc, current->line = line, current->caller = caller;
   if (idle_rounds > IDLE_ROUNDS) stop(endless(pc, line));
   spun = true;
   leave();
@@ -351,7 +351,7 @@ static void prepare(Fiber& f, int slot, int block, int thread) {
   f.thread_index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
   f.block_index = {b % gridDim.x, b / gridDim.x % gridDim.y, b / (gridDim.x * gridDim.y)};
   f.state = READY, f.line = 0, f.started = f.atomic = false, f.predicate = 0, f.place = f.doubtful = nullptr, f.doubt.reset(), f.repeats = 0;
-  f.fence = f.fence_barrier = 0, f.known.reset(), f.pc = nullptr;
+  f.fence = f.fence_barrier = 0, f.known.reset(), f.pc = f.caller = nullptr;
   memset(f.seen, 0, sizeof f.seen);
   getcontext(&f.context);
   f.context.uc_stack.ss_sp = f.stack, f.context.uc_stack.ss_size = STACK, f.context.uc_link = nullptr;
