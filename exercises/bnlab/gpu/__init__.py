@@ -21,7 +21,8 @@ checked:
     spin                a loop that waits for what will not happen
     limit, launch       too much shared memory, too many threads, ...
 
-as a `KernelError` with the line of the source; a wrong argument is a TypeError, a wrong source a CompileException.
+as a `KernelError` with the line of the source; a wrong argument is a TypeError with that of its parameter, a wrong source
+a CompileException.
 
     with simulate(schedule="reverse") as log:      # "forward", "reverse", "random" or a seed
         y = batchnorm_train_cuda(x, gamma, beta)
