@@ -237,7 +237,7 @@ class _Function:
         ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
         shared = shared + _inside_templates(runtime)
         launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
-        launch.notes = self._notes(launch, path, expected, args)
+        launch.notes = self._notes(launch, path, expected, args) + _absences(runtime)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
         if issues:
             self._raise(issues, launch)
@@ -423,6 +423,19 @@ def _inside_templates(runtime):
     """The same of the variables that the last launch found in template functions, where g++ hides them."""
     found = (ctypes.POINTER(_SharedVariable) * 64)()
     return [_told(found[k].contents) for k in range(runtime.simt_inside(found, len(found)))]
+
+
+def _absences(runtime):
+    """Notes on masks that named lanes which had returned: allowed, but what comes from such a lane is anything."""
+    found = (ctypes.c_uint * 24)()
+    notes = []
+    for k in range(runtime.simt_absences(found)):
+        line, mask, lanes = found[3 * k : 3 * k + 3]
+        notes.append(
+            f"Line {line}: the mask 0x{mask:08x} names lanes that have returned and never come, 0x{lanes:08x}; what "
+            "comes from them is anything. Let all lanes come, those without work with a 0, or name only lanes that do."
+        )
+    return notes
 
 
 def _variables(library, number):
