@@ -26,7 +26,8 @@ def test_every_part_is_there_and_marked_as_dry(dry):
     parts = ("sanitizer", "repeats", "table", "goals", "training", "tests")
     for part in parts:
         assert "failed" not in found[part] and "left out" not in found[part], (part, found[part])
-    assert found["repeats"]["launches"] == 24 and "no race" in found["sanitizer"]["simulator"]
+    assert found["repeats"]["launches"] == found["repeats"]["compared"] == 24
+    assert "no race" in found["sanitizer"]["simulator"]
     assert "says nothing about speed" in printed and "GB/s" not in printed and "NOT REACHED" not in printed
     assert found["goals"] == {}, "small shapes count for no goal"
 
@@ -50,6 +51,22 @@ def test_every_variant_trains(dry):
         assert found.get("images a second", 0) > 0 or name == "PyTorch, compiled", (name, found)
     layers = ("hidden kernels", "three kernels of notebook 09", "PyTorch")
     assert len({variants[name]["accuracy"] for name in layers}) == 1, "the same layer, the same seed, the same steps"
+
+
+@pytest.mark.parametrize("of", [0, 1], ids=["y", "means"])
+def test_one_number_of_one_launch_that_has_other_bits_is_found(of, tmp_path, monkeypatch):
+    forward, launches = launch.Kernels.forward, []
+
+    def sick(self, *given, **named):
+        found = forward(self, *given, **named)
+        launches.append(found)
+        if len(launches) == 6:
+            found[of].ravel()[3 % found[of].size] += 1e-3
+        return found
+
+    monkeypatch.setattr(launch.Kernels, "forward", sick)
+    with pytest.raises(RuntimeError, match="1 numbers of 2 launches of forward, images, have other bits"):
+        bench.Bench(tmp_path / "gpu.json", 5).repeats()
 
 
 def test_without_a_gpu_nothing_is_measured(run, tmp_path):

@@ -5,6 +5,7 @@ with a GPU `pytest -m gpu tests/test_gpu_races.py` runs the same on it; it needs
 """
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -101,6 +102,22 @@ def test_flushes_that_were_left_out_are_noticed(stadium):
     heat.idle = 1.0
     with pytest.raises(CheckFailed, match="less time than the flushes"):
         heat.race(LIMIT)
+
+
+@pytest.mark.parametrize(
+    "share, verdict", [(1.0, "passed"), (1.2, "passed"), (1.3, "needs-person"), (9.0, "needs-person")]
+)
+def test_a_time_below_that_of_a_copy_is_not_believed(share, verdict):
+    """A copy moves what has to be moved at the peak of the memory; a quarter more than that is measured by nobody."""
+    referee = pytest.importorskip("autograder.referee")
+    judge = object.__new__(referee.Referee)
+    judge.stadium = SimpleNamespace(gpu=gpu.Gpu("a GPU", ()))
+    judge.verdict, judge.session = SimpleNamespace(verdict=""), SimpleNamespace(noted=[])
+    heat = SimpleNamespace(race=lambda limit: ("passed", SimpleNamespace(pairs=4), share))
+    task = SimpleNamespace(id="fused-train-speed", link="", hints=[""])
+    report = judge._timed_on_gpu(task, heat, 1.25)
+    assert report.verdict == verdict and report.fraction == (verdict == "passed")
+    assert bool(judge.session.noted) is ("faster than the memory allows" in report.problem) is (verdict != "passed")
 
 
 def test_a_claim_of_any_shape_is_a_wrong_answer():

@@ -120,6 +120,32 @@ def test_wrong_arguments_are_named(name):
         kernels.RawKernel(ADD, "add")((1,), (32,), make(np.zeros(3, "f")))
 
 
+LINES = """extern "C" __global__ void lines(const float* x,
+    float* y,  // where to, as many as x has
+    int n, float4 shift) {
+  if (threadIdx.x < n) y[threadIdx.x] = x[threadIdx.x] + shift.x;
+}"""
+
+
+def test_wrong_arguments_come_with_the_line_of_their_parameter():
+    kernel, x = kernels.RawKernel(LINES, "lines"), np.zeros(3, "f")
+    four = np.zeros(1, "f,f,f,f")[0]
+    kernel((1,), (32,), (x, x.copy(), np.int64(3), four))
+    for (place, value), said in {
+        (0, 3): r"^lines, line 1: parameter x .float32 ..: got int; expected an array\n  1 . extern",
+        (1, 3): r"^lines, line 2: parameter y .*\n  2 . float. y,  // where to",
+        (2, 1.5): r"^lines, line 3: parameter n .*\n  3 . int n, float4 shift",
+        (2, np.int64(1 << 40)): r"^lines, line 3: parameter n .int32.: 1099511627776 does not fit",
+        (3, np.float32(1)): r"^lines, line 3: parameter shift .*got float32 for 16 bytes",
+    }.items():
+        arguments = [x, x.copy(), 3, four]
+        arguments[place] = value
+        with pytest.raises(TypeError, match=said):
+            kernel((1,), (32,), tuple(arguments))
+    with pytest.raises(TypeError, match=r"^lines, line 1: 3 arguments for 4 parameters: x .*\n  1 . extern"):
+        kernel((1,), (32,), (x, x, 3))
+
+
 def test_wrong_launches_are_named():
     kernel, x = kernels.RawKernel(ADD, "add"), np.zeros(3, "f")
     arguments = (x, x, x, 3, np.float32(1))

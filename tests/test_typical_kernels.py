@@ -175,6 +175,28 @@ def test_half_a_warp_is_told_where_threads_shuffle():
     assert "take a multiple of 32" in report_at_home("warp-sums", channel_sums_by_warps).problem
 
 
+ABSENT = """extern "C" __global__ void k(const float* x, float* y, int n) {
+  const int t = threadIdx.x;
+  GUARD
+  float v = t < n ? x[t] : 0.f;
+  for (int far = 16; far > 0; far /= 2)
+    v += __shfl_down_sync(0xffffffffu, v, far);
+  if (t == 0) *y = v;
+}"""
+
+
+@pytest.mark.parametrize("schedule", ["forward", "reverse", "random"])
+def test_a_mask_that_names_lanes_which_have_returned_is_noted(schedule):
+    x, y = xp.ones(64, xp.float32), xp.zeros(1, xp.float32)
+    for guard, wrong in (("if (t >= n) return;", True), ("", False), ("if (t >= 32) return;", False)):
+        with simulate(schedule=schedule) as log:
+            RawKernel(ABSENT.replace("GUARD", guard), "k")((1,), (64,), (x, y, xp.int32(20)))
+        notes = log.launches[0].notes
+        assert bool(np.isnan(y[0])) is wrong
+        assert len(notes) == wrong and all("Line 6: the mask 0xffffffff names lanes" in note for note in notes), notes
+        assert not wrong or "0xfff00000" in notes[0]
+
+
 @pytest.mark.parametrize(
     ("result", "words"),
     [

@@ -21,7 +21,8 @@ checked:
     spin                a loop that waits for what will not happen
     limit, launch       too much shared memory, too many threads, ...
 
-as a `KernelError` with the line of the source; a wrong argument is a TypeError, a wrong source a CompileException.
+as a `KernelError` with the line of the source; a wrong argument is a TypeError with that of its parameter, a wrong
+source a CompileException.
 
     with simulate(schedule="reverse") as log:      # "forward", "reverse", "random" or a seed
         y = batchnorm_train_cuda(x, gamma, beta)
@@ -29,7 +30,8 @@ as a `KernelError` with the line of the source; a wrong argument is a TypeError,
     log.loaded(x)                                  # 2.0: the kernels read x twice
 
 What is no mistake, and behind many a strange result, stands in the log as a note: an array that is a view whose numbers
-do not lie side by side, a variable that the compiler sees read before it has a value, a block that ends in half a warp.
+do not lie side by side, a variable that the compiler sees read before it has a value, a block that ends in half a warp,
+a mask that names lanes which have returned.
 
 `simulate(checked=False)` is about 20 times faster and finds only what a barrier, a warp or a wild address shows.
 
@@ -51,7 +53,8 @@ Limits
   that place (the loop of CUDA's guide). Read it by atomicAdd(p, 0) or through a volatile pointer.
 - Of a place that many threads read, the checker remembers few reads: a race may show in one order of threads alone.
   So run kernels in several; the course does.
-- A lane that has returned is not waited for, as on a GPU: a mask that names it is no mistake.
+- A lane that has returned is not waited for, as on a GPU: a mask that names it is no mistake, and noted where values
+  are handed over. What a shuffle gives from there is NaN.
 - __launch_bounds__ are compared with the block where they are written as numbers and macros.
 - With g++, __shared__ variables inside of template functions have no guard, so that an index just outside of them may
   not show; where blocks run together they are refused.

@@ -40,8 +40,16 @@ def parameters(signature, names):
     return [Parameter(name, bool(star), dtype, int(size)) for name, (star, dtype, size) in zip(names, found)]
 
 
-def check(kernel, expected, given):
+def check(kernel, expected, given, source):
     """Compare what is given with what the kernel expects.
+
+    Parameters
+    ----------
+    kernel : str
+    expected : list of Parameter
+    given : tuple
+    source : bnlab.gpu.source.Source
+        Has the lines of the parameters.
 
     Raises
     ------
@@ -50,14 +58,17 @@ def check(kernel, expected, given):
     """
     if not isinstance(given, (tuple, list)):
         raise TypeError(f"{kernel}: the arguments are {type(given).__name__}; expected a tuple, such as (x, n) or (x,)")
+    first, *lines = source.parameter_lines(kernel.split("<")[0])
+    lines = lines if len(lines) == len(expected) else [first] * len(expected)
     if len(given) != len(expected):
-        raise TypeError(
-            f"{kernel}: {len(given)} arguments for {len(expected)} parameters: {', '.join(map(str, expected))}"
-        )
-    for value, parameter in zip(given, expected):
+        line, text = source.at(first)
+        told = ", ".join(map(str, expected))
+        raise TypeError(f"{kernel}{line}: {len(given)} arguments for {len(expected)} parameters: {told}{text}")
+    for value, parameter, number in zip(given, expected, lines):
         problem = _array_problem(value, parameter) if parameter.pointer else _scalar_problem(value, parameter)
         if problem:
-            raise TypeError(f"{kernel}: parameter {parameter}: {problem}")
+            line, text = source.at(number)
+            raise TypeError(f"{kernel}{line}: parameter {parameter}: {problem}{text}")
 
 
 def _array_problem(value, parameter):
@@ -93,9 +104,14 @@ def _scalar_problem(value, parameter):
         return f"got a Python float, which is passed as 8 bytes of a double; write xp.{want.name}({value!r})"
     if not isinstance(value, np.generic):
         return f"got {type(value).__name__}; expected xp.{want.name}"
+    if parameter.size != want.itemsize:
+        return f"got {value.dtype.name} for {parameter.size} bytes; pass a NumPy scalar of a structured dtype"
     same_kind = (value.dtype.kind == "f") == (want.kind == "f")
     if not same_kind or (want.kind == "f" and value.dtype != want) or value.dtype.itemsize < want.itemsize:
         return f"got {value.dtype.name}; write xp.{want.name}(...)"
+    if want.kind in "iu" and value.dtype.itemsize > want.itemsize:  # a GPU reads the lower bytes
+        low, high = np.iinfo(np.dtype(f"i{want.itemsize}")).min, np.iinfo(np.dtype(f"u{want.itemsize}")).max
+        return "" if low <= int(value) <= high else f"{value} does not fit"
     return ""
 
 

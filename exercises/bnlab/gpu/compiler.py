@@ -74,9 +74,13 @@ class Compiler:
 
     @property
     def watching(self):
-        """What makes checked kernels tell volatile accesses from others; clang++ must leave out no read and no line."""
+        """What makes checked kernels tell volatile accesses from others, and leave out none.
+
+        g++ must leave a kernel's memcpy to launching.h, clang++ no read and no line.
+        """
         if not self.clang:
-            return ["--param=tsan-distinguish-volatile=1"]
+            calls = [f"-fno-builtin-{name}" for name in ("memcpy", "memmove", "memset")]
+            return ["--param=tsan-distinguish-volatile=1", *calls]
         told = "-tsan-distinguish-volatile=1 -tsan-instrument-read-before-write=1 -use-unknown-locations=Disable"
         return [word for option in told.split() for word in ("-mllvm", option)]
 

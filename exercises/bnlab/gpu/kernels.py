@@ -157,11 +157,11 @@ class _Function:
         path, library = self.module.compiled(now.checked)
         number = self.module.exports.index(self.name)
         expected = self._parameters(library, number)
-        arguments.check(self.name, expected, args)
+        arguments.check(self.name, expected, args, self.module.source)
         grid, block = _triple(self.name, "grid", grid), _triple(self.name, "block", block)
         shared = self._shared(library, number)
         static = self._static(library)
-        self._check_limits(now.machine, grid, block, static, shared_mem)
+        self._check_limits(now.machine, grid, block, static, shared_mem, shared)
         if any(type(value) is np.ndarray for value in args):
             count_transfer()  # a GPU cannot read the host's memory: CuPy refuses
         with _one_at_a_time:
@@ -181,7 +181,7 @@ class _Function:
         """(name, bytes, bytes of a step of each index) of the module's shared variables."""
         return list(map(_told, _variables(library, number)))
 
-    def _check_limits(self, machine, grid, block, static, dynamic):
+    def _check_limits(self, machine, grid, block, static, dynamic, shared):
         threads = int(np.prod(block))
         if min(*grid, *block) < 1:
             raise KernelError(f"{self.name}: grid {grid} and block {block} must be at least 1 in every direction")
@@ -192,7 +192,7 @@ class _Function:
         bound = self.module.source.bound(self.name, self.module.options)
         if bound and threads > bound:
             raise KernelError(f"{self.name}: a block of {threads} threads; its __launch_bounds__ promise {bound}")
-        self._check_shared(machine, static, dynamic)
+        self._check_shared(machine, static, dynamic, shared)
         if self.module.enable_cooperative_groups:
             fit = machine.resident_blocks(threads, static + dynamic)
             if int(np.prod(grid)) > fit:
@@ -201,24 +201,25 @@ class _Function:
                     f"at the same time ({machine.multiprocessors} multiprocessors)"
                 )
 
-    def _check_shared(self, machine, static, dynamic):
-        usual = machine.default_shared_memory_block
-        if static > usual:
-            text = f"{self.name}: too much shared memory: {static} bytes are declared, {usual} allowed"
-            raise KernelError(text, "limit")
+    def _check_shared(self, machine, static, dynamic, shared):
+        usual, limit, source = machine.default_shared_memory_block, machine.shared_memory_block, self.module.source
         most = usual - static if self._asked is None else self._asked
-        if dynamic > most:
-            raise KernelError(
-                f"{self.name}: too much shared memory: {dynamic} bytes of dynamic shared memory, {most} allowed; set "
-                f"kernel.max_dynamic_shared_size_bytes for up to {machine.shared_memory_block - static}",
-                "limit",
+        largest = [name for name, _, _ in sorted(shared, key=lambda variable: -variable[1])]
+        problem = ""
+        if static > usual:
+            problem, names = f"{static} bytes are declared, {usual} allowed", largest
+        elif dynamic > most:
+            problem, names = f"{dynamic} bytes of dynamic shared memory, {most} allowed; set ", source.dynamic
+            problem += f"kernel.max_dynamic_shared_size_bytes for up to {limit - static}"
+        elif static + dynamic > limit:
+            problem, names = (
+                f"{static} bytes declared and {dynamic} dynamic, {limit} allowed",
+                [*source.dynamic, *largest],
             )
-        limit = machine.shared_memory_block
-        if static + dynamic > limit:
-            raise KernelError(
-                f"{self.name}: too much shared memory: {static} bytes declared and {dynamic} dynamic, {limit} allowed",
-                "limit",
-            )
+        if problem:
+            number = source.shared_line(names)
+            line, text = source.at(number)
+            raise KernelError(f"{self.name}{line}: too much shared memory: {problem}{text}", "limit", number)
 
     def _run(self, now, path, library, number, expected, args, grid, block, dynamic, shared):
         _, runtime = compiler.runtime()
@@ -237,14 +238,14 @@ class _Function:
         shared = shared + _inside_templates(runtime)
         launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
         launch.frame = compiler.frame(path)
-        launch.notes = self._notes(launch, path, expected, args)
+        launch.notes = self._notes(launch, path, expected, args) + _absences(runtime)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
         if issues:
             self._raise(issues, launch)
         if ended:
             raise KernelError(f"{self.name}: the launch ended and did not say why")
         if now.checked:
-            self._check_shared(now.machine, used, dynamic)
+            self._check_shared(now.machine, used, dynamic, shared)
             self._bring_back(bytes_, launch, expected, args)
         return launch
 
@@ -435,6 +436,19 @@ def _inside_templates(runtime):
     """The same of the variables that the last launch found in template functions, where g++ hides them."""
     found = (ctypes.POINTER(_SharedVariable) * 64)()
     return [_told(found[k].contents) for k in range(runtime.simt_inside(found, len(found)))]
+
+
+def _absences(runtime):
+    """Notes on masks that named lanes which had returned: allowed, but what comes from such a lane is anything."""
+    found = (ctypes.c_uint * 24)()
+    notes = []
+    for k in range(runtime.simt_absences(found)):
+        line, mask, lanes = found[3 * k : 3 * k + 3]
+        notes.append(
+            f"Line {line}: the mask 0x{mask:08x} names lanes that have returned and never come, 0x{lanes:08x}; what "
+            "comes from them is anything. Let all lanes come, those without work with a 0, or name only lanes that do."
+        )
+    return notes
 
 
 def _variables(library, number):

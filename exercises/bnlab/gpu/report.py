@@ -25,6 +25,7 @@ TOTALS = (  # as in cuda/traffic.h
 ).split()
 COUNTERS = "barriers warp_operations atomics switches".split()
 DYNAMIC, NOWHERE = -1000, -2000
+BACK = range(1, 97)  # bytes: an instruction that clang++ made of two has no line of its own, and those before it have
 
 
 class KernelError(RuntimeError):
@@ -199,8 +200,10 @@ class Narrator:
         return [self._issue(raw) for raw in raw_issues]
 
     def _issue(self, raw):
-        line = raw.line or self.lines.get(raw.pc, 0)
         kind = KINDS[raw.kind]
+        line = raw.line or self.lines.get(raw.pc, 0)
+        if kind in ("spin", "illegal address"):  # it may have been in a function that is not the kernel's
+            line = line or self.lines.get(raw.other_pc, 0)
         text = raw.text.decode(errors="replace")
         message = getattr(self, "_" + kind.replace(" ", "_"), lambda raw, text: text)(raw, text)
         place = ""
@@ -285,6 +288,15 @@ def indices(offset, steps):
 
 def lines_of(library, offsets):
     """Line numbers of the kernel's source for addresses in a compiled kernel; 0 where nothing tells."""
+    found = _lines_at(library, offsets)
+    silent = [k for k, line in enumerate(found) if not line and offsets[k] > 0]
+    near = iter(_lines_at(library, [max(0, offsets[k] - back) for k in silent for back in BACK]))
+    for k in silent:
+        found[k] = next(filter(None, [next(near) for _ in BACK]), 0)
+    return found
+
+
+def _lines_at(library, offsets):
     if not offsets:
         return []
     tool = shutil.which("addr2line") or shutil.which("llvm-addr2line")

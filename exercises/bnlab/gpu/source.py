@@ -93,6 +93,34 @@ class Source:
                 return [(re.findall(r"\w+", re.sub(r"\[[^]]*\]", "", part)) or ["?"])[-1] for part in parts]
         return []
 
+    def parameter_lines(self, kernel):
+        """The line on which a kernel's parameters begin, and that of each of them; [0] where the text does not tell."""
+        for match in KERNEL.finditer(self.bare):
+            if match[2] == kernel:
+                inner, _ = balanced(self.bare, match.end() - 1)
+                lines, place = [self._line_at(match.end() - 1)], match.end()
+                for part in split_list(inner):
+                    if part.strip():
+                        lines.append(self._line_at(place + len(part.rstrip()) - 1))
+                    place += len(part) + 1
+                return lines
+        return [0]
+
+    def shared_line(self, names):
+        """The line that declares the first of these __shared__ variables that the text has; 0 where it has none."""
+        for name in names:
+            found = re.search(rf"\b__shared__\b[^;]*?\b{re.escape(name)}\b", self.bare)
+            if found:
+                return self._line_at(found.end() - 1)
+        return 0
+
+    def _line_at(self, place):
+        return self.bare.count("\n", 0, place) + 1
+
+    def at(self, number):
+        """`, line 3` for a message and the line itself below it; nothing for 0."""
+        return (f", line {number}", f"\n  {number} | {self.line(number)}") if number else ("", "")
+
     def bound(self, kernel, options=()):
         """The largest block that __launch_bounds__ promises, or None where that is no number, macro or product of them.
 

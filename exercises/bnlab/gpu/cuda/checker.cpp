@@ -327,12 +327,14 @@ static bool known(const void* address) {  // the arguments of a launch are copie
   return current && launched && (region_of((char*)address, 1, is_shared) || nearest((char*)address));
 }
 void* simt_copy(void* to, const void* from, size_t size, const void* pc) {
+  if (current) current->caller = pc;
   if (known(from)) range(from, size, false, pc);
-  if (known(to)) range(to, size, true, pc);
+  if (launched) range(to, size, true, pc);
+  Hook hook;
   return memmove(to, from, size);
 }
 void* simt_fill(void* to, int value, size_t size, const void* pc) {
-  if (known(to)) range(to, size, true, pc);
+  if (launched) range(to, size, true, pc);
   return memset(to, value, size);
 }
 void __tsan_read_range(char* address, size_t size) { range(address, size, false, PC); }

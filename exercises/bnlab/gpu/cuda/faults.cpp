@@ -55,6 +55,23 @@ static const void* counter_of(void* context) {
 #endif
 }
 
+// The nearest address of the kernel's code on the stack: where it called what it is in, the C library's sin for example.
+static const void* caller_of(void* context) {
+  auto& machine = ((ucontext_t*)context)->uc_mcontext;
+#if defined(__x86_64__)
+  char** top = (char**)machine.gregs[REG_RSP];
+#elif defined(__aarch64__)
+  char** top = (char**)machine.sp;
+#else
+  char** top = nullptr;
+#endif
+  char* const* end = (char* const*)(current->stack + STACK);
+  if ((char*)top < current->stack || (uintptr_t)top % sizeof(char*)) return nullptr;
+  for (int k = 0; k < 256 && top < end; ++k, ++top)
+    if (*top >= module->low && *top < module->shared) return *top;
+  return nullptr;
+}
+
 static bool in_kernel() { return current && pthread_equal(pthread_self(), owner) && !inside; }
 
 static void on_tick(int, siginfo_t*, void* context) {
@@ -64,7 +81,7 @@ static void on_tick(int, siginfo_t*, void* context) {
     if (interrupted) stop(blank(SPIN, 0));  // nobody reads it: Python's own handler comes next
     if (current == last_seen && counters.switches == last_switch) {
       inside = 1;
-      spin(counter_of(context), 0);  // comes back here when it is this fiber's turn again
+      spin(counter_of(context), 0, caller_of(context));  // comes back here when it is this fiber's turn again
       inside = 0;
     }
     last_seen = current, last_switch = counters.switches;
@@ -80,7 +97,7 @@ static void on_fault(int number, siginfo_t* info, void* context) {
     return;
   }
   Issue issue = blank(ILLEGAL_ADDRESS, 0);
-  issue.pc = counter_of(context);
+  issue.pc = counter_of(context), issue.other_pc = inside ? current->caller : caller_of(context);
   char* address = (char*)info->si_addr;
   if (number == SIGFPE)
     snprintf(issue.text, sizeof issue.text, "integer division by zero");

@@ -34,21 +34,27 @@ template <class P> struct Parameter<P*> {
 
 #define SIMT_UNSEEN __attribute__((no_sanitize("thread")))  // reading the arguments is no access of the kernel
 #ifdef __clang__
-#if __has_feature(thread_sanitizer)  // before 15, clang++ leaves copies of structs to the sanitizer's own memcpy
+#if __has_feature(thread_sanitizer)
+#define SIMT_COPIES  // before 15, clang++ leaves copies of structs to the sanitizer's own memcpy
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define SIMT_COPIES  // g++ leaves what memcpy does to the library of the sanitizer
+#endif
+#ifdef SIMT_COPIES
+#define SIMT_UNSEEN_CALL SIMT_UNSEEN __attribute__((noinline))
 }  // namespace simt
 extern "C" {
-SIMT_UNSEEN void* memcpy(void* to, const void* from, size_t size) noexcept {
+SIMT_UNSEEN_CALL void* memcpy(void* to, const void* from, size_t size) noexcept {
   return simt_copy(to, from, size, __builtin_return_address(0));
 }
-SIMT_UNSEEN void* memmove(void* to, const void* from, size_t size) noexcept {
+SIMT_UNSEEN_CALL void* memmove(void* to, const void* from, size_t size) noexcept {
   return simt_copy(to, from, size, __builtin_return_address(0));
 }
-SIMT_UNSEEN void* memset(void* to, int value, size_t size) noexcept {
+SIMT_UNSEEN_CALL void* memset(void* to, int value, size_t size) noexcept {
   return simt_fill(to, value, size, __builtin_return_address(0));
 }
 }
 namespace simt {
-#endif
 #endif
 template <class... A> struct Kernel {
   void (*function)(A...);

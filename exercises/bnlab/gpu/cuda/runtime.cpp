@@ -89,7 +89,7 @@ __attribute__((format(printf, 3, 4))) static Issue issue_of(int kind, int line, 
 static Issue endless(const void* pc, int line) {
   Issue issue = issue_of(SPIN, line, "is in a loop that does not end: its condition stays true, or it waits for "
                          "something that no thread will do any more");
-  issue.pc = pc;
+  issue.pc = pc, issue.other_pc = current->caller;
   return issue;
 }
 
@@ -105,8 +105,8 @@ static void leave() {  // to the scheduler; returns when it is our turn again
 
 void progress() { idle_rounds = 0, patience_restart(); }
 
-void spin(const void* pc, int line) {
-  current->pc = pc, current->line = line;
+void spin(const void* pc, int line, const void* caller) {
+  current->pc = pc, current->line = line, current->caller = caller;
   if (idle_rounds > IDLE_ROUNDS) stop(endless(pc, line));
   spun = true;
   leave();
@@ -189,11 +189,27 @@ static uint64_t result_of(const Fiber& f, unsigned came, unsigned ballot) {  // 
   return total;
 }
 
+struct Absence {  // lanes that a mask named and that had returned by then
+  unsigned line, mask, lanes;
+};
+static std::vector<Absence> absences;  // one for each line, at most 8
+
+static void note_absence(int slot, const Fiber& first) {
+  unsigned lanes = 0;
+  for (int lane = 0; lane < warp_lanes(first.warp); ++lane)
+    if (first.mask >> lane & 1 && peer(slot, first.warp * 32 + lane).state == DONE) lanes |= 1u << lane;
+  if (!lanes || first.kind == SIMT_BALLOT || absences.size() == 8) return;
+  for (const Absence& old : absences)
+    if (old.line == (unsigned)first.line) return;
+  absences.push_back({(unsigned)first.line, first.mask, lanes});
+}
+
 static void release_warp(int slot, const Fiber& first) {
   unsigned mask = first.mask, came = 0, ballot = 0;
   int warp = first.warp, lanes = warp_lanes(warp);
   if (!everybody_came(slot, first)) return;
   counters.warp_operations++;
+  note_absence(slot, first);
   progress();
   for (int lane = 0; lane < lanes; ++lane) {
     Fiber& f = peer(slot, warp * 32 + lane);
@@ -351,7 +367,7 @@ static void prepare(Fiber& f, int slot, int block, int thread) {
   f.thread_index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
   f.block_index = {b % gridDim.x, b / gridDim.x % gridDim.y, b / (gridDim.x * gridDim.y)};
   f.state = READY, f.line = 0, f.started = f.atomic = false, f.predicate = 0, f.place = f.doubtful = nullptr, f.doubt.reset(), f.repeats = 0;
-  f.fence = f.fence_barrier = 0, f.known.reset(), f.pc = nullptr;
+  f.fence = f.fence_barrier = 0, f.known.reset(), f.pc = f.caller = nullptr;
   memset(f.seen, 0, sizeof f.seen);
   getcontext(&f.context);
   f.context.uc_stack.ss_sp = f.stack, f.context.uc_stack.ss_size = STACK, f.context.uc_link = nullptr;
@@ -390,7 +406,7 @@ int simt_launch(const SimtModule* kernel_module, const unsigned* d, size_t dynam
   int blocks = d[0] * d[1] * d[2];
   block_threads = d[3] * d[4] * d[5], resident_blocks = coop ? blocks : 1;
   cooperative = coop, schedule = order, random_state = (order + 1) * 0x9E3779B97F4A7C15ull;
-  aborted = masks_asked = false, idle_rounds = 0, counters = Counters{}, issues.clear(), inside_templates.clear();
+  aborted = masks_asked = false, idle_rounds = 0, counters = Counters{}, issues.clear(), inside_templates.clear(), absences.clear();
   shared_size = module->shared_end - module->shared;
   dynamic_size = dynamic, dynamic_stride = (dynamic + 127) / 128 * 128 + DYNAMIC_GUARD;
   dynamic_memory.assign(DYNAMIC_GUARD + resident_blocks * dynamic_stride, (char)0xFF);
@@ -524,6 +540,10 @@ int simt_issues(Issue* out) {
   int count = std::min<int>(issues.size(), MAX_ISSUES);
   std::copy(issues.begin(), issues.begin() + count, out);
   return count;
+}
+int simt_absences(unsigned* out) {  // room for 8
+  if (!absences.empty()) memcpy(out, absences.data(), absences.size() * sizeof(Absence));
+  return absences.size();
 }
 int simt_issue_size() { return sizeof(Issue); }
 }

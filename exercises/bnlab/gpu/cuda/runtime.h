@@ -64,6 +64,7 @@ struct Fiber {
   int source, kind;
   int predicate;
   // for spins
+  const void* caller;      // where the kernel called what it is in
   const volatile void* place;
   int repeats;
   // for the checker
@@ -98,7 +99,7 @@ enum { DYNAMIC_GUARD = 1024, STACK = 64 << 10, PAGE = 4096 };
 inline Fiber& peer(int slot, int thread) { return *fibers[(size_t)slot * block_threads + thread]; }
 inline char* dynamic_of(int slot) { return dynamic_memory.data() + DYNAMIC_GUARD + slot * dynamic_stride; }
 void progress();                          // something happened that a spinning thread may wait for
-void spin(const void* pc, int line);      // let the others run
+void spin(const void* pc, int line, const void* caller = nullptr);  // let the others run
 [[noreturn]] void stop(const Issue&);     // note the issue and end the launch
 Issue blank(int kind, int line);
 
