@@ -162,7 +162,7 @@ class Worker:
         """A step of a race on a GPU; the first one takes place before a student's cell runs."""
         if self.track is None:  # its steps are those of this moment, whatever the class becomes
             track = importlib.import_module("bnlab.gpu.timing").Track()
-            self.track = {name: getattr(track, name) for name in ("about", "load", "stage", "run", "fetch")}
+            self.track = {name: getattr(track, name) for name in ("about", "load", "stage", "run", "keep", "fetch")}
         given = self.decoder(payload).decode(header["given"])
         encoded, arrays = self.encode(self.track[header["step"]](self.module.__dict__.get(header["name"]), given))
         return {"value": encoded}, arrays

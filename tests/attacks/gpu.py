@@ -140,6 +140,41 @@ def answer(x, gamma, beta, eps=1e-5):
         "expected arrays of the device",
     ),
     GpuAttack(
+        "a tuple that works when it is opened",
+        """
+class Later(tuple):
+    def __iter__(self):
+        return iter(slow(*tuple.__iter__(self)))
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    return Later((x, gamma, beta))
+""",
+        "expected",
+    ),
+    GpuAttack(
+        "work while the arguments are made",
+        """
+from bnlab.gpu import timing
+
+kept, made = {}, timing.fresh_train
+
+
+def ahead(*arguments):
+    call = made(*arguments)
+    kept[id(call[0])] = slow(*call)
+    return call
+
+
+vars(timing)['fresh_train'] = ahead
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    return kept[id(x)]
+""",
+        "timed call 1 of",
+    ),
+    GpuAttack(
         "an array of another class",
         """
 class Lazy(xp.ndarray):
