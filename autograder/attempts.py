@@ -20,6 +20,10 @@ NAMED = [  # dotted name or import, as far as it can be read -> what it does
     ),
     (r"import (nbgrader|autograder|solutions|worker|wire|jail|zygote|watch)(\..*)?", "imports the grader"),
     (
+        r"import bnlab\.(\w*drivers|examiner|oracles|gpu\.(settings|typed|kernels|device_array|arrays|backend))(\..*)?",
+        "imports what tests it",
+    ),
+    (
         r".*\.(_getframe|_current_frames|currentframe|f_back|f_locals|f_globals|f_builtins|tb_frame)",
         "looks into other frames",
     ),
@@ -48,7 +52,8 @@ SETTINGS = re.compile(
     r"torch\.backends\..*|.*rcParams.*|self\..*|cls\..*"
 )  # modules' attributes that are meant to be set
 DRIVES = re.compile(
-    r"replaces|imports the grader|reaches|looks (into other frames|through memory)|runs a text|hooks into P"
+    r"replaces|changes a function|imports (the grader|what tests it)|reaches|looks (into other frames|through memory)"
+    r"|runs a text|hooks into P"
 )
 
 
@@ -115,6 +120,8 @@ def tricks(node, modules):
         names = [node.name]
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "BN_GRADING" in node.value:
         yield "asks whether it is graded", node.lineno
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("bnlab."):
+        names = [f"import {node.value}"]
     elif isinstance(node, ast.Name) and node.id in ("exec", "eval", "__import__"):
         yield "runs a text as code", node.lineno
     elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
