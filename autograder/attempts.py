@@ -56,6 +56,8 @@ DRIVES = re.compile(
     r"|runs a text|hooks into P"
 )
 
+RACES = re.compile(f"{DRIVES.pattern}|starts a thread|sends or catches signals")  # on a GPU: work where no clock looks
+
 
 def attempts(cells, texts=()):
     """What a submission tries beside its task.
@@ -82,7 +84,7 @@ def attempts(cells, texts=()):
     return list(dict.fromkeys(found))
 
 
-def advice(found, noted):
+def advice(found, noted, telling=DRIVES):
     """What the student reads whose code could have changed what the test drive reports; "" where nothing could.
 
     Parameters
@@ -91,8 +93,10 @@ def advice(found, noted):
         From `attempts`.
     noted : list of str
         What was seen when the code ran.
+    telling : re.Pattern
+        What could: DRIVES, or RACES for a time on a GPU.
     """
-    reason = next((flag for flag in [*found, *noted] if DRIVES.search(flag)), "")
+    reason = next((flag for flag in [*found, *noted] if telling.search(flag)), "")
     if not reason:
         return ""
     return f"the numbers are right, but {reason}. A person will look at it before it earns points."

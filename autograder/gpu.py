@@ -174,7 +174,7 @@ class Lane:
         Returns
         -------
         autograder.speed.Lap
-            Seconds of one call, its first argument and the flush included, and of keeping what it gave; the value is
+            Seconds of one call, its first argument and the flush included, and of keeping and fetching; the value is
             what `fetch` gave.
         """
 
@@ -186,9 +186,10 @@ class Lane:
         self.step("run", {"recipes": late}, name)
         times.append(clock())
         self.step("keep", {}, name)
+        value = self.step("fetch", {"positions": positions}, name)
         times.append(clock())
-        run, kept = np.diff(times) / len(late)
-        return speed.Lap(run, kept, self.step("fetch", {"positions": positions}, name))
+        run, after = np.diff(times) / len(late)
+        return speed.Lap(run, after, value)
 
     def close(self):
         self.worker.close()

@@ -360,6 +360,9 @@ class Referee:
             self.session.noted.append(f"`{task.id}` is too fast to be true")
         if verdict == "failed":
             report.tested, report.likely = "speed on a GPU", task.hints[0]
+        elif advice := attempts.advice(attempts.attempts(self.session.cells), self.session.noted, attempts.RACES):
+            report.verdict, report.fraction = "needs-person", 0.0
+            report.problem += f" On the way: {advice}"
         elif slowed := heat.slowed(pace, limit):
             report.verdict, report.fraction = "needs-person", 0.0
             report.problem += f" Beside it the hidden solution took {slowed:.2f} times as long as alone: run it again."

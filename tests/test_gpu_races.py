@@ -79,8 +79,7 @@ def test_what_was_tried_can_be_read(attack):
     attempts = pytest.importorskip("autograder.attempts")
     found = attempts.attempts([("answer", SLOW + attack.code)])
     assert any(attack.flag in line for line in found), found
-    if "thread" not in attack.flag:
-        assert attempts.advice(found, []), "a person looks before such an answer earns points"
+    assert attempts.advice(found, [], attempts.RACES), "a person looks before such an answer earns points"
 
 
 def test_the_fastest_kernels_run_in_a_worker(stadium):

@@ -32,7 +32,7 @@ class Track:
         from bnlab.gpu import device, xp
 
         self.xp, self.device, self.array = xp, device, xp.ndarray
-        self.asarray, self.asnumpy, self.take = xp.asarray, xp.asnumpy, xp.take
+        self.asarray, self.asnumpy, self.take, self.join = xp.asarray, xp.asnumpy, xp.take, xp.concatenate
         self.wait = xp.cuda.Device().synchronize
         self.cache = xp.zeros(max(CACHES * device.l2, 1 << 20) // 4, xp.float32)
         self.flush, self.empty = self.cache.fill, settings.simulate
@@ -49,7 +49,7 @@ class Track:
         """Put the base arrays on the device: a dict of arrays, tuples of arrays, and numbers."""
         self.base = {name: self._place(value) for name, value in given.items()}
         first = self.base.get("dy", self.base["x"]).ravel()
-        self.first = self.xp.concatenate([first, first])  # a part of it is the array, turned
+        self.first = self.join([first, first])  # a part of it is the array, turned
 
     def _place(self, value):
         if isinstance(value, tuple):
@@ -109,13 +109,23 @@ class Track:
         dict
             "results" and "arguments": for each call what was returned or passed, each array replaced by its numbers.
         """
-        picks = self.asarray(given["positions"])
+        picks = {}
 
         def picked(array):
-            return self.asnumpy(self.take(array, picks % array.size)) if array.size else self.asnumpy(array).ravel()
+            if array.size not in picks:
+                picks[array.size] = self.asarray(given["positions"] % max(array.size, 1))
+            return self.take(array, picks[array.size]) if array.size else array.ravel()
 
-        found = {"results": self.kept, "arguments": self.calls}
-        return {name: [each(picked, value) for value in values] for name, values in found.items()}
+        found = [[each(picked, value) for value in values] for values in (self.kept, self.calls)]
+        numbers = iter(self._on_host(list(leaves(found))))
+        results, arguments = ([each(lambda _: next(numbers), value) for value in values] for values in found)
+        return {"results": results, "arguments": arguments}
+
+    def _on_host(self, arrays):
+        """Copies on the host, of one dtype all in one: what this takes is what an answer could hide in."""
+        if len({array.dtype for array in arrays}) > 1:
+            return map(self.asnumpy, arrays)
+        return np.split(self.asnumpy(self.join(arrays)), np.cumsum([array.size for array in arrays])[:-1])
 
 
 def opened(value):
