@@ -20,6 +20,10 @@ NAMED = [  # dotted name or import, as far as it can be read -> what it does
     ),
     (r"import (nbgrader|autograder|solutions|worker|wire|jail|zygote|watch)(\..*)?", "imports the grader"),
     (
+        r"import bnlab\.(cuda_drivers|gpu_drivers|gpu\.(settings|typed|kernels|device_array|arrays|backend))(\..*)?",
+        "imports what tests it",
+    ),
+    (
         r".*\.(_getframe|_current_frames|currentframe|f_back|f_locals|f_globals|f_builtins|tb_frame)",
         "looks into other frames",
     ),
@@ -48,8 +52,11 @@ SETTINGS = re.compile(
     r"torch\.backends\..*|.*rcParams.*|self\..*|cls\..*"
 )  # modules' attributes that are meant to be set
 DRIVES = re.compile(
-    r"replaces|imports the grader|reaches|looks (into other frames|through memory)|runs a text|hooks into P"
+    r"replaces|changes a function|imports (the grader|what tests it)|reaches|looks (into other frames|through memory)"
+    r"|runs a text|hooks into P"
 )
+
+RACES = re.compile(f"{DRIVES.pattern}|starts a thread|sends or catches signals")  # on a GPU: work where no clock looks
 
 
 def attempts(cells, texts=()):
@@ -77,7 +84,7 @@ def attempts(cells, texts=()):
     return list(dict.fromkeys(found))
 
 
-def advice(found, noted):
+def advice(found, noted, telling=DRIVES):
     """What the student reads whose code could have changed what the test drive reports; "" where nothing could.
 
     Parameters
@@ -86,8 +93,10 @@ def advice(found, noted):
         From `attempts`.
     noted : list of str
         What was seen when the code ran.
+    telling : re.Pattern
+        What could: DRIVES, or RACES for a time on a GPU.
     """
-    reason = next((flag for flag in [*found, *noted] if DRIVES.search(flag)), "")
+    reason = next((flag for flag in [*found, *noted] if telling.search(flag)), "")
     if not reason:
         return ""
     return f"the numbers are right, but {reason}. A person will look at it before it earns points."
@@ -115,6 +124,8 @@ def tricks(node, modules):
         names = [node.name]
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "BN_GRADING" in node.value:
         yield "asks whether it is graded", node.lineno
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("bnlab."):
+        names = [f"import {node.value}"]
     elif isinstance(node, ast.Name) and node.id in ("exec", "eval", "__import__"):
         yield "runs a text as code", node.lineno
     elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):

@@ -1,11 +1,15 @@
 """Speed on a GPU: the answer against the hidden solution, each in a process of its own, timed from a third one.
 
 The clock is the wall clock of this process, which runs no student code: from the request to run until the worker says
-that the device has nothing left to do. A lap is a row of calls on fresh inputs, each behind a flushed cache; what the
-flushes take is measured with a function that does nothing, and subtracted. So nobody gains by patching clocks or
+that the device has nothing left to do. A lap is a row of calls on fresh inputs, each behind a flushed cache; what
+these two take is measured with a function that does nothing, and subtracted. So nobody gains by patching clocks or
 events, by other streams or threads, by one call that does the work of all; a result that is remembered or comes later
-is wrong or costs time (bnlab/gpu/timing.py). One lap is compared with the other by numbers at positions chosen after
-the run. A time below that of a plain copy of the bytes that have to be moved is no time.
+is wrong or costs time (bnlab/gpu/timing.py). One lap is compared with the other by numbers at positions that are told
+after the run. A time below FLOOR of that of a plain copy of the bytes that have to be moved is no time.
+
+What is subtracted, the copy and the hidden solution alone are measured before a process of the student's is there
+(`alone_with`). An answer that slows down the hidden solution beside it gains nothing: it has to keep within the limit
+of that time, too.
 
 Where there is no GPU the verdict is `needs-gpu`. BN_GPU_STAND_IN=simulator, for tests alone, puts the simulated GPU in
 its place: the same steps, small shapes, and the CPU time of the workers as the clock. It says nothing about speed.
@@ -24,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from bnlab.answers import AnswerError
 from bnlab.checking import CheckFailed
 from bnlab.compare import difference, flatten
 from bnlab.examiner import Report
@@ -35,8 +40,10 @@ from autograder.remote import RemoteAnswer, Worker, ZygoteEnded, cpu_clock
 CALLS, SMALL_CALLS = 24, 3  # in a lap, on a GPU and on the stand-in
 PICKS = 1000  # positions that are compared in each array of each call
 FLOOR = 0.8  # of the time of a copy: below it a time is not believed
-HASTE = 0.7  # of the time that flushes take: below it they were left out
+HASTE = 0.7  # of the time that fresh inputs and flushes take: below it they were left out
+NOISE = 1.1  # times its time alone: that the hidden solution takes more in a race may be the answer's doing
 SECONDS = 120.0  # for all that a race asks of a worker
+TIRED = 300.0  # CPU seconds after which the hidden solution gets a new process, long before the end of RLIMIT_CPU
 TOLERANCE = 1e-3  # of float32 results: sums in another order
 ASK = """
 import json
@@ -161,27 +168,51 @@ class Lane:
         """One step of bnlab.gpu.timing.Track in the worker."""
         return self.worker.value(name or step, {"op": "track", "step": step, "name": name}, {"given": given})
 
-    def lap(self, name, fresh, recipes, positions):
-        """Stage, run and fetch.
+    def lap(self, name, fresh, early, late, positions):
+        """Stage, run, keep and fetch.
 
         Returns
         -------
         autograder.speed.Lap
-            Seconds of one call, flush included, and around it; the value is what `fetch` gave.
+            Seconds of one call, its first argument and the flush included, and of keeping and fetching; the value is
+            what `fetch` gave.
         """
-        clock, calls = lambda: self.gpu.clock(self.worker), len(recipes)
+
+        def clock():
+            return self.gpu.clock(self.worker)
+
+        self.step("stage", {"fresh": fresh, "recipes": early}, name)
         times = [clock()]
-        self.step("stage", {"fresh": fresh, "recipes": recipes}, name)
+        self.step("run", {"recipes": late}, name)
         times.append(clock())
-        self.step("run", {}, name)
-        times.append(clock())
+        self.step("keep", {}, name)
         value = self.step("fetch", {"positions": positions}, name)
         times.append(clock())
-        staged, run, fetched = np.diff(times) / calls
-        return speed.Lap(run, staged + fetched, value)
+        run, after = np.diff(times) / len(late)
+        return speed.Lap(run, after, value)
 
     def close(self):
         self.worker.close()
+
+
+class OwnLane(Lane):
+    """The lane of the hidden solution."""
+
+    def step(self, step, given, name=""):
+        """As in any lane.
+
+        Raises
+        ------
+        ZygoteEnded
+            Where it dies or hangs: no student's fault.
+        RuntimeError
+            Where it raises an error: neither.
+        """
+        try:
+            return super().step(step, given, name)
+        except AnswerError as error:
+            kind = RuntimeError if self.worker.alive else ZygoteEnded
+            raise kind(f"the hidden solution stopped in its race: {error.text}") from None
 
 
 class Stadium:
@@ -208,9 +239,11 @@ class Stadium:
         from solutions.kernels import fastest
 
         lane = self._twins.get(fast)
+        if lane is not None and lane.worker.alive and cpu_clock(lane.worker.pid) > TIRED:
+            lane.close()
         if lane is None or not lane.worker.alive:
             more = fastest.cells() if fast else []
-            lane = self._twins[fast] = Lane(self.gpu, self.zygote("twin"), [*self.cells, *more])
+            lane = self._twins[fast] = OwnLane(self.gpu, self.zygote("twin"), [*self.cells, *more])
             if lane.problems:
                 raise RuntimeError("; ".join(lane.problems))
         lane.worker.allow(SECONDS, "the hidden solution")
@@ -256,6 +289,39 @@ def event_of(given, gpu, rng):
     return Event(given["answer"], inputs, given["fresh"], given["returns"], given["least"])
 
 
+@dataclass(frozen=True)
+class Alone:
+    """Seconds of a call of three functions beside which no student's process stands.
+
+    Attributes
+    ----------
+    idle : float
+        Of one that does nothing.
+    copy, solution : float
+        Of a plain copy of the first argument and of the hidden solution, idle subtracted.
+    """
+
+    idle: float
+    copy: float
+    solution: float
+
+
+def alone_with(event, twin, rng, laps=9):
+    """What only our own functions take: medians of laps in turn, after two that warm the device up."""
+    twin.step("load", event.inputs)
+    names = ("nothing", "copied", event.answer)
+    times = [[twin.lap(name, *draw(event, twin.gpu, rng)).run for name in names] for _ in range(laps)]
+    idle, copy, solution = map(float, np.median(times[2:], axis=0))
+    return Alone(idle, max(copy - idle, 0.0), max(solution - idle, 1e-9))
+
+
+def draw(event, gpu, rng):
+    """(fresh, early and late recipes, positions) of a lap; nobody knows them before."""
+    size = max(value.size for value in flat(event.inputs) if isinstance(value, np.ndarray))
+    early, late = ([recipe(rng, size) for _ in range(gpu.calls)] for _ in range(2))
+    return event.fresh, early, late, rng.integers(0, 1 << 40, PICKS)
+
+
 class Heat:
     """One race; `race` tells how it went.
 
@@ -263,29 +329,17 @@ class Heat:
     ----------
     event : Event
     student, twin : Lane
+    alone : Alone
     rng : numpy.random.Generator
         Secret.
     """
 
-    def __init__(self, event, student, twin, rng):
-        self.event, self.student, self.twin, self.rng = event, student, twin, rng
-        self.given, self.values, self.runs = {}, {}, []
-        for lane in (student, twin):
+    def __init__(self, event, student, twin, alone, rng):
+        self.event, self.student, self.twin, self.alone, self.rng = event, student, twin, alone, rng
+        self.given, self.values, self.runs = {}, {}, {student: [], twin: []}
+        twin.worker.allow(SECONDS, "the hidden solution")
+        for lane in (twin, student):
             lane.step("load", event.inputs)
-        self.idle = self.measure("nothing")
-        self.copy = max(self.measure("copied") - self.idle, 0.0)
-
-    def measure(self, name, laps=7):
-        """Median seconds of a call of a function of ours, beside the hidden solution."""
-        return float(np.median([self.twin.lap(name, *self.draw(-9 - k)).run for k in range(laps)]))
-
-    def draw(self, pair):
-        """(fresh, recipes, positions) of a pair, the same for both; nobody knows them before."""
-        if pair not in self.given:
-            size = max(value.size for value in flat(self.event.inputs) if isinstance(value, np.ndarray))
-            recipes = [recipe(self.rng, size) for _ in range(self.student.gpu.calls)]
-            self.given[pair] = self.event.fresh, recipes, self.rng.integers(0, 1 << 40, PICKS)
-        return self.given[pair]
 
     def answer(self, pair):
         return self._lap(self.student, pair)
@@ -294,15 +348,21 @@ class Heat:
         return self._lap(self.twin, pair)
 
     def _lap(self, lane, pair):
-        lap = lane.lap(self.event.answer, *self.draw(pair))
+        if pair not in self.given:
+            self.given[pair] = draw(self.event, lane.gpu, self.rng)
+        lap = lane.lap(self.event.answer, *self.given[pair])
         both = self.values.setdefault(pair, {})
         both[lane] = lap.value
         if len(both) == 2:
             self.compare(both[self.student], both[self.twin])
             del self.values[pair], self.given[pair]
-        if lane is self.student and pair >= 0:
-            self.runs.append(lap.run)
-        return speed.Lap(max(lap.run - self.idle, 1e-9), lap.around, None)
+        if pair >= 0:
+            self.runs[lane].append(lap.run)
+        return speed.Lap(max(lap.run - self.alone.idle, 1e-9), lap.around, None)
+
+    def middle(self, lane):
+        """Median seconds of a call in the race."""
+        return float(np.median(self.runs[lane]))
 
     def compare(self, got, expected):
         """Raises CheckFailed where the numbers of a lap are not those of the hidden solution."""
@@ -334,10 +394,29 @@ class Heat:
             Where a timed call was wrong.
         """
         verdict, pace = speed.race(self.answer, self.solution, limit, self.rng)
-        middle = float(np.median(self.runs))
-        if middle < HASTE * self.idle:
-            self.fail("the timed calls took less time than the flushes of the cache between them")
-        return verdict, pace, self.event.least * self.copy / max(middle - self.idle, 1e-9)
+        idle, middle = self.alone.idle, self.middle(self.student)
+        if middle < HASTE * idle:
+            self.fail("the timed calls took less time than the fresh inputs and flushes of the cache between them")
+        return verdict, pace, self.event.least * self.alone.copy / max(middle - idle, 1e-9)
+
+    def slowed(self, pace, limit):
+        """Time of the hidden solution in the race over its time alone, where the answer keeps within the limit of the
+        former and not of the latter; else 0.
+
+        The device itself may have been faster before the race: so it is measured once more, without the answer.
+        """
+        factor = self._slowed(self.alone, pace, limit)
+        if factor:
+            self.student.close()
+            again = self._slowed(alone_with(self.event, self.twin, self.rng), pace, limit)
+            factor = min(factor, again)
+        return factor
+
+    def _slowed(self, alone, pace, limit):
+        if self.student.gpu.stand_in:
+            return 0.0  # CPU time of a process: no other one adds to it
+        factor = (self.middle(self.twin) - alone.idle) / alone.solution
+        return factor if factor > NOISE and pace.ratio * factor > limit else 0.0
 
 
 def claimed(value, key, expected):

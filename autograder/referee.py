@@ -153,7 +153,6 @@ class Referee:
         list of Verdict, one per graded cell
         dict of cell id -> printed text
         """
-        started = time.monotonic()
         verdicts = []
         with self.seated(cells):
             for cell in self.script.of_kind("test", "answer"):
@@ -164,7 +163,7 @@ class Referee:
                 if cell.kind == "answer":
                     if answers.get(cell.id):
                         verdict.verdict, verdict.message = "needs-person", "written answer, graded by a person."
-                elif time.monotonic() - started > SUBMISSION_SECONDS * strain():
+                elif time.monotonic() - self.session.started > SUBMISSION_SECONDS * strain():
                     verdict.verdict = "timeout"
                     verdict.message = f"the notebook used up its {SUBMISSION_SECONDS:.0f} s before this question."
                 else:
@@ -319,23 +318,33 @@ class Referee:
         """Examine and time the answer on a GPU, in a process of its own; without a GPU the verdict waits."""
         if self.stadium is None:
             return Report(task.id, "needs-gpu", 0.0, problem=NO_GPU)
-        with gpu.alone():
-            fastest, twin = event["fastest"], self.stadium.twin()
+        with self._on_the_track():
+            fastest, twin, rng = event["fastest"], self.stadium.twin(), np.random.default_rng()
+            event = gpu.event_of(event, self.stadium.gpu, self.rng("race"))
+            alone = gpu.alone_with(event, twin, rng)
             living = [cell for place, cell in enumerate(self.session.cells) if place not in self.session.dead]
             lane = self.stadium.lane(living)
             lane.worker.noted = self.session.noted
             try:
-                event = gpu.event_of(event, self.stadium.gpu, self.rng("race"))
                 report = self.examine(task, gpu.answer_in(lane, task.answer), cases, "gpu") if cases else None
                 if report is None or report.passed:
-                    report = self._timed_on_gpu(task, gpu.Heat(event, lane, twin, np.random.default_rng()), limit)
+                    report = self._timed_on_gpu(task, gpu.Heat(event, lane, twin, alone, rng), limit)
                     if fastest and report.verdict == "passed":
-                        report.problem += self._beside_the_fastest(event, lane, limit)
+                        report.problem += self._beside_the_fastest(event, lane, alone, limit)
             except checking.CheckFailed as failed:
                 report = dataclasses.replace(failed.report, task=task.id, link=task.link)
             finally:
                 lane.close()
         return report
+
+    @contextlib.contextmanager
+    def _on_the_track(self):
+        """Alone on the GPU: no other grader, whose time is not this student's, and no other process of the student."""
+        asked = time.monotonic()
+        with gpu.alone():
+            self.session.started += time.monotonic() - asked
+            self.session.close()  # it could take the processor from the hidden solution
+            yield
 
     def _timed_on_gpu(self, task, heat, limit):
         verdict, pace, share = heat.race(limit)
@@ -351,15 +360,23 @@ class Referee:
             self.session.noted.append(f"`{task.id}` is too fast to be true")
         if verdict == "failed":
             report.tested, report.likely = "speed on a GPU", task.hints[0]
+        elif advice := attempts.advice(attempts.attempts(self.session.cells), self.session.noted, attempts.RACES):
+            report.verdict, report.fraction = "needs-person", 0.0
+            report.problem += f" On the way: {advice}"
+        elif slowed := heat.slowed(pace, limit):
+            report.verdict, report.fraction = "needs-person", 0.0
+            report.problem += f" Beside it the hidden solution took {slowed:.2f} times as long as alone: run it again."
+            self.session.noted.append(f"`{task.id}` or something else on the GPU slows down the hidden solution")
         return report
 
-    def _beside_the_fastest(self, event, lane, limit):
+    def _beside_the_fastest(self, event, lane, alone, limit):
         """How far away the fastest kernels are, in words: a mark to aim at, which decides nothing."""
         lane.worker.allow(gpu.SECONDS, "the GPU")
         try:
-            _, pace, _ = gpu.Heat(event, lane, self.stadium.twin(fast=True), np.random.default_rng()).race(limit)
-        except (checking.CheckFailed, AnswerError):  # sums in another order, or no time left: what was earned stays
-            return ""
+            rng, twin = np.random.default_rng(), self.stadium.twin(fast=True)
+            _, pace, _ = gpu.Heat(event, lane, twin, alone, rng).race(limit)
+        except (checking.CheckFailed, AnswerError, RuntimeError):
+            return ""  # sums in another order, or no time left: what was earned stays
         return f" Held against our fastest kernels, it took {pace.ratio:.2f} times their time."
 
 

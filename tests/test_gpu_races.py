@@ -4,8 +4,10 @@ Here the simulated GPU stands in, with the CPU time of the workers as the clock:
 with a GPU `pytest -m gpu tests/test_gpu_races.py` runs the same on it; it needs NumPy, CuPy and pytest alone.
 """
 
+import contextlib
 import os
-from types import SimpleNamespace
+import time
+import types
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ from bnlab.answers import AnswerError
 from bnlab.checking import CheckFailed
 from bnlab.examiner import Report
 
-from autograder import gpu, isolation
-from autograder.remote import Zygote
+from autograder import gpu, isolation, speed
+from autograder.remote import Zygote, ZygoteEnded
 
 RETURNS = ("y", ("x", "mu", "inv_std", "gamma"))
 LIMIT = 2.0
@@ -44,10 +46,11 @@ def race(stadium, code, limit=LIMIT):
     shape = (8, 8, 28, 28) if stadium.gpu.stand_in else (32, 64, 56, 56)
     inputs = {"x": rng.normal(1, 2, shape).astype("f"), "gamma": rng.uniform(0.5, 2, shape[1]).astype("f")}
     inputs["beta"] = rng.normal(size=shape[1]).astype("f")
-    event = gpu.Event("answer", inputs, "train", RETURNS, 1.0)
-    twin, lane = stadium.twin(), stadium.lane([("answer", code)])
+    event, twin, rng = gpu.Event("answer", inputs, "train", RETURNS, 1.0), stadium.twin(), np.random.default_rng()
+    alone = gpu.alone_with(event, twin, rng)
+    lane = stadium.lane([("answer", code)])
     try:
-        verdict, pace, share = gpu.Heat(event, lane, twin, np.random.default_rng()).race(limit)
+        verdict, pace, share = gpu.Heat(event, lane, twin, alone, rng).race(limit)
         return verdict, str(pace), share
     except CheckFailed as failed:
         return "refused", failed.report.problem, 0.0
@@ -76,8 +79,7 @@ def test_what_was_tried_can_be_read(attack):
     attempts = pytest.importorskip("autograder.attempts")
     found = attempts.attempts([("answer", SLOW + attack.code)])
     assert any(attack.flag in line for line in found), found
-    if "thread" not in attack.flag:
-        assert attempts.advice(found, []), "a person looks before such an answer earns points"
+    assert attempts.advice(found, [], attempts.RACES), "a person looks before such an answer earns points"
 
 
 def test_the_fastest_kernels_run_in_a_worker(stadium):
@@ -88,7 +90,7 @@ def test_the_fastest_kernels_run_in_a_worker(stadium):
     event = gpu.Event("batchnorm_train_cuda", inputs, "train", RETURNS, 1.0)
     lane = stadium.lane([("answer", HONEST.replace("def answer", "def batchnorm_train_cuda"))])
     try:
-        heat = gpu.Heat(event, lane, stadium.twin(fast=True), rng)
+        heat = gpu.Heat(event, lane, stadium.twin(fast=True), gpu.Alone(0.0, 1.0, 1.0), rng)
         heat.answer(0), heat.solution(0)  # compares
     finally:
         lane.close()
@@ -98,9 +100,9 @@ def test_the_fastest_kernels_run_in_a_worker(stadium):
 def test_flushes_that_were_left_out_are_noticed(stadium):
     rng = np.random.default_rng(0)
     inputs = {"x": rng.normal(size=(2, 2, 4, 4)).astype("f"), "gamma": np.ones(2, "f"), "beta": np.ones(2, "f")}
-    heat = gpu.Heat(gpu.Event("answer", inputs, "train", RETURNS, 1.0), stadium.twin(), stadium.twin(), rng)
-    heat.idle = 1.0
-    with pytest.raises(CheckFailed, match="less time than the flushes"):
+    event, twin = gpu.Event("answer", inputs, "train", RETURNS, 1.0), stadium.twin()
+    heat = gpu.Heat(event, twin, twin, gpu.Alone(1.0, 1.0, 1.0), rng)
+    with pytest.raises(CheckFailed, match="less time than the fresh inputs and flushes"):
         heat.race(LIMIT)
 
 
@@ -111,10 +113,11 @@ def test_a_time_below_that_of_a_copy_is_not_believed(share, verdict):
     """A copy moves what has to be moved at the peak of the memory; a quarter more than that is measured by nobody."""
     referee = pytest.importorskip("autograder.referee")
     judge = object.__new__(referee.Referee)
-    judge.stadium = SimpleNamespace(gpu=gpu.Gpu("a GPU", ()))
-    judge.verdict, judge.session = SimpleNamespace(verdict=""), SimpleNamespace(noted=[])
-    heat = SimpleNamespace(race=lambda limit: ("passed", SimpleNamespace(pairs=4), share))
-    task = SimpleNamespace(id="fused-train-speed", link="", hints=[""])
+    judge.stadium = types.SimpleNamespace(gpu=gpu.Gpu("a GPU", ()))
+    judge.verdict, judge.session = types.SimpleNamespace(verdict=""), types.SimpleNamespace(noted=[], cells=[])
+    raced = "passed", types.SimpleNamespace(pairs=4), share
+    heat = types.SimpleNamespace(race=lambda limit: raced, slowed=lambda pace, limit: 0.0)
+    task = types.SimpleNamespace(id="fused-train-speed", link="", hints=[""])
     report = judge._timed_on_gpu(task, heat, 1.25)
     assert report.verdict == verdict and report.fraction == (verdict == "passed")
     assert bool(judge.session.noted) is ("faster than the memory allows" in report.problem) is (verdict != "passed")
@@ -139,3 +142,80 @@ def test_without_a_gpu_the_reason_is_told(monkeypatch):
     found, why = gpu.find.__wrapped__()
     assert found is not None or why
     assert str(Report("a-task", "needs-gpu", 0.0, problem=why)).startswith("a-task: right, as far as can be told")
+
+
+class Clockwork:
+    """A lane that runs nothing and takes the time that it is told, more while another one stands beside it."""
+
+    def __init__(self, times, beside=None):
+        self.gpu, self.worker, self.beside, self.there = gpu.Gpu("a GPU", ()), self, beside, True
+        self.times = times
+
+    def allow(self, seconds, where):
+        pass
+
+    def step(self, step, given):
+        pass
+
+    def lap(self, name, *draw):
+        slower = self.beside is not None and self.beside.there and self.times["beside"]
+        return speed.Lap(1e-4 + self.times[name] + slower, 0.0, {"results": [], "arguments": []})
+
+    def close(self):
+        self.there = False
+
+
+@pytest.mark.parametrize("beside", [0.0, 4e-5])
+@pytest.mark.parametrize("mine", [5e-5, 8e-5])
+def test_who_slows_down_the_hidden_solution_gains_nothing(mine, beside):
+    """By a kernel that goes on when the lap is over, or by threads that keep the processors busy."""
+    student = Clockwork({"answer": mine})
+    twin = Clockwork({"nothing": 0.0, "copied": 3e-5, "answer": 5e-5, "beside": beside}, student)
+    event, rng = gpu.Event("answer", {"x": np.ones(4)}, "train", RETURNS, 1.0), np.random.default_rng(0)
+    student.there = False
+    alone = gpu.alone_with(event, twin, rng)
+    student.there = True
+    heat = gpu.Heat(event, student, twin, alone, rng)
+    verdict, pace, share = heat.race(1.25)
+    assert verdict == ("passed" if mine < 6e-5 or beside else "failed")
+    assert share == pytest.approx(3e-5 / mine)
+    slowed = heat.slowed(pace, 1.25) if verdict == "passed" else 0.0
+    assert slowed == pytest.approx(1.8 if beside and mine > 6e-5 else 0.0)
+    assert student.there == (not slowed)
+
+
+def test_a_hidden_solution_that_stops_is_no_fault_of_the_student(stadium):
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(2, 2, 4, 4)).astype("f"), "gamma": np.ones(2, "f"), "beta": np.ones(2, "f")}
+    twin = stadium.twin()
+    with pytest.raises(RuntimeError, match="the hidden solution stopped in its race"):
+        gpu.alone_with(gpu.Event("not there", inputs, "train", RETURNS, 1.0), twin, rng)
+    twin.worker.run_cell("end", "import threading, os\nthreading.Timer(0.2, os._exit, [0]).start()")
+    time.sleep(0.5)
+    with pytest.raises(ZygoteEnded, match="the hidden solution stopped in its race"):
+        gpu.alone_with(gpu.Event("answer", inputs, "train", RETURNS, 1.0), twin, rng)
+    assert stadium.twin() is not twin and stadium.twin().worker.alive
+
+
+def test_a_hidden_solution_that_has_run_for_long_gets_a_new_process(stadium, monkeypatch):
+    first = stadium.twin()
+    assert stadium.twin() is first
+    monkeypatch.setattr(gpu, "TIRED", 0.0)
+    second = stadium.twin()
+    assert second is not first and second.worker.alive and not first.worker.alive
+
+
+def test_waiting_for_the_gpu_is_no_time_of_the_student(monkeypatch):
+    """And the student's other process ends: it could keep the processors busy while the hidden solution runs."""
+    referee, closed = pytest.importorskip("autograder.referee"), []
+
+    @contextlib.contextmanager
+    def alone():
+        time.sleep(0.2)
+        yield
+
+    monkeypatch.setattr(gpu, "alone", alone)
+    judge = object.__new__(referee.Referee)
+    judge.session = types.SimpleNamespace(started=0.0, close=lambda: closed.append(True))
+    with judge._on_the_track():
+        assert closed and judge.session.started == pytest.approx(0.2, abs=0.1)

@@ -1,11 +1,13 @@
 """Notes of what a student's code tries, for a person to read: an audit hook in the worker.
 
-It may know what Python's own audit events tell (PEP 578). It decides nothing: what is forbidden fails by the locks of
-jail.py, and a student who takes the notes away keeps no more than the silence.
+It may know what Python's own audit events tell (PEP 578), and what the modules of bnlab and of the worker held before
+the student's first cell. It decides nothing: what is forbidden fails by the locks of jail.py, and a student who takes
+the notes away keeps no more than the silence.
 """
 
 import os
 import sys
+import types
 
 MAX_NOTES = 20
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -53,6 +55,9 @@ ACTS = {
     "object.__setattr__": "changes a function's code",
 }
 
+FRAMES = {"sys._getframe": (), "object.__getattr__": ("tb_frame", "gi_frame", "cr_frame", "ag_frame")}
+OURS = ("bnlab", "worker", "wire", "watch")  # modules that an answer has no reason to change
+
 
 class Watch:
     """The notes of one worker.
@@ -67,7 +72,16 @@ class Watch:
         self.notes, self.told = [], 0
         self.allowed = tuple(os.path.realpath(folder) for folder in allowed)
         self.home = os.path.realpath(".")
+        self.known, self.busy = parts(), False
         sys.addaudithook(self._hear)
+
+    def look(self):
+        """Note which parts of our modules are others than before."""
+        now = parts()
+        for place, part in self.known.items():
+            if now.get(place) != part and len(self.notes) < MAX_NOTES:
+                self.notes.append(f"something replaces {place}")
+        self.known = now
 
     def new(self):
         """What was noted since the last call."""
@@ -75,15 +89,32 @@ class Watch:
         return fresh
 
     def _hear(self, event, arguments):
+        if event in FRAMES:
+            return self._frames(event, arguments)
         if event not in ACTS and event not in PATHS and event != "open" or len(self.notes) >= MAX_NOTES:
             return
+        busy, self.busy = self.busy, True  # our own look at frames
         try:
             act = self._act(event, arguments)
             place = act and student_line(sys._getframe(1))
             note = place and f"`{place[0]}` {act} (line {place[1]})"
         except Exception:
             return
+        finally:
+            self.busy = busy
         if note and note not in self.notes:
+            self.notes.append(note)
+
+    def _frames(self, event, arguments):
+        """Libraries look into frames all the time; a cell has no reason to."""
+        if self.busy or FRAMES[event] and arguments[1] not in FRAMES[event]:
+            return
+        self.busy = True
+        asking = sys._getframe(2)
+        self.busy = False
+        file = asking.f_code.co_filename
+        note = f"`{file[6:-1]}` looks into other frames (line {asking.f_lineno})"
+        if file.startswith("<cell ") and note not in self.notes and len(self.notes) < MAX_NOTES:
             self.notes.append(note)
 
     def _act(self, event, arguments):
@@ -97,6 +128,29 @@ class Watch:
             if not path.startswith(free or (self.home, "/dev/", *self.allowed)):
                 return f"{'writes' if writes else PATHS.get(event, 'opens')} {path[:120]}"
         return ""
+
+
+def parts():
+    """What our modules consist of: place -> code of a function or method, name of a class."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in OURS and isinstance(module, types.ModuleType):
+            for part, value in list(vars(module).items()):
+                place = f"{name}.{part}"
+                if isinstance(value, type):
+                    found[place] = f"{value.__module__}.{value.__qualname__}"
+                    inner = vars(value).items() if value.__module__ == name else ()
+                    found.update((f"{place}.{method}", code_of(one)) for method, one in inner if code_of(one))
+                elif code_of(value):
+                    found[place] = code_of(value)
+    return found
+
+
+def code_of(value):
+    """The code of a function, cached or bound to a class or not; None of anything else."""
+    value = getattr(value, "__wrapped__", value) if callable(value) else value
+    value = getattr(value, "__func__", value)
+    return value.__code__ if isinstance(value, types.FunctionType) else None
 
 
 def student_line(frame):

@@ -73,7 +73,7 @@ def launched(function, inputs, names, template, limit=None):
 
     arguments = [to_device(inputs[name]) for name in names]
     options = {"eps": inputs["eps"]} if "eps" in inputs else {}
-    with simulate() as log:
+    with simulate(firm=True) as log:
         result = function(*arguments, **options)
     changed = [name for name, value in zip(names, arguments) if not same(to_host(value), inputs[name])]
     if changed:

@@ -1,7 +1,8 @@
-"""Answers that cheat a clock on a GPU, for `tests/test_gpu_races.py`.
+"""Answers that cheat a clock on a GPU, and answers that pass for kernels, for `tests/test_gpu_races.py` and
+`tests/test_kernel_attacks.py`.
 
-Each does at least `REPEATS` times the work of the honest answer, or none of it, and looks for a way to be called fast.
-Written with the array operations of `xp`, so that they run on the simulated GPU as well.
+Each of the former does at least `REPEATS` times the work of the honest answer, or none of it, and looks for a way to be
+called fast. Written with the array operations of `xp`, so that they run on the simulated GPU as well.
 """
 
 from dataclasses import dataclass
@@ -138,6 +139,41 @@ def answer(x, gamma, beta, eps=1e-5):
     return Later(x, gamma, beta, eps), (x, statistics, statistics, gamma)
 """,
         "expected arrays of the device",
+    ),
+    GpuAttack(
+        "a tuple that works when it is opened",
+        """
+class Later(tuple):
+    def __iter__(self):
+        return iter(slow(*tuple.__iter__(self)))
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    return Later((x, gamma, beta))
+""",
+        "expected",
+    ),
+    GpuAttack(
+        "work while the arguments are made",
+        """
+from bnlab.gpu import timing
+
+kept, made = {}, timing.fresh_train
+
+
+def ahead(*arguments):
+    call = made(*arguments)
+    kept[id(call[0])] = slow(*call)
+    return call
+
+
+vars(timing)['fresh_train'] = ahead
+
+
+def answer(x, gamma, beta, eps=1e-5):
+    return kept[id(x)]
+""",
+        "timed call 1 of",
     ),
     GpuAttack(
         "an array of another class",
@@ -296,5 +332,208 @@ def answer(x, gamma, beta, eps=1e-5):
                                        torch.as_tensor(beta), True, 0.1, eps)
     return xp.asarray(y), (x, gamma, gamma, gamma)
 """,
+    ),
+]
+
+
+SUMS = '''
+CODE = r"""BEFORE
+extern "C" __global__ void sums(const float* x, const float* shift, float* s1, float* s2, int images, int channels,
+                                int positions) {
+  __shared__ float one[128], two[128];
+  const int t = threadIdx.x, c = blockIdx.x;
+  float a = 0.f, b = 0.f;
+  for (int i = t; i < images * positions; i += blockDim.x) {
+    const int image = i / positions, place = i % positions;
+    const float d = x[((long long)image * channels + c) * positions + place] - shift[c];
+    MORE
+    a += d;
+    b += d * d;
+  }
+  one[t] = a;
+  two[t] = b;
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) {
+      one[t] += one[t + half];
+      two[t] += two[t + half];
+    }
+  }
+  if (t == 0) {
+    s1[c] = one[0];
+    s2[c] = two[0];
+  }
+}"""
+
+
+def by_kernel(x, shift):
+    n, c, h, w = x.shape
+    s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    RawKernel(CODE, "sums")((c,), (128,), (x, shift, s1, s2, xp.int32(n), xp.int32(c), xp.int32(h * w)))
+    return s1, s2
+
+
+def by_arrays(x, shift):
+    d = x - shift[:, None, None]
+    return d.sum(axis=(0, 2, 3)), (d * d).sum(axis=(0, 2, 3))
+
+
+def channel_sums(x, shift):
+    return by_kernel(x, shift)
+'''
+PLAIN = SUMS.replace("BEFORE", "").replace("MORE", "")
+LOOK = "for (int k = 0; k < 5; ++k) if (look(x + i % positions) == 1.2345f) a += k;"  # five more reads
+
+
+@dataclass(frozen=True)
+class KernelAttack:
+    """An answer to `channel-sums` of notebook 10 with right numbers that are not a kernel's, or cost more than allowed.
+
+    code : str
+        Of the answer's cell.
+    said : str
+        Words of the message.
+    flag : str
+        Words by which it is reported.
+    """
+
+    name: str
+    code: str
+    said: str
+    flag: str = ""
+
+
+KERNEL_ATTACKS = [
+    KernelAttack(
+        "the log of a block inside emptied",
+        PLAIN
+        + """
+
+def channel_sums(x, shift):
+    with simulate() as log:
+        found = by_arrays(x, shift)
+    for launch in log.launches:
+        launch.arrays.clear()
+    by_kernel(x, shift)
+    return found
+""",
+        "'a kernel and array operations'",
+    ),
+    KernelAttack(
+        "array operations where no log is kept",
+        PLAIN
+        + """
+import contextvars
+
+
+def channel_sums(x, shift):
+    by_kernel(x, shift)
+    return contextvars.Context().run(by_arrays, x, shift)
+""",
+        "'a kernel and array operations'",
+    ),
+    KernelAttack(
+        "NumPy behind a kernel's back",
+        PLAIN
+        + """
+
+def channel_sums(x, shift):
+    s1, s2 = by_kernel(x, shift)
+    s1[...], s2[...] = by_arrays(np.asarray(x), np.asarray(shift))
+    return s1, s2
+""",
+        "came out the same where the kernels did nothing",
+    ),
+    KernelAttack(
+        "a race that is not looked at",
+        PLAIN.replace("__syncthreads();", "")
+        + """
+
+def channel_sums(x, shift):
+    with simulate(checked=False, schedule='reverse'):
+        return by_kernel(x, shift)
+""",
+        "which nobody has written",
+    ),
+    KernelAttack(
+        "reads that the checker is told to pass over",
+        SUMS.replace(
+            "BEFORE",
+            "#define QUIET __attribute__((no_sanitize_thread, noinline))\n"
+            "QUIET __device__ float look(const float* p) { return *p; }",
+        ).replace("MORE", LOOK),
+        "more than 1 read",
+    ),
+    KernelAttack(
+        "reads in this machine's language",
+        SUMS.replace(
+            "BEFORE",
+            "__device__ float look(const float* p) {\n"
+            '  float v; as ## m("movss (%1), %0" : "=x"(v) : "r"(p)); return v; }',
+        ).replace("MORE", LOOK),
+        "error",
+    ),
+    KernelAttack(
+        "the log found by its module's name",
+        PLAIN
+        + """
+import sys
+
+
+def channel_sums(x, shift):
+    found = by_arrays(x, shift)
+    for log in sys.modules['bnlab.gpu.settings'].current().logs:
+        log.launches.clear()
+    by_kernel(x, shift)
+    return found
+""",
+        "came out the same where the kernels did nothing",
+        "imports what tests it",
+    ),
+    KernelAttack(
+        "the log found in a frame, by a computed name",
+        PLAIN
+        + """
+import sys
+
+
+def channel_sums(x, shift):
+    found = by_arrays(x, shift)
+    getattr(getattr(sys, '_get' + 'frame')(1), 'f_lo' + 'cals')['log'].launches.clear()
+    by_kernel(x, shift)
+    return found
+""",
+        "came out the same where the kernels did nothing",
+        "looks into other frames",
+    ),
+    KernelAttack(
+        "the test drive replaced, by a computed name",
+        PLAIN
+        + """
+import importlib
+
+put = setattr
+put(importlib.import_module('bnlab.' + 'cuda_drivers').Drive, 'words', lambda self, *rest: self.right_words())
+channel_sums = by_arrays
+""",
+        "came out the same where the kernels did nothing",
+        "something replaces bnlab.cuda_drivers.Drive.words",
+    ),
+    KernelAttack(
+        "the test drive's code replaced, by a computed name",
+        PLAIN
+        + """
+import importlib
+
+put, code = setattr, '__co' + 'de__'
+words = importlib.import_module('bnlab.' + 'cuda_drivers').Drive.words
+put(words, code, getattr(lambda self, log, inputs, where, counted: self.right_words(), code))
+
+
+def channel_sums(x, shift):
+    return by_arrays(x, shift)
+""",
+        "came out the same where the kernels did nothing",
+        "changes a function's code",
     ),
 ]

@@ -44,6 +44,8 @@ the grid, and its reduce.h; printf, assert, __trap; template kernels by `name_ex
 Limits
 ------
 - No textures, streams, inline PTX, tensor cores, dynamic parallelism, cub; no RawModule.get_global.
+- np.asarray of a device array gives its numbers and is not counted, where CuPy refuses it; the test drives of notebook
+  10 look whether results need their kernels.
 - A thread has 64 KB of stack. One launch runs at a time.
 - Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows, and not where the data
   itself is volatile: a volatile access of global memory counts as a way to hand something over, so that a missing lock

@@ -164,10 +164,12 @@ class _Function:
         self._check_limits(now.machine, grid, block, static, shared_mem, shared)
         if any(type(value) is np.ndarray for value in args):
             count_transfer()  # a GPU cannot read the host's memory: CuPy refuses
+        if now.dry:
+            return None
         with _one_at_a_time:
             launch = self._run(now, path, library, number, expected, args, grid, block, shared_mem, shared)
         for log in now.logs:
-            log.launches.append(launch)
+            log.add(launch)
         return None
 
     def _parameters(self, library, number):

@@ -8,6 +8,7 @@ import os
 
 os.environ["BNLAB_GPU"], os.environ["BN_GRADING"] = "simulator", "1"
 
+from bnlab import cuda_drivers, gpu_drivers  # noqa: E402, F401
 from bnlab.gpu import backend, compiler  # noqa: E402
 
 backend.chosen()

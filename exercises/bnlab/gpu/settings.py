@@ -1,7 +1,7 @@
 """How the simulator runs kernels, and the log of what ran."""
 
 import contextlib
-import contextvars
+import copy
 import os
 from dataclasses import dataclass, field, replace
 
@@ -53,6 +53,10 @@ class Log:
     launches: list = field(default_factory=list)
     transfers: int = 0
 
+    def add(self, launch):
+        """Enter a launch, as a copy: who changes one log changes no other."""
+        self.launches.append(copy.deepcopy(launch))
+
     def loaded(self, array):
         """How often the kernels loaded an array, in multiples of its size."""
         return self._times(array, "loaded")
@@ -98,18 +102,20 @@ class Settings:
     schedule: int = 0
     machine: Machine = Machine()
     logs: tuple = ()
+    firm: bool = False
+    dry: bool = False
 
 
 def _first():
     return Settings(checked=os.environ.get("BNLAB_GPU_CHECK", "1") != "0")
 
 
-_settings = contextvars.ContextVar("bnlab.gpu.settings", default=None)
+_in_force = []  # the innermost last; those of all threads, since there is one device
 
 
 def current():
     """The settings in force."""
-    return _settings.get() or _first()
+    return _in_force[-1] if _in_force else _first()
 
 
 def schedule_number(schedule):
@@ -125,7 +131,7 @@ def schedule_number(schedule):
 
 
 @contextlib.contextmanager
-def simulate(checked=None, schedule=None, machine=None):
+def simulate(checked=None, schedule=None, machine=None, firm=False, dry=False):
     """Run the kernels in this block in a certain way, and keep a log of them. On a GPU, nothing changes.
 
     Parameters
@@ -138,6 +144,10 @@ def simulate(checked=None, schedule=None, machine=None):
         result of a right kernel depends on it no more than by rounding.
     machine : Machine, optional
         The GPU to imitate.
+    firm : bool
+        Whether a `simulate` inside of this block changes nothing and keeps a log alone: so the test drives run.
+    dry : bool
+        Whether a RawKernel is looked at, launched, and does nothing.
 
     Yields
     ------
@@ -154,9 +164,10 @@ def simulate(checked=None, schedule=None, machine=None):
     chosen = {"checked": checked, "machine": machine}
     if schedule is not None:
         chosen["schedule"] = schedule_number(schedule)
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    token = _settings.set(replace(now, logs=(*now.logs, log), **chosen))
+    chosen = {name: value for name, value in chosen.items() if value is not None and not now.firm}
+    new = replace(now, logs=(*now.logs, log), firm=now.firm or firm, dry=now.dry or dry, **chosen)
+    _in_force.append(new)
     try:
         yield log
     finally:
-        _settings.reset(token)
+        _in_force.remove(new)

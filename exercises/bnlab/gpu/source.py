@@ -18,6 +18,15 @@ HEADERS = {  # what a kernel may include, and what it stands for here
     **dict.fromkeys(("type_traits", "utility", "cuda/std/cstdint", "cuda/std/type_traits", "device_functions.h"), ""),
     **dict.fromkeys(("vector_types.h", "math_constants.h", "device_launch_parameters.h"), ""),
 }
+ASM = ("asm", "__asm", "__asm__")
+HIDING = ("no_sanitize", "__no_sanitize__", "no_sanitize_thread", "__no_sanitize_thread__")
+FOREIGN = {  # what would be no PTX but this machine's, what would hide an access: name -> what the compiler says of it
+    **dict.fromkeys(ASM, "the_simulator_has_no_inline_PTX"),
+    **dict.fromkeys((*HIDING, "disable_sanitizer_instrumentation"), "the_simulator_looks_at_every_access"),
+}
+# asm that is empty speaks to a compiler alone
+EMPTY = re.compile(rf'\b(?:{"|".join(ASM)})\b\s*(?:volatile|__volatile__)?\s*\(\s*""[^;]*;')
+AROUND = re.compile(rf"#\s*undef\s+(?:{'|'.join(FOREIGN)})\b|#\s*include\s+\w+|\b__builtin_ia32\w*")
 KERNEL = re.compile(
     r"__global__\s+(?:\w+\s*\([^()]*\)\s*)?(?:inline\s+|static\s+)*void\s+(?:__launch_bounds__\s*\(([^()]*)\)\s*)?"
     r"(\w+)\s*\("
@@ -156,13 +165,24 @@ class Source:
         CompileException
             For what the simulator does not have.
         """
-        code = self._includes(self.code)
+        self._look_around(self.code)
+        code = EMPTY.sub(lambda found: ";" + "\n" * found[0].count("\n"), self.code)
+        code = self._includes(code)
         code = self._dynamic(code)
         code = self._shared(code)
         head = '#include "simt.h"\n' + "".join(f'#include "{name}"\n' for name in dict.fromkeys(self.headers) if name)
         tail = "".join(f"SIMT_EXPORT({number}, {name})\n" for number, name in enumerate(exports))
+        foreign = "".join(f"#define {name} {words}\n" for name, words in FOREIGN.items())
+        ours = "".join(f"#undef {name}\n" for name in FOREIGN)
         # in a namespace without a name, so that __shared__ variables of inline functions and templates are the module's
-        return f'{head}#include "launching.h"\nnamespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n#line 1 "exports"\n{tail}'
+        code = f'namespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n#line 1 "exports"\n'
+        return f'{head}#include "launching.h"\n{foreign}{code}{ours}{tail}'
+
+    @staticmethod
+    def _look_around(code):
+        bare = without_comments(code.replace("\\\n", ""))
+        if found := AROUND.search(bare):
+            raise CompileException(f"kernel.cu: error: the simulator does not take {found[0]!r}")
 
     def _includes(self, code):
         self.headers = []

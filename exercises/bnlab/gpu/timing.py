@@ -2,12 +2,15 @@
 
 `Track` looks at no clock: whoever asks for the steps does, and the grader from outside of the process. A lap is
 
-    stage    make the arguments of all calls on the device, from base arrays and numbers that nobody could know before
-    run      the timed part: flush the cache, call, and again; at the end wait for everything that the device was given
-    fetch    numbers at positions that are chosen after the run, from every result and every argument
+    stage    make the arguments of all calls on the device, but for the first one, x or dy: there its memory is made
+    run      the timed part: make the first argument, from base arrays and numbers that come with this step, flush the
+             cache, call, and again; at the end wait for everything that the device was given
+    keep     copy every result, but for arguments among them
+    fetch    numbers at positions that are told after the run, from every copy and every argument
 
-A result that comes out of a memory of earlier calls is wrong for its own inputs; what is computed after the run, or
-before it, takes its time there; an argument that was written to is found out.
+A result that comes out of a memory of earlier calls is wrong for its own inputs, and so is one that was worked out
+while the arguments were made; what is computed after the run comes too late for the copies, or takes its time there;
+an argument that was written to is found out.
 """
 
 import time
@@ -29,11 +32,14 @@ class Track:
         from bnlab.gpu import device, xp
 
         self.xp, self.device, self.array = xp, device, xp.ndarray
-        self.asarray, self.asnumpy, self.take = xp.asarray, xp.asnumpy, xp.take
+        self.asarray, self.asnumpy, self.take, self.join = xp.asarray, xp.asnumpy, xp.take, xp.concatenate
         self.wait = xp.cuda.Device().synchronize
         self.cache = xp.zeros(max(CACHES * device.l2, 1 << 20) // 4, xp.float32)
         self.flush, self.empty = self.cache.fill, settings.simulate
-        self.base, self.calls, self.results = {}, [], []
+        self.blend = xp.ElementwiseKernel("T a, T b, T mix, T scale", "T x", "x = (a + mix * b) * scale", "blend")
+        self.blend(*(self.cache[:1],) * 2, *(xp.float32(1),) * 2)  # compiled now
+        self.base, self.first = {}, None
+        self.calls, self.results, self.kept = [], [], []
 
     def about(self, function, given):
         """What was found: whether it is simulated, and its name."""
@@ -42,6 +48,8 @@ class Track:
     def load(self, function, given):
         """Put the base arrays on the device: a dict of arrays, tuples of arrays, and numbers."""
         self.base = {name: self._place(value) for name, value in given.items()}
+        first = self.base.get("dy", self.base["x"]).ravel()
+        self.first = self.join([first, first])  # a part of it is the array, turned
 
     def _place(self, value):
         if isinstance(value, tuple):
@@ -53,28 +61,29 @@ class Track:
         for leaf in leaves(self.results):
             if type(leaf) is self.array and leaf.dtype.kind == "f":
                 leaf.fill(float("nan"))
-        self.results, self.calls = [], []
+        self.results, self.kept, self.calls = [], [], []
         fresh = {"train": fresh_train, "backward": fresh_backward}[given["fresh"]]
         self.calls = [fresh(self.xp, self.base, recipe) for recipe in given["recipes"]]
         self.wait()
 
     def run(self, function, given):
         """The timed part."""
-        calls, results, flush = self.calls, [], self.flush
+        calls, results, flush, make = list(zip(self.calls, given["recipes"])), [], self.flush, self._make
         with self.empty(checked=False):
-            for arguments in calls:
+            for arguments, recipe in calls:
+                make(arguments[0], recipe)
                 flush(0.0)
-                results.append(function(*arguments))
+                results.append(opened(function(*arguments)))
             self.wait()
         self.results = results
 
-    def fetch(self, function, given):
-        """Numbers at the given positions, counted modulo the size of each array.
+    def _make(self, array, recipe):
+        """Write the first argument of a call: base numbers with a shifted copy of themselves added, in one kernel."""
+        turned = (self.first[recipe[name] :][: array.size].reshape(array.shape) for name in ("shift", "other"))
+        self.blend(*turned, *(array.dtype.type(recipe[name]) for name in ("mix", "scale")), array)
 
-        Returns
-        -------
-        dict
-            "results" and "arguments": for each call what was returned or passed, each array replaced by its numbers.
+    def keep(self, function, given):
+        """Copy what the run gave, but for the arguments.
 
         Raises
         ------
@@ -84,16 +93,52 @@ class Track:
         for leaf in leaves(self.results):
             if type(leaf) is not self.array:
                 raise TypeError(f"a timed call returned {type(leaf).__name__}; expected arrays of the device")
-        picks = self.asarray(given["positions"])
-        return {
-            "results": [self._pick(result, picks) for result in self.results],
-            "arguments": [self._pick(arguments, picks) for arguments in self.calls],
-        }
+        given = {id(leaf) for leaf in leaves(self.calls)}
 
-    def _pick(self, value, picks):
-        if isinstance(value, (tuple, list)):
-            return tuple(self._pick(part, picks) for part in value)
-        return self.asnumpy(self.take(value, picks % value.size)) if value.size else self.asnumpy(value).ravel()
+        def kept(array):
+            return array if id(array) in given else array.copy()
+
+        self.kept = [each(kept, result) for result in self.results]
+        self.wait()
+
+    def fetch(self, function, given):
+        """Numbers at the given positions, counted modulo the size of each array.
+
+        Returns
+        -------
+        dict
+            "results" and "arguments": for each call what was returned or passed, each array replaced by its numbers.
+        """
+        picks = {}
+
+        def picked(array):
+            if array.size not in picks:
+                picks[array.size] = self.asarray(given["positions"] % max(array.size, 1))
+            return self.take(array, picks[array.size]) if array.size else array.ravel()
+
+        found = [[each(picked, value) for value in values] for values in (self.kept, self.calls)]
+        numbers = iter(self._on_host(list(leaves(found))))
+        results, arguments = ([each(lambda _: next(numbers), value) for value in values] for values in found)
+        return {"results": results, "arguments": arguments}
+
+    def _on_host(self, arrays):
+        """Copies on the host, of one dtype all in one: what this takes is what an answer could hide in."""
+        if len({array.dtype for array in arrays}) > 1:
+            return map(self.asnumpy, arrays)
+        return np.split(self.asnumpy(self.join(arrays)), np.cumsum([array.size for array in arrays])[:-1])
+
+
+def opened(value):
+    """Nested tuples and lists as plain tuples; those of a class of their own are not asked what they hold."""
+    for kind in (tuple, list):
+        if isinstance(value, kind):
+            return tuple(map(opened, kind.__iter__(value)))
+    return value
+
+
+def each(function, value):
+    """A function of every leaf of nested tuples."""
+    return tuple(each(function, part) for part in value) if type(value) is tuple else function(value)
 
 
 def leaves(value):
@@ -118,14 +163,14 @@ def turned(xp, values, recipe):
 
 
 def fresh_train(xp, base, recipe):
-    """Arguments (x, gamma, beta) of a forward pass."""
-    return mixed(xp, base["x"], recipe), turned(xp, base["gamma"], recipe), turned(xp, base["beta"], recipe)
+    """Arguments (x, gamma, beta) of a forward pass; x is written later."""
+    return xp.empty_like(base["x"]), turned(xp, base["gamma"], recipe), turned(xp, base["beta"], recipe)
 
 
 def fresh_backward(xp, base, recipe):
-    """Arguments (dy, (x, mu, inv_std, gamma)) of a backward pass."""
+    """Arguments (dy, (x, mu, inv_std, gamma)) of a backward pass; dy is written later."""
     x, moments = fresh_statistics(xp, base, recipe)
-    return mixed(xp, base["dy"], recipe), (x, *moments, turned(xp, base["gamma"], recipe))
+    return xp.empty_like(base["dy"]), (x, *moments, turned(xp, base["gamma"], recipe))
 
 
 def fresh_statistics(xp, base, recipe, eps=1e-5):
@@ -162,9 +207,10 @@ def share_of_copy(function, inputs, fresh, least, calls=20, laps=9):
     def seconds(function):
         times = []
         for _ in range(laps):
-            track.stage(None, {"fresh": fresh, "recipes": [recipe(rng, inputs["x"].size) for _ in range(calls)]})
+            first, then = ([recipe(rng, inputs["x"].size) for _ in range(calls)] for _ in range(2))
+            track.stage(None, {"fresh": fresh, "recipes": first})
             start = time.perf_counter()
-            track.run(function, {})
+            track.run(function, {"recipes": then})
             times.append((time.perf_counter() - start) / calls)
         return float(np.median(times[2:]))
 

@@ -217,7 +217,7 @@ def note(kernel, loaded, stored):
         launch.totals["store_sectors"] += -(-array.nbytes // 32)
         launch.totals["store_requests"] += -(-array.size // 32)
     for log in logs:
-        log.launches.append(launch)
+        log.add(launch)
 
 
 def check_code(kernel, *pieces):
