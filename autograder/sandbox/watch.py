@@ -72,16 +72,15 @@ class Watch:
         self.notes, self.told = [], 0
         self.allowed = tuple(os.path.realpath(folder) for folder in allowed)
         self.home = os.path.realpath(".")
-        self.known, self.busy = parts(), False
+        self.known, self.modules, self.busy = parts(), len(sys.modules), False
         sys.addaudithook(self._hear)
 
     def look(self):
         """Note which parts of our modules are others than before."""
-        now = parts()
-        for place, part in self.known.items():
-            if now.get(place) != part and len(self.notes) < MAX_NOTES:
-                self.notes.append(f"something replaces {place}")
-        self.known = now
+        changed = [place for place, (space, name, part) in self.known.items() if space.get(name) is not part]
+        self.notes += [f"something replaces {place}" for place in changed[: MAX_NOTES - len(self.notes)]]
+        if changed or len(sys.modules) != self.modules:
+            self.known, self.modules = parts(), len(sys.modules)
 
     def new(self):
         """What was noted since the last call."""
@@ -131,26 +130,19 @@ class Watch:
 
 
 def parts():
-    """What our modules consist of: place -> code of a function or method, name of a class."""
+    """The functions, methods and classes of our modules: place -> namespace, name there, and what it holds.
+
+    That one gets other code is an audit event of its own.
+    """
     found = {}
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in OURS and isinstance(module, types.ModuleType):
             for part, value in list(vars(module).items()):
-                place = f"{name}.{part}"
-                if isinstance(value, type):
-                    found[place] = f"{value.__module__}.{value.__qualname__}"
-                    inner = vars(value).items() if value.__module__ == name else ()
-                    found.update((f"{place}.{method}", code_of(one)) for method, one in inner if code_of(one))
-                elif code_of(value):
-                    found[place] = code_of(value)
-    return found
-
-
-def code_of(value):
-    """The code of a function, cached or bound to a class or not; None of anything else."""
-    value = getattr(value, "__wrapped__", value) if callable(value) else value
-    value = getattr(value, "__func__", value)
-    return value.__code__ if isinstance(value, types.FunctionType) else None
+                found[f"{name}.{part}"] = vars(module), part, value
+                if isinstance(value, type) and value.__module__ == name:
+                    inner = list(vars(value).items())
+                    found.update((f"{name}.{part}.{method}", (vars(value), method, one)) for method, one in inner)
+    return {place: held for place, held in found.items() if callable(held[2]) or hasattr(held[2], "__func__")}
 
 
 def student_line(frame):
