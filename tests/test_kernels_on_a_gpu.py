@@ -53,25 +53,37 @@ def test_statistics_and_all_gradients_agree_with_float64(device, layout, storage
     assert {"block", "split", "persistent"} <= tried
 
 
-@pytest.mark.parametrize("layout", launch.FILES)
-def test_a_cuda_graph_repeats_the_persistent_kernel(device, layout):
-    xp = gpu.xp
-    kernels, shape = launch.Kernels(layout), (16, 64, 28, 28) if layout == "images" else (16, 28, 28, 64)
-    x = xp.asarray(np.random.default_rng(0).normal(3, 2, shape).astype(np.float32))
+TIERS = [(layout, tier) for layout in launch.FILES for tier in launch.TIERS[layout]]
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("layout, tier", TIERS, ids="-".join)
+def test_a_cuda_graph_repeats_a_tier(device, layout, tier, direction):
+    xp, shape = gpu.xp, (16, 64, 28, 28) if layout == "images" else (16, 28, 28, 64)
+    kernels, rng = launch.Kernels(layout), np.random.default_rng(0)
+    x, dy = (xp.asarray(rng.normal(3, 2, shape).astype(np.float32)) for _ in range(2))
     gamma, beta, running = xp.ones(64, "f"), xp.zeros(64, "f"), (xp.zeros(64, "f"), xp.ones(64, "f"))
+    _, mean, inv_std = kernels.forward(x, gamma, beta, *running, tier="block")
     out = xp.empty_like(x)
-    kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)  # compiles, takes the workspace
-    first, stream = out.copy(), xp.cuda.Stream(non_blocking=True)
-    xp.cuda.Device().synchronize()  # the copy is on another stream
+
+    def call():
+        if direction == "forward":
+            return kernels.forward(x, gamma, beta, *running, tier=tier, out=out)
+        return kernels.backward(dy, x, gamma, mean, inv_std, tier=tier, out=out)
+
+    firsts = [array.copy() for array in call()]  # compiles, takes the workspace
+    stream = xp.cuda.Stream(non_blocking=True)
+    xp.cuda.Device().synchronize()  # the copies are on another stream
     with stream:
         stream.begin_capture()
-        kept = kernels.forward(x, gamma, beta, *running, tier="persistent", out=out)
+        kept = call()
         graph = stream.end_capture()
         for _ in range(100):
             out.fill(0)
             graph.launch(stream)
     stream.synchronize()
-    assert bool((out == first).all()) and kept[0] is out
+    assert kept[0] is out
+    assert all(bool((again == first).all()) for again, first in zip(kept, firsts, strict=True))
 
 
 def test_the_detection_round_trip(device):
