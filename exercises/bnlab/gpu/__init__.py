@@ -49,8 +49,8 @@ Limits
 - A thread has 64 KB of stack. One launch runs at a time.
 - Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows, and not where the data
   itself is volatile: a volatile access of global memory counts as a way to hand something over, so that a missing lock
-  or fence around nothing but volatile accesses does not show. Races on __device__ variables do not show. An index that
-  leaves one array and lands in another one is not told from a right one.
+  or fence around nothing but volatile accesses does not show. An index that leaves one array and lands in another one,
+  or leaves a __device__ variable, is not told from a right one.
 - A plain read of what other threads change by atomics is a race, unless an atomicCAS of the same thread follows at
   that place (the loop of CUDA's guide). Read it by atomicAdd(p, 0) or through a volatile pointer.
 - Of a place that many threads read, the checker remembers few reads: a race may show in one order of threads alone.

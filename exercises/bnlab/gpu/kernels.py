@@ -238,7 +238,8 @@ class _Function:
         schedule = ctypes.c_ulonglong(now.schedule)
         ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
         shared = shared + _inside_templates(runtime)
-        launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared)
+        globals_ = _variables(library, number, "globals")
+        launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared, globals_)
         launch.frame = compiler.frame(path)
         launch.notes = self._notes(launch, path, expected, args) + _absences(runtime)
         issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
@@ -251,7 +252,7 @@ class _Function:
             self._bring_back(bytes_, launch, expected, args)
         return launch
 
-    def _launch(self, runtime, now, expected, args, bytes_, grid, block, dynamic, shared):
+    def _launch(self, runtime, now, expected, args, bytes_, grid, block, dynamic, shared, globals_):
         counters = (ctypes.c_longlong * len(report.COUNTERS))()
         runtime.simt_counters(counters)
         launch = report.Launch(self.name, grid, block, sum(size for _, size, _ in shared) + dynamic)
@@ -262,12 +263,16 @@ class _Function:
             launch.arrays.append(report.ArrayTraffic(expected[index].name, address, nbytes, whole=whole))
         used = ctypes.c_longlong(0)
         if now.checked:
+            launch.arrays += [
+                report.ArrayTraffic(one.name.decode(), one.address or 0, one.size, whole=one.size) for one in globals_
+            ]
             totals = (ctypes.c_longlong * len(report.TOTALS))()
             each = (ctypes.c_longlong * (2 * max(1, len(launch.arrays))))()
             runtime.simt_traffic(totals, each, ctypes.byref(used))
             launch.totals = dict(zip(report.TOTALS, totals))
             for array, loaded, stored in zip(launch.arrays, each[::2], each[1::2]):
                 array.loaded, array.stored = loaded, stored
+            launch.arrays = [array for array in launch.arrays if array.nbytes or array.address]
         return launch, used.value
 
     def _issues(self, runtime, path, library, number, expected, args, shared, dynamic):
@@ -280,7 +285,9 @@ class _Function:
             for parameter, value in zip(expected, args)
         ]
         base = _module(library, number).low
-        return report.Narrator(self.module.source, path, base, arrays, shared, dynamic).tell(list(raw[:count]))
+        globals_ = list(map(_told, _variables(library, number, "globals")))
+        narrator = report.Narrator(self.module.source, path, base, arrays, shared, globals_, dynamic)
+        return narrator.tell(list(raw[:count]))
 
     def _notes(self, launch, path, expected, args):
         """What is allowed, and is behind many a strange result."""
@@ -420,7 +427,7 @@ class _SharedVariable(ctypes.Structure):
 
 
 class _Module(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in "low high shared shared_end variables variables_end".split()]
+    _fields_ = [(name, ctypes.c_void_p) for name in "low high shared shared_end variables variables_end globals globals_end".split()]
 
 
 def _module(library, number):
@@ -453,7 +460,8 @@ def _absences(runtime):
     return notes
 
 
-def _variables(library, number):
+def _variables(library, number, kind="variables"):
+    """Entries of the table of shared variables, or of "globals", the __device__ variables."""
     module = _module(library, number)
-    count = (module.variables_end - module.variables) // ctypes.sizeof(_SharedVariable)
-    return list((_SharedVariable * count).from_address(module.variables))
+    first, end = getattr(module, kind), getattr(module, f"{kind}_end")
+    return list((_SharedVariable * ((end - first) // ctypes.sizeof(_SharedVariable))).from_address(first))

@@ -24,7 +24,7 @@ TOTALS = (  # as in cuda/traffic.h
     "shared_load_bytes shared_store_bytes shared_requests bank_conflicts"
 ).split()
 COUNTERS = "barriers warp_operations atomics switches".split()
-DYNAMIC, NOWHERE = -1000, -2000
+DYNAMIC, NOWHERE, GLOBAL = -1000, -2000, -3000
 BACK = range(1, 97)  # bytes: an instruction that clang++ made of two has no line of its own, and those before it have
 
 
@@ -57,7 +57,7 @@ class Issue:
     ----------
     place : int or str
         Of an access out of bounds next to what, of a race in what: the address of an array's first byte, "shared" or
-        "dynamic" for shared memory; else "".
+        "dynamic" for shared memory, "variable" for a __device__ variable; else "".
     write : bool
         Whether the thread wanted to write there.
     """
@@ -184,14 +184,15 @@ class Narrator:
     base : int
         Where it is loaded.
     arrays : list of (name, address, number of elements, itemsize), one for each argument
-    shared : list of (name, bytes, bytes of a step of each index), the module's shared variables
+    shared, globals_ : list of (name, bytes, bytes of a step of each index)
+        The module's shared and __device__ variables.
     dynamic : int
         Bytes of dynamic shared memory.
     """
 
-    def __init__(self, source, library, base, arrays, shared, dynamic):
+    def __init__(self, source, library, base, arrays, shared, globals_, dynamic):
         self.source, self.library, self.base = source, library, base
-        self.arrays, self.shared, self.dynamic = arrays, shared, dynamic
+        self.arrays, self.shared, self.globals, self.dynamic = arrays, shared, globals_, dynamic
 
     def tell(self, raw_issues):
         """All findings as Issue objects."""
@@ -214,6 +215,8 @@ class Narrator:
     def _place(self, array):
         if array == DYNAMIC:
             return "dynamic"
+        if array <= GLOBAL:
+            return "variable"
         return "shared" if array < 0 else self.arrays[array][1]
 
     def _where(self, raw):
@@ -225,11 +228,13 @@ class Narrator:
             whole = f"the {self.dynamic} bytes that the launch asks for by shared_mem="
             return f"byte {raw.offset} of dynamic shared memory", whole
         if raw.array < 0:
-            name, size, steps = self.shared[-1 - raw.array]
+            ours = raw.array > GLOBAL
+            name, size, steps = self.shared[-1 - raw.array] if ours else self.globals[GLOBAL - raw.array]
+            kind = f"the {'shared' if ours else '__device__'} variable {name}"
             if (size,) == steps and raw.offset == 0:
-                return name, f"the shared variable {name}"
+                return name, kind
             extents = " x ".join(str(whole // step) for whole, step in zip((size, *steps), steps))
-            return name + indices(raw.offset, steps), f"the shared variable {name} of {extents} elements"
+            return name + indices(raw.offset, steps), f"{kind} of {extents} elements"
         name, _, count, itemsize = self.arrays[raw.array]
         return f"{name}[{raw.offset // itemsize}]", f"{name}, which has {count} elements"
 

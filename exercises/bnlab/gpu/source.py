@@ -170,6 +170,7 @@ class Source:
         code = self._includes(code)
         code = self._dynamic(code)
         code = self._shared(code)
+        code = self._globals(code)
         head = '#include "simt.h"\n' + "".join(f'#include "{name}"\n' for name in dict.fromkeys(self.headers) if name)
         tail = "".join(f"SIMT_EXPORT({number}, {name})\n" for number, name in enumerate(exports))
         foreign = "".join(f"#define {name} {words}\n" for name, words in FOREIGN.items())
@@ -234,6 +235,21 @@ class Source:
             if depth_at(bare, 0, match.start()) > 0:
                 found += [f"SIMT_INSIDE({name})" for name in filter(None, map(declared_name, split_list(text)))]
             code = code[: match.start()] + " ".join(found) + code[end + 1 :]
+        return code
+
+
+    @staticmethod
+    def _globals(code):
+        """__device__ T a[n], b = 0;  gets an entry in the table for each variable, on the same line."""
+        bare = without_directives(without_comments(code))
+        for match in reversed(list(re.finditer(r"\b__device__\b", bare))):
+            end = statement_end(bare, match.end())
+            text = re.sub(r"\b(?:__align__|alignas)\s*\([^()]*\)", "", bare[match.end() : end] if end else "(")
+            function_or_type = re.match(r"[^=;\[]*[({]", text)
+            if function_or_type or "__constant__" in text or depth_at(bare, 0, match.start()) > 0:
+                continue
+            names = filter(None, map(declared_name, split_list(text)))
+            code = code[: end + 1] + "".join(f" SIMT_GLOBAL({name})" for name in names) + code[end + 1 :]
         return code
 
 

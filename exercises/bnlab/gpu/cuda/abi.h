@@ -15,6 +15,7 @@ struct SimtModule {         // where a compiled module keeps its variables
   char *low, *high;         // the module's memory: code, constants, __device__ variables
   char *shared, *shared_end;
   const SimtShared *variables, *variables_end;
+  const SimtShared *globals, *globals_end;  // __device__ variables
 };
 
 enum SimtWarpKind {

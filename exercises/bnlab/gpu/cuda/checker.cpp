@@ -33,7 +33,7 @@ struct Region {         // memory with a name
 enum { FIRST_GUARD = -1 };  // the first entry of the table of variables
 static Order order;
 static Traffic traffic;
-static std::vector<Region> arrays;                 // the arguments
+static std::vector<Region> arrays;                 // the arguments, and __device__ variables behind them
 static std::vector<std::vector<Region>> shared;    // of each slot: its shared variables and dynamic shared memory
 static bool launched;
 static long long shared_used;
@@ -168,7 +168,7 @@ static void access(char* address, int size, bool write, const void* pc, bool is_
   bool is_shared = false;
   Region* r = region_of(address, size, is_shared);
   if (!r) {
-    if (address >= module->low && address < module->high) return;  // constants and __device__ variables
+    if (address >= module->low && address < module->high) return;  // constants, and what has no name
     if (Region* meant = nearest(address)) stop(issue_at(OUT_OF_BOUNDS, meant, address, size, write, pc));
     Issue issue = issue_at(ILLEGAL_ADDRESS, nullptr, address, size, write, pc);
     snprintf(issue.text, sizeof issue.text, "%s of %d bytes at the address %p, which belongs to no array",
@@ -213,6 +213,11 @@ void check_launch() {
   for (auto& regions : shared)
     for (Region& r : regions) free_cells(r);
   shared.assign(resident_blocks, {});
+  int number = GLOBAL;
+  for (const SimtShared* v = module->globals; v < module->globals_end; ++v, --number) {
+    char *low = (char*)v->address, *high = low + v->size;
+    arrays.push_back({low, high, low, high, number, v->element < 4 ? (int)v->element : 4, nullptr, 0, 0});
+  }
   for (Region& r : arrays) r.loads = r.stores = 0, free_cells(r), r.cells = cells_of(r.count());
 }
 

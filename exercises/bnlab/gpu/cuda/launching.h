@@ -84,15 +84,19 @@ extern char _end[] __attribute__((visibility("hidden")));
 __attribute__((section("simt_shared"), used, aligned(128))) static char simt_first_guard[8 * SIMT_GUARD];
 __attribute__((section("simt_table"), used)) static const SimtShared simt_first_entry = {
     "", simt_first_guard, 0, 1, 1, 1, simt_first_guard};
+__attribute__((section("simt_globals"), used)) static const SimtShared simt_first_global = {"", nullptr, 0, 1, 1, 1, nullptr};
 extern "C" {
 extern char __start_simt_shared[] __attribute__((visibility("hidden")));
 extern char __stop_simt_shared[] __attribute__((visibility("hidden")));
 extern const SimtShared __start_simt_table[] __attribute__((visibility("hidden")));
 extern const SimtShared __stop_simt_table[] __attribute__((visibility("hidden")));
+extern const SimtShared __start_simt_globals[] __attribute__((visibility("hidden")));
+extern const SimtShared __stop_simt_globals[] __attribute__((visibility("hidden")));
 }
-static const SimtModule simt_module = {__ehdr_start,       _end,
-                                       __start_simt_shared, __stop_simt_shared,
-                                       __start_simt_table,  __stop_simt_table};
+static const SimtModule simt_module = {__ehdr_start,         _end,
+                                       __start_simt_shared,  __stop_simt_shared,
+                                       __start_simt_table,   __stop_simt_table,
+                                       __start_simt_globals, __stop_simt_globals};
 #define SIMT_EXPORT(number, ...)                                                                                 \
   extern "C" __attribute__((visibility("default"))) int simt_run_##number(                                       \
       const unsigned* dims, size_t dynamic, int cooperative, unsigned long long schedule, void** arguments) {    \

@@ -76,7 +76,7 @@ struct Fiber {
   std::unique_ptr<Knowledge, Forget> known;
 };
 
-enum { DYNAMIC = -1000, NOWHERE = -2000, MAX_ISSUES = 16 };
+enum { DYNAMIC = -1000, NOWHERE = -2000, GLOBAL = -3000, MAX_ISSUES = 16 };  // GLOBAL and below: __device__ variables
 
 struct Counters {
   long long barriers, warp_operations, atomics, switches;

@@ -31,6 +31,10 @@
   __attribute__((section("simt_shared"), used, aligned(16))) static char simt_guard_##v[SIMT_GUARD];              \
   __attribute__((section("simt_table"), used)) static const SimtShared simt_entry_##v = {                         \
       #v, (void*)&v, SIMT_SIZES(v), simt_guard_##v};
+// ... and SIMT_GLOBAL after that of __device__ variables.
+#define SIMT_GLOBAL(v)                                                                       \
+  __attribute__((section("simt_globals"), used)) static const SimtShared simt_global_##v = { \
+      #v, (void*)&v, SIMT_SIZES(v), nullptr};
 // g++ 12 leaves variables of template functions out of the section, clang++ 14 does not. Where they are left out the
 // runtime gets to know them when a thread comes to their declaration; a guard they have not. Blocks that take turns would
 // find each other's numbers: then the launch fails instead.
