@@ -427,7 +427,8 @@ class _SharedVariable(ctypes.Structure):
 
 
 class _Module(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in "low high shared shared_end variables variables_end globals globals_end".split()]
+    ends = "low high shared shared_end variables variables_end globals globals_end"
+    _fields_ = [(name, ctypes.c_void_p) for name in ends.split()]
 
 
 def _module(library, number):
