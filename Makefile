@@ -7,7 +7,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONPATH := exercises
 
-.PHONY: course test book linkcheck audit axe live address site offline pdf card serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
+.PHONY: course test book linkcheck audit axe live nvcc address site offline pdf card serve release grade sample-class certify attacks attacks-nbgrader bench-speed \
   bench-grading experiments gpu published colab bench-scale wheel student-zip lint clean help
 
 help:  ## show what there is
@@ -106,6 +106,12 @@ colab: .venv/installed  ## run the set-up cells in clean environments with Colab
 
 experiments: .venv/installed  ## run all experiments of the book again into book/results (a quarter of an hour on 2 cores)
 	@$(BIN)/python book/experiments
+
+nvcc: _build/nvcc  ## put NVIDIA's compiler into _build/nvcc, for the tests of kernels (Linux, 370 MB)
+
+_build/nvcc: .venv/installed
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --target $@ nvidia-cuda-nvcc==13.5.37 nvidia-cuda-crt==13.5.37 \
+	  nvidia-nvvm==13.5.37 nvidia-cuda-runtime==13.5.37 nvidia-cuda-cccl==13.3.5.0.6
 
 gpu:  ## on a machine with an NVIDIA GPU (NumPy, CuPy, PyTorch, pytest): all that is said about speed, in 8 minutes
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m solutions.kernels.bench $(GPU)

@@ -22,7 +22,8 @@ __device__ __forceinline__ spot stand(int slab, int packs) {
 // The mean of eight rows spread over the batch, for the channels of one pack.
 __device__ __forceinline__ wide guess(const pack* x, int column, int rows, int packs) {
   wide mean = {};
-#pragma unroll(VEC > 4 ? 4 : 8)
+  constexpr int at_once = VEC > 4 ? 4 : 8;  // more would take too many registers
+#pragma unroll at_once
   for (int k = 0; k < 8; ++k) {
     const wide value = unpack(x[(long long)rows * k / 8 * packs + column]);
 #pragma unroll
