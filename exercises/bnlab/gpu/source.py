@@ -237,7 +237,6 @@ class Source:
             code = code[: match.start()] + " ".join(found) + code[end + 1 :]
         return code
 
-
     @staticmethod
     def _globals(code):
         """__device__ T a[n], b = 0;  gets an entry in the table for each variable, on the same line."""
