@@ -439,7 +439,10 @@ KERNELS = {
     "not shared": (kernel(("__shared__ float", "float")), "array_not_shared"),
     "all threads write the result": (kernel(("if (t == 0) {", "{")), "all_threads_write_the_result"),
     "starts at 0": (kernel(("int i = t;", "int i = 0;")), "all_threads_start_at_zero"),
-    "the number of the thread as that of the channel": (kernel(("c = blockIdx.x", "c = threadIdx.x")), "shift_by_thread"),
+    "the thread's number as the channel": (
+        kernel(("c = blockIdx.x", "c = threadIdx.x")),
+        "shift_by_thread",
+    ),
 }
 
 
