@@ -39,7 +39,10 @@ NAMED = [  # dotted name or import, as far as it can be read -> what it does
         "starts a process",
     ),
     (r"(threading|_thread)(\..*)?", "starts a thread"),
-    (r"signal(\..*)?|os\.(kill|killpg)", "sends or catches signals"),
+    (
+        r"import signal|signal\.\w*(signal|alarm|itimer|kill|wait|wakeup)\w*|os\.(kill|killpg)",
+        "sends or catches signals",
+    ),
     (r"os\.(_exit|abort)", "ends the process"),
     (r"os\.(setpriority|sched_set\w+|setsid|nice)|resource(\..*)?", "changes limits or priorities"),
     (r".*\b__array_(ufunc|function|interface|struct)__", "answers for NumPy"),
@@ -50,6 +53,7 @@ SCRIPT = re.compile(
 )
 SETTINGS = re.compile(
     r"torch\.backends\..*|.*rcParams.*|self\..*|cls\..*"
+    r"|.*\.(max_dynamic_shared_size_bytes|preferred_shared_memory_carveout)"
 )  # modules' attributes that are meant to be set
 DRIVES = re.compile(
     r"replaces|changes a function|imports (the grader|what tests it)|reaches|looks (into other frames|through memory)"

@@ -319,11 +319,14 @@ class Referee:
         if self.stadium is None:
             return Report(task.id, "needs-gpu", 0.0, problem=NO_GPU)
         with self._on_the_track():
+            begun = time.monotonic()
             fastest, twin, rng = event["fastest"], self.stadium.twin(), np.random.default_rng()
             event = gpu.event_of(event, self.stadium.gpu, self.rng("race"))
             alone = gpu.alone_with(event, twin, rng)
+            self._give_back(begun)
             living = [cell for place, cell in enumerate(self.session.cells) if place not in self.session.dead]
             lane = self.stadium.lane(living)
+            self.session.noted += [one for one in lane.worker.noted if one not in self.session.noted]
             lane.worker.noted = self.session.noted
             try:
                 report = self.examine(task, gpu.answer_in(lane, task.answer), cases, "gpu") if cases else None
@@ -342,9 +345,13 @@ class Referee:
         """Alone on the GPU: no other grader, whose time is not this student's, and no other process of the student."""
         asked = time.monotonic()
         with gpu.alone():
-            self.session.started += time.monotonic() - asked
             self.session.close()  # it could take the processor from the hidden solution
+            self._give_back(asked)
             yield
+
+    def _give_back(self, asked):
+        """Time since then is ours, not the student's."""
+        self.session.started += time.monotonic() - asked
 
     def _timed_on_gpu(self, task, heat, limit):
         verdict, pace, share = heat.race(limit)

@@ -36,6 +36,8 @@ def test_tricks_are_named(source, words):
         "torch.backends.cudnn.deterministic = True",
         "import time\nstart = time.perf_counter()",
         "layer.weight.data[0] = 1\nmodel.running_mean = 3",
+        "from bnlab.gpu import RawKernel\nRawKernel(C, 'k').max_dynamic_shared_size_bytes = 65536",
+        "signal = xp.ones(3)\nsignal.mean()",
     ],
 )
 def test_ordinary_code_is_not(source):

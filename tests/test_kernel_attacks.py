@@ -34,7 +34,26 @@ def judged():
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("code", [PLAIN, PLAIN.replace("a += d;", 'asm volatile("" ::: "memory"); a += d;')])
+PAIRS = """
+from collections import namedtuple
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Sizes:
+    rows: int = 1
+    names: list = field(default_factory=list)
+
+
+Pair = namedtuple("Pair", "s1 s2", defaults=(0,))
+signal = Sizes()
+signal.names.append("mean")
+"""
+
+
+@pytest.mark.parametrize(
+    "code", [PLAIN, PLAIN.replace("a += d;", 'asm volatile("" ::: "memory"); a += d;'), PAIRS + PLAIN]
+)
 def test_a_kernel_earns_its_points(judged, code):
     verdict, flags = judged(code)
     assert verdict.score == verdict.max_score and not flags, (verdict, flags)
@@ -47,3 +66,10 @@ def test_what_passes_for_a_kernel_earns_nothing(judged, attack):
     if attack.flag:
         assert any(attack.flag in flag for flag in flags), flags
         assert attempts.advice(flags, []), "a person looks before such an answer earns points"
+
+
+def test_a_name_that_is_put_in_front_of_another_is_noted(judged):
+    put = "import importlib\nput = setattr\nput(importlib.import_module('bnlab.comp' + 'are'), 'vars', print)\n"
+    verdict, flags = judged(put + PLAIN)
+    assert any("something replaces bnlab.compare.vars" in flag for flag in flags), flags
+    assert verdict.verdict == "needs-person" and verdict.score == 0, verdict.message

@@ -77,9 +77,14 @@ class Watch:
 
     def look(self):
         """Note which parts of our modules are others than before."""
-        changed = [place for place, (space, name, part) in self.known.items() if space.get(name) is not part]
-        self.notes += [f"something replaces {place}" for place in changed[: MAX_NOTES - len(self.notes)]]
-        if changed or len(sys.modules) != self.modules:
+        changed, larger = [], len(sys.modules) != self.modules
+        for space, (names, size, held) in self.known.items():
+            changed += [f"{space}.{name}" for name, one in held.items() if names.get(name) is not one]
+            if len(names) != size:
+                larger = True
+                changed += [f"{space}.{name}" for name in acting(names).keys() - held.keys()]
+        self.notes += [f"something replaces {place}" for place in sorted(changed)[: MAX_NOTES - len(self.notes)]]
+        if changed or larger:
             self.known, self.modules = parts(), len(sys.modules)
 
     def new(self):
@@ -117,6 +122,8 @@ class Watch:
             self.notes.append(note)
 
     def _act(self, event, arguments):
+        if event == "object.__setattr__" and not changes_code(*arguments[:2]):
+            return ""
         if event in ACTS:
             return ACTS[event]
         path = arguments[0]
@@ -130,19 +137,34 @@ class Watch:
 
 
 def parts():
-    """The functions, methods and classes of our modules: place -> namespace, name there, and what it holds.
+    """Our modules and the classes in them: name -> names there, how many these are, and those that act.
 
-    That one gets other code is an audit event of its own.
+    That a function gets other code is an audit event of its own.
     """
-    found = {}
+    spaces = {}
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in OURS and isinstance(module, types.ModuleType):
-            for part, value in list(vars(module).items()):
-                found[f"{name}.{part}"] = vars(module), part, value
-                if isinstance(value, type) and value.__module__ == name:
-                    inner = list(vars(value).items())
-                    found.update((f"{name}.{part}.{method}", (vars(value), method, one)) for method, one in inner)
-    return {place: held for place, held in found.items() if callable(held[2]) or hasattr(held[2], "__func__")}
+            spaces[name] = vars(module)
+            inner = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == name]
+            spaces.update((f"{name}.{one.__qualname__}", vars(one)) for one in inner)
+    return {space: (names, len(names), acting(names)) for space, names in spaces.items()}
+
+
+def acting(names):
+    """What can be called, and what a class computes: properties and the like."""
+    return {name: one for name, one in list(names.items()) if callable(one) or hasattr(type(one), "__get__")}
+
+
+def changes_code(thing, name):
+    """Whether setting this attribute changes what ours, or any function, does.
+
+    Data classes and named tuples set names, docs and defaults of what they have just made.
+    """
+    if name in ("__class__", "__bases__"):
+        return (thing if isinstance(thing, type) else type(thing)).__module__.partition(".")[0] in OURS
+    file = getattr(getattr(thing, "__code__", None), "co_filename", "")
+    ours = f"{os.sep}bnlab{os.sep}" in file or file.startswith(os.path.dirname(__file__))
+    return name == "__code__" or ours and name in ("__defaults__", "__kwdefaults__")
 
 
 def student_line(frame):
