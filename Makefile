@@ -107,7 +107,7 @@ colab: .venv/installed  ## run the set-up cells in clean environments with Colab
 experiments: .venv/installed  ## run all experiments of the book again into book/results (a quarter of an hour on 2 cores)
 	@$(BIN)/python book/experiments
 
-nvcc: _build/nvcc  ## put NVIDIA's compiler into _build/nvcc, for the tests of kernels (Linux, 370 MB)
+nvcc: _build/nvcc  ## put NVIDIA's compiler into _build/nvcc, for the tests of kernels (Linux, 350 MB)
 
 _build/nvcc: .venv/installed
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --target $@ nvidia-cuda-nvcc==13.5.37 nvidia-cuda-crt==13.5.37 \

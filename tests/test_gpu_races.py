@@ -218,4 +218,4 @@ def test_waiting_for_the_gpu_is_no_time_of_the_student(monkeypatch):
     judge = object.__new__(referee.Referee)
     judge.session = types.SimpleNamespace(started=0.0, close=lambda: closed.append(True))
     with judge._on_the_track():
-        assert closed and judge.session.started == pytest.approx(0.2, abs=0.1)
+        assert closed and judge.session.started >= 0.2

@@ -68,7 +68,8 @@ def test_nvcc_says_no(nvcc):
     assert "nonsense" in nvcc("__global__ void k() { nonsense; }", "-ptx")
 
 
-def test_right_kernels_are_taken_by_nvcc_with_its_own_headers(nvcc):
+def test_kernels_are_taken_by_nvcc_with_its_own_headers(nvcc):
+    """The right ones, and of the wrong ones those with headers, which NVRTC has not seen above."""
     sources = {path.stem: path.read_text() for path in map(Path, [*RIGHT, *WRONG])}
     sources = {name: text for name, text in sources.items() if name in {path.stem for path in RIGHT} or "#inc" in text}
     included = set(re.findall("#include <(.*)>", " ".join(sources.values())))

@@ -25,7 +25,8 @@ TOTALS = (  # as in cuda/traffic.h
 ).split()
 COUNTERS = "barriers warp_operations atomics switches".split()
 DYNAMIC, NOWHERE, GLOBAL = -1000, -2000, -3000
-BACK = range(1, 97)  # bytes: an instruction that clang++ made of two has no line of its own, and those before it have
+# bytes, a few instructions: one that clang++ made of two has no line of its own, and those before it have
+BACK = range(1, 97)
 
 
 class KernelError(RuntimeError):
