@@ -169,6 +169,16 @@ def test_the_mode_button_and_the_menus_work(site, page):
     assert seen == {"light", "dark", "auto"}
     page.locator(".dropdown-download-buttons > button").click()
     page.get_by_role("link", name=".ipynb").wait_for()
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.locator(".primary-toggle").first.click()
+    page.wait_for_function(  # without the sidebar the page stands in the middle
+        """() => {
+          const place = (name) => document.querySelector(name).getBoundingClientRect();
+          const left = place(".bd-article-container").left, right = innerWidth - place(".bd-sidebar-secondary").right;
+          return left > 100 && Math.abs(left - right) < 2;
+        }"""
+    )
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()
     page.locator(".primary-toggle").first.click()

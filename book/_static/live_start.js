@@ -7,7 +7,7 @@ addEventListener("DOMContentLoaded", () => {
   const button = bar.querySelector("button");
   const say = (words) => { bar.querySelector("p").textContent = words; };
   if (location.protocol === "file:")
-    return say("Opened from a file, this page cannot run Python: use the published page, or `make serve`.");
+    return say("Opened from a file, this page cannot run Python: use the published page, or run “make serve”.");
   if (!window.WebAssembly || !window.Worker || !Array.prototype.at)
     return say("This browser is too old to run Python in the page: use a newer one, or Colab, with the rocket above.");
 
