@@ -41,7 +41,7 @@ widget("ellipse-descent", "Stretch the bowl, turn it, and choose a learning rate
     plot.word(path[0][0], path[0][1], "start", "batchnorm", "end", -9, 5);
     const steps = stepsTo({ ...state, condition, rate });
     say(`Condition number ${show(condition, 0)}: the largest stable rate is 2/${show(condition, 0)} = ${show(limit, 3)}, and yours is ${show(rate, 3)}. `
-      + (steps === null ? "The steep direction grows with every step: this run diverges." : `The loss falls to a thousandth in ${steps} steps.`));
+      + (steps === null ? (state.share > 1 ? "The steep direction grows with every step: this run diverges." : "The steep direction jumps from wall to wall for ever, neither shrinking nor growing: this is the limit itself.") : `The loss falls to a thousandth in ${steps} steps.`));
   }
   host.append(controls(
     slider({ label: "condition number", min: 1, max: 60, step: 1, value: 12, name: (v) => show(v, 0), change: (v) => { state.condition = v; draw(); } }),
