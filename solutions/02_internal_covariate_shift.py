@@ -35,7 +35,7 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 #
 # Four small networks learn to read 8 x 8 digits: six hidden layers of 16 units, with ReLU or with the sigmoid,
 # each without and with batch normalization before the nonlinearity.
-# Twins have the same first weights, the same batches of 60 and the same learning rate (0.1 for ReLU, 0.3 for the
+# Twins have the same initial weights, the same batches of 60 and the same learning rate (0.1 for ReLU, 0.3 for the
 # sigmoid). The plain ones are trained below, in a second; the others were recorded once, in PyTorch.
 #
 # `run.inputs[layer]` has shape (T, N, C): at T steps, what C units of that layer put into their nonlinearity for the

@@ -84,7 +84,7 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # </details>
 # <details><summary>About 1 in all three cases</summary>
 #
-# Then the first weights would not matter. Nothing in this network sets the scale again.
+# Then the initial weights would not matter. Nothing in this network sets the scale again.
 #
 # </details>
 
