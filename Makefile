@@ -133,7 +133,7 @@ clean:  ## remove what was built (never the gradebook)
 	rm -rf _build build dist
 
 .venv/installed: requirements.txt constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"this course needs Python 3.11 to 3.13 and found {v[0]}.{v[1]}; run make PYTHON=python3.12 course")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 14) else f"this course needs Python 3.11 to 3.14 and found {v[0]}.{v[1]}; run make PYTHON=python3.12 course")'
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python cannot make virtual environments here: apt-get install python3-venv"; exit 1; }
 	@command -v g++ >/dev/null || { echo "g++ is missing: apt-get install g++"; exit 1; }
 	@command -v bwrap >/dev/null || { echo "bubblewrap is missing: apt-get install bubblewrap"; exit 1; }

@@ -64,7 +64,7 @@ def test_the_devcontainer_is_what_its_readers_expect():
     jsonschema.validate(content, DEVCONTAINER)
     assert set(content.get("portsAttributes", {})) <= {str(port) for port in content["forwardPorts"]}
     version = re.search(r"python:(\d+\.\d+)", content["image"])[1]
-    assert version in ("3.11", "3.12", "3.13")
+    assert version in ("3.11", "3.12", "3.13", "3.14")
     target = re.search(r"make (\S+)", content["postCreateCommand"])[1]
     assert re.search(rf"(?m)^{re.escape(target)}:", (ROOT / "Makefile").read_text(encoding="utf-8"))
 

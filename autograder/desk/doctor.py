@@ -43,11 +43,11 @@ def checks():
 
 
 def python():
-    """Python 3.11 to 3.13."""
+    """Python 3.11 to 3.14."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+    if (3, 11) <= sys.version_info[:2] <= (3, 14):
         return Finding("ok", "Python", version)
-    return Finding("wrong", "Python", version, "the course needs 3.11 to 3.13: make PYTHON=python3.12 course")
+    return Finding("wrong", "Python", version, "the course needs 3.11 to 3.14: make PYTHON=python3.12 course")
 
 
 def _number(version):

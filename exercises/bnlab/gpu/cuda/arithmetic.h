@@ -9,8 +9,10 @@ template <class A, class B> static inline typename std::common_type<A, B>::type 
   typedef typename std::common_type<A, B>::type C;
   return (C)a < (C)b ? (C)b : (C)a;
 }
+#if !defined __GLIBC__ || __GLIBC__ == 2 && __GLIBC_MINOR__ < 42  // later ones have both, as C23 wants
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
+#endif
 static inline float rsqrt(float x) { return rsqrtf(x); }
 static inline float __frsqrt_rn(float x) { return rsqrtf(x); }
 static inline float __fsqrt_rn(float x) { return sqrtf(x); }
