@@ -24,6 +24,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.sandbox.zygote import descendants
+
 SANDBOX = Path(__file__).parent / "sandbox"
 EXERCISES = Path(__file__).parent.parent / "exercises"
 MEMORY, MEMORY_TORCH = 4 << 30, 16 << 30  # bytes of address space of a worker
@@ -265,23 +267,6 @@ def held(pid, file, fields):
     except OSError:
         return 0
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(fields))
-
-
-def descendants(pid):
-    """The pids of all processes below one."""
-    found = children(pid)
-    return found + [below for child in found for below in descendants(child)]
-
-
-def children(pid):
-    """The pids of a process's children."""
-    found = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in path.read_text().split()]
-        except OSError:
-            continue
-    return found
 
 
 CANARY = """

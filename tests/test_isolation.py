@@ -78,15 +78,30 @@ def test_an_attempt_fails_and_costs_nothing_else(bench, name):
     assert "ESCAPED" not in bench.referee.session.printed["batch-statistics"]
 
 
-def test_a_daemon_does_not_outlive_its_worker(bench):
-    daemon = "    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\n    os._exit(0)\nos.wait()\n"
-    source = f"if os.fork() == 0:\n{daemon}"
+DAEMON = """
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        {}
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+time.sleep(0.3)
+"""
+OF_A_THREAD = (
+    "import threading; [threading.Thread(target=lambda: os.fork() or time.sleep(600)).start() for _ in range(5)]"
+)
+
+
+@pytest.mark.parametrize(
+    "does", ["os.setsid()", f"os.setsid(); {OF_A_THREAD}"], ids=["alone", "with threads that fork"]
+)
+def test_a_daemon_does_not_outlive_its_worker(bench, does):
     zygote = execute.zygote(("torch",))  # workers for NumPy cannot fork at all
     worker = Worker(zygote)
     worker.allow(20, "a daemon")
-    assert worker.run_cell("daemon", HEAD + source) is None
+    assert worker.run_cell("daemon", HEAD + DAEMON.format(does)) is None
     worker.close()
-    time.sleep(0.2)
     tree = children_of(zygote.process.pid)
     assert len(tree) <= 2, f"left running: {tree}"
 
