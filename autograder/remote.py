@@ -11,9 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from bnlab.answers import AnswerError, changed_text, missing_text, raised_text
@@ -22,8 +20,6 @@ from autograder import isolation
 from autograder.sandbox import wire
 from autograder.sandbox.zygote import NUMBER
 
-SANDBOX = Path(__file__).parent / "sandbox"
-EXERCISES = Path(__file__).parent.parent / "exercises"
 CELL_SECONDS = 5.0  # CPU time of one cell of the notebook, or of all calls of one test cell
 PATIENCE = 4  # wall time allowed for each second of CPU time: a busy machine costs nobody a grade
 MOST_STRAIN = 5.0  # times as much is allowed at most, where a machine has that many more tasks than cores
@@ -68,10 +64,9 @@ class Zygote:
     def __init__(self, libraries=()):
         ours, theirs = socket.socketpair()
         self.namespaces = isolation.namespaces()  # "" or why there are none
-        self.home = tempfile.TemporaryDirectory(prefix="bn-zygote-")
         environment = {
             "PATH": os.defpath,
-            "HOME": self.home.name,
+            "HOME": "/tmp",
             "LANG": "C.UTF-8",
             "MPLBACKEND": "Agg",
             # glibc keeps freed memory: page faults would make two copies of one function differ in CPU time
@@ -79,12 +74,12 @@ class Zygote:
             "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
             **{name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")},
         }
-        os.chmod(self.home.name, 0o711)
         locks = json.dumps(isolation.locks(libraries))
-        command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES), locks]
+        command = [sys.executable, "-I", "-B", str(isolation.SANDBOX / "zygote.py")]
+        command += [str(theirs.fileno()), str(isolation.EXERCISES), locks]
         self.process = subprocess.Popen(
             isolation.wrapped([*command, *libraries], not self.namespaces, libraries),
-            env={**environment, "HOME": "/tmp", **isolation.environment(libraries)},
+            env={**environment, **isolation.environment(libraries)},
             pass_fds=[theirs.fileno()],
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -127,7 +122,6 @@ class Zygote:
         except subprocess.TimeoutExpired:  # a machine that has too much to do
             self.process.kill()
             self.process.wait()
-        self.home.cleanup()
 
 
 class Worker:
@@ -137,15 +131,20 @@ class Worker:
     """
 
     def __init__(self, zygote):
-        self.zygote = zygote
+        self.zygote, self.number = zygote, 0
         self.link, theirs = socket.socketpair()
         self.output, writing = os.pipe()
         if TOLD:
             self.link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.number = zygote.fork(theirs, writing)  # its pid in the zygote's namespace
-        theirs.close()
-        os.close(writing)
-        self.pid = self._greeting()
+        try:
+            with theirs, os.fdopen(writing, "wb"):
+                self.number = zygote.fork(theirs, writing)  # its pid in the zygote's namespace
+            self.pid = self._greeting()
+        except BaseException:
+            zygote.reap(self.number)
+            self.link.close()
+            os.close(self.output)
+            raise
         self.link.setblocking(False)
         os.set_blocking(self.output, False)
         self.selector = selectors.DefaultSelector()
@@ -346,17 +345,14 @@ class Worker:
                 return
             if self.alive and self.output in self.selector.get_map():
                 self.selector.unregister(self.output)  # closed by the worker
-        except (BlockingIOError, OSError):
+        except OSError:  # nothing is there for the moment
             pass
 
     def text(self):
         """What the worker printed so far, cut."""
-        self._drain_if_alive()
-        return self.printed.decode("utf-8", "replace") + ("\n[output cut]" if self.cut else "")
-
-    def _drain_if_alive(self):
         if self.alive:
             self._drain()
+        return self.printed.decode("utf-8", "replace") + ("\n[output cut]" if self.cut else "")
 
     # -- what the referee asks -------------------------------------------------------------------------------------
     def run_cell(self, name, source):

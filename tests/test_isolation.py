@@ -10,7 +10,7 @@ import pytest
 
 from autograder import course, execute, isolation
 from autograder.certify import Bench
-from autograder.remote import Worker
+from autograder.remote import Worker, Zygote, ZygoteEnded
 
 FULL = isolation.namespaces() == ""
 if not FULL and not os.environ.get("CI"):
@@ -104,6 +104,27 @@ def test_a_daemon_does_not_outlive_its_worker(bench, does):
     worker.close()
     tree = children_of(zygote.process.pid)
     assert len(tree) <= 2, f"left running: {tree}"
+
+
+def test_a_worker_that_does_not_start_leaves_nothing_open(monkeypatch):
+    """A grading process goes on for thousands of submissions: what each failed start kept would add up."""
+
+    def silent(worker):
+        raise ZygoteEnded("no greeting")
+
+    monkeypatch.setattr(Worker, "_greeting", silent)
+    zygote = Zygote()
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ZygoteEnded):
+        Worker(zygote)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(children_of(zygote.process.pid)) <= 2  # bubblewrap and the zygote
+    zygote.process.kill()
+    zygote.process.wait()
+    with pytest.raises(ZygoteEnded):
+        Worker(zygote)
+    assert len(os.listdir("/proc/self/fd")) == before
+    zygote.close()
 
 
 def children_of(pid):
