@@ -225,7 +225,7 @@ def run_grade(given):
     else:
         submissions = grade.submitted(name, given.student)
     if given.json:
-        grade.write_json(given.json, {}, keep=True)
+        grade.require_writable(given.json)
     if given.allow_unsafe:
         os.environ["BN_ALLOW_UNSAFE"] = "1"
     before = {}

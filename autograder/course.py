@@ -55,6 +55,24 @@ def writable(folder):
             probe.unlink(missing_ok=True)
 
 
+def replace_text(path, text):
+    """Write a file so that no reader ever sees half of it, and nothing is left beside it where that fails.
+
+    Raises
+    ------
+    OSError
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def database_url():
     """Where the gradebook is: $BN_DATABASE, by default SQLite in the course folder."""
     return driven(os.environ.get("BN_DATABASE") or f"sqlite:///{course_folder() / 'gradebook.db'}")

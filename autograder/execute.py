@@ -361,10 +361,7 @@ def store_result(results, result):
         return
     folder = Path(results)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result['key']}.json"
-    temporary = folder / f".{result['key']}.{os.getpid()}"
-    temporary.write_text(json.dumps(result, indent=1))
-    os.replace(temporary, path)
+    course.replace_text(folder / f"{result['key']}.json", json.dumps(result, indent=1))
 
 
 def records(result):

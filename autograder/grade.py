@@ -1,6 +1,7 @@
 """Grade a class: execute the submissions in parallel, and write each result into nbgrader's gradebook as it comes."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autograder import changes, collect, course, cures, execute, logs, processes, reading, submission
+from autograder import changes, collect, course, cures, execute, logs, processes, reading, sheets, submission
 
 RECORD_EVERY = 1.0  # seconds
 
@@ -227,8 +228,7 @@ class IntoGradebook:
             logs.warn(line)
         self.by_hand = hand_scores(self.name)
         self.closing.enter_context(kept_open())
-        record = nbgrader.root / "committed" / f"{self.name}.json"
-        self.keep = self.closing.enter_context(written_now_and_then(record, self.committed))
+        self.keep = self.closing.enter_context(written_now_and_then(changes.record_of(self.name), self.committed))
         self.nbgrader = nbgrader
 
     def write(self, student, result):
@@ -305,13 +305,13 @@ def written_now_and_then(path, content):
     def keep():
         nonlocal last
         if time.monotonic() - last > RECORD_EVERY:
-            replace_text(path, json.dumps(content, indent=1))
+            course.replace_text(path, json.dumps(content, indent=1))
             last = time.monotonic()
 
     try:
         yield keep
     finally:
-        replace_text(path, json.dumps(content, indent=1))
+        course.replace_text(path, json.dumps(content, indent=1))
 
 
 def settle(nbgrader, name, student, cells):
@@ -368,35 +368,29 @@ def hand_scores(name):
         return {(student, cell): score for student, cell, score in rows}
 
 
-def replace_text(path, text):
-    """Write a file so that no reader ever sees half of it."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def require_writable(path):
+    """Find out before long work whether `write_json` will be able to write a file; what is in it stays.
+
+    Raises
+    ------
+    CourseError
+    """
+    probe = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
+    try:
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise course.CourseError(cures.of_file(error, Path(path)) or f"cannot write {path}: {error.strerror}") from None
 
 
-def write_json(path, results, keep=False):
-    """Write the records of all results, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-    results : dict
-        student -> result
-    keep : bool
-        Only find out, before long work, whether the file can be written; what is in it stays.
+def write_json(path, results):
+    """Write the records of all results (student -> result), whole or not at all.
 
     Raises
     ------
     CourseError
     """
     rows = [record for result in results.values() for record in execute.records(result)]
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        if keep:
-            return path.with_name(f".{path.name}.new").touch()
-        replace_text(path, json.dumps(rows, indent=1) + "\n")
-    except OSError as error:
-        raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
+    sheets.write_text(path, json.dumps(rows, indent=1) + "\n")

@@ -213,12 +213,10 @@ def shipped():
 
 
 def _write(target, text):
-    """Write a file if its content changes; the old one stays whole until the new one is complete."""
+    """Write a file if its content changes; whether it did."""
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return False
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
+    course.replace_text(target, text)
     return True
 
 

@@ -239,6 +239,14 @@ def test_a_read_only_json_target_keeps_what_was_there(autograder, tmp_path):
     assert (target / "keep").read_text() == "x"
 
 
+def test_a_run_that_is_refused_leaves_nothing_beside_its_json(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    sample, target = course.REPOSITORY / "autograder" / "sample_class", tmp_path / "out" / "scores.json"
+    target.parent.mkdir()
+    words = ["grade", NAME, "--submissions", str(sample), "--json", str(target), "--scheduler", "nonsense"]
+    assert main(words) == 1 and list(target.parent.iterdir()) == []
+
+
 def test_collect_keeps_what_a_new_submission_replaces(autograder, tmp_path):
     first, second = tmp_path / "first" / "ann", tmp_path / "second" / "ann"
     for folder, text in ((first, "{}"), (second, '{"cells": []}')):

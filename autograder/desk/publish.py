@@ -80,7 +80,7 @@ def tracked():
 
 def _rubbish(path):
     parts = path.relative_to(course.REPOSITORY).parts
-    return any(part in ("__pycache__", ".ipynb_checkpoints", "_build") or part.endswith(".new") for part in parts)
+    return not {"__pycache__", ".ipynb_checkpoints", "_build"}.isdisjoint(parts)
 
 
 def readers_makefile(text):
