@@ -39,7 +39,7 @@ class Material:
         self.name = name
         self.libraries = tasks.libraries(name)
         isolation.same_gpu(self.libraries)
-        self.script = Script(course.SOLUTIONS / f"{name}.py")
+        self.script = Script.of(name)
         self.references = self.script.references()
         self.bank = mutants.bank
         self.release = nbformat.read(course.released(name), as_version=4)
@@ -76,7 +76,7 @@ def grader_version(name):
     What only people read is left out (the text of a notebook, reports, feedback), so that a new wording there grades
     nobody again.
     """
-    graded = Script(course.SOLUTIONS / f"{name}.py").of_kind("readonly", "solution", "test", "answer")
+    graded = Script.of(name).of_kind("readonly", "solution", "test", "answer")
     files = [course.SOLUTIONS / "exact.py", *sorted((course.SOLUTIONS / "mutants").rglob("*.py"))]
     files += sorted((course.SOLUTIONS / "kernels").glob("*.*")) if any(map(is_timed_on_gpu, graded)) else []
     files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))

@@ -8,12 +8,14 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from autograder import changes, collect, course, cures, execute, logs, processes, reading, sheets, submission
+from autograder.script import Script
 
 RECORD_EVERY = 1.0  # seconds
 
@@ -147,8 +149,8 @@ def account(result):
 
 def _failed(name, who, reason):
     """A result that says why there is none."""
-    script = execute.Script(course.SOLUTIONS / f"{name}.py")
-    verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
+    script = Script.of(name)
+    verdicts = [asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
     return {
         "key": "",
         "student": who,
@@ -338,7 +340,7 @@ def stale_source(name, nbgrader):
     from autograder.release import source_notebook
 
     path = nbgrader.root / "source" / name / f"{name}.ipynb"
-    wanted = source_notebook(execute.Script(course.SOLUTIONS / f"{name}.py"))
+    wanted = source_notebook(Script.of(name))
     if not path.exists() or path.read_text(encoding="utf-8").strip() != nbformat.writes(wanted).strip():
         return True
     with nbgrader.gradebook() as book:

@@ -4,6 +4,7 @@ Everything that comes from a worker is a claim of the student's code. This modul
 into an AnswerError; no byte sequence of a worker may raise anything else, and none may make it wait past the deadline.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -52,6 +53,24 @@ def strain():
 
 class ZygoteEnded(Exception):
     """The process that forks workers is gone; no student's fault."""
+
+
+@contextlib.contextmanager
+def our_fault(worker):
+    """Within it a worker runs a hidden solution: what goes wrong is no student's fault.
+
+    Raises
+    ------
+    ZygoteEnded
+        Where it dies or hangs.
+    RuntimeError
+        Where it raises an error.
+    """
+    try:
+        yield
+    except AnswerError as error:
+        kind = RuntimeError if worker.alive else ZygoteEnded
+        raise kind(f"the hidden solution stopped in its race: {error.text}") from None
 
 
 class Zygote:

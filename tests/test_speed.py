@@ -80,7 +80,7 @@ def test_a_quick_look_at_results_is_never_kinder_than_the_examiner():
 def race_inputs():
     """The inputs of every race in the course: (notebook, a draw)."""
     for name in course.notebook_names():
-        script = Script(course.SOLUTIONS / f"{name}.py")
+        script = Script.of(name)
         for cell in filter(referee.is_timed, script.of_kind("test")):
             space = {}
             tree = ast.parse(cell.python)
@@ -116,7 +116,7 @@ def test_the_twin_shares_no_zygote_with_students(tmp_path, monkeypatch):
     assert worker.zygote is not execute.zygote(hold.libraries) and hold.twin.worker() is worker, "it stays warm"
     os.kill(worker.pid, 9)
     worker.allow(5, "a test")
-    with pytest.raises(twin.ZygoteEnded):
+    with pytest.raises(remote.ZygoteEnded):
         twin.Heat(bench_speed.tasks.find(bench_speed.TASK), None, worker, lambda pair: {"dy": 0, "cache": 0}).solution(
             0
         )

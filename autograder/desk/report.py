@@ -5,7 +5,7 @@ All of it is read from finished results and nbgrader's gradebook; nothing is gra
 
 import statistics
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from markupsafe import Markup
 
@@ -104,7 +104,7 @@ def result_of(name, student, committed=""):
     stored = next(filter(None, (execute.load_result(folder / "results", key) for key in keys if key)), None)
     if problem:
         script = execute.material(name).script
-        verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]
+        verdicts = [asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]
         stored = {"student": student, "verdicts": verdicts, "isolation": "not run", "seconds": 0.0}
     return {**stored, "repairs": rebuilt.repairs, "problem": problem} if stored else None
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from autograder import course, execute, reading, sheets
 from autograder.desk import pages
 from autograder.desk.export import points
+from autograder.script import Script
 from autograder.submission import grade_id
 
 HEADER = ["id", "task", "answer", "rubric", "max_score", "score", "comment"]
@@ -46,7 +47,7 @@ def answers(name, student):
 
 def tasks(name):
     """The tasks of a notebook that a person grades: task -> points."""
-    return {cell.id: cell.points for cell in execute.Script(course.SOLUTIONS / f"{name}.py").of_kind("answer")}
+    return {cell.id: cell.points for cell in Script.of(name).of_kind("answer")}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Scheme:
 
 def schemes(name):
     """What graders have to know of each task: task -> Scheme."""
-    cells = execute.Script(course.SOLUTIONS / f"{name}.py").of_kind("answer")
+    cells = Script.of(name).of_kind("answer")
     return {cell.id: scheme_of(cell.source) for cell in cells}
 
 
