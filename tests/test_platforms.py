@@ -10,7 +10,7 @@ from small_course import DUE, HOSTILE, NAME, build
 
 from autograder import collect, course, sheets
 from autograder.__main__ import main
-from autograder.desk import back, export, late, roster
+from autograder.desk import back, export, late, platforms, roster
 from autograder.gradebook import Course
 
 CANVAS = (
@@ -112,7 +112,7 @@ def test_other_encodings_are_named(folder, tmp_path):
     path = tmp_path / "latin.csv"
     path.write_bytes("Student,ID\nJörg,1\n".encode("latin-1"))
     with pytest.raises(course.CourseError, match="not UTF-8"):
-        roster.read(path)
+        platforms.read(path)
 
 
 def test_two_people_of_one_name_are_not_guessed(folder, put):
@@ -392,7 +392,7 @@ def test_excels_unicode_text_is_read(folder, tmp_path, delimiter):
     ],
 )
 def test_names_are_taken_apart_as_platforms_put_them_together(column, text, expected):
-    assert roster.names_of(roster.Row(2, {column: text}))[:2] == expected
+    assert platforms.names_of(platforms.Row(2, {column: text}))[:2] == expected
 
 
 def test_rows_stay_one_line_each():

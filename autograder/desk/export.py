@@ -12,7 +12,7 @@ from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode
 
 from autograder import course, people
-from autograder.desk import roster, waiting
+from autograder.desk import platforms, roster, waiting
 from autograder.sheets import write_rows
 
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
@@ -95,7 +95,7 @@ class RosterExport(TableExport):
         return names[0]
 
     def table(self):
-        found = roster.read(self.roster)
+        found = platforms.read(self.roster)
         if found.kind != self.kind:
             raise course.CourseError(f"{self.roster} is a {found.kind} file; expected one of {self.kind}")
         return found
@@ -169,7 +169,7 @@ class CanvasExport(RosterExport):
         column = self.column_of(table, name)
         count, problems = self.fill(table, rows, column)
         for row in table.rows:
-            if row["Student"].strip().lower() == roster.POINTS_POSSIBLE:
+            if row["Student"].strip().lower() == platforms.POINTS_POSSIBLE:
                 self.compare(row.setdefault(column, points(rows[0]["max_score"])), rows[0]["max_score"])
         header = [*CANVAS, column]
         write_rows(to, header, ([row.get(one, "") for one in header] for row in table.rows))
