@@ -90,21 +90,20 @@ def _from_folder(folder):
             continue
         if parts.suffix.lower() != ".ipynb":
             yield parts, None, OTHER
+        elif any(parent.is_symlink() for parent in [path, *path.parents][: len(parts.parts)]):
+            yield parts, None, "is a link"
+        elif not path.is_file():
+            yield parts, None, "is no regular file"
+        elif path.stat().st_size > MAX_FILE:
+            yield parts, None, f"has {path.stat().st_size >> 20} MB"
         else:
-            if any(parent.is_symlink() for parent in [path, *path.parents][: len(parts.parts)]):
-                yield parts, None, "is a link"
-            elif not path.is_file():
-                yield parts, None, "is no regular file"
-            elif path.stat().st_size > MAX_FILE:
-                yield parts, None, f"has {path.stat().st_size >> 20} MB"
-            else:
-                yield parts, path.read_bytes, ""
+            yield parts, path.read_bytes, ""
 
 
 def members(archive):
     """The files of an open archive: (path, callable that reads it or None, what is wrong with it)."""
     for item in archive.infolist():
-        parts = PurePosixPath(_name_of(item))
+        parts = PurePosixPath(name_in_archive(item))
         if item.is_dir() or "__MACOSX" in parts.parts:
             continue
         if parts.suffix.lower() != ".ipynb":
@@ -119,7 +118,7 @@ def members(archive):
             yield parts, lambda item=item: _unpack(archive, item), ""
 
 
-def _name_of(item):
+def name_in_archive(item):
     """The name of a member: archives without the UTF-8 flag often hold UTF-8 all the same."""
     if item.flag_bits & 0x800:
         return item.filename

@@ -91,14 +91,14 @@ def grader_version(name):
     return digest.hexdigest()[:16]
 
 
-@functools.cache
 def zygote(libraries=(), purpose="students"):
     """This process's zygote with these libraries loaded, started at the first submission that needs it.
 
     purpose : "students" | "twin", or these "on the GPU"
         What its workers run: students never share one with hidden solutions.
     """
-    _zygotes[libraries, purpose] = Zygote(libraries)
+    if (libraries, purpose) not in _zygotes:
+        _zygotes[libraries, purpose] = Zygote(libraries)
     return _zygotes[libraries, purpose]
 
 
@@ -107,9 +107,8 @@ _zygotes = {}
 
 def close_zygotes():
     """End this process's zygotes; the next submission starts new ones."""
-    for key in list(_zygotes):
-        _zygotes.pop(key).close()
-    zygote.cache_clear()
+    while _zygotes:
+        _zygotes.popitem()[1].close()
 
 
 @functools.cache
@@ -299,7 +298,7 @@ def judge(hold, student, rebuilt, secret=None, only=None):
     try:
         return _judge(hold, student, rebuilt, secret, only)
     except ZygoteEnded:
-        zygote.cache_clear()  # killed from outside, for want of memory perhaps: once more with a new one
+        _zygotes.clear()  # one was killed from outside, for want of memory perhaps: once more with new ones
         return _judge(hold, student, rebuilt, secret, only)
 
 

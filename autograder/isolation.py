@@ -86,13 +86,13 @@ def locks(libraries):
 
     torch needs more address space, and its processes talk over the loopback of their own network namespace.
     """
+    if unlocked(libraries):
+        return {"readable": [], "memory": 0, "unlocked": True}
     torch = "torch" in libraries
     found = {"readable": readable(libraries), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
     found["compiler"] = GPU in libraries
     if DEVICE in libraries:  # its driver is a set of devices
         found |= {"memory": MEMORY_TORCH, "devices": devices()}
-    if unlocked(libraries):
-        return {"readable": [], "memory": 0, "unlocked": True}
     return found if namespaces() == "" else without(found, hidden(libraries))
 
 
@@ -194,11 +194,12 @@ def wrapped(command, namespaces, libraries=()):
     libraries : tuple of str
         What its workers have loaded.
     """
-    as_root = os.geteuid() == 0
-    user = free_user() if as_root else None
-    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"] if as_root else []
     if unlocked(libraries):
         return command
+    as_root, drop = os.geteuid() == 0, []
+    if as_root:
+        user = free_user()
+        drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
     if not namespaces:
         return [*drop, *command]
     wrap = [

@@ -99,7 +99,7 @@ class Heat:
         values = self.inputs(pair)
         if self.task.prepare:
             values = self.task.prepare(RemoteAnswer(lambda: who, self.task.answer), values)
-        lap = speed.lap(who, self.task.answer, [values[name] for name in self.names if name in values], {})
+        lap = speed.lap(who, self.task.answer, [values[name] for name in self.names if name in values])
         both = self.values.setdefault(pair, {})
         both[who] = lap.value
         if len(both) == 2:

@@ -186,8 +186,8 @@ def publish(target, total=lambda files: None, advance=lambda: None):
     for name, data in content.items():
         path = target / name
         old = path.read_bytes() if path.is_file() else None
-        (changed if old is not None else new).append(name) if old != data else None
         if old != data:
+            (new if old is None else changed).append(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         advance()
