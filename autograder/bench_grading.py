@@ -177,7 +177,9 @@ def main():
     given = argparse.ArgumentParser(prog="python -m autograder.bench_grading", description=__doc__.split("\n")[0])
     given.add_argument("--submissions", type=int, default=60, metavar="N", help="by default 60")
     given.add_argument("--rounds", type=int, default=3, metavar="N", help="by default 3")
-    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE")
+    given.add_argument(
+        "--to", type=Path, default=RESULT, metavar="FILE", help="by default autograder/results/grading.json"
+    )
     given = given.parse_args()
     found = bench(given.submissions, given.rounds, print)
     machine.write(given.to, found)

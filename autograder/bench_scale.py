@@ -150,7 +150,9 @@ def main():
     given = argparse.ArgumentParser(prog="python -m autograder.bench_scale", description=__doc__.split("\n")[0])
     given.add_argument("--submissions", type=int, default=300, metavar="N", help="the largest class, by default 300")
     given.add_argument("--jobs", type=int, metavar="N", help="processes, by default one a core")
-    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE")
+    given.add_argument(
+        "--to", type=Path, default=RESULT, metavar="FILE", help="by default autograder/results/scale.json"
+    )
     given = given.parse_args()
     found = bench(given.submissions, jobs=given.jobs, say=print)
     machine.write(given.to, found)

@@ -161,7 +161,9 @@ def main():
 
     given = argparse.ArgumentParser(prog="python -m autograder.bench_speed", description=__doc__.split("\n")[0])
     given.add_argument("--repeats", type=int, default=1000, metavar="N", help="races in each row, by default 1000")
-    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE")
+    given.add_argument(
+        "--to", type=Path, default=RESULT, metavar="FILE", help="by default autograder/results/speed.json"
+    )
     given = given.parse_args()
     hold = execute.material(NOTEBOOK)
     found = isolation.inspect(execute.zygote(hold.libraries))

@@ -31,9 +31,9 @@ def require_folder():
     CourseError
     """
     if not course_folder().is_dir():
-        said = "BN_COURSE says so" if os.environ.get("BN_COURSE") else "BN_COURSE names another one"
+        said = "BN_COURSE says so" if os.environ.get("BN_COURSE") else "BN_COURSE would name another one"
         raise CourseError(
-            f"there is no course folder {course_folder()} ({said}); `collect` makes it with what it takes"
+            f"there is no course folder {course_folder()} ({said}); correct that, or begin with `collect`"
         )
 
 

@@ -29,6 +29,7 @@ WEIGH_EVERY = 0.25  # seconds between two looks at a busy worker's memory
 MAX_NOTES = 40  # on what one submission tried
 MAX_READS = 64  # reads of printed output in a row
 TOLD = hasattr(socket, "SO_PASSCRED")  # whether the system tells who sends on a socket
+GONE = "the process that starts workers ended; run the command again"
 CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
 MAX_DROPS = 10_000  # handles that are given up with one request
 MAX_CALLBACK = 16 << 20  # bytes of the arguments of one such call
@@ -111,7 +112,7 @@ class Zygote:
         try:
             socket.send_fds(self.control, [b"F"], [link.fileno(), output])
         except OSError:
-            raise ZygoteEnded from None
+            raise ZygoteEnded(GONE) from None
         return self._number()
 
     def reap(self, pid):
@@ -130,7 +131,7 @@ class Zygote:
             except OSError:
                 part = b""
             if not part:
-                raise ZygoteEnded("the process that starts workers ended; run the command again")
+                raise ZygoteEnded(GONE)
             data += part
         return NUMBER.unpack(data)[0]
 

@@ -69,10 +69,12 @@ def records(path, what="name the platform's CSV file"):
 
 def _records(path, header, rows):
     if len(set(header)) != len(header):
-        raise course.CourseError(f"{path} has a column twice: {', '.join(header)[:200]}")
+        raise course.CourseError(f"{path} has a column twice: {', '.join(header)[:200]}; rename or remove one")
     for number, row in rows:
         if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :]):
-            raise course.CourseError(f"{path}, line {number}: {len(row)} cells under {len(header)} columns")
+            raise course.CourseError(
+                f"{path}, line {number}: {len(row)} cells under {len(header)} columns; quote what holds a separator"
+            )
         if any(cell.strip() for cell in row):
             yield number, dict(zip(header, [*row, *[""] * len(header)]))
 

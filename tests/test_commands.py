@@ -74,7 +74,7 @@ def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
     assert CURE.search(line), "it says what to do, or what there is"
 
 
-@pytest.mark.parametrize("command", sorted(cli.LATER))
+@pytest.mark.parametrize("command", sorted(cli.NEED_A_COURSE))
 def test_a_misspelt_course_is_no_empty_course(tmp_path, monkeypatch, capsys, command):
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "coarse"))
     assert main([command, "ann" if command == "forget" else NAME]) == 1

@@ -167,7 +167,7 @@ def test_penalties_extensions_and_points_given_later(folder):
     ("name", "text", "words"),
     [
         ("course.toml", "x = ", "cannot be read"),
-        ("course.toml", "[late]\npercent = 3", "not 'percent'"),
+        ("course.toml", "[late]\npercent = 3", "holds 'percent'"),
         ("course.toml", "[late]\ncap_percent = -3", "at least 0"),
         ("course.toml", "[due]\nnothing = 2026-10-05T00:00:00Z", "no notebook"),
         ("course.toml", f'[due]\n{NAME} = "soon"', "unquoted"),
@@ -348,9 +348,9 @@ def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, caps
     [
         (CANVAS.split("\r\n")[0], "a header and nobody below it"),
         ("\r\n".join(CANVAS.split("\r\n")[:2]), "a header and nobody below it"),
-        (CANVAS + '"Nn, Ann",11,s9,ann2,L1,,\r\n', "11 is there twice, in lines 3 and 8"),
-        (CANVAS + '"Nn, Ann",19,s9,ann,L1,,\r\n', "ann is there twice, in lines 3 and 8"),
-        ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, in lines 2 and 4"),
+        (CANVAS + '"Nn, Ann",11,s9,ann2,L1,,\r\n', "11 is there twice, lines 3 and 8"),
+        (CANVAS + '"Nn, Ann",19,s9,ann,L1,,\r\n', "ann is there twice, lines 3 and 8"),
+        ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, lines 2 and 4"),
         ("student,last_name,first_name,email\nnew,N,A,\na/b,N,B,\n", "line 3: a student id has letters"),
         ("student,last_name,first_name,email\nnew,N,A,\n../x,N,B,\n", "line 3: a student id has letters"),
     ],

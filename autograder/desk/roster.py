@@ -140,7 +140,7 @@ def check(path, table):
         for text in filter(None, named):
             if seen.setdefault(text, row.line) != row.line:
                 raise course.CourseError(
-                    f"{path}: {text} is there twice, in lines {seen[text]} and {row.line}; remove one, nothing is taken"
+                    f"{path}: {text} is there twice, lines {seen[text]} and {row.line}; remove one, nothing was taken"
                 )
         if table.kind == "plain" and (bad := layouts.strange(student)):
             raise course.CourseError(

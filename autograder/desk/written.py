@@ -175,13 +175,13 @@ def read(name, path):
     for number, (_, row) in enumerate(rows, 1):
         where, who, task = f"{path}, answer {number}", row["id"].strip(), row["task"].strip()
         if who not in known:
-            raise course.CourseError(f"{where}: {who!r} is nobody's identifier in this course")
+            raise course.CourseError(f"{where}: {who!r} is nobody's identifier in this course; take it from the sheet")
         if task not in most:
             raise course.CourseError(f"{where}: {task!r} is no written answer of {name}; expected {', '.join(most)}")
         if (known[who], task) not in pairs:
             raise course.CourseError(f"{where}: {task} of {who} is not in the gradebook; grade {name} again")
         if (known[who], task) in found:
-            raise course.CourseError(f"{where}: {who} and {task} are there twice")
+            raise course.CourseError(f"{where}: {who} and {task} are there twice; remove one")
         found[known[who], task] = _score(row["score"], most[task], where), sheets.unsafe(row["comment"].strip())
     return found
 
@@ -193,7 +193,9 @@ def _score(text, most, where):
     try:
         score = float(text)
     except ValueError:
-        raise course.CourseError(f"{where}: the score {text!r} is no number") from None
+        raise course.CourseError(
+            f"{where}: the score {text!r} is no number; expected 0 to {most:g}, or nothing"
+        ) from None
     if not 0 <= score <= most:
         raise course.CourseError(f"{where}: the score is {score:g}; expected 0 to {most:g}")
     return score
