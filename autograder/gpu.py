@@ -232,8 +232,8 @@ class Stadium:
         if lane is None or not lane.worker.alive:
             more = fastest.cells() if fast else []
             lane = self._twins[fast] = OwnLane(self.gpu, self.zygote("twin"), [*self.cells, *more])
-            if lane.problems:
-                raise RuntimeError("; ".join(lane.problems))
+        if lane.problems:
+            raise RuntimeError("; ".join(lane.problems))
         lane.worker.allow(SECONDS, "the hidden solution")
         return lane
 

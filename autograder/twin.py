@@ -48,6 +48,7 @@ class Twin:
             for cell in self.script.of_kind("readonly", "solution"):
                 problem = self._worker.run_cell(cell.id, cell.python)
                 if problem:
+                    self.close()
                     raise RuntimeError(problem)
         return self._worker
 

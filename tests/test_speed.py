@@ -2,13 +2,14 @@
 
 import ast
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bnlab.compare import difference
 
 from autograder import bench_speed, course, execute, referee, remote, speed, twin
-from autograder.script import Script
+from autograder.script import Cell, Script
 
 
 def laps(count, ratio=1.0, around=1.0, noise=0.0, seed=0):
@@ -121,6 +122,15 @@ def test_the_twin_shares_no_zygote_with_students(tmp_path, monkeypatch):
             0
         )
     assert hold.twin.worker() is not worker and hold.twin.worker().alive
+
+
+def test_a_hidden_solution_that_does_not_run_is_told_each_time():
+    """A worker that ran a part of the cells must not be taken for the twin afterwards."""
+    source = SimpleNamespace(of_kind=lambda *kinds: [Cell("solution", "ours", 0, "raise ValueError('ours')")])
+    broken = twin.Twin(source, lambda: execute.zygote(()))
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="ours"):
+            broken.worker()
 
 
 COUNTED = """

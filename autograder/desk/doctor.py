@@ -19,6 +19,7 @@ OPTIONAL = {
     "distributed": ("2024.8", "no `grade --scheduler`"),
     "psycopg": ("3.2", "no gradebook in PostgreSQL"),
 }
+ANSWER = 30.0  # seconds for a program to answer
 ROOM = 2 << 30  # bytes that should be free
 
 
@@ -78,7 +79,7 @@ def compiler():
     path = shutil.which("g++") or shutil.which("clang++")
     if path is None:
         return Finding("note", "compiler", "no g++ or clang++", "notebook 10 needs one: apt-get install g++")
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=ANSWER)
     return Finding("ok", "compiler", (done.stdout.splitlines() or [path])[0])
 
 
@@ -110,7 +111,10 @@ def gpu():
             "speed in 09 and 10 waits for one: A GPU elsewhere in autograder/README.md",
         )
     ask = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    done = subprocess.run(ask, capture_output=True, text=True, timeout=30)
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, timeout=ANSWER)
+    except subprocess.TimeoutExpired:
+        return Finding("note", "GPU", "its driver does not answer", "restart the machine, or load the driver again")
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["nvidia-smi fails"]
         return Finding("note", "GPU", said[0], "install or load the NVIDIA driver")
