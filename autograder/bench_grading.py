@@ -67,14 +67,17 @@ def write_class(folder, count):
     return students
 
 
-def command(arguments, folder, **environment):
-    """Run a command that must end well; returns its wall seconds."""
+def environment(**more):
+    """What a measured command finds: the programs of this Python, this repository, one thread for arithmetic."""
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
-    more = {"PATH": path, "PYTHONPATH": f"{course.EXERCISES}:{course.REPOSITORY}", "OMP_NUM_THREADS": "1"}
+    ours = {"PATH": path, "PYTHONPATH": f"{course.EXERCISES}:{course.REPOSITORY}", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **ours, **more}
+
+
+def command(arguments, folder, **more):
+    """Run a command that must end well; returns its wall seconds."""
     started = time.monotonic()
-    done = subprocess.run(
-        [str(part) for part in arguments], cwd=folder, env={**os.environ, **more, **environment}, capture_output=True
-    )
+    done = subprocess.run([str(part) for part in arguments], cwd=folder, env=environment(**more), capture_output=True)
     if done.returncode:
         raise course.CourseError(f"{arguments[:4]} ended with {done.returncode}: {done.stderr.decode()[-600:]}")
     return time.monotonic() - started
