@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import __version__, attempts, course, gpu, isolation, submission
+from autograder import __version__, attempts, course, gpu, isolation, reading, submission
 from autograder.referee import Referee, Verdict, is_timed_on_gpu
 from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
@@ -151,8 +151,8 @@ def read_submission(name, data):
     """
     release = material(name).release
     try:
-        return submission.rebuild(submission.read(data), release), ""
-    except submission.Unreadable as unreadable:
+        return submission.rebuild(reading.read(data), release), ""
+    except reading.Unreadable as unreadable:
         return submission.blank(release, str(unreadable)), str(unreadable)
 
 

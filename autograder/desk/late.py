@@ -167,9 +167,7 @@ def extensions():
             raise course.CourseError(f"{path}, line {number}: {days:g} days; expected 0 to 366")
         if row["assignment"] not in course.notebook_names():
             names = ", ".join(course.notebook_names())
-            raise course.CourseError(
-                f"{path}, line {number}: {row['assignment']!r} is no notebook; there are {names}"
-            )
+            raise course.CourseError(f"{path}, line {number}: {row['assignment']!r} is no notebook; there are {names}")
         one = row["student"], row["assignment"]
         if one in lines:
             raise course.CourseError(
