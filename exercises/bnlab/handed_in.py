@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from bnlab.cells import plain_python
-from bnlab.overview import points_of
-from bnlab.tasks import all_tasks, questions
+from bnlab.tasks import all_tasks, points_of, questions
 
 SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
