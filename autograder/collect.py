@@ -272,6 +272,7 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
         try:
             keep(target, data, stamp, old)
         except OSError as error:
+            correct(name, moments, when)  # collecting again would find these times right, and correct nothing
             raise course.CourseError(
                 f"cannot write {target}: {error.strerror}; what {student} handed in before is kept. Collect again when "
                 "that is mended: nothing is taken twice"

@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import errno
 import io
 import zipfile
 
@@ -259,6 +260,28 @@ def test_another_time_corrects_an_earlier_one_also_in_the_gradebook(folder, coll
     assert stamp.read_text() == "2026-10-06 10:00:00 UTC"
     code, said, _ = collected("--again")
     assert code == 1 and "--again goes with --at" in said
+
+
+def test_times_corrected_before_the_disk_was_full_are_in_the_gradebook(folder, collected, monkeypatch):
+    """Collecting again finds these files with the time that they should have, and corrects nothing."""
+    stamps = {who: folder / "submitted" / who / NAME / "timestamp.txt" for who in ("ann", "bob@example.org")}
+    with Course().gradebook() as book:
+        for who, stamp in stamps.items():
+            stamp.with_name(f"{NAME}.ipynb").write_bytes(course.released(NAME).read_bytes())
+            stamp.write_text(book.find_submission(NAME, who).timestamp.strftime(collect.STAMP))
+    keep = collect.keep
+
+    def full(target, *rest):
+        if "bob@example.org" in target.parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        keep(target, *rest)
+
+    monkeypatch.setattr(collect, "keep", full)
+    collected(path=f"bob@example.org/{NAME}.ipynb")
+    code, said, _ = collected("--at", "2026-10-04T10:00+00:00")
+    assert code == 1 and "No space left on device" in said and stamps["ann"].read_text() == "2026-10-04 10:00:00 UTC"
+    with Course().gradebook() as book:
+        assert book.find_submission(NAME, "ann").timestamp == datetime.datetime(2026, 10, 4, 10)
 
 
 def test_what_canvas_marks_as_late_is_said(collected):
