@@ -21,6 +21,7 @@ from autograder.submission import grade_id
 
 HEADER = ["id", "task", "answer", "rubric", "max_score", "score", "comment"]
 NEEDED = {"id", "task", "score", "comment"}
+LONGEST = 32_000  # characters of an answer on a sheet: Excel keeps 32,767 of a cell, and csv reads no 131,073
 LETTERS = 8  # of an identifier: 40 bits, so that 3,000 students have different ones
 
 
@@ -145,7 +146,7 @@ def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
         advance()
         if student not in texts:
             texts[student] = answers(name, student)
-        answer = texts[student].get(task, "")
+        answer = pages.cut(texts[student].get(task, ""), LONGEST)
         rows.append([anonymous(student), task, answer, rubrics[task], points(most[task]), score, comment])
     path = Path(to) if to else course.course_folder() / "written" / f"{name}.csv"
     typed = read(name, path) if path.exists() else {}
