@@ -27,7 +27,7 @@ def read(path):
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         notebook = json.loads(text)
-        if not isinstance(notebook["cells"], list):
+        if not isinstance(notebook["cells"], list) or not all(map(is_cell, notebook["cells"])):
             raise TypeError
         points_of(Path(path).stem)
     except FileNotFoundError:
@@ -48,6 +48,16 @@ def read(path):
             ) from None
         raise SystemExit(f"bnlab: {path} is not a notebook; {SAVE}") from None
     return notebook
+
+
+def is_cell(cell):
+    """Whether what stands among the cells has the form of one."""
+    if not isinstance(cell, dict):
+        return False
+    source, metadata = cell.get("source", ""), cell.get("metadata", {})
+    lines = source if isinstance(source, list) else [source]
+    tagged = isinstance(metadata, dict) and isinstance(metadata.get("nbgrader", {}), dict)
+    return tagged and all(isinstance(line, str) for line in lines)
 
 
 def conflict(text):

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from bnlab.checking import CheckFailed, check
-from bnlab.handed_in import empty_answers, texts
+from bnlab.handed_in import empty_answers, is_cell, texts
 from bnlab.tasks import all_tasks, points_of
 
 STATES = {"passed": "correct", "undecided": "correct", "partial": "partly right", "missing": "not answered"}
@@ -91,7 +91,7 @@ def _saved(notebook, namespace):
     for place in places:
         try:
             found = json.loads(Path(place).read_text(encoding="utf-8-sig"))
-            if all(isinstance(cell, dict) for cell in found["cells"]):
+            if all(map(is_cell, found["cells"])):
                 return found
         except (OSError, ValueError, TypeError, KeyError):
             continue
