@@ -47,7 +47,8 @@ def parser():
     """The command line."""
     main = argparse.ArgumentParser(
         prog="python -m autograder",
-        description="Release notebooks, collect and grade submissions, hand back pages and scores.",
+        description="Release notebooks, collect and grade submissions, hand back pages and scores. The running course "
+        "is in autograder/course, or where BN_COURSE says.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -76,7 +77,7 @@ def parser():
         "--again", action="store_true", help="with --at: give this time also to files that were here before it"
     )
 
-    grade = desk.add(commands, "grade", "grade what was collected, into nbgrader's gradebook, or any folder")
+    grade = desk.add(commands, "grade", "grade what was collected, into nbgrader's gradebook")
     grade.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")

@@ -116,6 +116,7 @@ class Bench:
                 bad += [tool] if process.returncode else []
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.communicate()
                 found[tool] = "not finished within 60 s"
                 bad.append(tool)
         bad = {"failed": f"{', '.join(bad)} ended with a mistake, or not at all"} if bad else {}
