@@ -22,7 +22,7 @@ import numpy as np
 from bnlab import tasks
 from bnlab.tasks.backward import cache_inputs
 
-from autograder import execute, figures, isolation, machine, processes, speed
+from autograder import canaries, execute, figures, machine, processes, speed
 from autograder.certify import busy_cores
 from autograder.referee import answer_names
 from autograder.remote import Worker
@@ -166,7 +166,7 @@ def main():
     )
     given = given.parse_args()
     hold = execute.material(NOTEBOOK)
-    found = isolation.inspect(execute.zygote(hold.libraries))
+    found = canaries.inspect(execute.zygote(hold.libraries))
     with progress() as bar:
         line = bar.add_task("racing", total=2 * len(PLAN) * given.repeats)
         rows = bench(given.repeats, lambda: bar.advance(line))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import __version__, attempts, course, gpu, isolation, reading, submission
+from autograder import __version__, attempts, canaries, course, gpu, isolation, reading, submission
 from autograder.referee import Referee, Verdict, is_timed_on_gpu
 from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
@@ -25,7 +25,9 @@ from autograder.twin import Twin
 MAX_FLAGS = 30  # lines on what one submission tried
 UNFINISHED = "has no finished result of this version of the grader"
 # The modules of this package that a score depends on; a test holds this against what the referee imports.
-SCORING = "attempts execute gpu integrity isolation reading referee remote script speed submission twin".split()
+SCORING = (
+    "attempts canaries execute gpu integrity isolation reading referee remote script speed submission twin".split()
+)
 
 
 class Material:
@@ -120,7 +122,7 @@ def isolation_of(libraries=()):
     CourseError
         Where less than Landlock and seccomp hold, unless BN_ALLOW_UNSAFE is set.
     """
-    found = isolation.inspect(zygote(libraries))
+    found = canaries.inspect(zygote(libraries))
     if found.tier in ("S0", "S1") and not os.environ.get("BN_ALLOW_UNSAFE"):
         raise course.CourseError(f"{found}; grade elsewhere, or add --allow-unsafe (BN_ALLOW_UNSAFE=1 for nbgrader)")
     return found

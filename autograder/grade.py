@@ -103,7 +103,7 @@ def execute_all(
         Given each student and result as it comes, while others are executed.
     meanwhile : callable, optional
         Called before anything is graded, while the grading processes start, which takes them a second or two; given
-        a callable that waits for their isolation (`isolation.Isolation`), or None on a cluster.
+        a callable that waits for their isolation (`canaries.Isolation`), or None on a cluster.
 
     Returns
     -------

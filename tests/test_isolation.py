@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from autograder import course, execute, isolation
+from autograder import canaries, course, execute, isolation
 from autograder.certify import Bench
 from autograder.remote import Worker, Zygote, ZygoteEnded
 
@@ -32,10 +32,10 @@ def test_canaries_find_no_way_out(libraries, tmp_path, monkeypatch):
 
 
 def test_tiers_follow_from_what_is_missing():
-    assert isolation.tier({}, ()) == "S3"
-    assert isolation.tier({"namespaces": "none"}, ()) == "S2"
-    assert isolation.tier({"namespaces": "none", "seccomp": "none"}, ()) in ("S0", "S1")
-    assert isolation.tier({}, ("send by UDP",)) in ("S0", "S1")
+    assert canaries.tier({}, ()) == "S3"
+    assert canaries.tier({"namespaces": "none"}, ()) == "S2"
+    assert canaries.tier({"namespaces": "none", "seccomp": "none"}, ()) in ("S0", "S1")
+    assert canaries.tier({}, ("send by UDP",)) in ("S0", "S1")
 
 
 def verdict_of(bench, source):
@@ -152,8 +152,8 @@ def test_an_unsafe_machine_is_refused(run, tmp_path):
     """Without any layer `grade` stops with the cure; --allow-unsafe goes on."""
     program = tmp_path / "unsafe.py"  # a file: the grading processes load it again, and see no layer either
     program.write_text(
-        "import sys; from autograder import isolation, __main__\n"
-        "isolation.inspect = lambda zygote: isolation.Isolation('S0', {'landlock': 'not here'}, ('send by UDP',))\n"
+        "import sys; from autograder import canaries, __main__\n"
+        "canaries.inspect = lambda zygote: canaries.Isolation('S0', {'landlock': 'not here'}, ('send by UDP',))\n"
         "if __name__ == '__main__':\n    sys.exit(__main__.main(sys.argv[1:]))\n"
     )
     arguments = ["grade", "03_forward", "--submissions", "autograder/sample_class", "--student", "empty"]
