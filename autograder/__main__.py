@@ -15,7 +15,7 @@ EXAMPLES = """examples:
   python -m autograder release                              write all exercise notebooks
   python -m autograder release --check                      fail if one is stale or was edited
   python -m autograder certify --quick                      is the grader fit for a release?
-  python -m autograder collect 03_forward --from class.zip  take what an LMS hands over
+  python -m autograder collect 03_forward --from class.zip  take what the platform hands over
   python -m autograder collect 03_forward --from class.zip --at 2026-10-05T23:59
   python -m autograder grade 03_forward                     grade, into nbgrader's gradebook
   python -m autograder grade 03_forward --submissions FOLDER --json scores.json
@@ -47,24 +47,25 @@ def parser():
     """The command line."""
     main = argparse.ArgumentParser(
         prog="python -m autograder",
-        description=__doc__.split(":")[0],
+        description="Release notebooks, collect and grade submissions, hand back pages and scores. The running course "
+        "is in autograder/course, or where BN_COURSE says.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main.add_argument("--version", action=Version)
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    release = commands.add_parser("release", help="write exercises/*.ipynb and fingerprints from solutions/*.py")
-    release.add_argument("names", nargs="*", metavar="NAME", help="notebooks, by default all")
+    release = desk.add(commands, "release", "write exercises/*.ipynb and fingerprints from solutions/*.py")
+    release.add_argument("names", nargs="*", metavar="NAME", help="notebooks such as 03_forward, by default all")
     release.add_argument(
         "--check", action="store_true", help="write nothing; fail if anything is stale or edited by hand"
     )
 
-    certify = commands.add_parser("certify", help="show that the grader accepts right answers and names wrong ones")
-    certify.add_argument("names", nargs="*", metavar="NAME", help="notebooks, by default all")
+    certify = desk.add(commands, "certify", "show that the grader accepts right answers and names wrong ones")
+    certify.add_argument("names", nargs="*", metavar="NAME", help="notebooks such as 03_forward, by default all")
     certify.add_argument("--quick", action="store_true", help="few seeds and races instead of 50 and 200")
 
-    collect = commands.add_parser("collect", help="take submissions from a folder or archive")
+    collect = desk.add(commands, "collect", "take submissions from a folder or archive into the course folder")
     collect.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     collect.add_argument(
         "--from", dest="source", required=True, metavar="ZIP_OR_FOLDER", help="what the platform gave you to download"
@@ -72,9 +73,11 @@ def parser():
     collect.add_argument(
         "--at", type=_moment, metavar="WHEN", help="when the platform closed, as 2026-10-05T23:59; by default now"
     )
-    collect.add_argument("--again", action="store_true", help="with --at: also for files that were here before that")
+    collect.add_argument(
+        "--again", action="store_true", help="with --at: give this time also to files that were here before it"
+    )
 
-    grade = commands.add_parser("grade", help="grade submissions")
+    grade = desk.add(commands, "grade", "grade what was collected, into nbgrader's gradebook")
     grade.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
     grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
@@ -82,7 +85,7 @@ def parser():
         "--only",
         choices=["needs-gpu"],
         default="",
-        help='on a machine with a GPU: judge what waits for one and nothing else ("A GPU elsewhere" in the README)',
+        help="on a machine with a GPU: judge what waits for one and nothing else; autograder/README.md says how",
     )
     where = grade.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
@@ -90,7 +93,7 @@ def parser():
         "--scheduler", metavar="ADDRESS", help="grade on the workers of a Dask cluster, such as tcp://HOST:8786"
     )
     grade.add_argument("--allow-unsafe", action="store_true", help="grade even where student code cannot be locked in")
-    grade.add_argument("--json", metavar="FILE", help="also write the records to FILE")
+    grade.add_argument("--json", metavar="FILE", help="also write a record for each graded cell to FILE")
     grade.add_argument(
         "--submissions", metavar="FOLDER", help="grade FOLDER/STUDENT/NAME.ipynb and leave the gradebook alone"
     )
@@ -122,7 +125,7 @@ def _moment(text):
     return moment
 
 
-LATER = {"export", "feedback", "forget", "report", "written"}  # commands on a course that others have begun
+NEED_A_COURSE = {"export", "feedback", "forget", "report", "written"}
 
 
 def main(arguments=None):
@@ -131,7 +134,7 @@ def main(arguments=None):
     given = parser().parse_args(words)
     name = f"run_{given.command.replace('-', '_')}"
     try:
-        if given.command in LATER:
+        if given.command in NEED_A_COURSE:
             course.require_folder()
         with logs.Run(given.command, words) as run:
             run.code = (globals().get(name) or getattr(desk, name))(given)
@@ -206,33 +209,24 @@ def run_collect(given):
 def run_grade(given):
     from autograder import changes, execute, gpu, grade, release, table
 
-    name = course.require_notebook(given.name)
-    problems = []
+    name, in_course, problems = course.require_notebook(given.name), given.submissions is None, []
     for line in release.changed_since(name):
         logs.warn(line)
-    if given.only and given.scheduler:
-        raise course.CourseError("what waits for a GPU is graded on this machine: leave --scheduler out")
-    if given.only and given.again:
-        raise course.CourseError("--only fills in what is open; to race again leave it out, with --again or --student")
-    if given.only and gpu.find()[0] is None:
-        why = gpu.find()[1].removeprefix("no GPU that CuPy can use ").strip("()")
-        raise course.CourseError(
-            f"there is no GPU here that CuPy can use ({why}); nothing was changed and the points stay open. Run this "
-            'where one is: "A GPU elsewhere" in autograder/README.md says what to copy there and back'
-        )
-    if given.submissions is not None:
-        submissions, problems = grade.in_folder(given.submissions, name, given.student)
-    else:
+    if given.only:
+        require_gpu(given)
+    if in_course:
         submissions = grade.submitted(name, given.student)
+    else:
+        submissions, problems = grade.in_folder(given.submissions, name, given.student)
     if given.json:
-        grade.write_json(given.json, {}, keep=True)
+        grade.require_writable(given.json)
     if given.allow_unsafe:
         os.environ["BN_ALLOW_UNSAFE"] = "1"
     before = {}
 
     def look(isolation):
         """What has to be right before anything is graded."""
-        if given.submissions is None:
+        if in_course:
             grade.ready(name)
             for line in changes.put_aside(name):
                 logs.warn(line)
@@ -246,37 +240,59 @@ def run_grade(given):
     with grade.IntoGradebook(name, same_files=bool(given.only)) as gradebook:
 
         def write(student, result):
-            if given.submissions is None and not (given.only and result["problem"]):
+            if in_course and not (given.only and result["problem"]):
                 gradebook.write(student, result)
 
         how = {"again": again, "scheduler": given.scheduler, "only": given.only, "then": write, "meanwhile": look}
         results = grade.execute_all(name, submissions, given.jobs, folder, **how)
     unfinished = [who for who, result in results.items() if execute.UNFINISHED in result["problem"]]
     results = {who: result for who, result in results.items() if who not in unfinished}
-    changed = changes.report(results, before) if given.submissions is None else []
+    said = changes.report(results, before) if in_course else []
     if given.json:
         grade.write_json(given.json, results)
-    table.show(name, results, {} if given.submissions is not None else grade.hand_scores(name))
-    for line in changed:
+    table.show(name, results, grade.hand_scores(name) if in_course else {})
+    said += [filled_in(results, gpu.find()[0].name)] if given.only else []
+    said += desk.not_finished(name, unfinished, in_course)
+    said += [f"left out: {problem}" for problem in problems]
+    missing = ungraded(results, gradebook.refused)
+    for line in [*said, *(f"not graded: {who}: {why}" for who, why in missing.items())]:
         logs.say(line)
-    if given.only:
-        logs.say(filled_in(results, gpu.find()[0].name))
-    for line in desk.not_finished(name, unfinished, given.submissions is None):
-        logs.say(line)
-    for problem in problems:
-        logs.say(f"left out: {problem}")
-    ungraded = {who: result["problem"] for who, result in results.items() if result["problem"]} | gradebook.refused
-    for who, result in results.items():
-        for verdict in result["verdicts"]:
-            if verdict["broken"]:
-                ungraded[f"{who}, {verdict['task']}"] = verdict["message"]
-    for who, why in ungraded.items():
-        logs.say(f"not graded: {who}: {why}")
-    if given.submissions is None:
+    if in_course:
         desk.tell_doubts()
     if logs.where():
         print(logs.where())
-    return 1 if ungraded or unfinished or problems else 0
+    return 1 if missing or unfinished or problems else 0
+
+
+def require_gpu(given):
+    """Refuse `--only needs-gpu` beside what it does not go with, and where there is no GPU.
+
+    Raises
+    ------
+    CourseError
+    """
+    from autograder import gpu
+
+    if given.scheduler:
+        raise course.CourseError("what waits for a GPU is graded on this machine: leave --scheduler out")
+    if given.again:
+        raise course.CourseError("--only fills in what is open; to race again leave it out, with --again or --student")
+    found, why = gpu.find()
+    if found is None:
+        why = why.removeprefix("no GPU that CuPy can use ").strip("()")
+        raise course.CourseError(
+            f"there is no GPU here that CuPy can use ({why}); nothing was changed and the points stay open. Run this "
+            'where one is: "A GPU elsewhere" in autograder/README.md says what to copy there and back'
+        )
+
+
+def ungraded(results, refused):
+    """Who, or whose answer to what, has no grade -> why: the file, nbgrader's refusal, or a test of ours that broke."""
+    found = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused
+    for who, result in results.items():
+        broken = (verdict for verdict in result["verdicts"] if verdict["broken"])
+        found |= {f"{who}, {verdict['task']}": verdict["message"] for verdict in broken}
+    return found
 
 
 def filled_in(results, device):

@@ -67,14 +67,17 @@ def write_class(folder, count):
     return students
 
 
-def command(arguments, folder, **environment):
-    """Run a command that must end well; returns its wall seconds."""
+def environment(**more):
+    """What a measured command finds: the programs of this Python, this repository, one thread for arithmetic."""
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
-    more = {"PATH": path, "PYTHONPATH": f"{course.EXERCISES}:{course.REPOSITORY}", "OMP_NUM_THREADS": "1"}
+    ours = {"PATH": path, "PYTHONPATH": f"{course.EXERCISES}:{course.REPOSITORY}", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **ours, **more}
+
+
+def command(arguments, folder, **more):
+    """Run a command that must end well; returns its wall seconds."""
     started = time.monotonic()
-    done = subprocess.run(
-        [str(part) for part in arguments], cwd=folder, env={**os.environ, **more, **environment}, capture_output=True
-    )
+    done = subprocess.run([str(part) for part in arguments], cwd=folder, env=environment(**more), capture_output=True)
     if done.returncode:
         raise course.CourseError(f"{arguments[:4]} ended with {done.returncode}: {done.stderr.decode()[-600:]}")
     return time.monotonic() - started
@@ -177,7 +180,9 @@ def main():
     given = argparse.ArgumentParser(prog="python -m autograder.bench_grading", description=__doc__.split("\n")[0])
     given.add_argument("--submissions", type=int, default=60, metavar="N", help="by default 60")
     given.add_argument("--rounds", type=int, default=3, metavar="N", help="by default 3")
-    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE")
+    given.add_argument(
+        "--to", type=Path, default=RESULT, metavar="FILE", help="by default autograder/results/grading.json"
+    )
     given = given.parse_args()
     found = bench(given.submissions, given.rounds, print)
     machine.write(given.to, found)

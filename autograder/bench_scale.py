@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from autograder import course, figures, isolation, machine
-from autograder.bench_grading import NOTEBOOK, write_class
+from autograder.bench_grading import NOTEBOOK, environment, write_class
 
 RESULT = Path(__file__).parent / "results" / "scale.json"
 TARGET = 3000
@@ -72,13 +72,11 @@ def run(folder, submissions, students, jobs):
         place = root / "submitted" / student / NOTEBOOK
         place.mkdir(parents=True)
         os.link(submissions / student / f"{NOTEBOOK}.ipynb", place / f"{NOTEBOOK}.ipynb")
-    path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
-    more = {"PATH": path, "PYTHONPATH": f"{course.EXERCISES}:{course.REPOSITORY}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "autograder", "grade", NOTEBOOK, *(["--jobs", str(jobs)] if jobs else [])]
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as said:
         running = subprocess.Popen(
-            command, cwd=course.REPOSITORY, env={**os.environ, **more, "BN_COURSE": str(root)}, stdout=said, stderr=said
+            command, cwd=course.REPOSITORY, env=environment(BN_COURSE=str(root)), stdout=said, stderr=said
         )
         memory = Memory(running.pid)
         code = running.wait()
@@ -150,7 +148,9 @@ def main():
     given = argparse.ArgumentParser(prog="python -m autograder.bench_scale", description=__doc__.split("\n")[0])
     given.add_argument("--submissions", type=int, default=300, metavar="N", help="the largest class, by default 300")
     given.add_argument("--jobs", type=int, metavar="N", help="processes, by default one a core")
-    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE")
+    given.add_argument(
+        "--to", type=Path, default=RESULT, metavar="FILE", help="by default autograder/results/scale.json"
+    )
     given = given.parse_args()
     found = bench(given.submissions, jobs=given.jobs, say=print)
     machine.write(given.to, found)

@@ -22,7 +22,7 @@ import numpy as np
 from bnlab import tasks
 from bnlab.tasks.backward import cache_inputs
 
-from autograder import execute, figures, isolation, machine, processes, speed
+from autograder import canaries, execute, figures, machine, processes, speed
 from autograder.certify import busy_cores
 from autograder.referee import answer_names
 from autograder.remote import Worker
@@ -161,10 +161,12 @@ def main():
 
     given = argparse.ArgumentParser(prog="python -m autograder.bench_speed", description=__doc__.split("\n")[0])
     given.add_argument("--repeats", type=int, default=1000, metavar="N", help="races in each row, by default 1000")
-    given.add_argument("--to", type=Path, default=RESULT, metavar="FILE")
+    given.add_argument(
+        "--to", type=Path, default=RESULT, metavar="FILE", help="by default autograder/results/speed.json"
+    )
     given = given.parse_args()
     hold = execute.material(NOTEBOOK)
-    found = isolation.inspect(execute.zygote(hold.libraries))
+    found = canaries.inspect(execute.zygote(hold.libraries))
     with progress() as bar:
         line = bar.add_task("racing", total=2 * len(PLAN) * given.repeats)
         rows = bench(given.repeats, lambda: bar.advance(line))

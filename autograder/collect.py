@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import nbformat
 
-from autograder import course, layouts, people, submission
+from autograder import course, layouts, people, reading, submission
 
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
@@ -90,21 +90,20 @@ def _from_folder(folder):
             continue
         if parts.suffix.lower() != ".ipynb":
             yield parts, None, OTHER
+        elif any(parent.is_symlink() for parent in [path, *path.parents][: len(parts.parts)]):
+            yield parts, None, "is a link"
+        elif not path.is_file():
+            yield parts, None, "is no regular file"
+        elif path.stat().st_size > MAX_FILE:
+            yield parts, None, f"has {path.stat().st_size >> 20} MB"
         else:
-            if any(parent.is_symlink() for parent in [path, *path.parents][: len(parts.parts)]):
-                yield parts, None, "is a link"
-            elif not path.is_file():
-                yield parts, None, "is no regular file"
-            elif path.stat().st_size > MAX_FILE:
-                yield parts, None, f"has {path.stat().st_size >> 20} MB"
-            else:
-                yield parts, path.read_bytes, ""
+            yield parts, path.read_bytes, ""
 
 
 def members(archive):
     """The files of an open archive: (path, callable that reads it or None, what is wrong with it)."""
     for item in archive.infolist():
-        parts = PurePosixPath(_name_of(item))
+        parts = PurePosixPath(name_in_archive(item))
         if item.is_dir() or "__MACOSX" in parts.parts:
             continue
         if parts.suffix.lower() != ".ipynb":
@@ -119,7 +118,7 @@ def members(archive):
             yield parts, lambda item=item: _unpack(archive, item), ""
 
 
-def _name_of(item):
+def name_in_archive(item):
     """The name of a member: archives without the UTF-8 flag often hold UTF-8 all the same."""
     if item.flag_bits & 0x800:
         return item.filename
@@ -200,8 +199,8 @@ def _take(found, student, versions, name):
 def _is_this_notebook(data, name):
     """Whether a file holds any of a notebook's answer cells; one that cannot be read is left to the grader."""
     try:
-        cells = submission.read(data).cells
-    except submission.Unreadable:
+        cells = reading.read(data).cells
+    except reading.Unreadable:
         return True
     text = "\n".join(cell.source for cell in cells)
     release = nbformat.read(course.released(name), as_version=4)
@@ -256,32 +255,31 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
             + (f", and {len(found.problems) - 1} others" if len(found.problems) > 1 else "")
         )
     now = datetime.datetime.now(datetime.UTC)
-    stamp, moments = (when or now).strftime(STAMP), {}
+    stamp, replaced = (when or now).strftime(STAMP), course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S")
     if found.people.changed:
         found.people.write()
-    taken, kept = [], []
+    taken, kept, moments = [], [], {}  # moments: the earlier times of files that were here already
     for student, data in found.submissions.items():
-        target = course.course_folder() / "submitted" / student / name / f"{name}.ipynb"
-        old, before = None, None
-        if target.exists():
-            before = _stamp_of(target)
-            if target.read_bytes() == data:
-                if when is None or stamp == before:
-                    continue
-                if before and before < stamp and not again:
-                    kept.append(student)
-                    continue
-                moments[student] = before
-            else:
-                old = course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S") / student / name / target.name
+        target, before = _target(student, name), _stamp_of(_target(student, name))
+        there = target.exists()
+        same = there and target.read_bytes() == data
+        if same and (when is None or stamp == before):
+            continue
+        if same and before and before < stamp and not again:
+            kept.append(student)
+            continue
+        old = replaced / student / name / target.name if there and not same else None
         try:
             keep(target, data, stamp, old)
         except OSError as error:
+            correct(name, moments, when)  # collecting again would find these times right, and correct nothing
             raise course.CourseError(
                 f"cannot write {target}: {error.strerror}; what {student} handed in before is kept. Collect again when "
                 "that is mended: nothing is taken twice"
             ) from None
-        if student not in moments:
+        if same:
+            moments[student] = before
+        else:
             taken.append(student)
     correct(name, moments, when)
     for student in found.new:
@@ -291,9 +289,13 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
     if kept:
         say(f"{len(kept)} files were here before {stamp} and keep their times; --again gives them this one")
     for student in found.late:
-        time = _stamp_of(course.course_folder() / "submitted" / student / name / f"{name}.ipynb")
-        say(f"{student}: Canvas marks the file as late; its time here is {time}")
+        say(f"{student}: Canvas marks the file as late; its time here is {_stamp_of(_target(student, name))}")
     return taken, found.problems
+
+
+def _target(student, name):
+    """Where a submission lies in the course folder."""
+    return course.course_folder() / "submitted" / student / name / f"{name}.ipynb"
 
 
 def _stamp_of(target):

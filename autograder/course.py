@@ -31,9 +31,9 @@ def require_folder():
     CourseError
     """
     if not course_folder().is_dir():
-        said = "BN_COURSE says so" if os.environ.get("BN_COURSE") else "BN_COURSE names another one"
+        said = "BN_COURSE says so" if os.environ.get("BN_COURSE") else "BN_COURSE would name another one"
         raise CourseError(
-            f"there is no course folder {course_folder()} ({said}); `collect` makes it with what it takes"
+            f"there is no course folder {course_folder()} ({said}); correct that, or begin with `collect`"
         )
 
 
@@ -53,6 +53,24 @@ def writable(folder):
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)
+
+
+def replace_text(path, text):
+    """Write a file so that no reader ever sees half of it, and nothing is left beside it where that fails.
+
+    Raises
+    ------
+    OSError
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def database_url():

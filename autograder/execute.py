@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import __version__, attempts, course, gpu, isolation, submission
+from autograder import __version__, attempts, canaries, course, gpu, isolation, reading, submission
 from autograder.referee import Referee, Verdict, is_timed_on_gpu
 from autograder.remote import Zygote, ZygoteEnded
 from autograder.script import Script
@@ -25,7 +25,9 @@ from autograder.twin import Twin
 MAX_FLAGS = 30  # lines on what one submission tried
 UNFINISHED = "has no finished result of this version of the grader"
 # The modules of this package that a score depends on; a test holds this against what the referee imports.
-SCORING = "attempts execute gpu integrity isolation reading referee remote script speed submission twin".split()
+SCORING = (
+    "attempts canaries execute gpu integrity isolation reading referee remote script speed submission twin".split()
+)
 
 
 class Material:
@@ -39,7 +41,7 @@ class Material:
         self.name = name
         self.libraries = tasks.libraries(name)
         isolation.same_gpu(self.libraries)
-        self.script = Script(course.SOLUTIONS / f"{name}.py")
+        self.script = Script.of(name)
         self.references = self.script.references()
         self.bank = mutants.bank
         self.release = nbformat.read(course.released(name), as_version=4)
@@ -76,7 +78,7 @@ def grader_version(name):
     What only people read is left out (the text of a notebook, reports, feedback), so that a new wording there grades
     nobody again.
     """
-    graded = Script(course.SOLUTIONS / f"{name}.py").of_kind("readonly", "solution", "test", "answer")
+    graded = Script.of(name).of_kind("readonly", "solution", "test", "answer")
     files = [course.SOLUTIONS / "exact.py", *sorted((course.SOLUTIONS / "mutants").rglob("*.py"))]
     files += sorted((course.SOLUTIONS / "kernels").glob("*.*")) if any(map(is_timed_on_gpu, graded)) else []
     files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))
@@ -91,14 +93,14 @@ def grader_version(name):
     return digest.hexdigest()[:16]
 
 
-@functools.cache
 def zygote(libraries=(), purpose="students"):
     """This process's zygote with these libraries loaded, started at the first submission that needs it.
 
     purpose : "students" | "twin", or these "on the GPU"
         What its workers run: students never share one with hidden solutions.
     """
-    _zygotes[libraries, purpose] = Zygote(libraries)
+    if (libraries, purpose) not in _zygotes:
+        _zygotes[libraries, purpose] = Zygote(libraries)
     return _zygotes[libraries, purpose]
 
 
@@ -107,9 +109,8 @@ _zygotes = {}
 
 def close_zygotes():
     """End this process's zygotes; the next submission starts new ones."""
-    for key in list(_zygotes):
-        _zygotes.pop(key).close()
-    zygote.cache_clear()
+    while _zygotes:
+        _zygotes.popitem()[1].close()
 
 
 @functools.cache
@@ -121,7 +122,7 @@ def isolation_of(libraries=()):
     CourseError
         Where less than Landlock and seccomp hold, unless BN_ALLOW_UNSAFE is set.
     """
-    found = isolation.inspect(zygote(libraries))
+    found = canaries.inspect(zygote(libraries))
     if found.tier in ("S0", "S1") and not os.environ.get("BN_ALLOW_UNSAFE"):
         raise course.CourseError(f"{found}; grade elsewhere, or add --allow-unsafe (BN_ALLOW_UNSAFE=1 for nbgrader)")
     return found
@@ -152,8 +153,8 @@ def read_submission(name, data):
     """
     release = material(name).release
     try:
-        return submission.rebuild(submission.read(data), release), ""
-    except submission.Unreadable as unreadable:
+        return submission.rebuild(reading.read(data), release), ""
+    except reading.Unreadable as unreadable:
         return submission.blank(release, str(unreadable)), str(unreadable)
 
 
@@ -299,7 +300,7 @@ def judge(hold, student, rebuilt, secret=None, only=None):
     try:
         return _judge(hold, student, rebuilt, secret, only)
     except ZygoteEnded:
-        zygote.cache_clear()  # killed from outside, for want of memory perhaps: once more with a new one
+        _zygotes.clear()  # one was killed from outside, for want of memory perhaps: once more with new ones
         return _judge(hold, student, rebuilt, secret, only)
 
 
@@ -361,10 +362,7 @@ def store_result(results, result):
         return
     folder = Path(results)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result['key']}.json"
-    temporary = folder / f".{result['key']}.{os.getpid()}"
-    temporary.write_text(json.dumps(result, indent=1))
-    os.replace(temporary, path)
+    course.replace_text(folder / f"{result['key']}.json", json.dumps(result, indent=1))
 
 
 def records(result):

@@ -28,14 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from bnlab.answers import AnswerError
 from bnlab.checking import CheckFailed
 from bnlab.compare import difference, flatten
 from bnlab.examiner import Report
 from bnlab.gpu.timing import recipe
 
 from autograder import isolation, speed
-from autograder.remote import RemoteAnswer, Worker, ZygoteEnded, cpu_clock
+from autograder.remote import RemoteAnswer, Worker, ZygoteEnded, cpu_clock, our_fault
 
 CALLS, SMALL_CALLS = 24, 3  # in a lap, on a GPU and on the stand-in
 PICKS = 1000  # positions that are compared in each array of each call
@@ -199,20 +198,9 @@ class OwnLane(Lane):
     """The lane of the hidden solution."""
 
     def step(self, step, given, name=""):
-        """As in any lane.
-
-        Raises
-        ------
-        ZygoteEnded
-            Where it dies or hangs: no student's fault.
-        RuntimeError
-            Where it raises an error: neither.
-        """
-        try:
+        """As in any lane; errors as of `our_fault`."""
+        with our_fault(self.worker):
             return super().step(step, given, name)
-        except AnswerError as error:
-            kind = RuntimeError if self.worker.alive else ZygoteEnded
-            raise kind(f"the hidden solution stopped in its race: {error.text}") from None
 
 
 class Stadium:
@@ -244,8 +232,8 @@ class Stadium:
         if lane is None or not lane.worker.alive:
             more = fastest.cells() if fast else []
             lane = self._twins[fast] = OwnLane(self.gpu, self.zygote("twin"), [*self.cells, *more])
-            if lane.problems:
-                raise RuntimeError("; ".join(lane.problems))
+        if lane.problems:
+            raise RuntimeError("; ".join(lane.problems))
         lane.worker.allow(SECONDS, "the hidden solution")
         return lane
 

@@ -1,18 +1,21 @@
 """Grade a class: execute the submissions in parallel, and write each result into nbgrader's gradebook as it comes."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import nbformat
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from autograder import changes, collect, course, cures, execute, logs, processes, reading, submission
+from autograder import changes, collect, course, cures, execute, logs, processes, reading, sheets, submission
+from autograder.script import Script
 
 RECORD_EVERY = 1.0  # seconds
 
@@ -100,7 +103,7 @@ def execute_all(
         Given each student and result as it comes, while others are executed.
     meanwhile : callable, optional
         Called before anything is graded, while the grading processes start, which takes them a second or two; given
-        a callable that waits for their isolation (`isolation.Isolation`), or None on a cluster.
+        a callable that waits for their isolation (`canaries.Isolation`), or None on a cluster.
 
     Returns
     -------
@@ -146,8 +149,8 @@ def account(result):
 
 def _failed(name, who, reason):
     """A result that says why there is none."""
-    script = execute.Script(course.SOLUTIONS / f"{name}.py")
-    verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
+    script = Script.of(name)
+    verdicts = [asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
     return {
         "key": "",
         "student": who,
@@ -227,8 +230,7 @@ class IntoGradebook:
             logs.warn(line)
         self.by_hand = hand_scores(self.name)
         self.closing.enter_context(kept_open())
-        record = nbgrader.root / "committed" / f"{self.name}.json"
-        self.keep = self.closing.enter_context(written_now_and_then(record, self.committed))
+        self.keep = self.closing.enter_context(written_now_and_then(changes.record_of(self.name), self.committed))
         self.nbgrader = nbgrader
 
     def write(self, student, result):
@@ -305,13 +307,13 @@ def written_now_and_then(path, content):
     def keep():
         nonlocal last
         if time.monotonic() - last > RECORD_EVERY:
-            replace_text(path, json.dumps(content, indent=1))
+            course.replace_text(path, json.dumps(content, indent=1))
             last = time.monotonic()
 
     try:
         yield keep
     finally:
-        replace_text(path, json.dumps(content, indent=1))
+        course.replace_text(path, json.dumps(content, indent=1))
 
 
 def settle(nbgrader, name, student, cells):
@@ -338,7 +340,7 @@ def stale_source(name, nbgrader):
     from autograder.release import source_notebook
 
     path = nbgrader.root / "source" / name / f"{name}.ipynb"
-    wanted = source_notebook(execute.Script(course.SOLUTIONS / f"{name}.py"))
+    wanted = source_notebook(Script.of(name))
     if not path.exists() or path.read_text(encoding="utf-8").strip() != nbformat.writes(wanted).strip():
         return True
     with nbgrader.gradebook() as book:
@@ -368,35 +370,29 @@ def hand_scores(name):
         return {(student, cell): score for student, cell, score in rows}
 
 
-def replace_text(path, text):
-    """Write a file so that no reader ever sees half of it."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def require_writable(path):
+    """Find out before long work whether `write_json` will be able to write a file; what is in it stays.
+
+    Raises
+    ------
+    CourseError
+    """
+    probe = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
+    try:
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise course.CourseError(cures.of_file(error, Path(path)) or f"cannot write {path}: {error.strerror}") from None
 
 
-def write_json(path, results, keep=False):
-    """Write the records of all results, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-    results : dict
-        student -> result
-    keep : bool
-        Only find out, before long work, whether the file can be written; what is in it stays.
+def write_json(path, results):
+    """Write the records of all results (student -> result), whole or not at all.
 
     Raises
     ------
     CourseError
     """
     rows = [record for result in results.values() for record in execute.records(result)]
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        if keep:
-            return path.with_name(f".{path.name}.new").touch()
-        replace_text(path, json.dumps(rows, indent=1) + "\n")
-    except OSError as error:
-        raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
+    sheets.write_text(path, json.dumps(rows, indent=1) + "\n")

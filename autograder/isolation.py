@@ -1,12 +1,8 @@
-"""What stands between student code and this machine, and the proof that it holds.
+"""What stands between student code and this machine; canaries.py shows whether it holds.
 
 Around the zygote, and so around every worker: bubblewrap with namespaces of their own, a read-only view of Python and
 the student library, no network, no /proc; root gives up its rights for a user that owns nothing. In each worker:
-resource limits, Landlock, seccomp (sandbox/jail.py). What the system does not offer is left out; then a throw-away
-worker tries what must be impossible, and the tier is what these canaries show:
-
-    S3  namespaces, Landlock and seccomp        S2  Landlock and seccomp
-    S1  a user of its own                       S0  none of it
+resource limits, Landlock, seccomp (sandbox/jail.py). What the system does not offer is left out.
 """
 
 import atexit
@@ -14,15 +10,14 @@ import contextlib
 import functools
 import os
 import secrets
-import select
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from autograder.sandbox.zygote import descendants
 
 SANDBOX = Path(__file__).parent / "sandbox"
 EXERCISES = Path(__file__).parent.parent / "exercises"
@@ -35,41 +30,6 @@ FIRST_USER, USERS = 61184, 4000  # ids that Linux keeps for services that come a
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
 DETAILS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime", "/etc/alternatives", "/sys/devices/system/cpu")
 TORCH = ("torch", "torchgen", "functorch")  # packages that NumPy's questions must not find
-CURES = {
-    "namespaces": "install bubblewrap, and allow unprivileged user namespaces",
-    "landlock": "needs Linux 5.13 or later with Landlock enabled",
-    "seccomp": "pip install pyseccomp, and install libseccomp2",
-}
-
-
-@dataclass(frozen=True)
-class Isolation:
-    """What was found on this machine.
-
-    tier : "S3" | "S2" | "S1" | "S0"
-    missing : dict
-        layer -> why it is not there.
-    escaped : tuple of str
-        Forbidden acts that succeeded.
-    """
-
-    tier: str
-    missing: dict
-    escaped: tuple
-
-    def __str__(self):
-        layers = {
-            "S3": "namespaces, Landlock, seccomp",
-            "S2": "Landlock, seccomp",
-            "S1": "a user of its own",
-            "S0": "none",
-        }
-        text = f"isolation {self.tier}: {layers[self.tier]}"
-        lacks = [
-            f"no {layer} ({why}; {CURES.get(layer, 'see autograder/README.md')})" for layer, why in self.missing.items()
-        ]
-        breaches = [f"student code could {act}" for act in self.escaped]
-        return "; ".join([text, *lacks, *breaches])
 
 
 def python_folders():
@@ -84,13 +44,13 @@ def locks(libraries):
 
     torch needs more address space, and its processes talk over the loopback of their own network namespace.
     """
+    if unlocked(libraries):
+        return {"readable": [], "memory": 0, "unlocked": True}
     torch = "torch" in libraries
     found = {"readable": readable(libraries), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
     found["compiler"] = GPU in libraries
     if DEVICE in libraries:  # its driver is a set of devices
         found |= {"memory": MEMORY_TORCH, "devices": devices()}
-    if unlocked(libraries):
-        return {"readable": [], "memory": 0, "unlocked": True}
     return found if namespaces() == "" else without(found, hidden(libraries))
 
 
@@ -192,11 +152,12 @@ def wrapped(command, namespaces, libraries=()):
     libraries : tuple of str
         What its workers have loaded.
     """
-    as_root = os.geteuid() == 0
-    user = free_user() if as_root else None
-    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"] if as_root else []
     if unlocked(libraries):
         return command
+    as_root, drop = os.geteuid() == 0, []
+    if as_root:
+        user = free_user()
+        drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
     if not namespaces:
         return [*drop, *command]
     wrap = [
@@ -265,130 +226,3 @@ def held(pid, file, fields):
     except OSError:
         return 0
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(fields))
-
-
-def descendants(pid):
-    """The pids of all processes below one."""
-    found = children(pid)
-    return found + [below for child in found for below in descendants(child)]
-
-
-def children(pid):
-    """The pids of a process's children."""
-    found = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in path.read_text().split()]
-        except OSError:
-            continue
-    return found
-
-
-CANARY = """
-def canaries(secret, outside, tcp, udp):
-    import os, signal, socket
-
-    def read():
-        open(secret).read()
-
-    def write():
-        open(outside, "w").write("x")
-
-    def connect():
-        socket.create_connection(("127.0.0.1", tcp), timeout=2).close()
-
-    def send():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-            line.sendto(b"x", ("127.0.0.1", udp))
-
-    def signal_parent():
-        os.kill(os.getppid(), 0)
-
-    def environment():
-        open(f"/proc/{os.getppid()}/environ", "rb").read(1)
-
-    def spawn():
-        children = []
-        try:
-            for _ in range(65):
-                pid = os.fork()
-                if pid == 0:
-                    signal.pause()
-                children.append(pid)
-        finally:
-            os._bn_children = children
-
-    def allocate():
-        len(bytearray(20 << 30))
-
-    acts = {
-        "read a file of yours": read,
-        "write outside its folder": write,
-        "open a TCP connection": connect,
-        "send by UDP": send,
-        "signal another process": signal_parent,
-        "read another process's environment": environment,
-        "start 65 processes": spawn,
-        "take 20 GB of memory": allocate,
-    }
-    done = []
-    for name, act in acts.items():
-        try:
-            act()
-            done.append(name)
-        except BaseException:
-            pass
-    return done
-"""
-
-
-def inspect(zygote):
-    """Let the canaries out and see.
-
-    Parameters
-    ----------
-    zygote : autograder.remote.Zygote
-
-    Returns
-    -------
-    Isolation
-    """
-    from autograder.remote import Worker
-
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        os.chmod(folder, 0o777)
-        secret = Path(folder, "secret")
-        secret.write_text("x")
-        secret.chmod(0o644)
-        for line in (tcp, udp):
-            line.bind(("127.0.0.1", 0))
-        tcp.listen()
-        worker = Worker(zygote)
-        try:
-            worker.allow(20, "the canaries")
-            layers = dict(worker.value("the layers", {"op": "layers"}))
-            worker.run_cell("canaries", CANARY)
-            ports = [tcp.getsockname()[1], udp.getsockname()[1]]
-            arguments = [str(secret), str(Path(folder, "outside")), *ports]
-            call = {"op": "call", "name": "canaries"}
-            escaped = worker.value("the canaries", call, {"args": arguments, "kwargs": {}})
-        finally:
-            worker.close()
-        # a network namespace has a loopback of its own: what counts is what arrives here
-        arrived = {"open a TCP connection": _readable(tcp), "send by UDP": _readable(udp)}
-        escaped = tuple(act for act in escaped if arrived.get(act, True))
-    missing = {layer: why for layer, why in {"namespaces": zygote.namespaces, **layers}.items() if why}
-    return Isolation(tier(missing, escaped), missing, escaped)
-
-
-def _readable(line):
-    return bool(select.select([line], [], [], 0)[0])
-
-
-def tier(missing, escaped):
-    """The tier that layers and canaries add up to."""
-    if not escaped and not missing:
-        return "S3"
-    if not escaped and not {"landlock", "seccomp", "limits"} & set(missing):
-        return "S2"
-    return "S1" if os.geteuid() == 0 else "S0"

@@ -46,12 +46,12 @@ class Sender:
 
 def strange(student):
     """What may not stand in a student id, "" for a good one."""
+    if len(student) > 100:
+        return "that many"
     bad = {mark for mark in student if mark not in MARKS and unicodedata.category(mark)[0] not in "LMN"}
-    if bad or not student[:1].isalnum() or len(student) > 100:
-        return (
-            " ".join(sorted(map(repr, bad))) or f"{student[:1]!r} at its start" if len(student) <= 100 else "that many"
-        )
-    return ""
+    if bad:
+        return " ".join(sorted(map(repr, bad)))
+    return "" if student[:1].isalnum() else f"{student[:1]!r} at its start"
 
 
 def _texts(parts):

@@ -146,8 +146,8 @@ def sample():
     """The class."""
     forward, backward = "03_forward", "04_backward"
     zero = (NONE, "failed")
-    every_forward = [cell.id for cell in Script(course.SOLUTIONS / f"{forward}.py").of_kind("solution")]
-    backward_script = Script(course.SOLUTIONS / f"{backward}.py")
+    every_forward = [cell.id for cell in Script.of(forward).of_kind("solution")]
+    backward_script = Script.of(backward)
     every_backward = [cell.id for cell in backward_script.of_kind("solution", "answer")]
     graded_backward = [backward_script.task_of(cell.id) for cell in backward_script.of_kind("test", "answer")]
     untouched = (NONE, "missing")
@@ -249,7 +249,7 @@ def files():
     for made in sample():
         name = made.notebook
         if name not in scripts:
-            scripts[name] = Script(course.SOLUTIONS / f"{name}.py")
+            scripts[name] = Script.of(name)
             releases[name] = nbformat.read(course.released(name), as_version=4)
         written[f"{made.student}/{name}.ipynb"] = build(made, scripts[name], releases[name])
         scores.setdefault(name, {})[made.student] = expected(made, scripts[name])

@@ -200,9 +200,12 @@ def read():
     for number, row in rows:
         one = Line(*(sheets.unsafe(row[name].strip()) for name in HEADER))
         if one.platform not in PLATFORMS:
-            raise course.CourseError(f"{path}, line {number}: the platform {one.platform!r}; expected canvas or moodle")
+            raise course.CourseError(
+                f"{path}, line {number}: the platform {one.platform!r}; expected canvas, moodle or nothing"
+            )
         if not one.student or layouts.strange(one.student):
-            raise course.CourseError(f"{path}, line {number}: {one.student!r} cannot be a student's id")
+            why = f"it has letters, digits and {layouts.MARKS.strip()}, and begins with one of the former"
+            raise course.CourseError(f"{path}, line {number}: {one.student!r} cannot be a student's id; {why}")
         if one.number and seen.setdefault((one.platform, one.number), number) != number:
             first = seen[one.platform, one.number]
             raise course.CourseError(f"{path}, lines {first} and {number} have one number; remove one of them")

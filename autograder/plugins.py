@@ -3,7 +3,6 @@
 `nbgrader_config.py` names these classes; `nbgrader autograde` and `python -m autograder grade` both run through them.
 """
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -36,8 +35,8 @@ class RebuildingExporter(NotebookExporter):
         data = reading.file_bytes(Path(filename), course.course_folder() / "submitted")
         rebuilt, problem = execute.read_submission(resources["nbgrader"]["notebook"], data)
         notebook = rebuilt.notebook
-        file = hashlib.sha256(data).hexdigest() if data is not None else ""
-        notebook.metadata["autograder"] = {"repairs": rebuilt.repairs, "problem": problem, "file": file}
+        about = {"repairs": rebuilt.repairs, "problem": problem, "file": reading.digest(data)}
+        notebook.metadata["autograder"] = about
         show_safely(notebook, execute.material(resources["nbgrader"]["notebook"]).release)
         if rebuilt.repairs:
             text = "**About your file:**\n\n" + "\n".join(f"- {repair}" for repair in rebuilt.repairs)

@@ -86,6 +86,11 @@ def file_bytes(path, root):
         return file.read(MAX_BYTES + 1)
 
 
+def digest(data):
+    """sha256 of a file that was handed in; "" for none."""
+    return "" if data is None else hashlib.sha256(data).hexdigest()
+
+
 def new_cell(kind, source, metadata):
     """A cell without id or outputs. nbformat's own makers check each one against the schema: 25 ms a notebook."""
     cell = nbformat.NotebookNode(cell_type=kind, source=source, metadata=nbformat.from_dict(metadata))

@@ -60,8 +60,8 @@ class Session:
     cells : list of (id, source) in the order in which they run
     """
 
-    def __init__(self, zygote, cells, seconds=CELL_SECONDS):
-        self.zygote, self.cells, self.seconds = zygote, cells, seconds
+    def __init__(self, zygote, cells):
+        self.zygote, self.cells = zygote, cells
         self.errors = {}  # cell id -> AnswerError of a cell that raised, hung or crashed
         self.dead = set()  # cells that are not run again
         self.noted = []  # what the code tried beside its task
@@ -87,7 +87,7 @@ class Session:
 
     def _run(self, position, name, source):
         already = len(self._worker.text())
-        self._worker.allow(self.seconds, name)
+        self._worker.allow(CELL_SECONDS, name)
         try:
             problem = self._worker.run_cell(name, source)
         except AnswerError as error:

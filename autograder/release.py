@@ -58,7 +58,7 @@ def write_source(script, root):
 
 def release_notebook(name, nbgrader):
     """Run `nbgrader generate_assignment`; returns the text of the released notebook."""
-    script = Script(course.SOLUTIONS / f"{name}.py")
+    script = Script.of(name)
     write_source(script, nbgrader.root)
     nbgrader.call("generate_assignment", name, force=True)
     return (nbgrader.root / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def refuse_other_cells(name, nbgrader):
         if name not in known or not known[name].submissions:
             return
         graded = {cell.name for cell in known[name].source_cells}
-    now = {cell.id for cell in Script(course.SOLUTIONS / f"{name}.py").cells if cell.kind in ROLES}
+    now = {cell.id for cell in Script.of(name).cells if cell.kind in ROLES}
     if graded == now:
         return
     parts = (("new", now - graded), ("gone", graded - now))
@@ -125,7 +125,7 @@ def load(names):
         Where a test cell is of no task.
     """
     for name in names:
-        script = Script(course.SOLUTIONS / f"{name}.py")
+        script = Script.of(name)
         isolation.same_gpu(tasks.libraries(name))
         script.references()
         for cell in script.of_kind("test"):
@@ -178,7 +178,7 @@ def changed_since(name):
     release = nbformat.read(course.released(name), as_version=4)
     tags = [cell.metadata["nbgrader"] for cell in release.cells if submission.grade_id(cell)]
     before = {tag["grade_id"]: tag["points"] for tag in tags if tag["grade"]}
-    now = {cell.id: cell.points for cell in Script(course.SOLUTIONS / f"{name}.py").of_kind("test", "answer")}
+    now = {cell.id: cell.points for cell in Script.of(name).of_kind("test", "answer")}
     found = []
     for cell in sorted(before.keys() | now.keys()):
         if before.get(cell) != now.get(cell):
@@ -196,7 +196,7 @@ def shipped():
     points.json: notebook -> task -> points, for the table that students see. questions.json: written answer -> its
     question, so that what a student wrote below it can be told from it.
     """
-    scripts = [Script(course.SOLUTIONS / f"{name}.py") for name in course.notebook_names()]
+    scripts = [Script.of(name) for name in course.notebook_names()]
     points = {
         script.name: {script.task_of(cell.id): cell.points for cell in script.of_kind("test", "answer")}
         for script in scripts
@@ -213,19 +213,17 @@ def shipped():
 
 
 def _write(target, text):
-    """Write a file if its content changes; the old one stays whole until the new one is complete."""
+    """Write a file if its content changes; whether it did."""
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return False
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
+    course.replace_text(target, text)
     return True
 
 
 def _fingerprints(name, folder):
     """Write the fingerprints of a notebook's tasks; the paths."""
     isolation.same_gpu(tasks.libraries(name))
-    script = Script(course.SOLUTIONS / f"{name}.py")
+    script = Script.of(name)
     references = script.references()
     known = tasks.all_tasks()
     ids = dict.fromkeys(script.task_of(cell.id) for cell in script.of_kind("test"))

@@ -4,6 +4,7 @@ Everything that comes from a worker is a claim of the student's code. This modul
 into an AnswerError; no byte sequence of a worker may raise anything else, and none may make it wait past the deadline.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -11,9 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from bnlab.answers import AnswerError, changed_text, missing_text, raised_text
@@ -22,8 +21,6 @@ from autograder import isolation
 from autograder.sandbox import wire
 from autograder.sandbox.zygote import NUMBER
 
-SANDBOX = Path(__file__).parent / "sandbox"
-EXERCISES = Path(__file__).parent.parent / "exercises"
 CELL_SECONDS = 5.0  # CPU time of one cell of the notebook, or of all calls of one test cell
 PATIENCE = 4  # wall time allowed for each second of CPU time: a busy machine costs nobody a grade
 MOST_STRAIN = 5.0  # times as much is allowed at most, where a machine has that many more tasks than cores
@@ -32,6 +29,7 @@ WEIGH_EVERY = 0.25  # seconds between two looks at a busy worker's memory
 MAX_NOTES = 40  # on what one submission tried
 MAX_READS = 64  # reads of printed output in a row
 TOLD = hasattr(socket, "SO_PASSCRED")  # whether the system tells who sends on a socket
+GONE = "the process that starts workers ended; run the command again"
 CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
 MAX_DROPS = 10_000  # handles that are given up with one request
 MAX_CALLBACK = 16 << 20  # bytes of the arguments of one such call
@@ -58,6 +56,24 @@ class ZygoteEnded(Exception):
     """The process that forks workers is gone; no student's fault."""
 
 
+@contextlib.contextmanager
+def our_fault(worker):
+    """Within it a worker runs a hidden solution: what goes wrong is no student's fault.
+
+    Raises
+    ------
+    ZygoteEnded
+        Where it dies or hangs.
+    RuntimeError
+        Where it raises an error.
+    """
+    try:
+        yield
+    except AnswerError as error:
+        kind = RuntimeError if worker.alive else ZygoteEnded
+        raise kind(f"the hidden solution stopped in its race: {error.text}") from None
+
+
 class Zygote:
     """The process that forks workers; one for each process that grades and each set of libraries.
 
@@ -68,10 +84,9 @@ class Zygote:
     def __init__(self, libraries=()):
         ours, theirs = socket.socketpair()
         self.namespaces = isolation.namespaces()  # "" or why there are none
-        self.home = tempfile.TemporaryDirectory(prefix="bn-zygote-")
         environment = {
             "PATH": os.defpath,
-            "HOME": self.home.name,
+            "HOME": "/tmp",
             "LANG": "C.UTF-8",
             "MPLBACKEND": "Agg",
             # glibc keeps freed memory: page faults would make two copies of one function differ in CPU time
@@ -79,12 +94,12 @@ class Zygote:
             "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
             **{name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")},
         }
-        os.chmod(self.home.name, 0o711)
         locks = json.dumps(isolation.locks(libraries))
-        command = [sys.executable, "-I", "-B", str(SANDBOX / "zygote.py"), str(theirs.fileno()), str(EXERCISES), locks]
+        command = [sys.executable, "-I", "-B", str(isolation.SANDBOX / "zygote.py")]
+        command += [str(theirs.fileno()), str(isolation.EXERCISES), locks]
         self.process = subprocess.Popen(
             isolation.wrapped([*command, *libraries], not self.namespaces, libraries),
-            env={**environment, "HOME": "/tmp", **isolation.environment(libraries)},
+            env={**environment, **isolation.environment(libraries)},
             pass_fds=[theirs.fileno()],
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -97,7 +112,7 @@ class Zygote:
         try:
             socket.send_fds(self.control, [b"F"], [link.fileno(), output])
         except OSError:
-            raise ZygoteEnded from None
+            raise ZygoteEnded(GONE) from None
         return self._number()
 
     def reap(self, pid):
@@ -116,7 +131,7 @@ class Zygote:
             except OSError:
                 part = b""
             if not part:
-                raise ZygoteEnded("the process that starts workers ended; run the command again")
+                raise ZygoteEnded(GONE)
             data += part
         return NUMBER.unpack(data)[0]
 
@@ -127,7 +142,6 @@ class Zygote:
         except subprocess.TimeoutExpired:  # a machine that has too much to do
             self.process.kill()
             self.process.wait()
-        self.home.cleanup()
 
 
 class Worker:
@@ -137,15 +151,20 @@ class Worker:
     """
 
     def __init__(self, zygote):
-        self.zygote = zygote
+        self.zygote, self.number = zygote, 0
         self.link, theirs = socket.socketpair()
         self.output, writing = os.pipe()
         if TOLD:
             self.link.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.number = zygote.fork(theirs, writing)  # its pid in the zygote's namespace
-        theirs.close()
-        os.close(writing)
-        self.pid = self._greeting()
+        try:
+            with theirs, os.fdopen(writing, "wb"):
+                self.number = zygote.fork(theirs, writing)  # its pid in the zygote's namespace
+            self.pid = self._greeting()
+        except BaseException:
+            zygote.reap(self.number)
+            self.link.close()
+            os.close(self.output)
+            raise
         self.link.setblocking(False)
         os.set_blocking(self.output, False)
         self.selector = selectors.DefaultSelector()
@@ -346,17 +365,14 @@ class Worker:
                 return
             if self.alive and self.output in self.selector.get_map():
                 self.selector.unregister(self.output)  # closed by the worker
-        except (BlockingIOError, OSError):
+        except OSError:  # nothing is there for the moment
             pass
 
     def text(self):
         """What the worker printed so far, cut."""
-        self._drain_if_alive()
-        return self.printed.decode("utf-8", "replace") + ("\n[output cut]" if self.cut else "")
-
-    def _drain_if_alive(self):
         if self.alive:
             self._drain()
+        return self.printed.decode("utf-8", "replace") + ("\n[output cut]" if self.cut else "")
 
     # -- what the referee asks -------------------------------------------------------------------------------------
     def run_cell(self, name, source):

@@ -15,6 +15,7 @@ from pathlib import Path
 import jupytext
 from jupytext.magics import comment_magic
 
+from autograder import course
 from autograder.course import CourseError
 
 KINDS = ("solution", "test", "answer", "readonly")
@@ -92,6 +93,11 @@ class Script:
         about = self.path.stat()
         self.cells = _cells(self.path, about.st_mtime_ns, about.st_size)
         self._check()
+
+    @classmethod
+    def of(cls, name):
+        """The script of a notebook: solutions/NAME.py."""
+        return cls(course.SOLUTIONS / f"{name}.py")
 
     def _check(self):
         seen = set()

@@ -1,9 +1,7 @@
 """Tables as people and platforms save them: read in any of their encodings and separators, written for all of them."""
 
-import contextlib
 import csv
 import io
-import os
 import re
 from pathlib import Path
 
@@ -71,10 +69,12 @@ def records(path, what="name the platform's CSV file"):
 
 def _records(path, header, rows):
     if len(set(header)) != len(header):
-        raise course.CourseError(f"{path} has a column twice: {', '.join(header)[:200]}")
+        raise course.CourseError(f"{path} has a column twice: {', '.join(header)[:200]}; rename or remove one")
     for number, row in rows:
         if len(row) > len(header) and any(cell.strip() for cell in row[len(header) :]):
-            raise course.CourseError(f"{path}, line {number}: {len(row)} cells under {len(header)} columns")
+            raise course.CourseError(
+                f"{path}, line {number}: {len(row)} cells under {len(header)} columns; quote what holds a separator"
+            )
         if any(cell.strip() for cell in row):
             yield number, dict(zip(header, [*row, *[""] * len(header)]))
 
@@ -111,15 +111,11 @@ def write_text(path, text):
     CourseError
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.is_relative_to(course.course_folder()):  # elsewhere a misspelt folder is not made
             path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8", newline="")
-        os.replace(temporary, path)
+        course.replace_text(path, text)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
 
 

@@ -46,14 +46,14 @@ class Lap:
     value: object
 
 
-def lap(worker, name, args, kwargs):
+def lap(worker, name, args):
     """One timed call in a worker.
 
     What the worker did since its last lap, while the other one was timed, counts as time around this one: an honest
     worker waits, and does nothing.
     """
     start = getattr(worker, "lapped", None) or cpu_clock(worker.pid)
-    worker.value(name, {"op": "stage", "name": name}, {"args": args, "kwargs": kwargs})
+    worker.value(name, {"op": "stage", "name": name}, {"args": args, "kwargs": {}})
     before = cpu_clock(worker.pid)
     worker.value(name, {"op": "run"})
     after = cpu_clock(worker.pid)

@@ -33,7 +33,13 @@ def write(target):
 
 def main():
     given = argparse.ArgumentParser(prog="python -m autograder.student_zip", description=__doc__)
-    given.add_argument("--to", type=Path, default=course.REPOSITORY / "dist" / "student.zip", metavar="FILE")
+    given.add_argument(
+        "--to",
+        type=Path,
+        default=course.REPOSITORY / "dist" / "student.zip",
+        metavar="FILE",
+        help="by default dist/student.zip",
+    )
     target = given.parse_args().to
     print(f"{write(target)} files in {target}")
     return 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import nbformat
 
-from autograder.reading import Unreadable, new_cell, read  # noqa: F401
+from autograder.reading import new_cell
 
 
 @dataclass
@@ -81,7 +81,7 @@ def rebuild(notebook, release):
     Parameters
     ----------
     notebook : NotebookNode
-        From `read`.
+        From `reading.read`.
     release : NotebookNode
         The released notebook.
 

@@ -6,13 +6,12 @@ shares. It is started once for a grading process and stays warm from one submiss
 """
 
 import numpy as np
-from bnlab.answers import AnswerError
 from bnlab.checking import CheckFailed
 from bnlab.compare import FLOAT64, difference, flatten
 from bnlab.examiner import Report
 
 from autograder import speed
-from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded
+from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, our_fault
 
 POOL = 12  # pairs of inputs that are drawn once for a class
 RENEWED = 300  # races after which a twin is replaced, long before its CPU limit
@@ -49,6 +48,7 @@ class Twin:
             for cell in self.script.of_kind("readonly", "solution"):
                 problem = self._worker.run_cell(cell.id, cell.python)
                 if problem:
+                    self.close()
                     raise RuntimeError(problem)
         return self._worker
 
@@ -92,26 +92,15 @@ class Heat:
         return self._lap(self.worker, pair)
 
     def solution(self, pair):
-        """A lap of the hidden solution.
-
-        Raises
-        ------
-        ZygoteEnded
-            Where it dies or hangs: no student's fault.
-        RuntimeError
-            Where it raises an error: neither.
-        """
-        try:
+        """A lap of the hidden solution; errors as of `our_fault`."""
+        with our_fault(self.twin):
             return self._lap(self.twin, pair)
-        except AnswerError as error:
-            kind = RuntimeError if self.twin.alive else ZygoteEnded
-            raise kind(f"the hidden solution stopped in its race: {error.text}") from None
 
     def _lap(self, who, pair):
         values = self.inputs(pair)
         if self.task.prepare:
             values = self.task.prepare(RemoteAnswer(lambda: who, self.task.answer), values)
-        lap = speed.lap(who, self.task.answer, [values[name] for name in self.names if name in values], {})
+        lap = speed.lap(who, self.task.answer, [values[name] for name in self.names if name in values])
         both = self.values.setdefault(pair, {})
         both[who] = lap.value
         if len(both) == 2:

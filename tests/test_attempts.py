@@ -50,7 +50,7 @@ def test_right_answers_raise_no_flag(name):
 
     from solutions.styles import styles
 
-    script = Script(course.SOLUTIONS / f"{name}.py")
+    script = Script.of(name)
     cells = [cell for cell in script.cells if cell.is_code and cell.kind != "test"]
     assert attempts.attempts([(cell.id, solved(cell.source)) for cell in cells]) == []
     for cell in script.of_kind("solution"):

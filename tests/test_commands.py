@@ -74,7 +74,7 @@ def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
     assert CURE.search(line), "it says what to do, or what there is"
 
 
-@pytest.mark.parametrize("command", sorted(cli.LATER))
+@pytest.mark.parametrize("command", sorted(cli.NEED_A_COURSE))
 def test_a_misspelt_course_is_no_empty_course(tmp_path, monkeypatch, capsys, command):
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "coarse"))
     assert main([command, "ann" if command == "forget" else NAME]) == 1
@@ -237,6 +237,14 @@ def test_a_read_only_json_target_keeps_what_was_there(autograder, tmp_path):
     )
     assert done.returncode == 1 and "cannot write" in lines(done)[-1]
     assert (target / "keep").read_text() == "x"
+
+
+def test_a_run_that_is_refused_leaves_nothing_beside_its_json(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    sample, target = course.REPOSITORY / "autograder" / "sample_class", tmp_path / "out" / "scores.json"
+    target.parent.mkdir()
+    words = ["grade", NAME, "--submissions", str(sample), "--json", str(target), "--scheduler", "nonsense"]
+    assert main(words) == 1 and list(target.parent.iterdir()) == []
 
 
 def test_collect_keeps_what_a_new_submission_replaces(autograder, tmp_path):

@@ -17,7 +17,7 @@ from solutions.exact import EXACT, exact
 from solutions.kernels.nvrtc import compile_source
 from solutions.mutants import bank
 
-SCRIPT = Script(course.SOLUTIONS / "10_cuda.py")
+SCRIPT = Script.of("10_cuda")
 TASKS = [SCRIPT.task_of(cell.id) for cell in SCRIPT.of_kind("test") if SCRIPT.task_of(cell.id) in EXACT]
 SLIPS_OF_THREADS = [  # task, slip, what the checker calls it
     ("channel-sums", "barrier_missing", "uninitialized|race"),

@@ -1,6 +1,7 @@
 """`forget` leaves nothing of a student behind; `doctor` says what is wrong and what to do."""
 
 import json
+import os
 import zipfile
 from collections import namedtuple
 
@@ -133,6 +134,16 @@ def test_each_check_finds_what_is_wrong(monkeypatch, tmp_path):
         assert finding.level == "wrong" and finding.cure, finding
     for check in (doctor.compiler, doctor.gpu):
         assert check().level == "note" and check().cure
+
+
+def test_a_driver_that_does_not_answer(monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(doctor, "ANSWER", 0.2)
+    finding = doctor.gpu()
+    assert finding.level == "note" and "does not answer" in finding.found and finding.cure
 
 
 def test_a_database_that_does_not_answer(monkeypatch, tmp_path):

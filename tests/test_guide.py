@@ -70,7 +70,7 @@ def test_files_exist(origin):
 
 def test_points_stand_in_the_tag_alone():
     """As the guide says to change them: another number in the script, another in the notebook."""
-    script = Script(course.SOLUTIONS / "03_forward.py")
+    script = Script.of("03_forward")
     assert all(cell.points for cell in script.of_kind("test"))
     text = (course.SOLUTIONS / "03_forward.py").read_text(encoding="utf-8")
     assert len(re.findall(r"(?m)^# %% test=\"[\w-]+\" points=\d+", text)) == len(script.of_kind("test"))

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from autograder import course, execute, isolation
+from autograder import canaries, course, execute, isolation
 from autograder.certify import Bench
-from autograder.remote import Worker
+from autograder.remote import Worker, Zygote, ZygoteEnded
 
 FULL = isolation.namespaces() == ""
 if not FULL and not os.environ.get("CI"):
@@ -32,10 +32,10 @@ def test_canaries_find_no_way_out(libraries, tmp_path, monkeypatch):
 
 
 def test_tiers_follow_from_what_is_missing():
-    assert isolation.tier({}, ()) == "S3"
-    assert isolation.tier({"namespaces": "none"}, ()) == "S2"
-    assert isolation.tier({"namespaces": "none", "seccomp": "none"}, ()) in ("S0", "S1")
-    assert isolation.tier({}, ("send by UDP",)) in ("S0", "S1")
+    assert canaries.tier({}, ()) == "S3"
+    assert canaries.tier({"namespaces": "none"}, ()) == "S2"
+    assert canaries.tier({"namespaces": "none", "seccomp": "none"}, ()) in ("S0", "S1")
+    assert canaries.tier({}, ("send by UDP",)) in ("S0", "S1")
 
 
 def verdict_of(bench, source):
@@ -78,17 +78,53 @@ def test_an_attempt_fails_and_costs_nothing_else(bench, name):
     assert "ESCAPED" not in bench.referee.session.printed["batch-statistics"]
 
 
-def test_a_daemon_does_not_outlive_its_worker(bench):
-    daemon = "    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\n    os._exit(0)\nos.wait()\n"
-    source = f"if os.fork() == 0:\n{daemon}"
+DAEMON = """
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        {}
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+time.sleep(0.3)
+"""
+OF_A_THREAD = (
+    "import threading; [threading.Thread(target=lambda: os.fork() or time.sleep(600)).start() for _ in range(5)]"
+)
+
+
+@pytest.mark.parametrize(
+    "does", ["os.setsid()", f"os.setsid(); {OF_A_THREAD}"], ids=["alone", "with threads that fork"]
+)
+def test_a_daemon_does_not_outlive_its_worker(bench, does):
     zygote = execute.zygote(("torch",))  # workers for NumPy cannot fork at all
     worker = Worker(zygote)
     worker.allow(20, "a daemon")
-    assert worker.run_cell("daemon", HEAD + source) is None
+    assert worker.run_cell("daemon", HEAD + DAEMON.format(does)) is None
     worker.close()
-    time.sleep(0.2)
     tree = children_of(zygote.process.pid)
     assert len(tree) <= 2, f"left running: {tree}"
+
+
+def test_a_worker_that_does_not_start_leaves_nothing_open(monkeypatch):
+    """A grading process goes on for thousands of submissions: what each failed start kept would add up."""
+
+    def silent(worker):
+        raise ZygoteEnded("no greeting")
+
+    monkeypatch.setattr(Worker, "_greeting", silent)
+    zygote = Zygote()
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ZygoteEnded):
+        Worker(zygote)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(children_of(zygote.process.pid)) <= 2  # bubblewrap and the zygote
+    zygote.process.kill()
+    zygote.process.wait()
+    with pytest.raises(ZygoteEnded):
+        Worker(zygote)
+    assert len(os.listdir("/proc/self/fd")) == before
+    zygote.close()
 
 
 def children_of(pid):
@@ -116,8 +152,8 @@ def test_an_unsafe_machine_is_refused(run, tmp_path):
     """Without any layer `grade` stops with the cure; --allow-unsafe goes on."""
     program = tmp_path / "unsafe.py"  # a file: the grading processes load it again, and see no layer either
     program.write_text(
-        "import sys; from autograder import isolation, __main__\n"
-        "isolation.inspect = lambda zygote: isolation.Isolation('S0', {'landlock': 'not here'}, ('send by UDP',))\n"
+        "import sys; from autograder import canaries, __main__\n"
+        "canaries.inspect = lambda zygote: canaries.Isolation('S0', {'landlock': 'not here'}, ('send by UDP',))\n"
         "if __name__ == '__main__':\n    sys.exit(__main__.main(sys.argv[1:]))\n"
     )
     arguments = ["grade", "03_forward", "--submissions", "autograder/sample_class", "--student", "empty"]

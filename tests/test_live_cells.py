@@ -38,7 +38,7 @@ START = "Do this exercise here"
 
 def answers(name):
     """Task -> its solved cell."""
-    return {cell.id: solved(cell.source) for cell in Script(course.SOLUTIONS / f"{name}.py").of_kind("solution")}
+    return {cell.id: solved(cell.source) for cell in Script.of(name).of_kind("solution")}
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ NAMES = course.notebook_names()
 def test_the_solution_script_runs(run, name):
     done = run(sys.executable, f"solutions/{name}.py")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("correct") >= len(Script(course.SOLUTIONS / f"{name}.py").of_kind("test"))
+    assert done.stdout.count("correct") >= len(Script.of(name).of_kind("test"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,15 +34,13 @@ def test_an_untouched_notebook_stops_only_at_unanswered_tasks(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_solved_notebook_runs_without_an_error(name):
     notebook = nbformat.read(course.released(name), as_version=4)
-    answers = {cell.id: solved(cell.source) for cell in Script(course.SOLUTIONS / f"{name}.py").of_kind("solution")}
+    answers = {cell.id: solved(cell.source) for cell in Script.of(name).of_kind("solution")}
     for cell in notebook.cells:
         cell.source = answers.get(cell.id, cell.source)
     notebook = executed(notebook, course.EXERCISES)
     assert errors(notebook) == {}
     text = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
-    assert len(re.findall(r"correct \(\d+ cases?\)", text)) >= len(
-        Script(course.SOLUTIONS / f"{name}.py").of_kind("test")
-    )
+    assert len(re.findall(r"correct \(\d+ cases?\)", text)) >= len(Script.of(name).of_kind("test"))
 
 
 def test_check_shows_two_numbers_and_hint_three_steps(capsys):

@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import errno
 import io
 import zipfile
 
@@ -10,7 +11,7 @@ from small_course import DUE, HOSTILE, NAME, build
 
 from autograder import collect, course, sheets
 from autograder.__main__ import main
-from autograder.desk import back, export, late, roster
+from autograder.desk import back, export, late, platforms, roster
 from autograder.gradebook import Course
 
 CANVAS = (
@@ -112,7 +113,7 @@ def test_other_encodings_are_named(folder, tmp_path):
     path = tmp_path / "latin.csv"
     path.write_bytes("Student,ID\nJörg,1\n".encode("latin-1"))
     with pytest.raises(course.CourseError, match="not UTF-8"):
-        roster.read(path)
+        platforms.read(path)
 
 
 def test_two_people_of_one_name_are_not_guessed(folder, put):
@@ -167,7 +168,7 @@ def test_penalties_extensions_and_points_given_later(folder):
     ("name", "text", "words"),
     [
         ("course.toml", "x = ", "cannot be read"),
-        ("course.toml", "[late]\npercent = 3", "not 'percent'"),
+        ("course.toml", "[late]\npercent = 3", "holds 'percent'"),
         ("course.toml", "[late]\ncap_percent = -3", "at least 0"),
         ("course.toml", "[due]\nnothing = 2026-10-05T00:00:00Z", "no notebook"),
         ("course.toml", f'[due]\n{NAME} = "soon"', "unquoted"),
@@ -261,6 +262,28 @@ def test_another_time_corrects_an_earlier_one_also_in_the_gradebook(folder, coll
     assert code == 1 and "--again goes with --at" in said
 
 
+def test_times_corrected_before_the_disk_was_full_are_in_the_gradebook(folder, collected, monkeypatch):
+    """Collecting again finds these files with the time that they should have, and corrects nothing."""
+    stamps = {who: folder / "submitted" / who / NAME / "timestamp.txt" for who in ("ann", "bob@example.org")}
+    with Course().gradebook() as book:
+        for who, stamp in stamps.items():
+            stamp.with_name(f"{NAME}.ipynb").write_bytes(course.released(NAME).read_bytes())
+            stamp.write_text(book.find_submission(NAME, who).timestamp.strftime(collect.STAMP))
+    keep = collect.keep
+
+    def full(target, *rest):
+        if "bob@example.org" in target.parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        keep(target, *rest)
+
+    monkeypatch.setattr(collect, "keep", full)
+    collected(path=f"bob@example.org/{NAME}.ipynb")
+    code, said, _ = collected("--at", "2026-10-04T10:00+00:00")
+    assert code == 1 and "No space left on device" in said and stamps["ann"].read_text() == "2026-10-04 10:00:00 UTC"
+    with Course().gradebook() as book:
+        assert book.find_submission(NAME, "ann").timestamp == datetime.datetime(2026, 10, 4, 10)
+
+
 def test_what_canvas_marks_as_late_is_said(collected):
     when = ("--at", "2026-10-04T10:00+00:00")
     code, said, stamps = collected(*when, path=f"leeann_LATE_4711_99_{NAME}.ipynb")
@@ -348,9 +371,9 @@ def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, caps
     [
         (CANVAS.split("\r\n")[0], "a header and nobody below it"),
         ("\r\n".join(CANVAS.split("\r\n")[:2]), "a header and nobody below it"),
-        (CANVAS + '"Nn, Ann",11,s9,ann2,L1,,\r\n', "11 is there twice, in lines 3 and 8"),
-        (CANVAS + '"Nn, Ann",19,s9,ann,L1,,\r\n', "ann is there twice, in lines 3 and 8"),
-        ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, in lines 2 and 4"),
+        (CANVAS + '"Nn, Ann",11,s9,ann2,L1,,\r\n', "11 is there twice, lines 3 and 8"),
+        (CANVAS + '"Nn, Ann",19,s9,ann,L1,,\r\n', "ann is there twice, lines 3 and 8"),
+        ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, lines 2 and 4"),
         ("student,last_name,first_name,email\nnew,N,A,\na/b,N,B,\n", "line 3: a student id has letters"),
         ("student,last_name,first_name,email\nnew,N,A,\n../x,N,B,\n", "line 3: a student id has letters"),
     ],
@@ -392,7 +415,7 @@ def test_excels_unicode_text_is_read(folder, tmp_path, delimiter):
     ],
 )
 def test_names_are_taken_apart_as_platforms_put_them_together(column, text, expected):
-    assert roster.names_of(roster.Row(2, {column: text}))[:2] == expected
+    assert platforms.names_of(platforms.Row(2, {column: text}))[:2] == expected
 
 
 def test_rows_stay_one_line_each():

@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from autograder import course
 from autograder.script import Script
 
 with contextlib.redirect_stdout(io.StringIO()):
-    OURS = Script(course.SOLUTIONS / "05_convolution.py").references()
+    OURS = Script.of("05_convolution").references()
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 SHAPES = settings(max_examples=60, deadline=None)
 

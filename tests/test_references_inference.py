@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from autograder import course
 from autograder.script import Script
 
 with contextlib.redirect_stdout(io.StringIO()):
-    OURS = Script(course.SOLUTIONS / "06_inference.py").references()
+    OURS = Script.of("06_inference").references()
 PRECISION = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
 SHAPES = settings(max_examples=60, deadline=None)
 

@@ -18,10 +18,7 @@ from autograder import course
 from autograder.script import Script
 
 with contextlib.redirect_stdout(io.StringIO()):
-    SHIFT, INTERNAL = (
-        Script(course.SOLUTIONS / f"{name}.py").references()
-        for name in ("01_covariate_shift", "02_internal_covariate_shift")
-    )
+    SHIFT, INTERNAL = (Script.of(name).references() for name in ("01_covariate_shift", "02_internal_covariate_shift"))
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 SHAPES = settings(max_examples=30, deadline=None)
 

@@ -16,12 +16,11 @@ from bnlab.tasks.training_results import losses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder import course
 from autograder.remote import RemoteAnswer, Worker, Zygote
 from autograder.sandbox import wire
 from autograder.script import Script
 
-SCRIPT = Script(course.SOLUTIONS / "07_training.py")
+SCRIPT = Script.of("07_training")
 with contextlib.redirect_stdout(io.StringIO()):
     OURS = SCRIPT.references()
 seeds = st.integers(0, 10**6)

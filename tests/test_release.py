@@ -43,7 +43,7 @@ def test_an_edited_and_a_stale_notebook_are_named(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_released_cells(name):
-    script = Script(course.SOLUTIONS / f"{name}.py")
+    script = Script.of(name)
     notebook = nbformat.read(course.released(name), as_version=4)
     nbformat.validate(notebook)
     cells = {cell.id: cell for cell in notebook.cells}

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from autograder import bench_scale, execute, grade, logs, processes
+from autograder import bench_scale, course, execute, grade, logs, processes
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_submissions_wait_on_the_disk(monkeypatch):
 
 def test_the_record_of_the_gradebook_is_written_now_and_then(tmp_path, monkeypatch):
     written, path = [], tmp_path / "committed" / "x.json"
-    monkeypatch.setattr(grade, "replace_text", lambda path, text: written.append(json.loads(text)))
+    monkeypatch.setattr(course, "replace_text", lambda path, text: written.append(json.loads(text)))
     content = {}
     with grade.written_now_and_then(path, content) as keep:
         for number in range(100):

@@ -22,7 +22,7 @@ from solutions.exact import exact
 from solutions.mutants import bank, forward_layer
 from solutions.styles import styles
 
-SCRIPTS = [Script(course.SOLUTIONS / f"{name}.py") for name in course.notebook_names()]
+SCRIPTS = [Script.of(name) for name in course.notebook_names()]
 with contextlib.redirect_stdout(io.StringIO()):
     REFERENCES = {script.name: script.references() for script in SCRIPTS}
 CELLS = {script.task_of(cell.id): (script, cell) for script in SCRIPTS for cell in script.of_kind("test")}

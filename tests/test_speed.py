@@ -2,13 +2,14 @@
 
 import ast
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bnlab.compare import difference
 
 from autograder import bench_speed, course, execute, referee, remote, speed, twin
-from autograder.script import Script
+from autograder.script import Cell, Script
 
 
 def laps(count, ratio=1.0, around=1.0, noise=0.0, seed=0):
@@ -80,7 +81,7 @@ def test_a_quick_look_at_results_is_never_kinder_than_the_examiner():
 def race_inputs():
     """The inputs of every race in the course: (notebook, a draw)."""
     for name in course.notebook_names():
-        script = Script(course.SOLUTIONS / f"{name}.py")
+        script = Script.of(name)
         for cell in filter(referee.is_timed, script.of_kind("test")):
             space = {}
             tree = ast.parse(cell.python)
@@ -116,11 +117,20 @@ def test_the_twin_shares_no_zygote_with_students(tmp_path, monkeypatch):
     assert worker.zygote is not execute.zygote(hold.libraries) and hold.twin.worker() is worker, "it stays warm"
     os.kill(worker.pid, 9)
     worker.allow(5, "a test")
-    with pytest.raises(twin.ZygoteEnded):
+    with pytest.raises(remote.ZygoteEnded):
         twin.Heat(bench_speed.tasks.find(bench_speed.TASK), None, worker, lambda pair: {"dy": 0, "cache": 0}).solution(
             0
         )
     assert hold.twin.worker() is not worker and hold.twin.worker().alive
+
+
+def test_a_hidden_solution_that_does_not_run_is_told_each_time():
+    """A worker that ran a part of the cells must not be taken for the twin afterwards."""
+    source = SimpleNamespace(of_kind=lambda *kinds: [Cell("solution", "ours", 0, "raise ValueError('ours')")])
+    broken = twin.Twin(source, lambda: execute.zygote(()))
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="ours"):
+            broken.worker()
 
 
 COUNTED = """

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from small_course import NAME, VERDICTS, build
 
-from autograder import changes, execute
+from autograder import changes, execute, reading
 from autograder.__main__ import main
 from autograder.desk import stale
 
@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
     changes.record_of(NAME).write_text(json.dumps({result["student"]: result["key"] for result in results}))
     for result in results:
         data = submitted(folder, result["student"]).read_bytes()
-        note = {"file": stale.fingerprint(data), "submission": result["submission"], "version": result["version"]}
+        note = {"file": reading.digest(data), "submission": result["submission"], "version": result["version"]}
         path = folder / "autograded" / result["student"] / NAME / f"{NAME}.ipynb"
         notebook = json.loads(path.read_text(encoding="utf-8"))
         notebook["metadata"]["autograder"] = {"repairs": [], "problem": "", **note}

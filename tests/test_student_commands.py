@@ -81,6 +81,23 @@ def test_clear_lines(bnlab, tmp_path, arguments):
     assert line.startswith("bnlab: ") and "; " in line, "and what to do"
 
 
+CODE = {"cell_type": "code", "metadata": {}, "source": "x = 1"}
+
+
+@pytest.mark.parametrize("command", ["check", "submit"])
+@pytest.mark.parametrize(
+    "cell",
+    ["x = 1", None, CODE | {"source": None}, CODE | {"source": ["x", 1]}, CODE | {"metadata": None}]
+    + [CODE | {"metadata": {"nbgrader": "x"}}],
+    ids=str,
+)
+def test_cells_that_are_none_are_no_notebook(bnlab, tmp_path, command, cell):
+    (tmp_path / NAME).write_text(json.dumps({"cells": [CODE, cell]}))
+    done = bnlab(command, NAME)
+    assert done.returncode == 1 and not (tmp_path / "hand_in").exists()
+    assert done.stderr == f"bnlab: {NAME} is not a notebook; save it in Jupyter, or download it from Colab as .ipynb\n"
+
+
 def test_usage(bnlab):
     assert bnlab().returncode == 2
     examples = [line.split()[3] for line in bnlab("--help").stdout.splitlines() if line.startswith("  python -m bnlab")]

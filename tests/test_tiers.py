@@ -16,9 +16,9 @@ if isolation.namespaces():
     pytest.skip(f"no namespaces here: {isolation.namespaces()}", allow_module_level=True)
 
 SHOW = """
-from autograder import isolation, remote
+from autograder import canaries, remote
 zygote = remote.Zygote()
-print(isolation.inspect(zygote))
+print(canaries.inspect(zygote))
 worker = remote.Worker(zygote)
 worker.allow(60, "a test")
 worker.run_cell("cell", "import os\\ndef who(): return [os.getuid(), os.getgid(), os.getgroups()]")

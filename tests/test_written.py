@@ -1,6 +1,7 @@
 """Written answers are graded on a sheet without names, and only what is right on it reaches the gradebook."""
 
 import csv
+import json
 import re
 
 import pytest
@@ -66,6 +67,20 @@ def test_identifiers_stay_within_a_course_and_differ_between_courses(folder, tmp
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "another"))
     assert written.anonymous("ann") != here
     assert len({written.anonymous(f"student-{number}") for number in range(3000)}) == 3000
+
+
+def test_an_answer_of_a_whole_book_does_not_keep_the_sheet_from_being_read(folder):
+    """Python's csv reads no cell of more than 131,072 characters, and Excel keeps 32,767."""
+    path = folder / "submitted" / ZOE / NAME / f"{NAME}.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    (cell,) = (one for one in notebook["cells"] if one["metadata"].get("nbgrader", {}).get("grade_id") == TASK)
+    notebook["cells"].append({**cell, "source": "y" * 90_000})
+    cell["source"] = "x" * 90_000
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    sheet, count, _ = written.sheet(NAME)
+    assert count == len(written.read(NAME, sheet)) == 3
+    (answer,) = (row["answer"] for row in rows(sheet) if row["id"] == written.anonymous(ZOE))
+    assert len(answer) < 32_767 and re.search(r"xx\n\[\d+ more characters\]$", answer)
 
 
 def score_of(who):

@@ -23,10 +23,10 @@ class PlatformExtractor(ExtractorPlugin):
         found = {}
         for source in [Path(archive_path), *sorted(Path(archive_path).rglob("*.zip"))]:
             try:
-                there = collect.search(source, name)
-                submissions, problems = there.submissions, there.problems
-                if there.people.changed:
-                    there.people.write()
+                inside = collect.search(source, name)
+                submissions, problems = inside.submissions, inside.problems
+                if inside.people.changed:
+                    inside.people.write()
             except (course.CourseError, OSError, ValueError) as error:
                 submissions, problems = {}, [f"{source.name}: {error}"]
             for problem in problems:
@@ -47,5 +47,5 @@ class PlatformCollector(FileNameCollectorPlugin):
 
     def collect(self, submitted_file):
         path = Path(submitted_file)
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        now = datetime.datetime.now(datetime.UTC).strftime(collect.STAMP)
         return {"student_id": path.parent.name, "file_id": path.stem, "timestamp": now}

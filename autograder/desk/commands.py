@@ -22,50 +22,66 @@ EXAMPLES = """\
 LEVELS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "red")}
 
 
+def add(commands, name, says):
+    """Add one command to an argparse group; `says` stands in the list of all commands and on its own page."""
+    return commands.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
+
+
 def add_to(commands):
-    """Add the commands to an argparse group."""
-    feedback = commands.add_parser("feedback", help="write the feedback pages")
+    """Add the desk's commands to an argparse group."""
+    feedback = add(commands, "feedback", "write the page that each student gets back")
     feedback.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     feedback.add_argument(
         "--back",
         metavar="ZIP",
-        help="the archive collected from: also one zip of all pages, named as the platform wants",
+        help="the archive that you collected from: also put all pages into one zip, named as the platform wants them",
     )
 
-    report = commands.add_parser("report", help="write what a notebook did with the class, for the instructor")
+    report = add(commands, "report", "write what a notebook did with the class, for the instructor")
     report.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
-    report.add_argument("--to", metavar="FILE", help="by default reports/NAME.html in the course folder")
+    report.add_argument("--to", metavar="FILE", help="the page, by default reports/NAME.html in the course folder")
     report.add_argument("--csv", metavar="FILE", help="also a table: one line for each student and task")
 
-    roster = commands.add_parser("roster", help="take names and addresses from a learning platform's CSV file")
-    roster.add_argument("file", metavar="FILE", help="Canvas's, Moodle's, or student,last_name,first_name,email")
-
-    export = commands.add_parser("export", help="write the scores of a notebook")
-    export.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
-    export.add_argument("--format", choices=["csv", "canvas", "moodle"], default="csv")
-    export.add_argument("--to", metavar="FILE", help="by default NAME.csv (NAME.canvas.csv, ...) in the course folder")
-    export.add_argument("--roster", metavar="FILE", help="the platform's own export, to be filled in")
-    export.add_argument(
-        "--column", default="", metavar="TEXT", help="its column, where that is not named like the notebook"
+    roster = add(commands, "roster", "take names and addresses from a learning platform's CSV file")
+    roster.add_argument(
+        "file",
+        metavar="FILE",
+        help="Canvas's exported gradebook, Moodle's worksheet or list of participants, or a table with the columns "
+        "student,last_name,first_name,email",
     )
 
-    written = commands.add_parser("written", help="written answers on a sheet without names, and its points back")
+    export = add(commands, "export", "write the scores of a notebook")
+    export.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
+    export.add_argument("--format", choices=["csv", "canvas", "moodle"], default="csv", help="by default csv, a table")
+    export.add_argument(
+        "--to", metavar="FILE", help="by default NAME.csv, NAME.canvas.csv or NAME.moodle.csv in the course folder"
+    )
+    export.add_argument("--roster", metavar="FILE", help="what the platform exported, to be filled in")
+    export.add_argument(
+        "--column", default="", metavar="TEXT", help="the roster's column, where that is not named like the notebook"
+    )
+
+    written = add(commands, "written", "write the written answers on a sheet without names, or take its points back")
     written.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
-    written.add_argument("--to", metavar="FILE", help="by default written/NAME.csv in the course folder")
+    written.add_argument("--to", metavar="FILE", help="the sheet, by default written/NAME.csv in the course folder")
     written.add_argument("--take", metavar="FILE", help="put the points and comments of this sheet into the gradebook")
 
-    publish = commands.add_parser("publish", help="write the repository for readers and students, without solutions")
-    publish.add_argument("--to", required=True, metavar="FOLDER", help="new, empty, or written by an earlier `publish`")
+    publish = add(commands, "publish", "write the repository for readers and students, without solutions")
+    publish.add_argument(
+        "--to", required=True, metavar="FOLDER", help="a new or empty folder, or one that `publish` has written"
+    )
 
-    copy = commands.add_parser("copy-gradebook", help="copy the gradebook into another, empty database")
-    copy.add_argument("--to", required=True, metavar="URL", help="postgresql://ME@HOST/DATABASE; exists and is empty")
-    copy.add_argument("--from", dest="source", metavar="URL", help="by default the gradebook of the course")
+    copy = add(commands, "copy-gradebook", "copy the gradebook into another, empty database")
+    copy.add_argument(
+        "--to", required=True, metavar="URL", help="a database that exists and is empty: postgresql://ME@HOST/DATABASE"
+    )
+    copy.add_argument("--from", dest="source", metavar="URL", help="another gradebook than that of the course")
 
-    forget = commands.add_parser("forget", help="remove one student's files and records from the course")
-    forget.add_argument("student", metavar="ID", help="as `grade` prints it")
+    forget = add(commands, "forget", "remove one student's files and records from the course")
+    forget.add_argument("student", metavar="ID", help="the student, as `grade` prints the id")
     forget.add_argument("--yes", action="store_true", help="do not ask")
 
-    commands.add_parser("doctor", help="check the installation and say what to do; exit code 1 if something is wrong")
+    add(commands, "doctor", "check the installation and say what to do; the exit code is 1 if something is wrong")
 
 
 def run_feedback(given):

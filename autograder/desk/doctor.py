@@ -19,6 +19,7 @@ OPTIONAL = {
     "distributed": ("2024.8", "no `grade --scheduler`"),
     "psycopg": ("3.2", "no gradebook in PostgreSQL"),
 }
+ANSWER = 30.0  # seconds for a program to answer
 ROOM = 2 << 30  # bytes that should be free
 
 
@@ -78,17 +79,16 @@ def compiler():
     path = shutil.which("g++") or shutil.which("clang++")
     if path is None:
         return Finding("note", "compiler", "no g++ or clang++", "notebook 10 needs one: apt-get install g++")
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=ANSWER)
     return Finding("ok", "compiler", (done.stdout.splitlines() or [path])[0])
 
 
 def isolation():
     """The tier that the canaries find for NumPy workers."""
-    from autograder import execute
-    from autograder import isolation as layers
+    from autograder import canaries, execute
 
     try:
-        found = layers.inspect(execute.zygote(()))
+        found = canaries.inspect(execute.zygote(()))
     except Exception as error:  # whatever breaks here is the finding
         return Finding("wrong", "isolation", f"no worker starts: {error}", "read the tiers in autograder/README.md")
     finally:
@@ -110,7 +110,10 @@ def gpu():
             "speed in 09 and 10 waits for one: A GPU elsewhere in autograder/README.md",
         )
     ask = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    done = subprocess.run(ask, capture_output=True, text=True, timeout=30)
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, timeout=ANSWER)
+    except subprocess.TimeoutExpired:
+        return Finding("note", "GPU", "its driver does not answer", "restart the machine, or load the driver again")
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["nvidia-smi fails"]
         return Finding("note", "GPU", said[0], "install or load the NVIDIA driver")

@@ -12,14 +12,13 @@ from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode
 
 from autograder import course, people
-from autograder.desk import roster, waiting
+from autograder.desk import platforms, roster, waiting
 from autograder.sheets import write_rows
 
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
 HEADER += ["max_score", "needs_manual_grade", "waits_for_gpu", "timestamp"]
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 COMPUTED = re.compile(r"(unposted )?(current|final) (score|points|grade)", re.IGNORECASE)  # by Canvas itself
-WORD = {"person": "person", "gpu": "GPU"}
 MOODLE = ["Email address", "First name", "Last name"]
 
 
@@ -95,7 +94,7 @@ class RosterExport(TableExport):
         return names[0]
 
     def table(self):
-        found = roster.read(self.roster)
+        found = platforms.read(self.roster)
         if found.kind != self.kind:
             raise course.CourseError(f"{self.roster} is a {found.kind} file; expected one of {self.kind}")
         return found
@@ -169,7 +168,7 @@ class CanvasExport(RosterExport):
         column = self.column_of(table, name)
         count, problems = self.fill(table, rows, column)
         for row in table.rows:
-            if row["Student"].strip().lower() == roster.POINTS_POSSIBLE:
+            if row["Student"].strip().lower() == platforms.POINTS_POSSIBLE:
                 self.compare(row.setdefault(column, points(rows[0]["max_score"])), rows[0]["max_score"])
         header = [*CANVAS, column]
         write_rows(to, header, ([row.get(one, "") for one in header] for row in table.rows))
@@ -280,19 +279,24 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
         if not rows:
             raise course.CourseError(f"the gradebook has no scores of {name}; run `python -m autograder grade {name}`")
         count, problems = plugin.write(rows, target)
-    for kind, why, then in (
-        ("person", ", who has not read a written answer yet or not as it is now", "when that is done"),
-        ("gpu", ", with {} points open that are in no score and not lost", f"after `grade {name} --only needs-gpu`"),
-    ):
-        held = [row for row in rows if row[f"waits_for_{kind}"]]
-        if held:
-            who = ", ".join(row["student"] for row in held[:5])
-            say(
-                f"{len(held)} of these scores {'wait' if held[1:] else 'waits'} for a {WORD[kind]}"
-                f"{why.format(points(sum(row['waits_for_gpu'] for row in held)))}: {who}{', ...' if held[5:] else ''}; "
-                f"export again {then}"
-            )
+    for line in waiting_lines(name, rows):
+        say(line)
     absent = len(rows) - len(handed_in(rows))
     if absent and form == "csv":
         say(f"{absent} have handed in nothing: 0 points, and no timestamp")
     return target, count, problems
+
+
+def waiting_lines(name, rows):
+    """Lines on scores that are not final: what waits for a person, and what for a GPU."""
+    pending = points(sum(row["waits_for_gpu"] for row in rows))
+    person = "a person, who has not read a written answer yet or not as it is now", "when that is done"
+    gpu = (
+        f"a GPU, with {pending} points open that are in no score and not lost",
+        f"after `grade {name} --only needs-gpu`",
+    )
+    for column, (whom, then) in {"waits_for_person": person, "waits_for_gpu": gpu}.items():
+        held = [row["student"] for row in rows if row[column]]
+        if held:
+            count = f"{len(held)} of these scores {'wait' if held[1:] else 'waits'}"
+            yield f"{count} for {whom}: {', '.join(held[:5])}{', ...' if held[5:] else ''}; export again {then}"

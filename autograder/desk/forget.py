@@ -1,9 +1,10 @@
 """Remove one student from the course folder and the gradebook: files, results, records, lines of tables.
 
-What is removed is gone: copies that left the course folder (an LMS, backups, exported files elsewhere) are not reached,
-and the command says so.
+What is removed is gone: copies that left the course folder (on a learning platform, in backups, in exported files) are
+not reached, and the command says so.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -138,10 +139,9 @@ def compact():
     """Let the database overwrite what it has deleted; until then the rows still lie in its files."""
     url = make_url(course.database_url())
     if url.get_backend_name() == "sqlite" and Path(url.database).exists():
-        with sqlite3.connect(url.database) as line:
+        with contextlib.closing(sqlite3.connect(url.database)) as line:
             line.execute("PRAGMA secure_delete = ON")
-        line.execute("VACUUM")
-        line.close()
+            line.execute("VACUUM")
     elif url.get_backend_name() == "postgresql":
         engine = create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as line:
@@ -278,7 +278,7 @@ def _owner(sender, who):
 
 def _sender(item):
     """Who handed in a file of an archive."""
-    parts = PurePosixPath(collect._name_of(item))
+    parts = PurePosixPath(collect.name_in_archive(item))
     for name in course.notebook_names():
         sender, fits = layouts.sender_of(parts, name)
         if sender and isinstance(fits, int) and (parts.parent.name or name in parts.stem):

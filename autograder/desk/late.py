@@ -111,13 +111,15 @@ def settings():
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise course.CourseError(f"{path} cannot be read: {error}") from None
+        raise course.CourseError(f"{path} cannot be read: {error}; mend or remove it") from None
     for key, value in found.items():
         if key not in ("late", "due") or not isinstance(value, dict):
-            raise course.CourseError(f"{path} has the tables [late] and [due], not {key!r}")
+            raise course.CourseError(f"{path} holds {key!r}; expected the tables [late] and [due] alone")
     for key, value in found.get("late", {}).items():
         if key not in ("grace_minutes", "percent_a_day", "cap_percent"):
-            raise course.CourseError(f"{path}: [late] has grace_minutes, percent_a_day and cap_percent, not {key!r}")
+            raise course.CourseError(
+                f"{path}: [late] holds {key!r}; expected grace_minutes, percent_a_day, cap_percent"
+            )
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if not number or value < 0:
             raise course.CourseError(f"{path}: {key} is {value!r}; expected a number, at least 0")
@@ -125,7 +127,9 @@ def settings():
             raise course.CourseError(f"{path}: {key} is {value:g}; it is percent of the score, 100 at most")
     for name, value in found.get("due", {}).items():
         if name not in course.notebook_names():
-            raise course.CourseError(f"{path}: [due] names {name!r}, which is no notebook of the course")
+            raise course.CourseError(
+                f"{path}: [due] names {name!r}, which is no notebook; there are {', '.join(course.notebook_names())}"
+            )
         if not isinstance(value, datetime.datetime):
             raise course.CourseError(f"{path}: {name} is due {value!r}; expected 2026-10-05T23:59:00+02:00, unquoted")
     return found
@@ -149,18 +153,21 @@ def extensions():
         return {}
     header, rows = sheets.records(path, "it is the table of extensions")
     if not {"student", "assignment", "days"} <= set(header):
-        raise course.CourseError(f"{path} has the columns {header}; expected student, assignment, days")
+        raise course.CourseError(f"{path} has the columns {', '.join(header)}; expected student, assignment, days")
     found, lines = {}, {}
     for number, row in rows:
         row = {column: text.strip() for column, text in row.items()}
         try:
             days = float(row["days"].replace(",", "."))
         except ValueError:
-            raise course.CourseError(f"{path}, line {number}: {row['days']!r} is no number of days") from None
+            raise course.CourseError(
+                f"{path}, line {number}: {row['days']!r} is no number of days; expected 0 to 366"
+            ) from None
         if not 0 <= days <= 366:
             raise course.CourseError(f"{path}, line {number}: {days:g} days; expected 0 to 366")
         if row["assignment"] not in course.notebook_names():
-            raise course.CourseError(f"{path}, line {number}: {row['assignment']!r} is no notebook of the course")
+            names = ", ".join(course.notebook_names())
+            raise course.CourseError(f"{path}, line {number}: {row['assignment']!r} is no notebook; there are {names}")
         one = row["student"], row["assignment"]
         if one in lines:
             raise course.CourseError(
@@ -215,17 +222,10 @@ def put_into(book, name, students=None):
 
 
 def apply(name):
-    """Count all penalties of a notebook again: scores given by hand, due dates and extensions may have changed.
-
-    Returns
-    -------
-    int
-        Number of submissions that lose points.
-    """
+    """Count all penalties of a notebook again: scores given by hand, due dates and extensions may have changed."""
     from autograder.gradebook import Course, configuration
 
     plugin = DailyPenalty(config=configuration())
-    changed = 0
     with Course().gradebook() as book:
         put_into(book, name)
         for submission in book.assignment_submissions(name):
@@ -233,9 +233,7 @@ def apply(name):
             for notebook in submission.notebooks:
                 penalty = plugin.late_submission_penalty("", notebook.score, late) if late > 0 else 0.0
                 notebook.late_submission_penalty = penalty or None
-                changed += bool(penalty)
         book.db.commit()
-    return changed
 
 
 def lateness(submission):

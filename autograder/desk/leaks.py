@@ -52,7 +52,7 @@ def secret_lines():
     """
     found, public = {}, set()
     for name in course.notebook_names():
-        for cell in Script(course.SOLUTIONS / f"{name}.py").cells:
+        for cell in Script.of(name).cells:
             if not cell.is_code:
                 continue
             inside = False

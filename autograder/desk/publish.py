@@ -80,7 +80,7 @@ def tracked():
 
 def _rubbish(path):
     parts = path.relative_to(course.REPOSITORY).parts
-    return any(part in ("__pycache__", ".ipynb_checkpoints", "_build") or part.endswith(".new") for part in parts)
+    return not {"__pycache__", ".ipynb_checkpoints", "_build"}.isdisjoint(parts)
 
 
 def readers_makefile(text):
@@ -186,8 +186,8 @@ def publish(target, total=lambda files: None, advance=lambda: None):
     for name, data in content.items():
         path = target / name
         old = path.read_bytes() if path.is_file() else None
-        (changed if old is not None else new).append(name) if old != data else None
         if old != data:
+            (new if old is None else changed).append(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         advance()

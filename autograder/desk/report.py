@@ -3,9 +3,10 @@
 All of it is read from finished results and nbgrader's gradebook; nothing is graded here.
 """
 
+import math
 import statistics
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from markupsafe import Markup
 
@@ -104,7 +105,7 @@ def result_of(name, student, committed=""):
     stored = next(filter(None, (execute.load_result(folder / "results", key) for key in keys if key)), None)
     if problem:
         script = execute.material(name).script
-        verdicts = [execute.asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]
+        verdicts = [asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]
         stored = {"student": student, "verdicts": verdicts, "isolation": "not run", "seconds": 0.0}
     return {**stored, "repairs": rebuilt.repairs, "problem": problem} if stored else None
 
@@ -158,12 +159,12 @@ def by_task(lines):
         verdicts = Counter("graded" if cell in line.by_hand else verdict["verdict"] for line, verdict in pairs)
         paces = [(line.student, pace) for line, verdict in pairs if (pace := pace_of(verdict["message"])) is not None]
         most = pairs[0][1]["max_score"]
-        rows.append(TaskRow(pairs[0][1]["task"], most, verdicts, clusters, sorted(paces, key=_second), _mean(shares)))
+        rows.append(
+            TaskRow(
+                pairs[0][1]["task"], most, verdicts, clusters, sorted(paces, key=lambda pair: pair[1]), _mean(shares)
+            )
+        )
     return rows
-
-
-def _second(pair):
-    return pair[1]
 
 
 def _mean(values):
@@ -313,8 +314,6 @@ def histogram(totals, most):
 
 def strip(paces):
     """Ratios to the hidden solution's time on a logarithmic axis, as SVG."""
-    import math
-
     values = [max(pace, 0.05) for _, pace in paces]
     low, high = math.log(min([*values, 0.5])), math.log(max([*values, 4.0]))
     width, left, right = 640, 20, 620

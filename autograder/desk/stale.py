@@ -5,11 +5,9 @@ stands in the notebook that nbgrader keeps in `autograded`, and in the record of
 written that notebook.
 """
 
-import hashlib
-
 from nbgrader.api import MissingEntry
 
-from autograder import changes, course, execute, logs
+from autograder import changes, course, execute, logs, reading
 from autograder.desk import waiting
 from autograder.grade import submitted_files
 
@@ -65,7 +63,7 @@ def kind_of(name, student, data, key):
     graded = changes.graded(name, student)
     if not graded:
         graded = execute.load_result(course.course_folder() / "results", key.partition(",")[0]) or {}
-    if not graded.get("file") or graded["file"] != fingerprint(data):
+    if not graded.get("file") or graded["file"] != reading.digest(data):
         rebuilt, _ = execute.read_submission(name, data)
         now = execute.submission_key(name, student, rebuilt)
         if "submission" not in graded:  # an earlier version of the course: the result's name says both
@@ -77,21 +75,20 @@ def kind_of(name, student, data, key):
     return "" if graded["version"] == execute.grader_version(name) else "older"
 
 
-def fingerprint(data):
-    """sha256 of a file that was handed in; "" for none."""
-    return hashlib.sha256(data).hexdigest() if data is not None else ""
-
-
 def lines(name, found):
     """What to say of the students that `find` has found: how many, the first of them, and the cure."""
     said = []
     for kind, students in found.items():
         words = SAYS[kind][len(students) > 1].format(name=name)
-        more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
-        ids = ", ".join(students[:NAMED])
         cure = f"{CURES.get(kind, '')}run `python -m autograder grade {name}`"
-        said.append(f"{len(students)} {words} ({ids}{more}); {cure}")
+        said.append(f"{len(students)} {words} ({some(students)}); {cure}")
     return said
+
+
+def some(students):
+    """The first of the students, and how many more there are."""
+    more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
+    return ", ".join(students[:NAMED]) + more
 
 
 LEFT_OUT = {
@@ -104,15 +101,12 @@ LEFT_OUT = {
 def left_out(name, kind, students):
     """What to say of students whose open points cannot be filled in, as no finished result is there."""
     why = LEFT_OUT.get(kind, "no finished result is here")
-    more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
     first = f"`python -m autograder grade {name}` first, here or where you grade"
     cure = f"use the same version as where you grade, or run {first}" if kind == "older" else f"run {first}"
-    return f"{', '.join(students[:NAMED])}{more}: {why}; {cure}"
+    return f"{some(students)}: {why}; {cure}"
 
 
 def warn(name):
-    """Say it beside what a command writes; returns what was found."""
-    found = find(name)
-    for line in lines(name, found):
+    """Say it beside what a command writes."""
+    for line in lines(name, find(name)):
         logs.warn(line)
-    return found

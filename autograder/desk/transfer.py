@@ -61,7 +61,9 @@ def prepare(url):
                 raise course.CourseError(f"{shown} holds a gradebook already ({what}); name an empty database")
             line.execute(next(table for table in tables() if table.name == "course").delete())
     except (SQLAlchemyError, OSError) as error:
-        raise course.CourseError(f"cannot use {shown}: {first_line(error)}; does it exist, may you write?") from None
+        raise course.CourseError(
+            f"cannot use {shown}: {first_line(error)}; make it first (createdb), and see that you may write"
+        ) from None
     finally:
         engine.dispose()
 
@@ -104,7 +106,9 @@ def copy(source, target, total=lambda rows: None, advance=lambda rows: None):
             found = counts(new)
             if found != wanted:
                 wrong = {name: (wanted[name], found[name]) for name in wanted if wanted[name] != found[name]}
-                raise course.CourseError(f"rows are missing, nothing was copied: {wrong}; is somebody grading?")
+                raise course.CourseError(
+                    f"nothing was copied, since rows are missing: {wrong}; copy again while nobody grades"
+                )
     except SQLAlchemyError as error:
         raise course.CourseError(f"nothing was copied: {first_line(error)}") from None
     finally:

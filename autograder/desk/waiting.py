@@ -27,7 +27,7 @@ def judged_elsewhere(book, name):
 
 def _ungraded_by_hand(book, name):
     """(student, cell, points of the cell, score or None, verdict of the result that is here or "")."""
-    cells = [cell.id for cell in Script(course.SOLUTIONS / f"{name}.py").cells if is_timed_on_gpu(cell)]
+    cells = [cell.id for cell in Script.of(name).cells if is_timed_on_gpu(cell)]
     if not cells:
         return []
     rows = (

@@ -16,10 +16,12 @@ from pathlib import Path
 from autograder import course, execute, reading, sheets
 from autograder.desk import pages
 from autograder.desk.export import points
+from autograder.script import Script
 from autograder.submission import grade_id
 
 HEADER = ["id", "task", "answer", "rubric", "max_score", "score", "comment"]
 NEEDED = {"id", "task", "score", "comment"}
+LONGEST = 32_000  # characters of an answer on a sheet: Excel keeps 32,767 of a cell, and csv reads no 131,073
 LETTERS = 8  # of an identifier: 40 bits, so that 3,000 students have different ones
 
 
@@ -46,7 +48,7 @@ def answers(name, student):
 
 def tasks(name):
     """The tasks of a notebook that a person grades: task -> points."""
-    return {cell.id: cell.points for cell in execute.Script(course.SOLUTIONS / f"{name}.py").of_kind("answer")}
+    return {cell.id: cell.points for cell in Script.of(name).of_kind("answer")}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Scheme:
 
 def schemes(name):
     """What graders have to know of each task: task -> Scheme."""
-    cells = execute.Script(course.SOLUTIONS / f"{name}.py").of_kind("answer")
+    cells = Script.of(name).of_kind("answer")
     return {cell.id: scheme_of(cell.source) for cell in cells}
 
 
@@ -144,7 +146,7 @@ def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
         advance()
         if student not in texts:
             texts[student] = answers(name, student)
-        answer = texts[student].get(task, "")
+        answer = pages.cut(texts[student].get(task, ""), LONGEST)
         rows.append([anonymous(student), task, answer, rubrics[task], points(most[task]), score, comment])
     path = Path(to) if to else course.course_folder() / "written" / f"{name}.csv"
     typed = read(name, path) if path.exists() else {}
@@ -174,13 +176,13 @@ def read(name, path):
     for number, (_, row) in enumerate(rows, 1):
         where, who, task = f"{path}, answer {number}", row["id"].strip(), row["task"].strip()
         if who not in known:
-            raise course.CourseError(f"{where}: {who!r} is nobody's identifier in this course")
+            raise course.CourseError(f"{where}: {who!r} is nobody's identifier in this course; take it from the sheet")
         if task not in most:
             raise course.CourseError(f"{where}: {task!r} is no written answer of {name}; expected {', '.join(most)}")
         if (known[who], task) not in pairs:
             raise course.CourseError(f"{where}: {task} of {who} is not in the gradebook; grade {name} again")
         if (known[who], task) in found:
-            raise course.CourseError(f"{where}: {who} and {task} are there twice")
+            raise course.CourseError(f"{where}: {who} and {task} are there twice; remove one")
         found[known[who], task] = _score(row["score"], most[task], where), sheets.unsafe(row["comment"].strip())
     return found
 
@@ -192,7 +194,9 @@ def _score(text, most, where):
     try:
         score = float(text)
     except ValueError:
-        raise course.CourseError(f"{where}: the score {text!r} is no number") from None
+        raise course.CourseError(
+            f"{where}: the score {text!r} is no number; expected 0 to {most:g}, or nothing"
+        ) from None
     if not 0 <= score <= most:
         raise course.CourseError(f"{where}: the score is {score:g}; expected 0 to {most:g}")
     return score

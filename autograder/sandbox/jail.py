@@ -1,7 +1,7 @@
 """The worker's own locks: resource limits, Landlock, seccomp. Taken after the fork, before the first student cell.
 
 Each is a layer of its own; what the system does not offer is left out and reported, and the canaries of
-autograder/isolation.py show what the layers together are worth. Locks are one-way: no code in the worker can undo them.
+autograder/canaries.py show what the layers together are worth. Locks are one-way: no code in the worker can undo them.
 """
 
 import contextlib

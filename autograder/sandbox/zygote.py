@@ -92,23 +92,22 @@ def reap(pid, scratch):
 def end_orphans(workers):
     """Kill everything below us but the workers themselves.
 
-    What a worker left running became our child when its parent died. Each is kept from forking before it is killed,
-    so that even a fork bomb comes to an end.
+    What a worker left running became our child when its parent died, and so does what that one has started. Each is
+    kept from forking before it is killed, so that even a fork bomb comes to an end.
     """
     ended = set()
     for _ in range(100):
-        strays = [pid for pid in descendants(os.getpid()) if pid not in workers and pid not in ended]
-        if not strays:
-            break
+        strays = set(descendants(os.getpid())) - workers.keys()
         for stray in strays:
             with contextlib.suppress(AttributeError, OSError, ValueError):  # not on macOS
                 resource.prlimit(stray, resource.RLIMIT_NPROC, (0, 0))
             end(stray)
-        ended.update(strays)
-    for child in children(os.getpid()):
-        if child not in workers:
-            end(child)
+        ours = strays.intersection(children(os.getpid()))
+        for child in ours:
             os.waitpid(child, 0)
+        if not ours and strays <= ended:
+            break
+        ended |= strays
 
 
 def end(pid):
@@ -117,12 +116,13 @@ def end(pid):
 
 
 def children(pid):
-    """The pids of a process's children; empty where /proc does not tell."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return [int(child) for child in file.read().split()]
-    except OSError:
-        return []
+    """The pids of a process's children, whichever of its threads started them; empty where /proc does not tell."""
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+    return found
 
 
 def descendants(pid):

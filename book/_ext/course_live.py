@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -75,8 +76,12 @@ def wheel(folder: Path, name: str, digest: str) -> None:
     """Put NumPy's wheel into a folder, from PYODIDE_WHEELS or from Pyodide's release."""
     near = BOOK.parent / os.environ.get("PYODIDE_WHEELS", "../shared/pyodide") / name
     try:
-        data = near.read_bytes() if near.is_file() else urllib.request.urlopen(RELEASE + name, timeout=30).read()
-    except OSError as error:
+        if near.is_file():
+            data = near.read_bytes()
+        else:
+            with urllib.request.urlopen(RELEASE + name, timeout=30) as answer:
+                data = answer.read()
+    except (OSError, http.client.HTTPException) as error:  # the latter where the answer is cut off
         raise Missing(f"{name} cannot be fetched ({error}); name a folder with it in PYODIDE_WHEELS") from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise Missing(f"{name} is not the file of Pyodide {VERSION}: its hash differs")

@@ -4,8 +4,10 @@ Exit code 0: all is well; 1: something is wrong with the file or an answer; 2: w
 """
 
 import argparse
+import contextlib
 import datetime
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -64,9 +66,6 @@ def check(path):
 
 def check_here(path):
     """The work of `check`."""
-    import contextlib
-    import io
-
     name = Path(path).stem
     notebook = read(path)
     problems = structure(notebook, name)
@@ -125,7 +124,9 @@ def main(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bnlab {__version__}")
-    parser.add_argument("command", choices=["check", "submit"])
+    parser.add_argument(
+        "command", choices=["check", "submit"], help="what is right so far; or write the file to hand in"
+    )
     parser.add_argument("file", metavar="FILE", help="the notebook, NN_topic.ipynb")
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["_check"]:  # the process of `check`

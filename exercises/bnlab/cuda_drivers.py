@@ -132,41 +132,33 @@ class Drive:
                     break  # seconds each time
                 continue
             except WrittenByKernel as changed:
-                names = " and ".join(changed.names)
-                text = (
-                    f"{names}, an argument of yours, was written to. A kernel gets its arguments by position: do they "
+                return self.failed(
+                    CHANGED,
+                    f"{' and '.join(changed.names)}, an argument of yours, was written to. A kernel gets its arguments "
+                    "by position: do they stand in the order in which it declares them? What is given is for reading "
+                    "alone.",
                 )
-                text += "stand in the order in which it declares them? What is given is for reading alone."
-                return self.failed(CHANGED, text)
             lonely = next((one.kernel for one in log.launches if one.counters.get("barriers") and not one.shared), None)
             if lonely and device.simulated:
-                text = f"{lonely}: threads wait at a barrier, but their block has no shared memory: an array without "
-                return self.failed(NOT_SHARED, text + "__shared__ belongs to one thread alone.")
+                return self.failed(
+                    NOT_SHARED,
+                    f"{lonely}: threads wait at a barrier, but their block has no shared memory: an array without "
+                    "__shared__ belongs to one thread alone.",
+                )
             found.append(values)
             words = words or self.words(log, inputs, where, device.simulated)
         if errors:
             return self.failed(" or ".join(errors), next(iter(errors.values())))
         notes = list(dict.fromkeys(note for launch in log.launches for note in launch.notes))
-        for order, values in zip(orders[1:], found[1:]):
-            for name, value in values.items():
-                if not agree(value, found[0][name]):
-                    text = (
-                        f"{name} is not the same in forward and in {order} order of threads: who waits for whom, and "
-                    )
-                    text += "does each number start from something, such as float a = 0.f?"
-                    return self.failed(DEPENDS, " ".join([text, *notes]))
+        if text := on_the_order_of_threads(orders, found):
+            return self.failed(DEPENDS, " ".join([text, *notes]))
         whole = device.simulated and len(orders) > 1 and words == self.right_words()
         if names := self.elsewhere(function, inputs) if whole else []:
             words[WHERE] = COPIED
             text = f"{' and '.join(names)} came out the same where the kernels did nothing. What NumPy works out,"
             notes.insert(0, f"{text} from np.asarray of a device array or the like, CuPy refuses.")
-        if words[MADE_BY] in (ARRAYS, BOTH):
-            names = dict.fromkeys(launch.kernel for launch in log.launches if not launch.grid)
-            notes.insert(0, f"Operations on whole arrays: {', '.join(names)}.")
-        if words[MADE_BY] == NO_ONE:
-            kernels = ", ".join(dict.fromkeys(launch.kernel for launch in log.launches if launch.grid))
-            notes.insert(0, f"{kernels} read and wrote none of them." if kernels else "No kernel was launched.")
-        return {CHECKER: NOTHING, DETAIL: " ".join(notes), **words, **found[0]}
+        detail = " ".join([*on_the_makers(words[MADE_BY], log), *notes])
+        return {CHECKER: NOTHING, DETAIL: detail, **words, **found[0]}
 
     def once(self, function, inputs, order, dry=False):
         """(leaf -> NumPy array, log, where the results were) of one call."""
@@ -292,6 +284,28 @@ def on_the_grid(error, channels):
         f"\nThe grid has {error.launch.grid[0]} blocks, and there are {channels} channels: none is left for block "
         f"{block[1]}. One block for each channel is the grid (C,), and (threads,) comes after it."
     )
+
+
+def on_the_order_of_threads(orders, found):
+    """A sentence on a result that is not the same in all orders, or ""."""
+    for order, values in zip(orders[1:], found[1:]):
+        for name, value in values.items():
+            if not agree(value, found[0][name]):
+                return (
+                    f"{name} is not the same in forward and in {order} order of threads: who waits for whom, and does "
+                    "each number start from something, such as float a = 0.f?"
+                )
+    return ""
+
+
+def on_the_makers(made_by, log):
+    """Sentences on what went through the images, where that was not kernels alone."""
+    if made_by in (ARRAYS, BOTH):
+        names = dict.fromkeys(launch.kernel for launch in log.launches if not launch.grid)
+        yield f"Operations on whole arrays: {', '.join(names)}."
+    elif made_by == NO_ONE:
+        kernels = ", ".join(dict.fromkeys(launch.kernel for launch in log.launches if launch.grid))
+        yield f"{kernels} read and wrote none of them." if kernels else "No kernel was launched."
 
 
 def told(error, order):

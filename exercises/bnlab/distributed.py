@@ -8,7 +8,6 @@ gloo over the loopback network; nothing leaves the machine. Needs Linux, WSL or 
 """
 
 import contextlib
-import linecache
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -19,11 +18,10 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 import warnings
 from datetime import timedelta
 
-from bnlab.answers import ChangedArguments
+from bnlab.answers import ChangedArguments, own_line
 
 TIMEOUT = 8.0  # seconds of computing time of a process until it is given up
 PATIENCE = 5  # seconds of waiting allowed for each of them: a busy machine is no mistake
@@ -279,11 +277,5 @@ def _account(error):
     """What a parent is told of an exception: its kind, its message, and the deepest line outside libraries."""
     if isinstance(error, ChangedArguments):
         return "changed", error.names, ""
-    frames = traceback.extract_tb(error.__traceback__)
-    library = ("site-packages", "/lib/python3", os.path.dirname(os.path.abspath(__file__)))
-    own = [frame for frame in frames if not any(part in frame.filename for part in library)]
-    where = ""
-    if own:
-        source = (own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno)).strip()
-        where = f" (in line {own[-1].lineno}: {source})"
-    return type(error).__name__, str(error)[:500], where
+    line, source = own_line(error)
+    return type(error).__name__, str(error)[:500], f" (in line {line}: {source})" if line else ""

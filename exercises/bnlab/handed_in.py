@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from bnlab.cells import plain_python
-from bnlab.overview import points_of
-from bnlab.tasks import all_tasks, questions
+from bnlab.tasks import all_tasks, points_of, questions
 
 SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
@@ -28,7 +27,7 @@ def read(path):
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         notebook = json.loads(text)
-        if not isinstance(notebook["cells"], list):
+        if not isinstance(notebook["cells"], list) or not all(map(is_cell, notebook["cells"])):
             raise TypeError
         points_of(Path(path).stem)
     except FileNotFoundError:
@@ -49,6 +48,16 @@ def read(path):
             ) from None
         raise SystemExit(f"bnlab: {path} is not a notebook; {SAVE}") from None
     return notebook
+
+
+def is_cell(cell):
+    """Whether what stands among the cells has the form of one."""
+    if not isinstance(cell, dict):
+        return False
+    source, metadata = cell.get("source", ""), cell.get("metadata", {})
+    lines = source if isinstance(source, list) else [source]
+    tagged = isinstance(metadata, dict) and isinstance(metadata.get("nbgrader", {}), dict)
+    return tagged and all(isinstance(line, str) for line in lines)
 
 
 def conflict(text):

@@ -7,25 +7,11 @@ import os
 from pathlib import Path
 
 from bnlab.checking import CheckFailed, check
-from bnlab.tasks import all_tasks
+from bnlab.handed_in import empty_answers, is_cell, texts
+from bnlab.tasks import all_tasks, points_of
 
-POINTS = Path(__file__).parent / "points.json"  # notebook -> task -> points, written by the release
 STATES = {"passed": "correct", "undecided": "correct", "partial": "partly right", "missing": "not answered"}
 STATES |= {"waits": "right so far: more is asked when it is graded", "person": "read by a person"}
-
-
-def points_of(notebook):
-    """Task -> points of a notebook, in its order.
-
-    Raises
-    ------
-    KeyError
-        With the notebooks that exist.
-    """
-    known = json.loads(POINTS.read_text(encoding="utf-8"))
-    if notebook not in known:
-        raise KeyError(f"there is no notebook {notebook!r}; the course has {', '.join(known)}")
-    return known[notebook]
 
 
 def states(notebook, namespace):
@@ -91,11 +77,9 @@ def progress(notebook, namespace):
     found, told = states(notebook, namespace), []
     saved = _saved(notebook, namespace)
     if saved:
-        from bnlab import handed_in
-
-        for task in handed_in.empty_answers(saved, notebook):
+        for task in empty_answers(saved, notebook):
             found[task] = ("missing", found[task][1])
-        told = handed_in.texts(saved, notebook)
+        told = texts(saved, notebook)
     print(table(found))
     for text in told:
         print(f"  {text} (in the file as it was last saved)")
@@ -107,7 +91,7 @@ def _saved(notebook, namespace):
     for place in places:
         try:
             found = json.loads(Path(place).read_text(encoding="utf-8-sig"))
-            if all(isinstance(cell, dict) for cell in found["cells"]):
+            if all(map(is_cell, found["cells"])):
                 return found
         except (OSError, ValueError, TypeError, KeyError):
             continue

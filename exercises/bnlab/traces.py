@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bnlab.network import cross_entropy
+
 RECORDED = Path(__file__).parent / "recorded"
 
 SIZES = (64, 16, 16, 16, 16, 16, 16, 10)  # pixels, six hidden layers, digits
@@ -177,19 +179,14 @@ def _slopes(activation, weights, biases, images, labels):
     """The loss of a batch, and for each layer its slopes with respect to weights and biases."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums, outputs = _forward(activation, weights, biases, images)
-        shifted = sums[-1] - sums[-1].max(axis=1, keepdims=True)
-        log_shares = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        rows = np.arange(len(labels))
-        error = np.exp(log_shares)
-        error[rows, labels] -= 1
-        error /= len(labels)
+        loss, error = cross_entropy(sums[-1], labels)
         slopes = []
         for layer in reversed(range(len(weights))):
             slopes.insert(0, (outputs[layer].T @ error, error.sum(axis=0)))
             if layer:
                 out = outputs[layer]
                 error = (error @ weights[layer].T) * ((out > 0) if activation == "relu" else out * (1 - out))
-        return float(-log_shares[rows, labels].mean()), slopes
+        return loss, slopes
 
 
 def recorded(activation="relu"):

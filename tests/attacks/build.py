@@ -52,7 +52,7 @@ def file_of(attack, places, release=None):
 def honest(name):
     """The file of a student who answers everything rightly."""
     release = nbformat.read(course.released(name), as_version=4)
-    return build(Submission("honest", name), Script(course.SOLUTIONS / f"{name}.py"), copy.deepcopy(release))
+    return build(Submission("honest", name), Script.of(name), copy.deepcopy(release))
 
 
 def write(folder, name, places, attacks=CORPUS):

@@ -40,7 +40,7 @@ def stock_course(folder, names):
     for name in names:
         source = folder / "source" / name / f"{name}.ipynb"
         source.parent.mkdir(parents=True)
-        nbformat.write(release.source_notebook(Script(course.SOLUTIONS / f"{name}.py")), source)
+        nbformat.write(release.source_notebook(Script.of(name)), source)
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         command = [sys.executable, "-m", "nbgrader", "generate_assignment", name]
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
@@ -95,7 +95,7 @@ def under_nbgrader(name, template, data):
 def require_fairness(names, template):
     """Nothing is compared where nbgrader does not give honest submissions their points in the time that it has here."""
     for name in names:
-        cells = Script(course.SOLUTIONS / f"{name}.py").of_kind("test")
+        cells = Script.of(name).of_kind("test")
         found, most = under_nbgrader(name, template, build.honest(name)), sum(cell.points for cell in cells)
         if (found["points"], found["other"], found["escaped"]) != (most, most, False):
             raise SystemExit(f"an honest submission of {name} has {most} points, and under nbgrader here: {found}")
@@ -121,7 +121,7 @@ def under_ours(names, attacks):
 
 def earned(attack):
     """Points that an attack may honestly earn."""
-    script = Script(course.SOLUTIONS / f"{attack.notebook}.py")
+    script = Script.of(attack.notebook)
     return sum(cell.points for cell in script.of_kind("test") if script.task_of(cell.id) in attack.earns)
 
 

@@ -7,6 +7,9 @@ called fast. Written with the array operations of `xp`, so that they run on the 
 
 from dataclasses import dataclass
 
+from autograder.make_sample_class import solved
+from autograder.script import Script
+
 HONEST = """
 from bnlab.gpu import xp
 
@@ -336,41 +339,8 @@ def answer(x, gamma, beta, eps=1e-5):
 ]
 
 
-SUMS = '''
-CODE = r"""BEFORE
-extern "C" __global__ void sums(const float* x, const float* shift, float* s1, float* s2, int images, int channels,
-                                int positions) {
-  __shared__ float one[128], two[128];
-  const int t = threadIdx.x, c = blockIdx.x;
-  float a = 0.f, b = 0.f;
-  for (int i = t; i < images * positions; i += blockDim.x) {
-    const int image = i / positions, place = i % positions;
-    const float d = x[((long long)image * channels + c) * positions + place] - shift[c];
-    MORE
-    a += d;
-    b += d * d;
-  }
-  one[t] = a;
-  two[t] = b;
-  for (int half = blockDim.x / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (t < half) {
-      one[t] += one[t + half];
-      two[t] += two[t + half];
-    }
-  }
-  if (t == 0) {
-    s1[c] = one[0];
-    s2[c] = two[0];
-  }
-}"""
-
-
-def by_kernel(x, shift):
-    n, c, h, w = x.shape
-    s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
-    RawKernel(CODE, "sums")((c,), (128,), (x, shift, s1, s2, xp.int32(n), xp.int32(c), xp.int32(h * w)))
-    return s1, s2
+BY_KERNEL = solved(Script.of("10_cuda").cell("channel-sums").source).replace("def channel_sums(", "def by_kernel(")
+PLAIN = f"""{BY_KERNEL}
 
 
 def by_arrays(x, shift):
@@ -380,9 +350,13 @@ def by_arrays(x, shift):
 
 def channel_sums(x, shift):
     return by_kernel(x, shift)
-'''
-PLAIN = SUMS.replace("BEFORE", "").replace("MORE", "")
-LOOK = "for (int k = 0; k < 5; ++k) if (look(x + i % positions) == 1.2345f) a += k;"  # five more reads
+"""
+
+
+def looking(function):
+    """The kernel with five more reads for each of its own, by a function `look` of the device."""
+    more = "for (int k = 0; k < 5; ++k) if (look(x + i % positions) == 1.2345f) a += k;"
+    return PLAIN.replace('extern "C"', f'{function}\nextern "C"').replace("a += d;", f"{more}\na += d;")
 
 
 @dataclass(frozen=True)
@@ -457,20 +431,18 @@ def channel_sums(x, shift):
     ),
     KernelAttack(
         "reads that the checker is told to pass over",
-        SUMS.replace(
-            "BEFORE",
-            "#define QUIET __attribute__((no_sanitize_thread, noinline))\n"
-            "QUIET __device__ float look(const float* p) { return *p; }",
-        ).replace("MORE", LOOK),
+        looking(
+            "\n#define QUIET __attribute__((no_sanitize_thread, noinline))\n"
+            "QUIET __device__ float look(const float* p) { return *p; }"
+        ),
         "more than 1 read",
     ),
     KernelAttack(
         "reads in this machine's language",
-        SUMS.replace(
-            "BEFORE",
+        looking(
             "__device__ float look(const float* p) {\n"
-            '  float v; as ## m("movss (%1), %0" : "=x"(v) : "r"(p)); return v; }',
-        ).replace("MORE", LOOK),
+            '  float v; as ## m("movss (%1), %0" : "=x"(v) : "r"(p)); return v; }'
+        ),
         "error",
     ),
     KernelAttack(

@@ -8,19 +8,6 @@ RIGHT = """
 def batch_statistics(x):
     return x.mean(axis=0), ((x - x.mean(axis=0)) ** 2).mean(axis=0)
 """
-SLOW = """
-import numpy as np
-
-
-def batchnorm_backward(dy, cache):
-    x_hat, inv_std, gamma = cache
-    dx, dgamma, dbeta = np.empty_like(dy), np.empty_like(gamma), np.empty_like(gamma)
-    for j in range(dy.shape[1]):
-        dgamma[j], dbeta[j] = np.sum(dy[:, j] * x_hat[:, j]), np.sum(dy[:, j])
-        dx_hat = dy[:, j] * gamma[j]
-        dx[:, j] = inv_std[j] * (dx_hat - dx_hat.mean() - x_hat[:, j] * (dx_hat * x_hat[:, j]).mean())
-    return dx, dgamma, dbeta
-"""
 STATISTICS, GRADIENT = ("batch-statistics",), ("backward",)
 
 

@@ -1,6 +1,7 @@
 """Answers that guess, probe or cheat the clock."""
 
-from tests.attacks.kinds import SLOW, Attack, beside, inside, racing
+from autograder.make_sample_class import SLOW
+from tests.attacks.kinds import Attack, beside, inside, racing
 
 REMEMBERED = """
 import numpy as np

@@ -76,7 +76,7 @@ class Damaged:
 
 @functools.cache
 def _source(name):
-    script = Script(course.SOLUTIONS / f"{name}.py")
+    script = Script.of(name)
     answers = slip("forward-running", "momentum_flipped") if name == FORWARD else {"ics-verdict": TEXT}
     release = nbformat.read(course.released(name), as_version=4)
     return build(Submission("student", name, answers=answers), script, release)

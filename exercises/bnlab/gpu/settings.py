@@ -29,7 +29,6 @@ class Machine:
     shared_memory_block: int = 64 << 10
     l2: int = 1 << 20
     default_shared_memory_block = 48 << 10
-    warp = 32
     max_threads = 1024
 
     def resident_blocks(self, threads, shared):

@@ -175,6 +175,24 @@ def questions():
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
+def points_of(notebook):
+    """Task -> points of a notebook, in its order; the release writes them.
+
+    Raises
+    ------
+    KeyError
+        With the notebooks that exist.
+    """
+    if notebook not in _points():
+        raise KeyError(f"there is no notebook {notebook!r}; the course has {', '.join(_points())}")
+    return _points()[notebook]
+
+
+@functools.cache
+def _points():
+    return json.loads((Path(__file__).parents[1] / "points.json").read_text(encoding="utf-8"))
+
+
 def meant(name):
     """What a student may have meant by a name that is no task's: a question, or a sentence."""
     name = getattr(name, "__name__", str(name))

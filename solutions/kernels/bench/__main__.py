@@ -116,6 +116,7 @@ class Bench:
                 bad += [tool] if process.returncode else []
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.communicate()
                 found[tool] = "not finished within 60 s"
                 bad.append(tool)
         bad = {"failed": f"{', '.join(bad)} ended with a mistake, or not at all"} if bad else {}
@@ -388,8 +389,10 @@ def say(text):
 def main():
     given = argparse.ArgumentParser(prog="python -m solutions.kernels.bench", description=__doc__.split("\n")[0])
     given.add_argument("--dry-run", action="store_true", help="on the simulated GPU, small shapes; no speed")
-    given.add_argument("--minutes", type=float, default=8.0, help="parts that would begin later are left out")
-    given.add_argument("--to", type=Path, metavar="FILE")
+    given.add_argument(
+        "--minutes", type=float, default=8.0, help="by default 8; parts that would begin later are left out"
+    )
+    given.add_argument("--to", type=Path, metavar="FILE", help="by default book/measured/gpu.json")
     given.add_argument("--tell", action="store_true", help="measure nothing: say which files have changed since")
     given.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     given = given.parse_args()
