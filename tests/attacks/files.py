@@ -81,8 +81,11 @@ for path in (bnlab.__file__, np.__file__, os.path.dirname(np.__file__) + '/../bn
 for name in ('.bashrc', '.config/autostart/x.desktop', '.ipython/profile_default/startup/x.py'):
     path = os.path.join('@HOME@', name)
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        open(path, 'a').write('#')
+        try:
+            open(path, 'a').write('#')
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path))
+            open(path, 'a').write('#')
         print('ESCAPED', path)
     except OSError:
         pass""",

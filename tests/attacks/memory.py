@@ -44,11 +44,11 @@ for info in inspect.stack():
         "garbage collector",
         """\
 import gc
-mark = '### BEGIN ' + 'HIDDEN TESTS'
+marks = '### BEGIN ' + 'HIDDEN TESTS', 'solutions/' + 'mutants'  # in two pieces, or it finds itself
 for one in gc.get_objects():
     if isinstance(one, dict):
         for value in list(one.values()):
-            if isinstance(value, str) and value != mark and (mark in value or 'solutions/mutants' in value):
+            if isinstance(value, str) and value not in marks and any(mark in value for mark in marks):
                 print('ESCAPED', value[:99])""",
         flag="looks through memory",
     ),
