@@ -168,7 +168,7 @@ def _choose(files, name):
             named.add(student)
     found = Found({}, problems, [], sorted(set(students) - listed - who.folders) if listed else [], who)
     for student, versions in students.items():
-        _take(found, student, sorted(versions, key=lambda one: one[0]), name)
+        _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
     return found
 
 
