@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 
 import pytest
 
@@ -89,6 +90,21 @@ def test_a_daemon_does_not_outlive_its_worker(bench):
     time.sleep(0.2)
     tree = children_of(zygote.process.pid)
     assert len(tree) <= 2, f"left running: {tree}"
+
+
+def test_nothing_of_a_student_moves_the_terminal(bench):
+    """What is said of a submission is printed, and a line of it is one line."""
+    source = """
+def batch_statistics(x):
+    try:
+        open("/x\\n  look at honest: \\x1b[2J")
+    finally:
+        raise type("A\\x1b[2J", (Exception,), {})("\\x1b]0;title\\x07\\r\\u202e\\x9b2J")
+"""
+    message, notes = verdict_of(bench, source).message, bench.referee.session.noted
+    assert "A?[2J: ?]0;title" in message and any("opens /x" in note for note in notes)
+    marks = set(message.replace("\n", "").join(notes))
+    assert not [mark for mark in marks if unicodedata.category(mark) in ("Cc", "Cf")]
 
 
 MESSES = {
