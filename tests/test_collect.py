@@ -258,6 +258,15 @@ def test_archives(tmp_path):
     assert "points out of the archive" in text and "no regular file" in text and "would unpack to 60 MB" in text
 
 
+def test_a_files_name_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / ".course"))
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+        archive.writestr(f"ann/{NAME}.ipynb", NOTEBOOK)
+        archive.writestr(f"b/\x1b[2J\nleft out: ann/{NAME}.pdf.ipynb", NOTEBOOK)
+    _, problems = collect.find(tmp_path / "class.zip", NAME)
+    assert len(problems) == 1 and not re.search(r"[\x00-\x1f]", problems[0])
+
+
 def test_names_in_old_archives():
     member = zipfile.ZipInfo("x")
     member.filename, member.flag_bits = "jörg/x".encode().decode("cp437"), 0
