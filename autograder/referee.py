@@ -223,6 +223,8 @@ class Referee:
         task, advice = tasks.all_tasks().get(verdict.task), ""
         if task is not None and task.by_hand:
             advice = integrity.advice(integrity.library_calls(self.names[task.answer], self.session.cells))
+            seen = re.compile(rf"torch normalizes for {task.answer}\b")
+            advice = advice or attempts.advice((), self.session.noted, seen)
         if task is not None and task.driver and not advice:
             advice = attempts.advice(attempts.attempts(self.session.cells), self.session.noted)
         if advice:

@@ -54,7 +54,7 @@ class Worker:
         sys.modules["__main__"] = self.module
         self.objects, self.kept = {}, 0
         self.meant = {}  # name -> the last thing of that name that can be called
-        self.staged = self.result = self.track = None
+        self.staged = self.result = self.track = self.watched = None
 
     # -- values ----------------------------------------------------------------------------------------------------
     def keep(self, value):
@@ -134,7 +134,8 @@ class Worker:
         """A driver of bnlab: it uses the student's answer here, where objects such as gradients' graphs live."""
         driver = getattr(importlib.import_module(header["module"]), header["driver"])
         try:
-            value = driver(self.target(header), self.decoder(payload).decode(header["inputs"]))
+            with self.watched.torch(header["name"]):
+                value = driver(self.target(header), self.decoder(payload).decode(header["inputs"]))
         except ChangedArguments as changed:
             return {"changed": changed.names}, []
         encoded, arrays = self.encode(value)
@@ -220,7 +221,7 @@ def serve(connection, layers, readable=()):
     worker = Worker(link)
     worker.layers = layers
     np.seterr(all="warn")
-    watched = watch.Watch(readable)
+    watched = worker.watched = watch.Watch(readable)
     while True:
         header, payload = link.receive()
         reply, arrays = worker.answer(header, payload)
