@@ -223,10 +223,10 @@ class Referee:
         task, advice = tasks.all_tasks().get(verdict.task), ""
         if task is not None and task.by_hand:
             advice = integrity.advice(integrity.library_calls(self.names[task.answer], self.session.cells))
-            seen = re.compile(rf"torch normalizes for {task.answer}\b")
-            advice = advice or attempts.advice((), self.session.noted, seen)
         if task is not None and task.driver and not advice:
             advice = attempts.advice(attempts.attempts(self.session.cells), self.session.noted)
+        if task is not None and task.by_hand and not advice:
+            advice = attempts.advice((), self.session.noted, re.compile(rf"torch normalizes for {task.answer}\b"))
         if advice:
             verdict.verdict, verdict.score = "needs-person", 0.0
             verdict.message = f"{verdict.task}: {advice}"
