@@ -53,7 +53,7 @@ class Isolation:
 
 
 CANARY = """
-def canaries(secret, outside, tcp, udp):
+def canaries(secret, outside, tcp, udp, local):
     import os, signal, socket
 
     def read():
@@ -68,6 +68,10 @@ def canaries(secret, outside, tcp, udp):
     def send():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.sendto(b"x", ("127.0.0.1", udp))
+
+    def ask():
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(local)
 
     def signal_parent():
         os.kill(os.getppid(), 0)
@@ -94,6 +98,7 @@ def canaries(secret, outside, tcp, udp):
         "write outside its folder": write,
         "open a TCP connection": connect,
         "send by UDP": send,
+        "ask a program of yours over a local socket": ask,
         "signal another process": signal_parent,
         "read another process's environment": environment,
         "start 65 processes": spawn,
@@ -121,21 +126,29 @@ def inspect(zygote):
     -------
     Isolation
     """
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.socket() as tcp,
+        socket.socket(type=socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_UNIX) as local,
+    ):
         os.chmod(folder, 0o777)
         secret = Path(folder, "secret")
         secret.write_text("x")
         secret.chmod(0o644)
         for line in (tcp, udp):
             line.bind(("127.0.0.1", 0))
+        local.bind(f"{folder}/local")
+        os.chmod(f"{folder}/local", 0o666)
         tcp.listen()
+        local.listen()
         worker = Worker(zygote)
         try:
             worker.allow(20, "the canaries")
             layers = dict(worker.value("the layers", {"op": "layers"}))
             worker.run_cell("canaries", CANARY)
             ports = [tcp.getsockname()[1], udp.getsockname()[1]]
-            arguments = [str(secret), str(Path(folder, "outside")), *ports]
+            arguments = [str(secret), str(Path(folder, "outside")), *ports, f"{folder}/local"]
             call = {"op": "call", "name": "canaries"}
             escaped = worker.value("the canaries", call, {"args": arguments, "kwargs": {}})
         finally:

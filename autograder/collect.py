@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import nbformat
 
-from autograder import course, layouts, people, reading, submission
+from autograder import course, layouts, logs, people, reading, submission
 
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
@@ -167,7 +167,8 @@ def _choose(files, name):
             named.add(student)
     found = Found({}, problems, [], sorted(set(students) - listed - who.folders) if listed else [], who)
     for student, versions in students.items():
-        _take(found, student, sorted(versions, key=lambda one: one[0]), name)
+        _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
+    found.problems = [logs.plain(one) for one in found.problems]  # a file's name may hold what moves a terminal
     return found
 
 

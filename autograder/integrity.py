@@ -1,8 +1,9 @@
 """A static look at an answer: does it hand its work to a library's normalization layer?
 
 Such a call gives right numbers and shows nothing of what the task asks for, so it must not earn points silently. The
-look is a reading aid and no lock: it names what a person should look at, by the names in the source. What hides from
-it by computed names it does not see; it says so where an answer evaluates strings or reaches into torch's internals.
+look is a reading aid and no lock: it names what a person should look at, by the names in the source; it says so, too,
+where an answer evaluates strings or reaches into torch's internals. What hides by computed names is seen when it runs
+(sandbox/watch.py).
 """
 
 import ast

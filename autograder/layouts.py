@@ -6,7 +6,8 @@
     anon_x1Yz2_99123_NAME.ipynb                               Canvas, anonymous
     Full name_12345_assignsubmission_file_/NAME.ipynb         Moodle: the person's number in this assignment; or flat
 
-A name is shared by many people and a number is one person's: who a sender is says `people`, by the number.
+A name is shared by many people and a number is one person's: who a sender is says `people`, by the number. The platform
+writes it first; what follows is the name that the student gave the file, and it may look like anybody's number.
 """
 
 import re
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from autograder import course
 
 MARKS = " .,_@'+()-"  # allowed in a student id beside letters and digits of any script
-MOODLE = r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_file_?"
+MOODLE = r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_file_?"
 CANVAS = r"(?P<name>.+?)(?P<late>_LATE)?_(?P<number>\d+)_\d+_"
 ANONYMOUS = r"(?P<late>LATE_)?(?P<name>anon_[0-9A-Za-z]{5})_\d+_"
 EXCHANGE = re.compile(r"(.+)\+([^+]+)\+(\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d(?:\.\d+)?)[^+]*(?:\+[^+]*)?")
@@ -64,33 +65,44 @@ def _sender(pattern, known):
     return Sender(platform, known["number"] if platform else "", known["name"])
 
 
-def _in(patterns, text, rest=""):
-    """The first pattern that a text is made of, with `rest` behind it: (pattern, match), or (None, None)."""
-    matches = ((pattern, re.fullmatch(pattern + rest, text)) for pattern in patterns)
-    return next(((pattern, known) for pattern, known in matches if known), (None, None))
+def _in(patterns, text):
+    """The pattern whose name and number come first in a text: (pattern, match), or (None, None)."""
+    matches = ((pattern, re.fullmatch(f"{pattern}(?P<file>.+)", text)) for pattern in patterns)
+    found = [(pattern, known) for pattern, known in matches if known]
+    return min(found, key=lambda one: one[1].end("name"), default=(None, None))
 
 
 def is_canvas(parts, name):
     """Whether a file is named as Canvas names those that are handed in under a notebook's name."""
-    return len(parts.parts) == 1 and bool(_in((ANONYMOUS, CANVAS), parts.stem, re.escape(name) + COPIES)[0])
+    known = _in((ANONYMOUS, CANVAS), parts.stem)[1]
+    return len(parts.parts) == 1 and bool(known and re.fullmatch(re.escape(name) + COPIES, known["file"]))
 
 
 def is_late(parts):
     """Whether the name of a file says that Canvas counts it as late."""
-    known = _in((ANONYMOUS, CANVAS), parts.name, ".+")[1]
+    known = _in((ANONYMOUS, CANVAS), parts.name)[1]
     return len(parts.parts) == 1 and bool(known and known["late"])
 
 
 def sender_of_any(parts):
     """Who handed in a file that is no notebook, where a platform's way to name files tells."""
     folders, _ = _texts(parts)
-    for folder in reversed(folders):
+    for folder in folders:
         if known := re.fullmatch(MOODLE, folder):
             return _sender(MOODLE, known)
         if known := EXCHANGE.fullmatch(folder):
             return Sender("", "", known[1])
-    pattern, known = _in((MOODLE, ANONYMOUS, CANVAS), unicodedata.normalize("NFC", parts.name), ".+")
+    pattern, known = _in((MOODLE, ANONYMOUS, CANVAS), unicodedata.normalize("NFC", parts.name))
     return _sender(pattern, known) if known and not folders else None
+
+
+def rank(parts, name, fits):
+    """What a file of a student's comes by among several, the smallest first: the least deep, then the best name.
+
+    Somebody's folder may hold a folder that has the name of somebody else.
+    """
+    folders = parts.parts[:-1]
+    return len(folders) - (folders[-1:] == (name,)), fits
 
 
 def sender_of(parts, name, canvas=False):
@@ -115,20 +127,20 @@ def sender_of(parts, name, canvas=False):
     copies = re.fullmatch(f"{re.escape(name)}{COPIES}", stem, re.IGNORECASE)
     if folders and folders[-1] == name:
         folders = folders[:-1]
-    if folders:
-        return _in_a_folder(folders[-1], stem, name, copies)
+    if folders:  # a platform's own comes first, those in it are the student's
+        whose = next((one for one in folders if re.fullmatch(MOODLE, one) or EXCHANGE.fullmatch(one)), folders[-1])
+        return _in_a_folder(whose, stem, name, copies)
     if copies is not None:
         return None, "lies beside the students' folders, not in one"
     if stem in course.notebook_names():
         return None, None
-    pattern, known = _in((MOODLE, ANONYMOUS, CANVAS), stem, re.escape(name) + COPIES)
-    if known:
-        version = int(known["copy"] or 0)
+    pattern, known = _in((MOODLE, ANONYMOUS, CANVAS), stem)
+    if known and (copies := re.fullmatch(re.escape(name) + COPIES, known["file"])):
+        version = int(copies["copy"] or 0)
         return _sender(pattern, known), version if pattern == MOODLE else -version  # Canvas numbers later ones upwards
     if any(f"_{other}" in stem for other in course.notebook_names() if other != name):
         return None, None  # another notebook
-    pattern, known = _in((MOODLE, ANONYMOUS, CANVAS) if canvas else (MOODLE,), stem, ".+")
-    if known:
+    if known and (canvas or pattern == MOODLE):
         return _sender(pattern, known), RENAMED
     if f"_{name}" in stem:
         return None, f"does not say whose it is; put it into a folder STUDENT as {name}.ipynb"

@@ -16,6 +16,7 @@ MAX_CELLS = 5000
 MAX_SOURCE = 100_000  # characters of one cell; the longest answer of the course has 3,000
 MAX_TOTAL = 1_000_000  # characters of all code
 MAX_PICTURES = 10 << 20  # characters of the pictures of one written answer
+MAX_PARTS = 2_000_000  # values of its JSON, which take a hundred times the room of their marks in the file
 MAX_GAPS = 50  # damaged places that are skipped in one file
 ENCODINGS = {  # first bytes -> (codec, its name for people); longer marks first
     b"\xff\xfe\0\0": ("utf-32", "UTF-32"),
@@ -29,6 +30,7 @@ ENCODINGS = {  # first bytes -> (codec, its name for people); longer marks first
 CELL = re.compile(
     r'\{[ \t\r\n]{0,99}"(?:cell_type|attachments|id|metadata|execution_count|outputs|source)"[ \t\r\n]{0,99}:'
 )
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 INLINE = re.compile(r"\(data:(image/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/=]+)\)")
 
@@ -118,6 +120,8 @@ def _content(text, repairs):
     """The JSON of a notebook, or the whole cells of a damaged one."""
     if text[:1] not in ("{", "["):
         raise Unreadable("the file is not a notebook (.ipynb): it does not start with '{'")
+    if _parts(text) > MAX_PARTS and (parts := _parts(STRING.sub("", text))) > MAX_PARTS:
+        raise Unreadable(f"the file holds {parts:,} values; clear the outputs and hand it in again")
     try:
         content, _ = json.JSONDecoder(strict=False).raw_decode(text)  # what follows a notebook is no part of it
     except RecursionError:
@@ -133,6 +137,11 @@ def _content(text, repairs):
     if not isinstance(found, list) or bare:
         raise Unreadable("the file is JSON but no notebook")
     return content
+
+
+def _parts(text):
+    """At least how many values JSON has, those counted that only look like some within a string."""
+    return sum(map(text.count, "[{,"))
 
 
 def _whole_cells(text):

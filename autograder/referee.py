@@ -23,7 +23,7 @@ from bnlab.examiner import Report, examine_answer, share
 from bnlab.oracles import Functions
 
 from autograder import attempts, gpu, integrity, speed
-from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded, strain
+from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded, harmless, strain
 from autograder.twin import POOL, Heat
 from solutions.exact import exact
 
@@ -216,6 +216,7 @@ class Referee:
             self._blame_cell(verdict)
         else:
             self._look_for_libraries(verdict)
+        verdict.message = harmless(verdict.message)
 
     def _look_for_libraries(self, verdict):
         """Right numbers that a library's layer, or a replaced test drive, may have made wait for a person."""
@@ -224,6 +225,8 @@ class Referee:
             advice = integrity.advice(integrity.library_calls(self.names[task.answer], self.session.cells))
         if task is not None and task.driver and not advice:
             advice = attempts.advice(attempts.attempts(self.session.cells), self.session.noted)
+        if task is not None and task.by_hand and not advice:
+            advice = attempts.advice((), self.session.noted, re.compile(rf"torch normalizes for {task.answer}\b"))
         if advice:
             verdict.verdict, verdict.score = "needs-person", 0.0
             verdict.message = f"{verdict.task}: {advice}"

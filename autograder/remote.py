@@ -7,6 +7,7 @@ into an AnswerError; no byte sequence of a worker may raise anything else, and n
 import contextlib
 import json
 import os
+import re
 import selectors
 import socket
 import struct
@@ -33,6 +34,7 @@ GONE = "the process that starts workers ended; run the command again"
 CREDENTIALS = struct.Struct("iII")  # pid, uid, gid
 MAX_DROPS = 10_000  # handles that are given up with one request
 MAX_CALLBACK = 16 << 20  # bytes of the arguments of one such call
+CONTROLS = re.compile("[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]")
 MAX_CALLBACKS = 200_000  # calls of the referee's functions in one call of the student's
 
 
@@ -272,8 +274,9 @@ class Worker:
     def note(self, notes):
         """Keep what the worker tells about its student's attempts: a claim that costs no points."""
         for note in notes if type(notes) is list else ():
-            if type(note) is str and len(self.noted) < MAX_NOTES and note[:300] not in self.noted:
-                self.noted.append(note[:300])
+            if type(note) is str and len(self.noted) < MAX_NOTES:
+                text = harmless(note[:300]).replace("\n", " ")
+                self.noted += [text] if text not in self.noted else []
 
     def _call_back(self, reply, payload):
         try:
@@ -484,6 +487,11 @@ class RemoteObject:
 
     def __repr__(self):
         return f"<{self.type_name} of the student>"
+
+
+def harmless(text):
+    """A text of a student's whose characters move no cursor, end no title and turn no writing around."""
+    return CONTROLS.sub("?", text)
 
 
 def error_kind(error):

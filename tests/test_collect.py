@@ -78,6 +78,34 @@ def test_what_is_left_out_is_named(place, files, words):
     assert any(words in problem for problem in problems), problems
 
 
+@pytest.mark.parametrize(
+    ("hers", "his"),
+    [
+        (f"zoeli_4712_1001_{NAME}.ipynb", f"osadam_4711_1002_x_4712_9_{NAME}.ipynb"),
+        (f"zoeli_4712_1001_{NAME}.ipynb", f"osadam_LATE_4711_1002_{NAME}_4712_9_{NAME}.ipynb"),
+        (
+            f"Zoe_4712_assignsubmission_file_{NAME}.ipynb",
+            f"A_1_assignsubmission_file_Z_4712_assignsubmission_file_{NAME}.ipynb",
+        ),
+        (
+            f"Zoe_4712_assignsubmission_file_/{NAME}.ipynb",
+            f"A_1_assignsubmission_file_/Z_4712_assignsubmission_file_/{NAME}.ipynb",
+        ),
+        (f"zoe/{NAME}.ipynb", f"adam/zoe/{NAME}.ipynb"),
+        (f"zoe/{NAME}/{NAME}.ipynb", f"adam/zoe/{NAME}.ipynb"),
+    ],
+)
+def test_nobody_hands_in_for_somebody_else(place, hers, his):
+    """A student chooses a file's name, and may write another one's number into it."""
+    folder = place({hers: NOTEBOOK, his: NOTEBOOK + b" "})
+    (folder / ".course").mkdir()
+    platform = "canvas" if "_1001_" in hers else "moodle"
+    (folder / ".course" / "people.csv").write_text(
+        f"platform,number,name,student\n{platform},4712,,zoe\n{platform},4711,,adam\n"
+    )
+    assert collect.find(folder, NAME)[0]["zoe"] == NOTEBOOK
+
+
 def test_other_notebooks_of_the_course_are_no_problem(place):
     files = {f"a/{NAME}.ipynb": NOTEBOOK, "a/04_backward.ipynb": OTHER, "b/04_backward.ipynb": OTHER}
     found, problems = collect.find(place(files), NAME)
@@ -228,6 +256,15 @@ def test_archives(tmp_path):
     assert "ann" in found and len(problems) == 3, problems
     text = " ".join(problems)
     assert "points out of the archive" in text and "no regular file" in text and "would unpack to 60 MB" in text
+
+
+def test_a_files_name_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / ".course"))
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+        archive.writestr(f"ann/{NAME}.ipynb", NOTEBOOK)
+        archive.writestr(f"b/\x1b[2J\nleft out: ann/{NAME}.pdf.ipynb", NOTEBOOK)
+    _, problems = collect.find(tmp_path / "class.zip", NAME)
+    assert len(problems) == 1 and not re.search(r"[\x00-\x1f]", problems[0])
 
 
 def test_names_in_old_archives():

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 
 import pytest
 
@@ -127,6 +128,46 @@ def test_a_worker_that_does_not_start_leaves_nothing_open(monkeypatch):
     zygote.close()
 
 
+def test_nothing_of_a_student_moves_the_terminal(bench):
+    """What is said of a submission is printed, and a line of it is one line."""
+    source = """
+def batch_statistics(x):
+    try:
+        open("/x\\n  look at honest: \\x1b[2J")
+    finally:
+        raise type("A\\x1b[2J", (Exception,), {})("\\x1b]0;title\\x07\\r\\u202e\\x9b2J")
+"""
+    message, notes = verdict_of(bench, source).message, bench.referee.session.noted
+    assert "A?[2J: ?]0;title" in message and any("opens /x" in note for note in notes)
+    marks = set(message.replace("\n", "").join(notes))
+    assert not [mark for mark in marks if unicodedata.category(mark) in ("Cc", "Cf")]
+
+
+MESSES = {
+    "closed": "os.makedirs('a/b')\nopen('a/b/c', 'wb').write(b'0' * (9 << 20))\nos.chmod('a/b', 0)\nos.chmod('a', 0)\n",
+    "closed altogether": "open('big', 'wb').write(b'0' * (50 << 20))\nos.chmod('.', 0)\n",
+    "deep": "for _ in range(3000):\n    os.mkdir('a')\n    os.chdir('a')\n",
+    "a link": "os.symlink('/tmp', 'a')\nos.mkdir('b')\nos.symlink('..', 'b/c')\n",
+}
+
+
+@pytest.mark.parametrize("mess", MESSES)
+def test_nothing_of_a_worker_is_left(bench, mess):
+    """All workers of a zygote share the room that files take, and one after the other asks the same process."""
+    zygote, homes = execute.zygote(()), []
+    for code in (MESSES[mess], ""):
+        worker = Worker(zygote)
+        worker.allow(20, "a mess")
+        assert worker.run_cell("mess", f"import os\nhome = os.getcwd()\nthere = {homes}\n{code}") is None
+        tell = "def tell():\n    return home, [place for place in there if os.path.lexists(place)]"
+        assert worker.run_cell("tell", tell) is None
+        home, left = worker.value("tell", {"op": "call", "name": "tell"}, {"args": [], "kwargs": {}})
+        homes.append(home)
+        worker.close()
+        assert zygote.process.poll() is None
+    assert homes[0] != homes[1] and left == []
+
+
 def children_of(pid):
     """All processes below a process."""
     found = []
@@ -177,6 +218,31 @@ worker.close(); zygote.close()
 """
     done = run(sys.executable, "-c", code)
     assert done.stdout.startswith("None the cell `torch` raised "), done.stdout + done.stderr
+
+
+def test_no_program_is_asked_over_a_local_socket_without_namespaces_too(run, tmp_path):
+    """Landlock lets a process connect to any program's socket; a canary sees it where seccomp does not stop it."""
+    code = """
+from autograder import isolation
+isolation.namespaces = lambda: "switched off"
+from autograder.remote import Zygote, Worker
+zygote = Zygote()
+print(isolation.inspect(zygote))
+worker = Worker(zygote)
+worker.allow(60, "a test")
+tries = "import socket; socket.socket(socket.AF_UNIX)", "import socket; socket.socketpair(type=socket.SOCK_DGRAM)"
+print([worker.run_cell("socket", one) for one in (*tries, "import asyncio; await asyncio.sleep(0)")])
+worker.close(); zygote.close()
+zygote = Zygote(("torch",))
+print(isolation.inspect(zygote))
+zygote.close()
+"""
+    paths = os.pathsep.join([str(course.REPOSITORY), str(course.EXERCISES)])
+    done = run(sys.executable, "-c", code, env={"PYTHONPATH": paths, "BN_COURSE": str(tmp_path)})
+    numpy, tries, torch = done.stdout.splitlines()
+    assert numpy.startswith("isolation S2") and "could" not in numpy, done.stdout + done.stderr
+    assert tries.count("PermissionError") == 2 and tries.endswith(", None]"), tries
+    assert "student code could" in torch and "over a local socket" in torch, "workers with torch need sockets"
 
 
 def test_memory_of_several_processes_is_counted_together():

@@ -52,6 +52,14 @@ def test_check_names_a_pasted_answer(bnlab, tmp_path):
     assert done.returncode == 1 and "`forward-train` is there 2 times" in done.stdout
 
 
+def test_check_knows_what_a_name_meant_below_its_answer(bnlab, tmp_path):
+    notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell("batch_statistics, var = batch_statistics(np.eye(3))"))
+    nbformat.write(notebook, tmp_path / NAME)
+    done = bnlab("check", NAME)
+    assert done.returncode == 0 and "50  of 50" in done.stdout, done.stdout
+
+
 def test_submit_writes_the_file_and_its_receipt(bnlab, tmp_path):
     notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
     notebook.cells[1].outputs = (

@@ -62,7 +62,7 @@ def places(name, source):
     senders = {parts: (sender, fits) for parts, (sender, fits) in senders.items() if sender is not None}
     known, unknown = people.read().resolve([sender for sender, _ in senders.values()])
     found = {}
-    for parts, (sender, _) in sorted(senders.items(), key=lambda pair: pair[1][1]):
+    for parts, (sender, _) in sorted(senders.items(), key=lambda pair: layouts.rank(pair[0], name, pair[1][1])):
         if sender in known:
             found.setdefault(known[sender], parts)
     return found, [f"{sender.label}: {why}" for sender, why in unknown.items()]

@@ -38,10 +38,10 @@ DENIED = (
     "setpriority ioprio_set migrate_pages move_pages process_mrelease"
 ).split()
 OF_OTHERS = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched_setattr".split()  # first argument: pid
-CLONE_THREAD = 0x10000
+CLONE_THREAD, AF_UNIX = 0x10000, 1
 
 
-def lock(home, readable, memory, network=False, listed=(), compiler=False, devices=(), unlocked=False):
+def lock(home, readable, memory, network=False, listed=(), compiler=False, devices=(), local=False, unlocked=False):
     """Take all locks that this system offers.
 
     Parameters
@@ -61,6 +61,9 @@ def lock(home, readable, memory, network=False, listed=(), compiler=False, devic
         Leave processes alone, but not sockets: for tasks whose answers are compiled. Their speed is not measured here.
     devices : list of str
         Devices, and folders of devices, that may be used: those of a GPU.
+    local : bool
+        Leave local sockets alone, where namespaces hide those of other programs: Landlock does not, and one of them may
+        start programs for whoever asks. Nobody needs them but, perhaps, the driver of a GPU.
     unlocked : bool
         Take none: for the benchmark, which runs no student's code.
 
@@ -75,7 +78,7 @@ def lock(home, readable, memory, network=False, listed=(), compiler=False, devic
     for name, take in (
         ("limits", lambda: limit(memory, "RLIMIT_DATA" if devices else "RLIMIT_AS")),
         ("landlock", lambda: scoped.append(landlock(home, readable, network, listed, devices))),
-        ("seccomp", lambda: seccomp(network, any(scoped), compiler)),
+        ("seccomp", lambda: seccomp(network, any(scoped), compiler, local)),
     ):
         try:
             take()
@@ -141,8 +144,8 @@ def landlock(home, readable, network=False, listed=(), devices=()):
     return abi >= 6
 
 
-def seccomp(network=False, scoped=False, compiler=False):
-    """System calls: local sockets only, no further processes, no look into others, no signals unless Landlock keeps
+def seccomp(network=False, scoped=False, compiler=False, local=False):
+    """System calls: no sockets but pairs, no further processes, no look into others, no signals unless Landlock keeps
     them in."""
     import errno
 
@@ -158,7 +161,8 @@ def seccomp(network=False, scoped=False, compiler=False):
     for name in OF_OTHERS:
         rules.add_rule(deny, name, sc.Arg(0, sc.NE, 0))
     if not network:
-        rules.add_rule(deny, "socket", sc.Arg(0, sc.NE, 1))  # AF_UNIX
+        rules.add_rule(deny, "socket", *[sc.Arg(0, sc.NE, AF_UNIX)] * local)
+        rules.add_rule(deny, "socketpair", sc.Arg(1, sc.MASKED_EQ, 2, 2))  # datagrams: these can be sent elsewhere
     if not network and not compiler:
         rules.add_rule(sc.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen here; glibc then uses clone
         rules.add_rule(deny, "clone", sc.Arg(0, sc.MASKED_EQ, CLONE_THREAD, 0))

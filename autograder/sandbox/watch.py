@@ -5,7 +5,9 @@ the student's first cell. It decides nothing: what is forbidden fails by the loc
 the notes away keeps no more than the silence.
 """
 
+import contextlib
 import os
+import re
 import sys
 import types
 
@@ -56,6 +58,7 @@ ACTS = {
 }
 
 FRAMES = {"sys._getframe": (), "object.__getattr__": ("tb_frame", "gi_frame", "cr_frame", "ag_frame")}
+NORMALIZES = re.compile("(batch|layer|group|instance|rms)_norm")  # operations of torch
 OURS = ("bnlab", "worker", "wire", "watch")  # modules that an answer has no reason to change
 
 
@@ -86,6 +89,28 @@ class Watch:
         self.notes += [f"something replaces {place}" for place in sorted(changed)[: MAX_NOTES - len(self.notes)]]
         if changed or larger:
             self.known, self.modules = parts(), len(sys.modules)
+
+    def torch(self, answer):
+        """A context in which torch's normalizations are noted, by whatever name a student found them.
+
+        answer : str
+            Name of the function or class that is being tested.
+        """
+        if "torch" not in sys.modules:
+            return contextlib.nullcontext()
+        from torch.utils._python_dispatch import TorchDispatchMode
+
+        noted = self.notes
+
+        class Look(TorchDispatchMode):
+            def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+                if NORMALIZES.search(operation.name()) and not asked_for(sys._getframe(1)) and len(noted) < MAX_NOTES:
+                    place = student_line(sys._getframe(1))
+                    note = f"torch normalizes for {answer}" + (f" in `{place[0]}` (line {place[1]})" if place else "")
+                    noted.extend([note] if note not in noted else [])
+                return operation(*args, **(kwargs or {}))
+
+        return Look()
 
     def new(self):
         """What was noted since the last call."""
@@ -165,6 +190,16 @@ def changes_code(thing, name):
     file = getattr(getattr(thing, "__code__", None), "co_filename", "")
     ours = f"{os.sep}bnlab{os.sep}" in file or file.startswith(os.path.dirname(__file__))
     return name == "__code__" or ours and name in ("__defaults__", "__kwdefaults__")
+
+
+def asked_for(frame):
+    """Whether a test drive itself lets torch normalize: to compare with torch's layer, or in a model to be folded."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename.endswith(f"{os.sep}torch_drivers.py") and code.co_name in ("torchs_own", "drive_fold"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def student_line(frame):

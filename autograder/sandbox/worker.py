@@ -53,7 +53,8 @@ class Worker:
         self.module.__dict__.update(__builtins__=builtins, display=print)
         sys.modules["__main__"] = self.module
         self.objects, self.kept = {}, 0
-        self.staged = self.result = self.track = None
+        self.meant = {}  # name -> the last thing of that name that can be called
+        self.staged = self.result = self.track = self.watched = None
 
     # -- values ----------------------------------------------------------------------------------------------------
     def keep(self, value):
@@ -89,7 +90,10 @@ class Worker:
 
     # -- requests --------------------------------------------------------------------------------------------------
     def op_cell(self, header, payload):
-        run_cell(header["source"], self.module.__dict__, header["name"])
+        try:
+            run_cell(header["source"], self.module.__dict__, header["name"])
+        finally:
+            self.meant.update((name, one) for name, one in self.module.__dict__.items() if callable(one))
         return {}, []
 
     def op_layers(self, header, payload):
@@ -98,14 +102,20 @@ class Worker:
         return {"value": encoded}, arrays
 
     def op_inspect(self, header, payload):
-        found = self.module.__dict__.get(header["name"], Worker)
-        if found is Worker:
+        try:
+            found = self.target(header)
+        except KeyError:
             return {"kind": "missing", "parameters": None}, []
         kind = "class" if inspect.isclass(found) else "function" if callable(found) else type(found).__name__
         return {"kind": kind, "parameters": parameters_of(found)}, []
 
     def target(self, header):
-        return self.objects[header["handle"]] if "handle" in header else self.module.__dict__[header["name"]]
+        """What a request is about. An answer whose name stands for a number or an array by now, as after
+        `train, test = ...` in a later cell, is the function that was tested below it at home."""
+        if "handle" in header:
+            return self.objects[header["handle"]]
+        name, names = header["name"], self.module.__dict__
+        return self.meant[name] if name in self.meant and not callable(names.get(name)) else names[name]
 
     def arguments(self, header, payload):
         decoder = self.decoder(payload)
@@ -124,7 +134,8 @@ class Worker:
         """A driver of bnlab: it uses the student's answer here, where objects such as gradients' graphs live."""
         driver = getattr(importlib.import_module(header["module"]), header["driver"])
         try:
-            value = driver(self.target(header), self.decoder(payload).decode(header["inputs"]))
+            with self.watched.torch(header["name"]):
+                value = driver(self.target(header), self.decoder(payload).decode(header["inputs"]))
         except ChangedArguments as changed:
             return {"changed": changed.names}, []
         encoded, arrays = self.encode(value)
@@ -166,7 +177,7 @@ class Worker:
             track = importlib.import_module("bnlab.gpu.timing").Track()
             self.track = {name: getattr(track, name) for name in ("about", "load", "stage", "run", "keep", "fetch")}
         given = self.decoder(payload).decode(header["given"])
-        encoded, arrays = self.encode(self.track[header["step"]](self.module.__dict__.get(header["name"]), given))
+        encoded, arrays = self.encode(self.track[header["step"]](self.meant.get(header["name"]), given))
         return {"value": encoded}, arrays
 
     def answer(self, header, payload):
@@ -210,7 +221,7 @@ def serve(connection, layers, readable=()):
     worker = Worker(link)
     worker.layers = layers
     np.seterr(all="warn")
-    watched = watch.Watch(readable)
+    watched = worker.watched = watch.Watch(readable)
     while True:
         header, payload = link.receive()
         reply, arrays = worker.answer(header, payload)

@@ -74,8 +74,6 @@ def serve(control, locks):
 
 def reap(pid, scratch):
     """Kill a worker with everything it started in its session, and clean its folder."""
-    import shutil
-
     if pid not in scratch:
         return -1
     for kill in (os.killpg, os.kill):
@@ -85,8 +83,35 @@ def reap(pid, scratch):
             pass
     _, status = os.waitpid(pid, 0)
     end_orphans(scratch)
-    shutil.rmtree(scratch.pop(pid), ignore_errors=True)
+    remove(scratch.pop(pid))
     return status
+
+
+def remove(folder):
+    """Remove a folder whatever a student made of it: closed to its own user, or deeper than Python's stack.
+
+    What lies deep is lifted up step by step. Nothing may stay, for all workers of a zygote share the room.
+    """
+    try:
+        lifted = tempfile.mkdtemp(prefix="bn-lifted-", dir=os.path.dirname(folder))
+        os.chmod(folder, 0o700)
+        os.rename(folder, os.path.join(lifted, "0"))
+        waiting, count = ["0"], 1
+        while waiting:
+            place = os.path.join(lifted, waiting.pop())
+            with os.scandir(place) as entries:
+                for entry in list(entries):
+                    if entry.is_dir(follow_symlinks=False):
+                        os.chmod(entry.path, 0o700)  # a folder that is not open cannot be moved
+                        os.rename(entry.path, os.path.join(lifted, str(count)))
+                        waiting.append(str(count))
+                        count += 1
+                    else:
+                        os.unlink(entry.path)
+            os.rmdir(place)
+        os.rmdir(lifted)
+    except OSError as error:
+        print(f"{folder} could not be removed: {error}", file=sys.stderr)
 
 
 def end_orphans(workers):

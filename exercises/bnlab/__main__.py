@@ -18,6 +18,7 @@ from bnlab.answers import raised_text
 from bnlab.cells import run_cell
 from bnlab.handed_in import called, empty_answers, no_python, read, structure, text_of, unanswered, written
 from bnlab.overview import states, table
+from bnlab.tasks import all_tasks
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where pip knows a module by another name
 SECONDS = 300  # for a whole notebook
@@ -31,7 +32,8 @@ EXAMPLES = """examples, in the folder exercises:
 
 def run(notebook, name):
     """Run the code cells in order and check the answers; the states of all tasks, and what cells raised."""
-    namespace = {"__name__": "__main__"}
+    namespace, meant = {"__name__": "__main__"}, {}
+    wanted = {task.answer for task in all_tasks().values()}
     raised, texts = [], [id(cell) for cell, _ in written(notebook, name).values()]
     for number, cell in enumerate(notebook["cells"], start=1):
         if cell.get("cell_type") != "code" or id(cell) in texts:
@@ -47,7 +49,9 @@ def run(notebook, name):
             if type(error).__name__ != "CheckFailed":
                 text = raised_text(called(cell, number), type(error).__name__, str(error))
                 raised.append(text)
-    return states(name, namespace), raised
+        # a later `train, test = ...` takes nothing away: the tests below an answer have had their say
+        meant |= {one: namespace[one] for one in wanted & namespace.keys() if callable(namespace[one])}
+    return states(name, namespace | meant), raised
 
 
 def check(path):

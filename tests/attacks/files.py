@@ -1,6 +1,6 @@
 """Attacks on files: read what is secret, write what stays."""
 
-from tests.attacks.kinds import beside
+from tests.attacks.kinds import Attack, beside
 
 READ = """\
 for path in {}:
@@ -101,6 +101,33 @@ if libc.shmget(0x424E, 4096, 0o1666) >= 0:
 os.makedirs(os.path.join(os.path.dirname(os.getcwd()), 'bn-left'))
 print('ESCAPED')""",
         "reaches past Python",
+    ),
+    beside(
+        "a folder that nobody may open",
+        """\
+os.makedirs('closed/within')
+for number in range(9):
+    with open(f'closed/within/{number}', 'wb') as file:
+        for _ in range(12):
+            file.write(b'0' * (4 << 20))
+os.chmod('closed/within', 0)
+os.chmod('closed', 0)
+os.chmod('.', 0)""",
+    ),
+    Attack(
+        "folders deeper than a stack, twice",
+        """import os
+home = os.getcwd()
+for _ in range(3000):
+    os.mkdir('a')
+    os.chdir('a')
+os.chdir(home)
+
+
+def batch_statistics(x):
+    os._exit(0)""",
+        flag="ends the process",
+        said="ended the Python process",
     ),
     beside(
         "looks for what a friend left",

@@ -51,6 +51,33 @@ BY_LIBRARY = [
         "work = getattr(torch, 'batch_' + 'norm')\n" + LIBRARY.format(call="eval('torch.batch_' + 'norm')"),
     ),
     in_torch(
+        "a library's layer whose name is computed",
+        "import torch\n\nwork = vars(torch)['batch_' + 'norm']\n" + LIBRARY.format(call="work"),
+        "torch normalizes for BatchNormFunction in `bn-function` (line ",
+        "torch normalizes",
+    ),
+    Attack(
+        "a library's class that is looked for",
+        """\
+import torch
+
+found = next(one for name, one in vars(torch.nn).items() if name.lower() == 'batch' + 'norm2d')
+
+
+def check(self, x):
+    if self.training and x.numel() == x.shape[1]:
+        raise ValueError
+
+
+found._check_input_dim = check
+BatchNorm = found
+""",
+        flag="torch normalizes for BatchNorm",
+        said="torch normalizes",
+        cell="bn-module",
+        notebook=TORCH,
+    ),
+    in_torch(
         "a driver that claims",
         "import torch\n\n\nclass BatchNormFunction(torch.autograd.Function):\n    pass\n",
         "replaces drivers.drive_function",

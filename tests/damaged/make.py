@@ -114,6 +114,23 @@ def answers(notebook):
     return [cell for cell in notebook["cells"] if tag(cell) in WHOLE[FORWARD]]
 
 
+def names_used_again(notebook):
+    """Below everything the student tries the functions out, and calls a result as the function that made it."""
+    lines = (
+        "batch_statistics, var = batch_statistics(np.eye(3))",
+        "batchnorm_train = batchnorm_train(np.eye(3), np.ones(3), np.zeros(3))",
+        "del batchnorm_eval",
+    )
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 9, "source": "\n".join(lines)}
+    notebook["cells"].append(cell)
+
+
+def brackets(notebook):
+    """Much text in the outputs looks like lists, and is none."""
+    cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": '["[1, 2]", [3]]\n' * 500_000}]
+
+
 # -- the file ---------------------------------------------------------------------------------------------------------
 def cut(where, before=0):
     """The file ends inside the cell `where`, or `before` bytes before its end."""
@@ -454,12 +471,17 @@ CORPUS = [
         "Windows-1252",
     ),
     Damaged("latin-1", reencoded("latin-1", change=lambda t: t.replace("# Play", "# J\x81 \xfcbe")), {}, "Latin-1"),
+    Damaged("names used again", names_used_again),
     Damaged("crlf", lambda notebook: dump(notebook).replace(b"\n", b"\r\n")),
     Damaged("crlf in the sources", reencoded("utf-8", change=lambda t: t.replace("\\n", "\\r\\n"))),
     Damaged("cr in the sources", reencoded("utf-8", change=lambda t: t.replace("\\n", "\\r"))),
     Damaged("line ends inside strings", reencoded("utf-8", change=lambda t: t.replace("\\n", "\n"))),
     Damaged("zeros at the end", lambda notebook: dump(notebook) + b"\0" * 4096),
     Damaged("the end of a longer file", lambda notebook: dump(notebook) + b' "nbformat": 4\n}\n'),
+    Damaged(
+        "lists without end", other_file(b'{"cells": [' + b"[]," * 9_000_000 + b"[]]}"), refused="clear the outputs"
+    ),
+    Damaged("a million brackets printed", brackets),
     Damaged("an empty file", other_file(b""), refused="the file is empty"),
     Damaged("blank lines alone", other_file(b"\n \r\n\t\n"), refused="the file is empty"),
     Damaged("zeros alone", other_file(b"\0" * 4096), refused="not a notebook"),
