@@ -209,6 +209,7 @@ def test_torch_is_hidden_without_namespaces_too(run):
     code = """
 from autograder import isolation
 isolation.namespaces = lambda: "switched off"
+from autograder import canaries
 from autograder.remote import Zygote, Worker
 zygote = Zygote()
 worker = Worker(zygote)
@@ -225,16 +226,17 @@ def test_no_program_is_asked_over_a_local_socket_without_namespaces_too(run, tmp
     code = """
 from autograder import isolation
 isolation.namespaces = lambda: "switched off"
+from autograder import canaries
 from autograder.remote import Zygote, Worker
 zygote = Zygote()
-print(isolation.inspect(zygote))
+print(canaries.inspect(zygote))
 worker = Worker(zygote)
 worker.allow(60, "a test")
 tries = "import socket; socket.socket(socket.AF_UNIX)", "import socket; socket.socketpair(type=socket.SOCK_DGRAM)"
 print([worker.run_cell("socket", one) for one in (*tries, "import asyncio; await asyncio.sleep(0)")])
 worker.close(); zygote.close()
 zygote = Zygote(("torch",))
-print(isolation.inspect(zygote))
+print(canaries.inspect(zygote))
 zygote.close()
 """
     paths = os.pathsep.join([str(course.REPOSITORY), str(course.EXERCISES)])
