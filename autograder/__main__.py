@@ -16,7 +16,7 @@ EXAMPLES = """examples:
   python -m autograder release --check                      fail if one is stale or was edited
   python -m autograder certify --quick                      is the grader fit for a release?
   python -m autograder collect 03_forward --from class.zip  take what the platform hands over
-  python -m autograder collect 03_forward --from class.zip --at 2026-10-05T23:59
+  python -m autograder collect 03_forward --from class.zip --at 2026-10-05T23:59+02:00
   python -m autograder grade 03_forward                     grade, into nbgrader's gradebook
   python -m autograder grade 03_forward --submissions FOLDER --json scores.json
   python -m autograder grade 03_forward --scheduler tcp://HOST:8786
@@ -71,7 +71,10 @@ def parser():
         "--from", dest="source", required=True, metavar="ZIP_OR_FOLDER", help="what the platform gave you to download"
     )
     collect.add_argument(
-        "--at", type=_moment, metavar="WHEN", help="when the platform closed, as 2026-10-05T23:59; by default now"
+        "--at",
+        type=_moment,
+        metavar="WHEN",
+        help="when the platform closed, as 2026-10-05T23:59+02:00 (without +02:00 in this machine's time), or now",
     )
     collect.add_argument(
         "--again", action="store_true", help="with --at: give this time also to files that were here before it"
@@ -193,6 +196,7 @@ def run_certify(given):
 
 def run_collect(given):
     from autograder import collect
+    from autograder.desk import late
 
     name = course.require_notebook(given.name)
     if given.again and given.at is None:
@@ -202,6 +206,8 @@ def run_collect(given):
         logs.line(f"{student}: new or changed")
     for problem in problems:
         logs.say(f"left out: {problem}")
+    if taken and (line := late.told(name, given.at or datetime.datetime.now(datetime.UTC))):
+        logs.say(line)
     logs.say(f"collected {len(taken)} new or changed submissions of {name}")
     return 1 if problems else 0
 

@@ -6,6 +6,7 @@ that a student has handed in something else, that student is named.
 """
 
 import datetime
+import glob
 import shutil
 import zipfile
 import zlib
@@ -16,6 +17,7 @@ import nbformat
 
 from autograder import course, layouts, logs, people, reading, submission
 
+OURS = ("autograded", "feedback", "release", "replaced", "source", "submitted")  # folders of a course
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
 OTHER = "is no notebook"
@@ -72,6 +74,7 @@ def search(source, name):
     if not source.exists():
         raise course.CourseError(f"there is no file or folder {source}; name what the platform gave you to download")
     if source.is_dir():
+        refuse_ours(source)
         return _choose(list(_from_folder(source)), name)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
@@ -81,6 +84,19 @@ def search(source, name):
     if cut:
         raise course.CourseError(f"{source} is only the beginning of a .zip archive; download it again")
     raise course.CourseError(f"{source} is neither a folder nor a .zip archive; unpack others and name the folder")
+
+
+def refuse_ours(folder):
+    """Refuse a folder whose notebooks are the course's own: those around the course, and nbgrader's within it.
+
+    Raises
+    ------
+    CourseError
+    """
+    folder, ours = folder.resolve(), course.course_folder()
+    around = any(folder in (one, *one.parents) for one in (ours, course.REPOSITORY))
+    if around or any(folder.is_relative_to(ours / name) for name in OURS):
+        raise course.CourseError(f"{folder} holds the course's own notebooks; name the folder with the download alone")
 
 
 def _from_folder(folder):
@@ -259,7 +275,7 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
     stamp, replaced = (when or now).strftime(STAMP), course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S")
     if found.people.changed:
         found.people.write()
-    taken, kept, moments = [], [], {}  # moments: the earlier times of files that were here already
+    taken, kept, others, moments = [], [], [], {}  # moments: the earlier times of files that were here already
     for student, data in found.submissions.items():
         target, before = _target(student, name), _stamp_of(_target(student, name))
         there = target.exists()
@@ -280,9 +296,15 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
             ) from None
         if same:
             moments[student] = before
-        else:
-            taken.append(student)
+            continue
+        taken.append(student)
+        others += [student] if there else []
+        if old and any(path.read_bytes() == data for path in earlier(student, name, old)):
+            say(f"{student}: a file that was here before is the submission again; what it replaced is now {old}")
     correct(name, moments, when)
+    if others:
+        names = ", ".join(others[:20]) + (f" and {len(others) - 20} more" if len(others) > 20 else "")
+        say(f"another file than before, which is kept in {replaced}: {names}")
     for student in found.new:
         say(f"{student}: on no list so far, taken as a new student; `roster` tells names, people.csv who is who")
     for student, before in moments.items():
@@ -292,6 +314,12 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
     for student in found.late:
         say(f"{student}: Canvas marks the file as late; its time here is {_stamp_of(_target(student, name))}")
     return taken, found.problems
+
+
+def earlier(student, name, last):
+    """Files of a student that were replaced before the last one was."""
+    found = (course.course_folder() / "replaced").glob(f"*/{glob.escape(student)}/{name}/{name}.ipynb")
+    return [path for path in found if path != last]
 
 
 def _target(student, name):

@@ -142,8 +142,8 @@ class People:
             first = next(iter(numbers.values()))[0]
             known = self.named(first) - here
             if known and len(known) * len(numbers) > 1:
-                why = f"could be {' or '.join(sorted(known))}; {cure(first)}"
-                problems |= {one: why for group in numbers.values() for one in group}
+                who = " or ".join(sorted(known))
+                problems |= {one: f"could be {who}; {cure(one)}" for group in numbers.values() for one in group}
                 continue
             for group in numbers.values():
                 student = known.pop() if known else self.new_id(group[0], alone=len(numbers) == 1)

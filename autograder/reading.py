@@ -31,6 +31,12 @@ CELL = re.compile(
     r'\{[ \t\r\n]{0,99}"(?:cell_type|attachments|id|metadata|execution_count|outputs|source)"[ \t\r\n]{0,99}:'
 )
 STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+OTHERS = {
+    "%PDF": "a PDF",
+    "PK": "an archive",
+    "<": "a web page",
+    "#": "text or a program",
+}  # what else files begin with
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 INLINE = re.compile(r"\(data:(image/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/=]+)\)")
 
@@ -119,7 +125,8 @@ def _text(data, repairs):
 def _content(text, repairs):
     """The JSON of a notebook, or the whole cells of a damaged one."""
     if text[:1] not in ("{", "["):
-        raise Unreadable("the file is not a notebook (.ipynb): it does not start with '{'")
+        found = (f"it is {what}" for mark, what in OTHERS.items() if text.startswith(mark))
+        raise Unreadable("the file is not a notebook (.ipynb): " + next(found, "it does not start with '{'"))
     if _parts(text) > MAX_PARTS and (parts := _parts(STRING.sub("", text))) > MAX_PARTS:
         raise Unreadable(f"the file holds {parts:,} values; clear the outputs and hand it in again")
     try:

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -23,10 +24,10 @@ def place(tmp_path, monkeypatch):
 
     def put(files):
         for path, data in files.items():
-            target = tmp_path / path
+            target = tmp_path / "class" / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        return tmp_path
+        return tmp_path / "class"
 
     return put
 
@@ -95,12 +96,12 @@ def test_what_is_left_out_is_named(place, files, words):
         (f"zoe/{NAME}/{NAME}.ipynb", f"adam/zoe/{NAME}.ipynb"),
     ],
 )
-def test_nobody_hands_in_for_somebody_else(place, hers, his):
+def test_nobody_hands_in_for_somebody_else(place, tmp_path, hers, his):
     """A student chooses a file's name, and may write another one's number into it."""
     folder = place({hers: NOTEBOOK, his: NOTEBOOK + b" "})
-    (folder / ".course").mkdir()
+    (tmp_path / ".course").mkdir()
     platform = "canvas" if "_1001_" in hers else "moodle"
-    (folder / ".course" / "people.csv").write_text(
+    (tmp_path / ".course" / "people.csv").write_text(
         f"platform,number,name,student\n{platform},4712,,zoe\n{platform},4711,,adam\n"
     )
     assert collect.find(folder, NAME)[0]["zoe"] == NOTEBOOK
@@ -195,6 +196,29 @@ def test_a_full_disk_costs_nobody_what_was_there(place, tmp_path, monkeypatch):
     assert target.read_bytes() == NOTEBOOK and len(list(target.parent.iterdir())) == 2
     assert collect.collect(source, NAME) == (["ann"], []) and target.read_bytes() == NOTEBOOK + b"\n"
     assert [path.read_bytes() for path in (tmp_path / "course" / "replaced").rglob("*.ipynb")] == [NOTEBOOK]
+
+
+def test_an_old_download_that_comes_again_is_told(place, tmp_path):
+    """Who handed in something better meanwhile would get the grade of the first file."""
+    first, better = (place({f"{when}/ann/{NAME}.ipynb": NOTEBOOK + when.encode()}) / when for when in ("1", "2"))
+    said = []
+    for source in (first, better, first):
+        said.append([])
+        assert collect.collect(source, NAME, say=said[-1].append)[0] == ["ann"]
+        time.sleep(1.1)  # the folders of what was replaced are named by the second
+    assert said[0] == [] and len(said[1]) == 1 and said[1][0].startswith("another file than before")
+    assert said[2][0].startswith("ann: a file that was here before is the submission again; what it replaced is now")
+    kept = Path(said[2][0].rpartition(" is now ")[2])
+    assert kept.read_bytes() == NOTEBOOK + b"2" and tmp_path in kept.parents
+
+
+@pytest.mark.parametrize("folder", ["", ".course", ".course/submitted", ".course/autograded/ann", "repository"])
+def test_the_courses_own_notebooks_are_nobodys(place, tmp_path, folder):
+    place({f"ann/{NAME}.ipynb": NOTEBOOK})
+    source = course.REPOSITORY.parent if folder == "repository" else tmp_path / folder
+    source.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(course.CourseError, match="holds the course's own notebooks"):
+        collect.find(source, NAME)
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,17 @@ def test_times_corrected_before_the_disk_was_full_are_in_the_gradebook(folder, c
         assert book.find_submission(NAME, "ann").timestamp == datetime.datetime(2026, 10, 4, 10)
 
 
+@pytest.mark.parametrize(("at", "late"), [("23:59+00:00", True), ("23:59+02:00", False), ("22:59+00:00", False)])
+def test_what_comes_after_the_due_date_is_told_when_it_is_collected(collected, tmp_path, at, late):
+    """A clock in another zone, or no --at, would make a whole class late in silence."""
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "course.toml").write_text(
+        f"[late]\ngrace_minutes = 60\n[due]\n{NAME} = 2026-10-05T23:59:00+02:00\n"
+    )
+    code, said, _ = collected("--at", f"2026-10-05T{at}")
+    assert code == 0 and (f"is late: {NAME} was due at 2026-10-05 21:59 UTC" in said) == late
+
+
 def test_what_canvas_marks_as_late_is_said(collected):
     when = ("--at", "2026-10-04T10:00+00:00")
     code, said, stamps = collected(*when, path=f"leeann_LATE_4711_99_{NAME}.ipynb")

@@ -160,6 +160,11 @@ def test_in_moodles_next_assignment_who_cannot_be_told_is_named_until_its_worksh
     files = {moodle("Wei Li_601", other): 1, moodle("Bo Ng_603", other): 2}
     taken, problems = hand_over(files, other)
     assert taken == ["Bo Ng"] and len(problems) == 1
+    _, both = hand_over(files | {moodle("Wei Li_602", other): 4}, other)
+    assert [number for number in (601, 602) if any(f"the line moodle,{number},,STUDENT" in one for one in both)] == [
+        601,
+        602,
+    ]
     assert "Wei Li_601" in problems[0] and "could be Wei Li_501 or Wei Li_502; read the assignment's" in problems[0]
     turned = WORKSHEET.replace("501", "602").replace("502", "601").replace("503", "603")
     assert roster.take(put(turned)) == ([], [], [], [])

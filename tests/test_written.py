@@ -126,6 +126,17 @@ def test_points_and_comments_are_taken_back(folder, tmp_path, capsys, delimiter)
     assert waiting == 2 and "6.5" in {row["score"] for row in rows(again)}
 
 
+def test_a_sheet_that_changes_points_says_so(folder, tmp_path, capsys):
+    """An older sheet, or a second person's, writes over what is in the gradebook."""
+    for score, comment in (("6.5", "no mean path"), ("6.5", "no mean path"), ("2", "")):
+        line = f"{written.anonymous(ZOE)},derive-dx,{score},{comment}"
+        (tmp_path / "sheet.csv").write_text(f"id,task,score,comment\n{line}\n")
+        assert main(["written", NAME, "--take", str(tmp_path / "sheet.csv")]) == 0
+    said = capsys.readouterr().out
+    words = f"{written.anonymous(ZOE)} derive-dx: 6.5 points before, 2 now; the comment there was: no mean path"
+    assert words in said and said.count("points before") == 1
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

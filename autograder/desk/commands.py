@@ -196,7 +196,7 @@ def run_written(given):
 
     name = course.require_notebook(given.name)
     if given.take:
-        count, waiting = written.take(name, given.take)
+        count, waiting = written.take(name, given.take, logs.say)
         logs.say(f"{count} answers have points now, {waiting} lines had none")
     else:
         with progress() as bar:

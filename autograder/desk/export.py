@@ -206,7 +206,8 @@ class MoodleExport(RosterExport):
             table.header.append(column)
         count, problems = self.fill(table, rows, column)
         if column == self.usual and table.rows:
-            self.compare(table.rows[0].get("Maximum grade", ""), rows[0]["max_score"])
+            most = {one.lower(): text for one, text in table.rows[0].items()}.get("maximum grade", "")
+            self.compare(most, rows[0]["max_score"])
         write_rows(to, table.header, ([row.get(one, "") for one in table.header] for row in table.rows))
         return count, problems
 
@@ -281,6 +282,9 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
         count, problems = plugin.write(rows, target)
     for line in waiting_lines(name, rows):
         say(line)
+    late_ones = sum(row["late_submission_penalty"] > 0 for row in rows)
+    if late_ones:
+        say(f"{late_ones} of {len(handed_in(rows))} have points taken off for being late, as course.toml says")
     absent = len(rows) - len(handed_in(rows))
     if absent and form == "csv":
         say(f"{absent} have handed in nothing: 0 points, and no timestamp")

@@ -141,6 +141,26 @@ def due_date(name):
     return due.astimezone(datetime.UTC).replace(tzinfo=None) if due else None
 
 
+def told(name, when):
+    """A line where submissions count as handed in after the due date, as all do whose download was collected late.
+
+    Parameters
+    ----------
+    name : str
+    when : datetime
+        The time of submission, with its zone.
+    """
+    due, found = due_date(name), settings().get("late", {})
+    moment = when.astimezone(datetime.UTC).replace(tzinfo=None)
+    if due is None or moment <= due + datetime.timedelta(minutes=found.get("grace_minutes", 0)):
+        return ""
+    return (
+        f"what is new counts as handed in at {moment:%Y-%m-%d %H:%M} UTC and is late: {name} was due at "
+        f"{due:%Y-%m-%d %H:%M} UTC. Where the platform closed in time, collect again with --at and its zone, such as "
+        "--at 2026-10-05T23:59+02:00"
+    )
+
+
 def extensions():
     """Extra days: (student, assignment) -> days.
 

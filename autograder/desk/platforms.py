@@ -64,7 +64,8 @@ def read(path):
     if kind is None:
         raise course.CourseError(
             f"{path} has the columns {', '.join(header)[:200] or '(none)'}; expected Canvas's (Student, ID, ...), "
-            "Moodle's (Email address, ...) or student, last_name, first_name, email"
+            "Moodle's (Email address, ...) or student, last_name, first_name, email; set the platform to English "
+            "before you download its list"
         )
     return Table(kind, header, [Row(line, cells) for line, cells in rows])
 

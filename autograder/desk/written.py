@@ -202,8 +202,15 @@ def _score(text, most, where):
     return score
 
 
-def take(name, path):
+def take(name, path, say=lambda line: None):
     """Put the points and comments of a sheet into the gradebook; lines without a score change nothing.
+
+    Parameters
+    ----------
+    name : str
+    path : str or Path
+    say : callable
+        Called with a line on each answer that had other points: two people may have graded it, or the sheet is old.
 
     Returns
     -------
@@ -216,6 +223,12 @@ def take(name, path):
 
     found = read(name, path)
     given = {key: value for key, value in found.items() if value[0] is not None}
+    before = graded(name)
+    for key, (score, comment) in given.items():
+        had, said = before[key]
+        if had not in ("", points(score)):
+            also = f"; the comment there was: {said}" if said and said != comment else ""
+            say(f"{anonymous(key[0])} {key[1]}: {had} points before, {points(score)} now{also}")
     with Course().gradebook() as book:
         for (student, task), (score, comment) in given.items():
             grade = book.find_grade(task, name, name, student)
