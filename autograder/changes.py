@@ -20,7 +20,9 @@ class Change:
     after: dict
 
     def __str__(self):
-        points = f"{earned(self.before)} -> {earned(self.after)} of {self.after['max_score']:g} points"
+        before, most = (verdict["max_score"] for verdict in (self.before, self.after))
+        of = "" if before == most else f" of {before:g}"
+        points = f"{earned(self.before)}{of} -> {earned(self.after)} of {most:g} points"
         verdicts = f"{self.before['verdict']} -> {self.after['verdict']}"
         return "\n".join(
             [
@@ -148,4 +150,4 @@ def report(results, committed):
     head = f"the grader has changed: {again} submissions were graded again, "
     if not changes:
         return [f"{head}no score is another one"]
-    return [f"{head}{len({change.student for change in changes})} of them with another score:", *map(str, changes)]
+    return [f"{head}{len({change.student for change in changes})} of them with other points or another verdict:", *map(str, changes)]

@@ -62,7 +62,7 @@ def test_what_changed_is_printed(graded, autograder, run):
     grade_by_hand(graded, run, 3.5)
     done = autograder("grade", NAME, *(p for s in STUDENTS for p in ("--student", s)), course=graded)
     assert done.returncode == 0, done.stderr
-    assert "2 submissions were graded again, 1 of them with another score" in done.stdout
+    assert "2 submissions were graded again, 1 of them with other points or another verdict" in done.stdout
     head, before, now = done.stdout[done.stdout.index("slip-unbiased, forward-train:") :].splitlines()[:3]
     assert "5 -> 0 of" in head and "partial -> failed" in head
     assert "half of it" in before and "N - 1" in now
