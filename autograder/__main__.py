@@ -1,11 +1,13 @@
 """`python -m autograder COMMAND`: what an instructor types. Exit code 0: done; 1: something failed; 2: wrong usage."""
 
 import argparse
+import contextlib
 import datetime
 import functools
 import os
 import platform
 import sys
+import threading
 import traceback
 
 from autograder import __version__, course, logs
@@ -309,4 +311,9 @@ def filled_in(results, device):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    with contextlib.suppress(KeyboardInterrupt):
+        for thread in threading.enumerate():  # Python's own end, up to 3.11, can meet the last step of a pool's thread
+            if type(thread).__module__ == "concurrent.futures.process":
+                thread.join()
+    sys.exit(code)

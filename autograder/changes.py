@@ -150,4 +150,7 @@ def report(results, committed):
     head = f"the grader has changed: {again} submissions were graded again, "
     if not changes:
         return [f"{head}no score is another one"]
-    return [f"{head}{len({change.student for change in changes})} of them with other points or another verdict:", *map(str, changes)]
+    return [
+        f"{head}{len({change.student for change in changes})} of them with other points or another verdict:",
+        *map(str, changes),
+    ]
