@@ -21,6 +21,7 @@ course: .venv/installed  ## set up, build the website, release the exercises, gr
 	@echo "The course is ready."
 	@echo "  read    make serve                                         then open http://localhost:8000"
 	@echo "  learn   .venv/bin/jupyter lab exercises/03_forward.ipynb"
+	@echo "  sample  BN_COURSE=_build/sample_course .venv/bin/python -m autograder report 03_forward"
 	@echo "  grade   .venv/bin/python -m autograder --help              and autograder/README.md"
 	@echo "Next: open the website, do the first exercise, or run 'make test'."
 
@@ -70,7 +71,11 @@ release: .venv/installed  ## write exercises/*.ipynb and fingerprints from solut
 	@$(BIN)/python -m autograder release
 
 # The sample class holds a file that is no notebook: `grade` names it and ends with 1, which is what it should do.
-grade: .venv/installed  ## grade the sample class into the gradebook
+# It has a course folder of its own: the instructor's gradebook begins empty.
+grade: export BN_COURSE := _build/sample_course
+grade: export BN_DATABASE :=
+grade: .venv/installed  ## grade the sample class, in a course folder of its own
+	@mkdir -p $$BN_COURSE
 	@for name in 03_forward 04_backward; do \
 	  $(BIN)/python -m autograder collect $$name --from autograder/sample_class; \
 	  $(BIN)/python -m autograder grade $$name || test $$? -eq 1; \

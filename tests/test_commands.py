@@ -74,6 +74,21 @@ def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
     assert CURE.search(line), "it says what to do, or what there is"
 
 
+def test_the_sample_class_stays_out_of_the_instructors_gradebook(tmp_path):
+    """`make grade` names a course and a gradebook of its own, whatever the shell says; `make course` names that one."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$BN_COURSE,$BN_DATABASE,$4"\n')
+    python.chmod(0o755)
+    words = ["make", "--no-print-directory", "-o", ".venv/installed", f"BIN={tmp_path}", "grade"]
+    mine = {**os.environ, "BN_COURSE": str(tmp_path / "mine"), "BN_DATABASE": f"sqlite:///{tmp_path}/mine.db"}
+    done = subprocess.run(words, cwd=course.REPOSITORY, env=mine, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {"_build/sample_course,,03_forward", "_build/sample_course,,04_backward"}
+    assert (course.REPOSITORY / "_build" / "sample_course").is_dir(), "a course that is not there is told as misspelt"
+    said = subprocess.run([*words[:-1], "-n", "course"], cwd=course.REPOSITORY, capture_output=True, text=True).stdout
+    assert "BN_COURSE=_build/sample_course .venv/bin/python -m autograder report 03_forward" in said
+
+
 @pytest.mark.parametrize("command", sorted(cli.NEED_A_COURSE))
 def test_a_misspelt_course_is_no_empty_course(tmp_path, monkeypatch, capsys, command):
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "coarse"))

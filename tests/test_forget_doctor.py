@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 import zipfile
 from collections import namedtuple
 
@@ -134,6 +136,25 @@ def test_each_check_finds_what_is_wrong(monkeypatch, tmp_path):
         assert finding.level == "wrong" and finding.cure, finding
     for check in (doctor.compiler, doctor.gpu):
         assert check().level == "note" and check().cure
+
+
+@pytest.mark.parametrize("which", ["course", "file"])
+def test_doctor_makes_nothing(run, tmp_path, which):
+    """A misspelt folder or file is told: made and empty, it would look right."""
+    (tmp_path / "course").mkdir()
+    folder = tmp_path / ("coarse" if which == "course" else "course")
+    url = f"sqlite:///{tmp_path}/nix.db" if which == "file" else ""
+    before = sorted(tmp_path.rglob("*"))
+    done = run(sys.executable, "-m", "autograder", "doctor", env={"BN_COURSE": str(folder), "BN_DATABASE": url})
+    assert sorted(tmp_path.rglob("*")) == before, done.stdout
+    said = re.sub(r"\s+", " ", done.stdout)
+    if which == "course":
+        assert f"note course folder: {folder} does not exist yet do: correct BN_COURSE if it is misspelt" in said
+        assert "note gradebook: SQLite, gradebook.db in the course folder: does not exist yet do: the first" in said
+    else:
+        assert f"note gradebook: {url}: does not exist yet do: correct BN_DATABASE if it is misspelt" in said
+        assert f"ok course folder: {folder}" in said
+    assert "ok open points: none" in said
 
 
 def test_a_driver_that_does_not_answer(monkeypatch, tmp_path):

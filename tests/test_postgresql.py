@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import small_course
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from autograder import course
 from autograder.__main__ import main
 from autograder.desk import doctor, export, forget, report, transfer
+from autograder.gradebook import Course
 
 NAME = "03_forward"
 STUDENTS = ("perfect", "slip-momentum", "not-a-notebook")
@@ -227,4 +228,10 @@ def test_a_server_that_cannot_be_used_is_told_in_a_line(small, request, server, 
 def test_doctor_finds_the_server(small, database, monkeypatch):
     monkeypatch.setenv("BN_DATABASE", database())
     finding = doctor.database()
+    assert finding.level == "note" and "does not exist yet" in finding.found, finding
+    engine = create_engine(course.database_url())
+    assert inspect(engine).get_table_names() == [], "doctor makes no tables"
+    engine.dispose()
+    with Course().gradebook():
+        finding = doctor.database()
     assert finding.level == "ok" and "0 students" in finding.found, finding

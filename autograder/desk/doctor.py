@@ -1,5 +1,6 @@
 """Is this installation fit? Each check says what it found and, where something is wrong, what to do."""
 
+import contextlib
 import importlib.metadata
 import os
 import re
@@ -8,7 +9,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.engine import make_url
 
 from autograder import course, cures, logs
 
@@ -126,8 +128,15 @@ def gpu():
 
 
 def folder():
-    """The course folder can be written."""
+    """The course folder can be written; one that is not there is not made."""
     path = course.course_folder()
+    if not path.exists():
+        above = next(parent for parent in path.parents if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            return Finding("wrong", "course folder", f"{path} cannot be made", "set BN_COURSE to a folder of yours")
+        cure = "begin with `collect` or `roster`, which make it"
+        cure = f"correct BN_COURSE if it is misspelt; else {cure}" if os.environ.get("BN_COURSE") else cure
+        return Finding("note", "course folder", f"{path} does not exist yet", cure)
     try:
         course.writable(path)
     except OSError as error:
@@ -135,15 +144,37 @@ def folder():
     return Finding("ok", "course folder", str(path))
 
 
+def gradebook():
+    """nbgrader's gradebook, a context manager; None where there is none yet, which nbgrader would make."""
+    from autograder.gradebook import api, refuse_an_emptied_file
+
+    refuse_an_emptied_file(course.course_folder())
+    url = make_url(course.database_url())
+    if url.get_backend_name() == "sqlite":
+        there = not url.database or os.path.isfile(url.database) and os.path.getsize(url.database)
+    else:
+        engine = create_engine(url)
+        try:
+            there = inspect(engine).has_table("assignment")
+        finally:
+            engine.dispose()
+    return api.Gradebook(course.database_url(), course_id="batch_normalization") if there else None
+
+
 def database():
-    """nbgrader's gradebook opens."""
-    from autograder.gradebook import Course, configuration
+    """nbgrader's gradebook opens; one that is not there is not made."""
+    from autograder.gradebook import configuration
 
     url = os.environ.get("BN_DATABASE", "")
     name = re.sub(r"//[^@/]*@", "//", url) or "SQLite, gradebook.db in the course folder"
     try:
         configuration()  # course.toml and extensions.csv are read here
-        with Course().gradebook() as book:
+        opened = gradebook()
+        if opened is None:
+            cure = "the first `roster` or `grade` makes it"
+            cure = f"correct BN_DATABASE if it is misspelt; else {cure}" if url else cure
+            return Finding("note", "gradebook", f"{name}: does not exist yet", cure)
+        with opened as book:
             found = f"{name}: {len(book.students)} students, {len(book.assignments)} notebooks"
             if not url and (said := book.db.execute(text("PRAGMA quick_check(1)")).scalar()) != "ok":
                 raise course.CourseError(cures.damaged(course.course_folder() / "gradebook.db", said.splitlines()[-1]))
@@ -174,11 +205,11 @@ def notebooks():
 def open_points():
     """Answers that wait for a GPU."""
     from autograder.desk import waiting
-    from autograder.gradebook import Course
 
     try:
-        with Course().gradebook() as book:
-            names = [one.name for one in book.assignments if one.name in course.notebook_names()]
+        with gradebook() or contextlib.nullcontext() as book:
+            assignments = book.assignments if book else []
+            names = [one.name for one in assignments if one.name in course.notebook_names()]
             pending = {name: sum(map(len, waiting.for_a_gpu(book, name).values())) for name in names}
     except Exception:  # what is wrong with the gradebook is told already
         return Finding("note", "open points", "not known without the gradebook", "mend it first")
