@@ -72,11 +72,9 @@ release: .venv/installed  ## write exercises/*.ipynb and fingerprints from solut
 
 # The sample class holds a file that is no notebook: `grade` names it and ends with 1, which is what it should do.
 # It has a course folder of its own: the instructor's gradebook begins empty.
-grade: export BN_COURSE := _build/sample_course
-grade: export BN_DATABASE :=
 grade: .venv/installed  ## grade the sample class, in a course folder of its own
-	@mkdir -p $$BN_COURSE
-	@for name in 03_forward 04_backward; do \
+	@export BN_COURSE=_build/sample_course BN_DATABASE=; mkdir -p $$BN_COURSE; \
+	for name in 03_forward 04_backward; do \
 	  $(BIN)/python -m autograder collect $$name --from autograder/sample_class; \
 	  $(BIN)/python -m autograder grade $$name || test $$? -eq 1; \
 	  $(BIN)/python -m autograder feedback $$name; \
