@@ -17,7 +17,7 @@ import nbformat
 
 from autograder import course, layouts, logs, people, reading, submission
 
-OURS = ("autograded", "feedback", "release", "replaced", "source", "submitted")  # folders of a course
+OURS = ("autograded", "feedback", "release", "source", "submitted")  # folders of a course; `replaced` may be taken back
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
 OTHER = "is no notebook"
@@ -300,7 +300,10 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
         taken.append(student)
         others += [student] if there else []
         if old and any(path.read_bytes() == data for path in earlier(student, name, old)):
-            say(f"{student}: a file that was here before is the submission again; what it replaced is now {old}")
+            say(
+                f"{student}: a file that was here before is the submission again; to take back what it replaced, "
+                f"`collect {name} --from {replaced}`"
+            )
     correct(name, moments, when)
     if others:
         names = ", ".join(others[:20]) + (f" and {len(others) - 20} more" if len(others) > 20 else "")

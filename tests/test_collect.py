@@ -198,7 +198,7 @@ def test_a_full_disk_costs_nobody_what_was_there(place, tmp_path, monkeypatch):
     assert [path.read_bytes() for path in (tmp_path / "course" / "replaced").rglob("*.ipynb")] == [NOTEBOOK]
 
 
-def test_an_old_download_that_comes_again_is_told(place, tmp_path):
+def test_an_old_download_that_comes_again_is_told_and_can_be_taken_back(place):
     """Who handed in something better meanwhile would get the grade of the first file."""
     first, better = (place({f"{when}/ann/{NAME}.ipynb": NOTEBOOK + when.encode()}) / when for when in ("1", "2"))
     said = []
@@ -207,9 +207,11 @@ def test_an_old_download_that_comes_again_is_told(place, tmp_path):
         assert collect.collect(source, NAME, say=said[-1].append)[0] == ["ann"]
         time.sleep(1.1)  # the folders of what was replaced are named by the second
     assert said[0] == [] and len(said[1]) == 1 and said[1][0].startswith("another file than before")
-    assert said[2][0].startswith("ann: a file that was here before is the submission again; what it replaced is now")
-    kept = Path(said[2][0].rpartition(" is now ")[2])
-    assert kept.read_bytes() == NOTEBOOK + b"2" and tmp_path in kept.parents
+    assert said[2][0].startswith("ann: a file that was here before is the submission again; to take back")
+    kept = re.search(r"--from (.*)`", said[2][0])[1]
+    assert collect.collect(Path(kept), NAME) == (["ann"], [])
+    target = course.course_folder() / "submitted" / "ann" / NAME / f"{NAME}.ipynb"
+    assert target.read_bytes() == NOTEBOOK + b"2"
 
 
 @pytest.mark.parametrize("folder", ["", ".course", ".course/submitted", ".course/autograded/ann", "repository"])
