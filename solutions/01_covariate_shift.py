@@ -73,8 +73,8 @@ print(f"minus the mean of the training set:                        {(test - trai
 # <details><summary>Answer</summary>
 #
 # - (a) No. It comes near to that only for a large test set without any shift.
-# - (b) Yes. One sample is its own mean, so nothing is left of the image. With 2 images
-#   half of the difference between the two is left, once with each sign.
+# - (b) Yes. One sample is its own mean, so nothing is left of the image. With 2 images the mean leaves half of their
+#   difference, once with each sign, and the division turns it into ±1.
 # - (c) No. It has a mean, itself; NumPy computes it without a word.
 #
 # The extra light disappears too when the test set is measured with its own numbers, and what came with the light

@@ -90,7 +90,7 @@ for h in (1e-2, 1e-5, 1e-8, 1e-11):
 #
 # 1e-5. The error of the formula falls as $h^2$, but the two values of $L$ agree in ever more digits,
 # and their difference keeps only the rounding: that error grows as $10^{-16}/h$. The two meet near $h = 10^{-5}$.
-# A one-sided difference has an error of order $h$ and is never as good.
+# A one-sided difference has an error of order $h$: at its best step it is still far from the best of the central one.
 #
 # </details>
 

@@ -391,7 +391,7 @@ for batch_size in (8, 64, 512):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# They grow, two to four times from 8 to 64 rows and less after that: with few rows most of the time goes into calling
+# They grow, a few times from 8 to 64 rows and less after that: with few rows most of the time goes into calling
 # NumPy, with many into arithmetic, where the machine is at its limit.
 # More images per second is not the same as learning faster: what a step is worth does not grow with the batch.
 #

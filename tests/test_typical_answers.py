@@ -106,6 +106,26 @@ def test_a_name_without_self_is_told_of_its_end():
     assert "self.training is read before" in report_at_home("forward-layer", BatchNormWithoutSelf).likely
 
 
+class LayerWithoutItsMethod:
+    """A layer whose one method has another name than the one that is called."""
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.training, self.params, self.grads = True, {}, {}
+        self.gamma, self.beta = self.params["gamma"], self.params["beta"] = (
+            np.ones(num_features),
+            np.zeros(num_features),
+        )
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+
+    def run(self, x):
+        return x
+
+
+@pytest.mark.parametrize(("task", "method"), [("forward-layer", "__call__"), ("train-steps", "forward")])
+def test_a_layer_without_the_method_that_is_called_is_told_its_name(task, method):
+    assert f"no method {method}" in report_at_home(task, LayerWithoutItsMethod).likely
+
+
 def first_entry_alone(x, source, target):
     w = np.zeros_like(x)
     w[0] = source[1] / target[1]

@@ -6,6 +6,8 @@ import numpy as np
 
 from bnlab.compare import as_array
 
+CALLED = ("forward", "backward")  # the methods that are called of an answer that is a class
+
 # a sign of an error -> what to do about it
 REDUCTION = r"\b_?(mean|var|std|sum|amin|amax|median|sort)\(\) got an unexpected keyword argument "
 OF_PYTHON = {
@@ -17,8 +19,9 @@ OF_PYTHON = {
     "and `if`, `and`, `max` or `sorted` ask for a single one. np.where chooses entry by entry; np.maximum and np.sort "
     "work on whole arrays.",
     r"ufunc 'bitwise_xor' not supported|for \^: ": "In Python a power is written x ** 2; ^ is another operation.",
-    r"TypeError: unsupported operand .*'NoneType'": "One of the two is None. That is what a function without `return` "
-    "gives, and so does a method that changes its array in place, such as a.sort().",
+    r"TypeError: unsupported operand .*'NoneType'": "One of the two is None. A function without `return` gives "
+    "that, and so does a method that changes its array in place, such as a.sort(); the bias of a PyTorch layer is None "
+    "where it was made with bias=False.",
     r"TypeError: only .* arrays can be converted to Python scalars.*\(in line .*\bmath\.": "The functions of `math` "
     "take a single number. Those of NumPy, such as np.exp and np.sqrt, take whole arrays.",
     r"raised ValueError: Quantiles must be in the range": "np.quantile takes shares from 0 to 1, np.percentile takes "
@@ -94,6 +97,12 @@ def _of_python(text):
     attribute = re.search(r"raised AttributeError: '(\w+)' object has no attribute '(\w+)'", text)
     if attribute and re.search(rf"\(in line .*\bnp\.{attribute[2]}\b", text):
         return "np is no longer NumPy in this line: your function has given the name np to something else."
+    if attribute and text.startswith(f"{attribute[1]} ") and attribute[2] in CALLED:
+        return (
+            f"The class has no method {attribute[2]}, which is the one that is called: def {attribute[2]}(self, ...)."
+        )
+    if re.search(r"raised TypeError: '\w+' object is not callable", text) and "(in line " not in text:
+        return "The class has no method __call__, which is what runs where an object is called: def __call__(self, x)."
     if attribute and text.startswith(f"{attribute[1]} "):
         return (
             f"self.{attribute[2]} is read before anything is assigned to a name spelled like this. What a later call "

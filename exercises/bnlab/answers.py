@@ -165,7 +165,7 @@ def begun(error):
 
 def missing_text(name, task, begun):
     """One sentence on an answer that raises NotImplementedError."""
-    cure = "; it still ends with `raise NotImplementedError`: delete that line" if begun else ""
+    cure = "; it still has the line `raise NotImplementedError`: delete it" if begun else ""
     return f"{name} is not written yet{f' ({task})' if task else ''}{cure}."
 
 

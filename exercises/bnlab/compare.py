@@ -161,7 +161,7 @@ def array_difference(leaf, got, expected, tolerance):
     if got.shape != expected.shape:
         cure = ""
         if got.ndim > expected.ndim and [n for n in got.shape if n > 1] == [n for n in expected.shape if n > 1]:
-            cure = " (drop the axis of length 1: no `keepdims=True` in what you return)"
+            cure = " (drop the axis of length 1, such as `keepdims=True` leaves)"
         text = f"{leaf} has shape {got.shape}; expected {expected.shape}{cure}."
         return Difference(leaf, "shape", leaf, str(expected.shape), str(got.shape), text)
     if got.dtype != expected.dtype:

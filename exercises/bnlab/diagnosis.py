@@ -65,6 +65,9 @@ def diagnose(report, observations, messages, task):
     if report.slips:
         report.likely = _in_words(report, observations, messages, failing, task)
     elif failing and failing[0].gaps[0].kind == "dtype":
+        if failing[0].got[first.leaf].dtype.kind == "c":
+            report.likely = "Complex numbers come from np.linalg.eig. A symmetric matrix has real ones: np.linalg.eigh."
+            return
         report.likely = "A step of yours changes the dtype; give the result back in the argument's, with `.astype`."
     else:
         report.likely = remark(failing, task, report.tested)

@@ -313,3 +313,20 @@ def wrong_axis(dy, x, gamma, eps=1e-5):
         centred=lambda s: s["x"] - s["x"].mean(axis=1, keepdims=True),
         var=lambda s: (s["centred"] ** 2).mean(axis=1, keepdims=True),
     )
+
+
+@mutant(
+    TASK,
+    says="Your dx_hat has inv_std in it already. It is gamma * dy; inv_std belongs to the next step, from x_hat to x.",
+)
+def dx_hat_a_step_too_far(dy, x, gamma, eps=1e-5):
+    return walk(dy, x, gamma, eps, dx_hat=lambda s: s["dy"] * s["gamma"] * s["inv_std"])
+
+
+@mutant(
+    TASK,
+    says="You used x in the path through var where x - mu belongs: var is the mean of (x - mu)**2, so each sample "
+    "moves it by 2 (x - mu) / N.",
+)
+def through_var_not_centred(dy, x, gamma, eps=1e-5):
+    return walk(dy, x, gamma, eps, through_var=lambda s: s["dvar"] * 2 * s["x"] / s["n"])

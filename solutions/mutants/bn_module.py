@@ -374,3 +374,17 @@ class eps_hard_coded(Base):
 class momentum_hard_coded(Base):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, *rest, **options):
         super().__init__(num_features, eps, 0.1, *rest, **options)
+
+
+@mutant(
+    TASK,
+    says="Your running statistics are Parameters: an optimizer would train them. They are buffers: "
+    "self.register_buffer(name, tensor).",
+)
+class statistics_as_trained_parameters(Base):
+    def make_buffers(self, num_features, track):
+        super().make_buffers(num_features, track)
+        if track:
+            del self.running_mean, self.running_var
+            self.running_mean = torch.nn.Parameter(torch.zeros(num_features))
+            self.running_var = torch.nn.Parameter(torch.ones(num_features))

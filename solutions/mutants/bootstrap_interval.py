@@ -140,3 +140,12 @@ def one_sided(values, rng, level=0.95):
 def distances_for_ends(values, rng, level=0.95):
     low, high = ends(resamples(values, rng).mean(axis=1), level)
     return low - values.mean(), high - values.mean()
+
+
+@mutant(
+    TASK,
+    says="Each of your resamples has 2000 values, so its mean moves too little. A resample is as large as the values "
+    "are many; 2000 is the number of resamples.",
+)
+def resamples_of_two_thousand(values, rng, level=0.95):
+    return ends(rng.choice(values, size=(2000, 2000)).mean(axis=1), level)

@@ -194,3 +194,8 @@ def one_variance_for_all(x, gamma, beta, eps=1e-5):
 )
 def eps_after_the_fraction(x, gamma, beta, eps=1e-5):
     return finish(x, gamma, beta, x.mean(axis=0), 1 / x.std(axis=0) + eps)
+
+
+@mutant(TASK, says="You took the larger of var and eps. eps is added to every variance: sqrt(var + eps).")
+def eps_as_a_floor(x, gamma, beta, eps=1e-5):
+    return finish(x, gamma, beta, x.mean(axis=0), 1 / np.sqrt(np.maximum(x.var(axis=0), eps)))

@@ -165,3 +165,19 @@ def first_ten_judged(results):
 def position_for_rate(results):
     best = climbed(results, stable)
     return float(max(0, sum(lr <= best for lr, _ in results) - 1))
+
+
+@mutant(TASK, says="You looked for nan alone. A loss of inf is not finite either: np.isfinite refuses both.")
+def nan_alone(results):
+    return climbed(
+        results, lambda losses: bool(not np.isnan(losses).any() and (ends(losses) < 0.9 * losses[:, 0]).all())
+    )
+
+
+@mutant(
+    TASK, says="You compared the end with the mean of the first 10 losses. The start is the first loss, losses[:, 0]."
+)
+def first_ten_as_start(results):
+    return climbed(
+        results, lambda losses: bool(np.isfinite(losses).all() and (ends(losses) < 0.9 * losses[:, :10].mean(1)).all())
+    )

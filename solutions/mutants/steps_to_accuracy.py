@@ -1,5 +1,7 @@
 """Slips in `steps_to_accuracy(history, target)`."""
 
+import numpy as np
+
 from solutions.mutants import mutant
 
 TASK = "steps-to-accuracy"
@@ -154,3 +156,13 @@ def only_equal(history, target):
 )
 def nothing_returned(history, target):
     return None
+
+
+@mutant(
+    TASK,
+    says="You searched as if the accuracies were sorted, which np.searchsorted takes for granted. They go up and down: "
+    "compare each with the target.",
+)
+def searched_as_if_sorted(history, target):
+    place = np.searchsorted(history["accuracy"], target)
+    return history["step"][place] if place < len(history["step"]) else None

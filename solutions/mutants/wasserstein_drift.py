@@ -151,3 +151,8 @@ def all_pairs(a, b):
 )
 def places_compared(a, b):
     return np.abs(np.argsort(a, axis=0, kind="stable") - np.argsort(b, axis=0, kind="stable")).mean(axis=0)
+
+
+@mutant(TASK, says="You divided by N - 1. The distance is a plain mean over the N pairs.")
+def divided_by_one_less(a, b):
+    return np.abs(gaps(a, b)).sum(axis=0) / (len(a) - 1)

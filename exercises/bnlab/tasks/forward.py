@@ -182,6 +182,7 @@ TRAIN = Task(
         Case("a batch of 7 samples with 3 features, eps = 0.5", train_inputs(7, 3, eps=0.5)),
         Case("4 samples with 2 features that hardly vary, default eps", train_inputs(4, 2, mean=0.0, std=0.01)),
         Case("16 samples around 10,000 in float32", train_inputs(16, 3, mean=1e4, dtype=np.float32), 1e-2, ONE_PASS),
+        Case("5 samples whose variance is below eps", train_inputs(5, 3, mean=0.0, std=0.01, eps=1e-3)),
     ),
     hints=(
         "Three steps: centre the batch, divide by its width, then let gamma and beta move it where training wants it.",

@@ -197,6 +197,9 @@ FOLD = Task(
         Case("a square Linear without bias, in training mode", fold_inputs("square", 5, 4, training=True)),
         Case("two convolutions, each with its BatchNorm2d", fold_inputs("convolution", 2, 3, 6, 7)),
         Case("layers that have to stay, and one that has not", fold_inputs("apart", 5, 4)),
+        Case("Sequentials within a Sequential", fold_inputs("nested", 2, 2, 6, 6)),
+        Case("a BatchNorm1d with affine=False", fold_inputs("without_affine", 6, 5)),
+        Case("a BatchNorm1d without running statistics", fold_inputs("untracked", 6, 4)),
     ),
     hints=(
         "In evaluation a normalization is a straight line for each channel, and a linear layer is one, too.",

@@ -39,7 +39,8 @@ def losses(rng, kinds, steps=30):
     kinds : list of str
         "good", "nan", "inf", "blip" (one loss is infinite, the end is good), "dead" (ends at log 10, above its
         start), "slow" (falls by 5 %), "spike" (good but for the last loss), "dip" (dead but for the last loss),
-        "relapse" (good at first, dead from half of the steps on).
+        "relapse" (good at first, dead from half of the steps on), "gap" (one loss is nan, the end is good), "early"
+        (falls by 20 % at once and stays there).
     """
     step = np.arange(steps)
     rows = []
@@ -53,6 +54,10 @@ def losses(rng, kinds, steps=30):
             row[5:] = float(kind)
         if kind == "blip":
             row[4] = np.inf
+        if kind == "gap":
+            row[4] = np.nan
+        if kind == "early":
+            row = np.where(step == 0, 2.4, 1.9) + 0.01 * rng.random(steps)
         if kind == "spike":
             row[-1] = 2.6
         if kind == "dip":
@@ -137,6 +142,7 @@ STEPS = Task(
         Case("the target is never reached", history_inputs([0.1, 0.3, 0.5, 0.6], 0.9)),
         Case("the target is met exactly", history_inputs([0.1, 0.5, 0.75, 0.8], 0.75)),
         Case("the target is reached before the first step", history_inputs([0.12, 0.4, 0.8], 0.1)),
+        Case("a late fall below the target", history_inputs([0.1, 0.95, 0.96, 0.97, 0.2, 0.98], 0.9)),
         Case("an accuracy every 25 steps", history_inputs([0.1, 0.2, 0.85, 0.97, 0.96], 0.9, every=25)),
     ),
     hints=(
@@ -166,6 +172,8 @@ LR = Task(
         Case("a loss that is infinite once", sweep_inputs("good good", "good good", "good blip")),
         Case("a rate that learns too little", sweep_inputs("good good", "good good", "slow good")),
         Case("a rate that learns and dies later", sweep_inputs("good good", "good relapse", "good good")),
+        Case("a loss that is nan once", sweep_inputs("good good", "gap good", "good good")),
+        Case("a rate that learns in one step all it learns", sweep_inputs("good good", "early good", "inf inf")),
     ),
     hints=(
         "First decide for one rate alone whether it is stable: finite throughout, and a lower end in every seed.",
