@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 import sys
 
@@ -144,6 +145,25 @@ def test_check_names_the_cell_that_raised(bnlab, tmp_path):
     assert "needs the package torch_that_is_not_there: pip install" in shown
     assert "(`exit()`) raised SystemExit" in shown and "xxx ..." in shown and "x" * 400 not in shown
     assert "the cell `forward-running` raised NameError" in shown
+
+
+def test_what_follows_from_a_cell_that_stopped_is_not_told(bnlab, tmp_path):
+    notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
+    answer = next(cell for cell in notebook.cells if cell.id == "forward-train")
+    answer.source = "def batchnorm_train(x, gamma, beta, eps=1e-5)\n    return x"
+    nbformat.write(notebook, tmp_path / NAME)
+    shown = bnlab("check", NAME).stdout
+    assert "forward-train       14  its cell ends in an error" in shown and "36  of 50" in shown
+    assert "`forward-train` raised SyntaxError: expected ':'" in shown and "NameError" not in shown
+
+
+@pytest.mark.parametrize("copy", ["03_forward (1).ipynb", "03_forward-Copy1.ipynb", "03_forward - Copy (2).ipynb"])
+def test_the_name_of_a_second_download_is_no_other_notebook(bnlab, tmp_path, copy):
+    shutil.copy(FOLDER / "perfect" / NAME, tmp_path / copy)
+    told = bnlab("check", copy).stdout
+    assert "50  of 50" in told and f"submit {shlex.quote(copy)}`" in told
+    assert bnlab("submit", copy).returncode == 0
+    assert {path.name for path in (tmp_path / "hand_in").iterdir()} == {NAME, "03_forward.receipt.txt"}
 
 
 # -- what would be handed in without a word ---------------------------------------------------------------------------

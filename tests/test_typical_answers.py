@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from bnlab import check
 from bnlab.checking import CheckFailed
 
@@ -78,6 +79,21 @@ class BatchNormWithoutSelf:
         return x if self.training else 2 * x
 
 
+class ModuleWithoutSuper(torch.nn.Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+        self.weight = torch.nn.Parameter(torch.ones(num_features))
+
+
+class PlainStatistics(Base):
+    def make_buffers(self, num_features, track):
+        self.running_mean, self.running_var = torch.zeros(num_features), torch.ones(num_features)
+        self.num_batches_tracked = torch.tensor(0)
+
+
+def test_one_number_for_a_whole_array_is_told_of_axis():
+    assert "without `axis`" in report_at_home("batch-statistics", lambda x: (x.mean(), x.var())).problem
+
+
 @pytest.mark.parametrize(
     ("task", "answer", "advice"),
     [
@@ -95,6 +111,9 @@ class BatchNormWithoutSelf:
             "np.exp and np.sqrt, take whole arrays",
         ),
         ("percentile-drift", lambda trace, q: np.quantile(trace, q, axis=1).T, "np.quantile takes shares from 0 to 1"),
+        ("precise-statistics", lambda batches: (np.stack(batches).mean((0, 1)), batches[0].var(0)), "np.concatenate"),
+        ("bn-module", PlainStatistics, "stays as it was made: self.register_buffer"),
+        ("bn-module", ModuleWithoutSuper, "begins with super().__init__()"),
     ],
 )
 def test_an_error_that_says_too_little_is_told_with_what_to_do(task, answer, advice):

@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,18 @@ from pathlib import Path
 from bnlab import __version__
 from bnlab.answers import raised_text
 from bnlab.cells import run_cell
-from bnlab.handed_in import called, empty_answers, no_python, read, structure, text_of, unanswered, written
+from bnlab.handed_in import (
+    any_id,
+    called,
+    empty_answers,
+    name_of,
+    no_python,
+    read,
+    structure,
+    text_of,
+    unanswered,
+    written,
+)
 from bnlab.overview import states, table
 from bnlab.tasks import all_tasks
 
@@ -31,9 +43,13 @@ EXAMPLES = """examples, in the folder exercises:
 
 
 def run(notebook, name):
-    """Run the code cells in order and check the answers; the states of all tasks, and what cells raised."""
-    namespace, meant = {"__name__": "__main__"}, {}
-    wanted = {task.answer for task in all_tasks().values()}
+    """Run the code cells in order and check the answers; the states of all tasks, and what cells raised.
+
+    An error that follows from another one, a name that a stopped cell would have defined, is not told.
+    """
+    namespace, meant, stopped = {"__name__": "__main__"}, {}, {}
+    tasks = all_tasks()
+    wanted = {task.answer for task in tasks.values()}
     raised, texts = [], [id(cell) for cell, _ in written(notebook, name).values()]
     for number, cell in enumerate(notebook["cells"], start=1):
         if cell.get("cell_type") != "code" or id(cell) in texts:
@@ -46,12 +62,18 @@ def run(notebook, name):
             package = PACKAGES.get(error.name, error.name)
             raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
         except (Exception, SystemExit) as error:
-            if type(error).__name__ != "CheckFailed":
-                text = raised_text(called(cell, number), type(error).__name__, str(error))
-                raised.append(text)
+            follows = isinstance(error, NameError) and error.name in stopped
+            if type(error).__name__ != "CheckFailed" and not follows:
+                raised.append(raised_text(called(cell, number), type(error).__name__, str(error)))
+            if any_id(cell) in tasks:
+                stopped[tasks[any_id(cell)].answer] = any_id(cell)
         # a later `train, test = ...` takes nothing away: the tests below an answer have had their say
         meant |= {one: namespace[one] for one in wanted & namespace.keys() if callable(namespace[one])}
-    return states(name, namespace | meant), raised
+    found = states(name, namespace | meant)
+    for task in stopped.values():
+        if found.get(task, ("",))[0] == "missing":
+            found[task] = ("stopped", found[task][1])
+    return found, raised
 
 
 def check(path):
@@ -70,7 +92,7 @@ def check(path):
 
 def check_here(path):
     """The work of `check`."""
-    name = Path(path).stem
+    name = name_of(path)
     notebook = read(path)
     problems = structure(notebook, name)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -82,7 +104,7 @@ def check_here(path):
         print(f"  {problem}")
     good = all(state in ("passed", "undecided", "waits", "person") for state, _ in found.values())
     print(
-        f"Ready: `python -m bnlab submit {path}` writes the file to hand in."
+        f"Ready: `python -m bnlab submit {shlex.quote(str(path))}` writes the file to hand in."
         if good and not problems
         else "Not everything is right yet."
     )
@@ -97,7 +119,8 @@ def submit(path):
             cell["outputs"], cell["execution_count"] = [], None
     data = (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
     folder = Path(path).resolve().parent / "hand_in"
-    target, receipt = folder / Path(path).name, folder / f"{Path(path).stem}.receipt.txt"
+    name = name_of(path)
+    target, receipt = folder / f"{name}.ipynb", folder / f"{name}.receipt.txt"
     digest = hashlib.sha256(data).hexdigest()
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     try:
@@ -109,7 +132,6 @@ def submit(path):
     except OSError as error:
         print(f"bnlab: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
-    name = Path(path).stem
     empty = unanswered(notebook, name)
     if empty:
         print(f"not answered yet: {', '.join(empty)}. You can write the file again after you have answered.")

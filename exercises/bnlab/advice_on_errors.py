@@ -26,6 +26,14 @@ OF_PYTHON = {
     "take a single number. Those of NumPy, such as np.exp and np.sqrt, take whole arrays.",
     r"raised ValueError: Quantiles must be in the range": "np.quantile takes shares from 0 to 1, np.percentile takes "
     "percent.",
+    r"raised ValueError: all input arrays must have the same shape": "np.stack puts arrays of one shape side by side "
+    "on a new axis. np.concatenate joins them along one that is there: batches of different lengths along their "
+    "samples.",
+    r"cannot assign (parameters|module|buffer) before Module\.__init__\(\) call": "A module begins with "
+    "super().__init__(), the first line of its own __init__: PyTorch then has places for parameters and buffers.",
+    r"expected dtype (float|double) for .* but got dtype (float|double)": "One of the two is float32, the other one "
+    "float64. layer.double() converts parameters and buffers; a tensor that is a plain attribute stays as it was made: "
+    "self.register_buffer.",
     r"'str' object has no attribute 'itemsize'": "The dtype comes as its name, a string: np.dtype(name) is the dtype.",
     r"'RawKernel' object is not subscriptable|_Function\.__call__\(\) takes": "A kernel is launched by three tuples: "
     "kernel(grid, block, arguments).",

@@ -161,8 +161,10 @@ def once(key, compute):
     return compute() if judge is None else judge.once(key, compute)
 
 
-def hint(task_id, step=None):
+def hint(task_id=None, step=None):
     """Show the next hint of a task: three steps, the last one points to the equation. `step` asks for one of them."""
+    if task_id is None:
+        return print('Name the task, as in hint("forward-train"): its name is in the first line of its cell.')
     try:
         task = find(task_id)
     except KeyError:

@@ -156,6 +156,8 @@ def array_difference(leaf, got, expected, tolerance):
             np.shape(part) == expected.shape for part in got if isinstance(part, np.ndarray)
         ):
             cure = " Return that one array, not a tuple."
+        if isinstance(got, np.generic):
+            cure = " A reduction without `axis` gives one number for the whole array."
         text = f"{leaf} is {describe(got)}; expected a NumPy array of shape {expected.shape}.{cure}"
         return Difference(leaf, "type", leaf, wanted, describe(got), text)
     if got.shape != expected.shape:

@@ -12,7 +12,13 @@ from bnlab.tasks import all_tasks, points_of, questions
 SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
 FEW = 8  # words: what is shorter gives no reason
+COPY = re.compile(r"( - Copy| ?\(\d+\)|-Copy\d+|-\d+)+$")  # what systems add to the name of a second file
 RELEASED = re.compile(r"cell-\d+|setup")  # ids of cells that are nobody's answer
+
+
+def name_of(path):
+    """The notebook's name: "03_forward" also for "03_forward (1).ipynb"."""
+    return COPY.sub("", Path(path).stem)
 
 
 def read(path):
@@ -29,7 +35,7 @@ def read(path):
         notebook = json.loads(text)
         if not isinstance(notebook["cells"], list) or not all(map(is_cell, notebook["cells"])):
             raise TypeError
-        points_of(Path(path).stem)
+        points_of(name_of(path))
     except FileNotFoundError:
         whole = Path(f"{path}.ipynb")
         cure = f"do you mean {whole}?" if whole.exists() else "run this in the folder of the notebook"

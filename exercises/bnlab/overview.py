@@ -12,6 +12,7 @@ from bnlab.tasks import all_tasks, points_of
 
 STATES = {"passed": "correct", "undecided": "correct", "partial": "partly right", "missing": "not answered"}
 STATES |= {"waits": "right so far: more is asked when it is graded", "person": "read by a person"}
+STATES |= {"stopped": "its cell ends in an error"}
 
 
 def states(notebook, namespace):

@@ -1,5 +1,7 @@
 """Slips in `bootstrap_interval(values, rng, level=0.95)`."""
 
+from statistics import NormalDist
+
 import numpy as np
 
 from solutions.mutants import mutant
@@ -149,3 +151,32 @@ def distances_for_ends(values, rng, level=0.95):
 )
 def resamples_of_two_thousand(values, rng, level=0.95):
     return ends(rng.choice(values, size=(2000, 2000)).mean(axis=1), level)
+
+
+@mutant(
+    TASK,
+    says="Your means come from a normal distribution. Draw resamples of the values themselves: their means lean to one "
+    "side where the values do.",
+)
+def drawn_from_a_normal(values, rng, level=0.95):
+    return ends(rng.normal(values.mean(), values.std() / np.sqrt(len(values)), size=2000), level)
+
+
+@mutant(
+    TASK,
+    says="You took the mean plus and minus a multiple of the standard error, as a normal distribution has it. Asked "
+    "for are quantiles of resampled means.",
+)
+def standard_errors(values, rng, level=0.95):
+    far = NormalDist().inv_cdf((1 + level) / 2) * values.std() / np.sqrt(len(values))
+    return values.mean() - far, values.mean() + far
+
+
+@mutant(
+    TASK,
+    says="You reflected the quantiles at the mean, which is the basic bootstrap interval. Asked for are the quantiles "
+    "as they are.",
+)
+def reflected(values, rng, level=0.95):
+    low, high = ends(resamples(values, rng).mean(axis=1), level)
+    return 2 * values.mean() - high, 2 * values.mean() - low

@@ -285,17 +285,12 @@ def layers_without_bias_skipped(model):
     return fold(model, pairs=lambda given: [pair for pair in neighbours(given) if pair[2].bias is not None])
 
 
-def outermost(model):
-    """The pairs of the model itself, and not of what lies within it."""
-    return (found for found in neighbours(model) if found[0] is model)
-
-
 @mutant(
     TASK,
     says="You walked through the outermost Sequential alone. Pairs stand at any depth: model.modules() visits all.",
 )
 def outermost_alone(model):
-    return fold(model, pairs=outermost)
+    return fold(model, pairs=lambda model: (found for found in neighbours(model) if found[0] is model))
 
 
 @mutant(

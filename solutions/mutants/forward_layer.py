@@ -227,17 +227,11 @@ class parameters_frozen(Base):
 
 @mutant(
     TASK,
-    says="Two of your layers share their running statistics. Create the arrays in __init__, not in the body of the "
-    "class, and make new ones at each update.",
+    says="Your layers share their running statistics, because these are kept in the class. Keep them in the object: "
+    "self.running_mean and self.running_var.",
 )
 class statistics_shared(Base):
-    shared = {}
+    kept = {}
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1):
-        super().__init__(num_features, eps, momentum)
-        fresh = (self.running_mean, self.running_var)
-        self.running_mean, self.running_var = self.shared.pop("statistics", fresh)
-
-    def blend(self, mean, var, weight):
-        super().blend(mean, var, weight)
-        self.shared["statistics"] = (self.running_mean, self.running_var)
+    running_mean = property(lambda self: self.kept["mean"], lambda self, value: self.kept.update(mean=value))
+    running_var = property(lambda self: self.kept["var"], lambda self, value: self.kept.update(var=value))

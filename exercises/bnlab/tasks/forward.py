@@ -97,19 +97,19 @@ LAYER_LEAVES = (
     "y in evaluation",
     "running_mean after evaluation",
     "running_var after evaluation",
-    "running_mean of a new layer",
+    "running_mean of another layer",
 )
 
 
 def drive_layer(answer, inputs):
-    """Build a layer, train it on some batches, evaluate it, build another, and note what was seen on the way."""
+    """Build two layers, train one on some batches, evaluate it, and note what was seen of both on the way."""
     settings = {"eps": inputs["eps"], "momentum": inputs["momentum"]}
     features = len(inputs["gamma"])
 
     def stored(layer, *names):
         return [copy_arguments(getattr(layer, name)) for name in names]
 
-    layer = answer(features, **settings)
+    layer, other = (answer(features, **settings) for _ in range(2))
     seen = stored(layer, "training", "gamma", "beta", "running_mean", "running_var")
     layer.gamma, layer.beta = inputs["gamma"], inputs["beta"]
     ys = [copy_arguments(layer(x)) for x in inputs["batches"]]
@@ -117,7 +117,7 @@ def drive_layer(answer, inputs):
     layer.training = False
     layer.gamma, layer.beta = -inputs["gamma"], inputs["beta"] + 1.0  # as a step of training would change them
     seen += [copy_arguments(layer(inputs["x_eval"])), *stored(layer, "running_mean", "running_var")]
-    seen += stored(answer(features, **settings), "running_mean")
+    seen += stored(other, "running_mean")
     return dict(zip(LAYER_LEAVES, seen))
 
 

@@ -100,6 +100,17 @@ def interval_inputs(n, *, level=None, mean=0.1, std=0.05, dtype=np.float64):
     return inputs
 
 
+def outlier_inputs(n, low, high):
+    """Inputs of `bootstrap_interval`: n - 1 values `low` and one value `high`, whose resampled means are on a grid."""
+
+    def inputs(rng):
+        values = np.full(n, float(low))
+        values[int(rng.integers(n))] = high
+        return {"values": values, "seed": int(rng.integers(2**31)), "other": int(rng.integers(2**31))}
+
+    return inputs
+
+
 def observe_interval(answer, inputs):
     """Three intervals, two of them from generators in the same state; ends in standard errors from the mean.
 
@@ -194,6 +205,7 @@ BOOTSTRAP = Task(
         Case("12 values, level 0.8", interval_inputs(12, level=0.8), BOOTSTRAP_TOLERANCE),
         Case("20 values, level 0.6", interval_inputs(20, level=0.6), BOOTSTRAP_TOLERANCE),
         Case("9 values, default level", interval_inputs(9), BOOTSTRAP_TOLERANCE),
+        Case("7 values of 0 and one of 1, default level", outlier_inputs(8, 0, 1), BOOTSTRAP_TOLERANCE),
     ),
     hints=(
         "Pretend that the values are the population: draw as many as there are from them, many times over.",
