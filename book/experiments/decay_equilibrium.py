@@ -41,7 +41,7 @@ def run(case):
 
 
 def cases():
-    """From the usual first weights and from others five times as large, and a short case for checks."""
+    """From the usual initial weights and from others five times as large, and a short case for checks."""
     common = {"rates": RATES, "decays": DECAYS, "seeds": SEEDS, "steps": 1500, "precision": 32}
     large = {"std": 1.0, **common, "rates": [0.3], "decays": [3e-3, 1e-2, 3e-2]}
     short = {"std": "he", "rates": [0.3], "decays": [0.0, 1e-2], "seeds": [0, 1], "steps": 20, "precision": 64}

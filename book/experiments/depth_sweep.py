@@ -1,4 +1,4 @@
-"""How deep can networks of saturating units be? Sigmoid and tanh, with, without, and from better first weights."""
+"""How deep can networks of saturating units be? Sigmoid and tanh, with, without, and from better initial weights."""
 
 import nets
 import numpy as np

@@ -1,4 +1,4 @@
-"""How deep can a plain network be? Sigmoid, tanh and ReLU with several scales of the first weights, 1 to 12 layers."""
+"""How deep can a plain network be? Sigmoid, tanh and ReLU, several scales of the initial weights, 1 to 12 layers."""
 
 import math
 
@@ -9,7 +9,7 @@ RATES = [0.03, 0.1, 0.3, 1.0, 3.0]
 SEEDS = [0, 1, 2, 3, 4]
 DEPTHS = [1, 2, 3, 5, 8, 12]
 WIDTH = 50
-# (nonlinearity, normalization, gain): the first weights have the standard deviation gain / sqrt(fan in)
+# (nonlinearity, normalization, gain): the initial weights have the standard deviation gain / sqrt(fan in)
 KINDS = [
     ("sigmoid", "none", 1.0),
     ("sigmoid", "none", 4.0),

@@ -1,4 +1,4 @@
-"""How careful must the first weights be? Six ReLU layers, scales over five decades, with and without normalization."""
+"""How careful must the initial weights be? Six ReLU layers, five decades of scale, with and without normalization."""
 
 import nets
 from lab import Experiment, main
@@ -34,7 +34,7 @@ def cases():
 
 EXPERIMENT = Experiment(
     name="init_scale",
-    claim="Batch normalization trains from first weights of nearly any scale, a plain network from a narrow range.",
+    claim="Batch normalization trains from initial weights of nearly any scale, a plain network from a narrow range.",
     cases=cases(),
     run=run,
     part=(2,),

@@ -1,4 +1,4 @@
-"""How careful must the first weights be? Six decades of their standard deviation, each at the best of three rates."""
+"""How careful must the initial weights be? Six decades of their standard deviation, each at the best of three rates."""
 
 import nets
 import numpy as np
@@ -10,7 +10,7 @@ SEEDS = [0, 1, 2, 3, 4]
 
 
 def run(case):
-    """Train one kind of network from all first weights, at all rates, with all seeds."""
+    """Train one kind of network from all initial weights, at all rates, with all seeds."""
     stds, rates, seeds = nets.grid(case["stds"], case["rates"], case["seeds"])
     net = nets.Net(depth=6, width=64, norm=case["norm"], eps=case["eps"])
     history = nets.train(nets.Replicas(net, seeds, stds, dtype=nets.precision(case)), rates, case["steps"], every=0)
@@ -32,7 +32,7 @@ def cases():
 
 EXPERIMENT = Experiment(
     name="init_sweep",
-    claim="With batch normalization the scale of the first weights hardly matters.",
+    claim="With batch normalization the scale of the initial weights hardly matters.",
     cases=cases(),
     run=run,
     part=(3,),

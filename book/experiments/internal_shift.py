@@ -1,7 +1,7 @@
 """Record networks with batch normalization for notebook 02: inputs of units, gradients before and after a step.
 
 Writes exercises/bnlab/recorded/{digits_sample,batchnorm_runs}.npz; the twins without batch normalization are trained
-by `bnlab.traces.train_plain`, from the same first weights, on the same batches, at the same learning rate.
+by `bnlab.traces.train_plain`, from the same initial weights, on the same batches, at the same learning rate.
 
     python book/experiments/internal_shift.py            # 10 s on one core
     python book/experiments/internal_shift.py --check    # train again and compare with what is stored

@@ -1,9 +1,9 @@
 """Many small networks trained at once: one array dimension holds the replicas, seeds times settings.
 
-A replica is one network with its own seed, learning rate and scale of the first weights. All replicas of a call share
+A replica is one network with its own seed, learning rate and scale of the initial weights. All replicas of a call share
 depth, width, nonlinearity and normalization, so a sweep over eight rates and five seeds is one run of batched products.
-The same seed gives the same first weights and the same mini-batches, whatever the rest is. A replica that diverges ends
-in numbers that are not finite and disturbs no other.
+The same seed gives the same initial weights and the same mini-batches, whatever the rest is. A replica that diverges
+ends in numbers that are not finite and disturbs no other.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Net:
         In front of each nonlinearity: "none"; "batch"; "layer" (each row over its features); "stop" (batch
         normalization whose mean and variance are treated as constants).
     std : str or float
-        Of the first weights: "he" sqrt(2 / fan in), "xavier" sqrt(1 / fan in), or a number.
+        Of the initial weights: "he" sqrt(2 / fan in), "xavier" sqrt(1 / fan in), or a number.
     n_in, n_out : int
     eps : float
     affine : bool
@@ -174,7 +174,7 @@ class Replicas:
 
 
 def initial_std(std, fan_in: int) -> float:
-    """The standard deviation of first weights."""
+    """The standard deviation of initial weights."""
     return {"he": (2 / fan_in) ** 0.5, "xavier": (1 / fan_in) ** 0.5}[std] if isinstance(std, str) else float(std)
 
 

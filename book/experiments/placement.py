@@ -1,4 +1,4 @@
-"""In front of the nonlinearity or behind it? Three nonlinearities, three rates, the same first weights."""
+"""In front of the nonlinearity or behind it? Three nonlinearities, three rates, the same initial weights."""
 
 import nets
 import numpy as np

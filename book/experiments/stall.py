@@ -1,4 +1,4 @@
-"""Five sigmoid layers with small first weights: does the network learn, with batch normalization and without?"""
+"""Five sigmoid layers with small initial weights: does the network learn, with batch normalization and without?"""
 
 import nets
 from lab import Experiment, main
@@ -6,7 +6,7 @@ from lab import Experiment, main
 SIGMOIDS = {"depth": 5, "width": 50, "activation": "sigmoid", "bias": True}
 NETS = {
     "plain": nets.Net(**SIGMOIDS, std=0.1),
-    "wide": nets.Net(**SIGMOIDS, std=0.6),  # larger first weights
+    "wide": nets.Net(**SIGMOIDS, std=0.6),  # larger initial weights
     "batchnorm": nets.Net(**SIGMOIDS, std=0.1, norm="batch"),
 }
 RATES = [0.1, 0.5, 2.0]
@@ -35,7 +35,7 @@ def cases():
 
 EXPERIMENT = Experiment(
     name="stall",
-    claim="Deep sigmoid networks with small first weights learn nothing, and learn with batch normalization.",
+    claim="Deep sigmoid networks with small initial weights learn nothing, and learn with batch normalization.",
     cases=cases(),
     run=run,
     part=(3,),

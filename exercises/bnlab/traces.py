@@ -86,7 +86,7 @@ def train_plain(activation="relu", lr=None, steps=STEPS, seed=0):
         Learning rate; by default that of the recorded networks.
     steps : int
     seed : int
-        Of the first weights and of the batches; the recorded networks have the same ones.
+        Of the initial weights and of the batches; the recorded networks have the same ones.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def _slopes(activation, weights, biases, images, labels):
 def recorded(activation="relu"):
     """The network of `train_plain(activation)` with batch normalization before each nonlinearity.
 
-    Same first weights, batches and learning rate (seed 0); recorded in PyTorch, rounded to three digits or so.
+    Same initial weights, batches and learning rate (seed 0); recorded in PyTorch, rounded to three digits or so.
 
     Parameters
     ----------

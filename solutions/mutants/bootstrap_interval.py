@@ -1,6 +1,6 @@
 """Slips in `bootstrap_interval(values, rng, level=0.95)`."""
 
-from statistics import NormalDist
+import statistics
 
 import numpy as np
 
@@ -168,7 +168,7 @@ def drawn_from_a_normal(values, rng, level=0.95):
     "for are quantiles of resampled means.",
 )
 def standard_errors(values, rng, level=0.95):
-    far = NormalDist().inv_cdf((1 + level) / 2) * values.std() / np.sqrt(len(values))
+    far = statistics.NormalDist().inv_cdf((1 + level) / 2) * values.std() / np.sqrt(len(values))
     return values.mean() - far, values.mean() + far
 
 
