@@ -119,6 +119,14 @@ def test_every_figure_says_what_it_shows(pages):
     assert count > 5
 
 
+def test_the_front_page_shows_what_chapter_6_has_drawn(pages):
+    shown = {
+        path.stem: {image["src"] for image in page.images if "_images/" in image.get("src", "")}
+        for path, page in pages.items()
+    }
+    assert len(shown["index"]) == 1 and shown["index"] <= shown["06_transform"]
+
+
 def test_headings_are_in_order(pages):
     for path, page in pages.items():
         steps = [later - earlier for earlier, later in zip(page.headings, page.headings[1:])]
@@ -162,7 +170,8 @@ def test_a_failing_cell_or_formula_fails_the_build(run, tmp_path):
     shutil.copytree(course.EXERCISES / "bnlab", tmp_path / "exercises" / "bnlab")
     shutil.copy(course.REPOSITORY / "_config.yml", tmp_path)
     (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: book/page\nchapters: [{file: book/other}]\n")
-    (tmp_path / "book" / "other.md").write_text("# Another page\n\nWords.\n")
+    other = tmp_path / "book" / "other.md"
+    other.write_text("# Another page\n\nWords.\n")
     front_matter = PAGES[1].read_text(encoding="utf-8").split("---")[1].replace("colab: ", "about: ")
     head = f"---{front_matter}---\n\n# A page\n\nA sentence.\n\n"
     page = tmp_path / "book" / "page.md"
@@ -172,3 +181,6 @@ def test_a_failing_cell_or_formula_fails_the_build(run, tmp_path):
         page.write_text(f"{head}```{{code-cell}} ipython3\n{cell}\n```\n\nHere ${formula}$.\n")
         done = run(*build, cwd=tmp_path)
         assert (done.returncode != 0) == fails, done.stdout[-2000:] + done.stderr[-2000:]
+    page.write_text(f"{head}Words.\n")
+    other.write_text("# Another page\n\n:::{picture-from} page fig-none\nA caption.\n:::\n")
+    assert "book/page has no figure 'fig-none'" in run(*build, cwd=tmp_path).stderr
