@@ -50,7 +50,7 @@ def locks(libraries):
     found = {"readable": readable(libraries), "memory": MEMORY_TORCH if torch else MEMORY, "network": torch}
     found["compiler"] = GPU in libraries
     if DEVICE in libraries:  # its driver is a set of devices
-        found |= {"memory": MEMORY_TORCH, "devices": devices(), "local": namespaces() == ""}
+        found |= {"memory": MEMORY_TORCH, "devices": devices()}
     return found if namespaces() == "" else without(found, hidden(libraries))
 
 

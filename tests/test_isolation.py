@@ -287,3 +287,39 @@ def test_the_driver_of_a_gpu_may_write_about_its_own_process_alone(tmp_path, dev
     if "jail.landlock" in done.stderr and not on_ci:
         pytest.skip(f"no Landlock here: {done.stderr.splitlines()[-1]}")
     assert done.stdout.split() == [*expected, "PermissionError"], done.stderr
+
+
+STARTS = """
+import ctypes, socket, sys
+sys.path.insert(0, sys.argv[1])
+import jail
+jail.seccomp(driver=sys.argv[2] == "driver")
+print(ctypes.CDLL(None).memfd_create(b"a file in memory", 0) >= 0)
+
+def tried(act):
+    try:
+        return act() is None
+    except PermissionError:
+        return False
+
+def listen(kind):
+    line = socket.socket(socket.AF_UNIX, kind)
+    line.bind("\\0cuda-uvmfd-" + sys.argv[3])
+    line.listen()
+
+print(tried(lambda: listen(socket.SOCK_SEQPACKET)))
+for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+    print(tried(lambda: socket.socket(socket.AF_UNIX, kind).close()))
+print(tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET)))
+print(tried(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect("/nobody")))
+"""
+
+
+@pytest.mark.parametrize("who, expected", [("driver", [True, True]), ("anybody", [False, False])])
+def test_the_driver_of_a_gpu_starts_and_nobody_is_asked(tmp_path, who, expected, on_ci):
+    """What CUDA does when it starts: a file in memory, a socket to listen on, by a name without a file."""
+    command = [sys.executable, "-I", "-c", STARTS, str(isolation.SANDBOX), who, tmp_path.name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if "pyseccomp" in done.stderr and not on_ci:
+        pytest.skip(f"no seccomp here: {done.stderr.splitlines()[-1]}")
+    assert done.stdout.split() == [str(one) for one in [*expected, *[False] * 5]], done.stderr

@@ -39,9 +39,10 @@ DENIED = (
 ).split()
 OF_OTHERS = "prlimit64 sched_setaffinity sched_setscheduler sched_setparam sched_setattr".split()  # first argument: pid
 CLONE_THREAD, AF_UNIX = 0x10000, 1
+STREAM, DATAGRAM, RAW = 1, 2, 3  # kinds of local sockets, beside those of whole packets
 
 
-def lock(home, readable, memory, network=False, listed=(), compiler=False, devices=(), local=False, unlocked=False):
+def lock(home, readable, memory, network=False, listed=(), compiler=False, devices=(), unlocked=False):
     """Take all locks that this system offers.
 
     Parameters
@@ -60,10 +61,7 @@ def lock(home, readable, memory, network=False, listed=(), compiler=False, devic
     compiler : bool
         Leave processes alone, but not sockets: for tasks whose answers are compiled. Their speed is not measured here.
     devices : list of str
-        Devices, and folders of devices, that may be used: those of a GPU.
-    local : bool
-        Leave local sockets alone, where namespaces hide those of other programs: Landlock does not, and one of them may
-        start programs for whoever asks. Nobody needs them but, perhaps, the driver of a GPU.
+        Devices, and folders of devices, that may be used: those of a GPU. Its driver gets what it needs to start.
     unlocked : bool
         Take none: for the benchmark, which runs no student's code.
 
@@ -78,7 +76,7 @@ def lock(home, readable, memory, network=False, listed=(), compiler=False, devic
     for name, take in (
         ("limits", lambda: limit(memory, "RLIMIT_DATA" if devices else "RLIMIT_AS")),
         ("landlock", lambda: scoped.append(landlock(home, readable, network, listed, devices))),
-        ("seccomp", lambda: seccomp(network, any(scoped), compiler, local)),
+        ("seccomp", lambda: seccomp(network, any(scoped), compiler, bool(devices))),
     ):
         try:
             take()
@@ -144,9 +142,14 @@ def landlock(home, readable, network=False, listed=(), devices=()):
     return abi >= 6
 
 
-def seccomp(network=False, scoped=False, compiler=False, local=False):
+def seccomp(network=False, scoped=False, compiler=False, driver=False):
     """System calls: no sockets but pairs, no further processes, no look into others, no signals unless Landlock keeps
-    them in."""
+    them in.
+
+    CUDA's driver wants to keep files in memory (NVIDIA/OpenShell, issue 1696) and to listen on a local socket for
+    packets, by which processes hand each other memory of the GPU, or it does not start. It gets both, and no way to
+    connect: Landlock hides no program's local socket, and one of them may start programs for whoever asks.
+    """
     import errno
 
     import pyseccomp as sc
@@ -154,6 +157,8 @@ def seccomp(network=False, scoped=False, compiler=False, local=False):
     rules = sc.SyscallFilter(sc.ALLOW)
     deny = sc.ERRNO(errno.EPERM)
     for name in DENIED:
+        if driver and name == "memfd_create":
+            continue
         try:
             rules.add_rule(deny, name)
         except (RuntimeError, ValueError, OSError):
@@ -161,7 +166,10 @@ def seccomp(network=False, scoped=False, compiler=False, local=False):
     for name in OF_OTHERS:
         rules.add_rule(deny, name, sc.Arg(0, sc.NE, 0))
     if not network:
-        rules.add_rule(deny, "socket", *[sc.Arg(0, sc.NE, AF_UNIX)] * local)
+        rules.add_rule(deny, "socket", *[sc.Arg(0, sc.NE, AF_UNIX)] * driver)
+        for kind in (STREAM, DATAGRAM, RAW) if driver else ():
+            rules.add_rule(deny, "socket", sc.Arg(1, sc.MASKED_EQ, 0xF, kind))
+        rules.add_rule(deny, "connect")
         rules.add_rule(deny, "socketpair", sc.Arg(1, sc.MASKED_EQ, 2, 2))  # datagrams: these can be sent elsewhere
     if not network and not compiler:
         rules.add_rule(sc.ERRNO(errno.ENOSYS), "clone3")  # its flags cannot be seen here; glibc then uses clone
