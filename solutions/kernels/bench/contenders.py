@@ -14,6 +14,7 @@ from solutions.kernels.reference import batchnorm
 
 EPS, MOMENTUM = 1e-5, 0.1
 LATE = "persistent, running statistics read late"
+IN_TURN = "persistent, channels last, rows in turn"
 DIGITS = {"float32": 2e-4, "float16": 4e-3}  # allowed error, relative to the largest value
 
 
@@ -68,6 +69,8 @@ class Case:
         if LATE in self.kernels and self.direction == "forward":
             call = self.hidden("images", "persistent", self.kernels[LATE])
             found |= {LATE: call} if call else {}
+        if call := self.hidden("rows", "persistent", self.kernels[IN_TURN]):
+            found[IN_TURN] = call
         if self.storage == "float32":
             found["three kernels"] = self.three("fused")
             found["three kernels, sums in two steps"] = self.three("staged")
@@ -150,17 +153,41 @@ class Case:
 
 
 def hidden_kernels(storage):
-    """Layout -> Kernels; in float32 also LATE -> Kernels that read the running statistics when they move them."""
+    """Layout -> Kernels; IN_TURN -> those whose blocks take rows in turn; in float32 also LATE -> those that read the
+    running statistics when they move them."""
     from bnlab import gpu
 
     threads = 64 if gpu.device.simulated else 512
     found = {layout: Kernels(layout, storage, threads=threads) for layout in FILES}
+    found[IN_TURN] = Kernels("rows", storage, threads=threads, edit=in_turn)
     return found | ({LATE: Kernels("images", storage, threads=threads, edit=late)} if storage == "float32" else {})
 
 
 def late(text):
     """The source of the images' kernels with one line changed: who moves the running statistics waits for memory."""
-    ahead = "momentum, its, channel,"
-    if ahead not in text:
-        raise ValueError(f"persistent.cu does not say {ahead!r} any more: the late read has nothing to change")
-    return text.replace(ahead, "momentum, weights{0.f, 0.f, running_mean[channel], running_var[channel]}, channel,")
+    given = "running_mean[channel], running_var[channel]"
+    return replaced(text, {"momentum, its, channel,": f"momentum, weights{{0.f, 0.f, {given}}}, channel,"})
+
+
+def in_turn(text):
+    """The source of the rows' kernels, where the blocks of a slab sweep memory together instead of a stretch each.
+
+    A visit of all threads takes some rows; block `part` takes visits part, part + parts, ... and keeps its last ones.
+    """
+    stretch = "first = part * chunk, last = min(rows, first + chunk), middle = max(first, last - kept);"
+    turn = (
+        "const int visit = blockDim.x / COLUMNS, round = parts * visit;"
+        "first = 0, last = rows, middle = min(rows, max(0, (rows + round - 1) / round - kept / visit) * round);"
+    )
+    stand = "const spot at = stand(mine.slab, packs);"
+    stands = "spot at = stand(mine.slab, packs); at.row += mine.part * at.step, at.step *= parts;"
+    return replaced(text, {stretch: turn, stand: stands})
+
+
+def replaced(text, changes):
+    """A source with pieces of it replaced; ValueError where one is not there any more."""
+    for old, new in changes.items():
+        if old not in text:
+            raise ValueError(f"the kernels do not say {old!r} any more: there is nothing to change")
+        text = text.replace(old, new)
+    return text
