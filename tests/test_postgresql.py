@@ -126,14 +126,13 @@ def everything(url):
 
 
 def test_a_gradebook_is_copied_over_row_by_row(small, database, monkeypatch, capsys):
-    url = database()
+    url, here = database(), small_course.NAME
+    before = export.export(here, to=small / "before.csv")[0].read_text()
     assert main(["copy-gradebook", "--to", url]) == 0
     said = capsys.readouterr().out
-    old, new = everything(course.database_url()), everything(url)
+    old, new = everything(course.in_folder()), everything(url)
     assert old == new and "3 rows in submitted_assignment" in said
     assert f"{sum(map(len, new.values()))} rows copied and counted" in said
-    here = small_course.NAME
-    before = export.export(here, to=small / "before.csv")[0].read_text()
     monkeypatch.setenv("BN_DATABASE", url)
     assert export.export(here, to=small / "after.csv")[0].read_text() == before
     assert len(report.gather(here)) == 3

@@ -229,10 +229,11 @@ def run_copy_gradebook(given):
     from autograder.desk import transfer
     from autograder.grade import progress
 
+    source = given.source or course.database_url()
     with progress() as bar:
         line = bar.add_task("copying rows", total=None)
         done = transfer.copy(
-            given.source or course.database_url(),
+            source,
             given.to,
             lambda rows: bar.update(line, total=rows),
             lambda rows: bar.advance(line, rows),
@@ -240,6 +241,8 @@ def run_copy_gradebook(given):
     for table, rows in done.items():
         logs.say(f"{rows:8} rows in {table}")
     logs.say(f"{sum(done.values())} rows copied and counted. Set BN_DATABASE to the new address from now on.")
+    if path := transfer.leave_the_address(source, given.to):
+        logs.say(f"Without it commands stop; to go back to the old gradebook, remove {path}")
     return 0
 
 

@@ -115,3 +115,18 @@ def copy(source, target, total=lambda rows: None, advance=lambda rows: None):
         reading.dispose()
         writing.dispose()
     return wanted
+
+
+def leave_the_address(source, target):
+    """Where the gradebook of the course folder was copied, write beside it where to; later commands ask for that one.
+
+    Returns
+    -------
+    str
+        The file, "" where another gradebook was copied.
+    """
+    if make_url(course.driven(source)) != make_url(course.in_folder()):
+        return ""
+    address = make_url(target).difference_update_query(["password"]).render_as_string(hide_password=True)
+    course.replace_text(course.moved_file(), f"{address}\n")
+    return str(course.moved_file())
