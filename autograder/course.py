@@ -6,6 +6,7 @@ The folder of the running course (gradebook, submissions, results) is autograder
 import contextlib
 import os
 import secrets
+import shlex
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -85,8 +86,8 @@ def database_url():
         return driven(os.environ["BN_DATABASE"])
     if copied_to():
         raise CourseError(
-            f"the gradebook was copied to {copied_to()}, and BN_DATABASE names none; "
-            f"export BN_DATABASE={copied_to()} or, to go back to gradebook.db, remove {moved_file()}"
+            f"the gradebook was copied to {copied_to()}, and BN_DATABASE names none; export BN_DATABASE="
+            f"{shlex.quote(copied_to())} or, to go back to gradebook.db as it was then, remove {moved_file()}"
         )
     return in_folder()
 

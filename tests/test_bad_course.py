@@ -123,9 +123,35 @@ def test_nobody_goes_on_with_a_gradebook_that_was_copied_elsewhere(folder, tmp_p
     assert configuration().CourseDirectory.db_url == url, "plain nbgrader and the formgrader use the new one"
     monkeypatch.setenv("BN_DATABASE", url)
     assert main(["export", NAME]) == 0
+    assert main(["copy-gradebook", "--to", f"{url}.2"]) == 0
+    assert note.read_text() == f"{url}.2\n", "copied on"
     monkeypatch.delenv("BN_DATABASE")
+    (folder / "gradebook.db").rename(tmp_path / "old.db")
+    assert main(["copy-gradebook", "--from", f"{url}.2", "--to", f"sqlite:///{folder}/gradebook.db"]) == 0
+    assert not note.exists() and main(["export", NAME]) == 0, "copied back"
+
+
+def test_a_trial_is_undone_by_removing_the_file(folder, tmp_path, monkeypatch):
+    """A path as it is typed, relative and with a space, is found from wherever nbgrader is started."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["copy-gradebook", "--to", "sqlite:///a trial.db"]) == 0
+    note = folder / "gradebook.db.moved"
+    with pytest.raises(course.CourseError, match=f"BN_DATABASE='sqlite:///{tmp_path}/a trial.db' or, to go back"):
+        course.database_url()
+    monkeypatch.chdir("/")
+    assert configuration().CourseDirectory.db_url == f"sqlite:///{tmp_path}/a trial.db"
     note.unlink()
     assert main(["export", NAME]) == 0
+
+
+def test_forget_names_the_gradebook_from_before_the_copy(folder, tmp_path, monkeypatch, capsys):
+    url = f"sqlite:///{tmp_path}/new.db"
+    assert main(["copy-gradebook", "--to", url]) == 0
+    monkeypatch.setenv("BN_DATABASE", url)
+    assert main(["forget", "bob@example.org", "--yes"]) == 1
+    assert "still names the student, look at it: gradebook.db\n" in capsys.readouterr().out
+    (folder / "gradebook.db").unlink()
+    assert main(["forget", "ann", "--yes"]) == 0
 
 
 def test_doctor_looks_at_every_page(folder):

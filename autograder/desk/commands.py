@@ -242,7 +242,7 @@ def run_copy_gradebook(given):
         logs.say(f"{rows:8} rows in {table}")
     logs.say(f"{sum(done.values())} rows copied and counted. Set BN_DATABASE to the new address from now on.")
     if path := transfer.leave_the_address(source, given.to):
-        logs.say(f"Without it commands stop; to go back to the old gradebook, remove {path}")
+        logs.say(f"Without it commands stop; to go back to the old gradebook as it is now, remove {path}")
     return 0
 
 

@@ -4,6 +4,8 @@ Tables are copied as they are, in one transaction: afterwards the target holds a
 so that a large gradebook needs no more memory than a small one, and the counts are compared before anything is final.
 """
 
+from pathlib import Path
+
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -118,15 +120,32 @@ def copy(source, target, total=lambda rows: None, advance=lambda rows: None):
 
 
 def leave_the_address(source, target):
-    """Where the gradebook of the course folder was copied, write beside it where to; later commands ask for that one.
+    """Write where the course's gradebook was copied to, beside the old one; copied back into it, that is taken away.
 
     Returns
     -------
     str
-        The file, "" where another gradebook was copied.
+        The file with the address, "" where there is none now, or another gradebook was copied.
     """
-    if make_url(course.driven(source)) != make_url(course.in_folder()):
-        return ""
-    address = make_url(target).difference_update_query(["password"]).render_as_string(hide_password=True)
-    course.replace_text(course.moved_file(), f"{address}\n")
-    return str(course.moved_file())
+    source, target, here = address(source), address(target), address(course.in_folder())
+    if target == here:
+        course.moved_file().unlink(missing_ok=True)
+    elif source in (here, course.copied_to()):
+        course.replace_text(course.moved_file(), f"{target}\n")
+        return str(course.moved_file())
+    return ""
+
+
+def address(url):
+    """A database URL that may be written down and compared: without password and driver, a file's path in full.
+
+    Examples
+    --------
+    >>> address("postgresql+psycopg://me:hidden@host/grades?password=hidden")
+    'postgresql://me@host/grades'
+    """
+    url = make_url(course.driven(url)).difference_update_query(["password"])
+    url = url._replace(drivername=url.get_backend_name(), password=None)
+    if url.drivername == "sqlite" and url.database:
+        url = url.set(database=str(Path(url.database).resolve()))
+    return url.render_as_string()
