@@ -318,8 +318,9 @@ def test_a_platforms_column_is_found_by_the_notebooks_name(folder, put, column):
     )
     assert table(path)[0][-1] == column
     assert said == [
+        f"other scores than these stood in {column!r}: bob@example.org 3, now 0",
         "1 of these scores waits for a person, who has not read a written answer yet or not as it is now: Zoë Ó Brien; "
-        "export again when that is done"
+        "export again when that is done",
     ]
     assert (count, problems) == (3, []), "no lines without a score, no points possible"
 
@@ -346,6 +347,55 @@ def test_other_columns_have_to_be_named(folder, put, capsys):
         export.export(NAME, "canvas", listed=put(CANVAS.replace("Current Score", "04 Backward (78)")))
     with pytest.raises(course.CourseError, match="--column goes with --roster FILE"):
         export.export(NAME, "canvas", column="x")
+
+
+def test_the_column_of_another_notebook_is_refused(folder, put):
+    human = put(CANVAS.replace("04_backward (77)", "Lab 3 - 03 Forward (76)"))
+    with pytest.raises(
+        course.CourseError, match=r"'Lab 3 - 03 Forward \(76\)' of .* is that of 03_forward; name that of"
+    ):
+        export.export(NAME, "canvas", listed=human, column="Lab 3 - 03 Forward")
+    text = MOODLE.replace(",Grade,", ",Assignment: 03 Forward (Real),")
+    with pytest.raises(course.CourseError, match="is that of 03_forward; name that of 04_backward"):
+        export.export(NAME, "moodle", listed=put(text), column="Assignment: 03 Forward (Real)")
+
+
+def test_the_worksheet_of_another_assignment_is_told(folder, put):
+    """Moodle writes the assignment's name into that of the file; in it only the column Status may tell."""
+    with pytest.raises(course.CourseError, match="is named like the worksheet of 03_forward; rename it if it is that"):
+        export.export(NAME, "moodle", listed=put(MOODLE, "Grades-BN-03 Forward-4711.csv"))
+    for right in ("Grades-BN-04 Backward-4712.csv", "Grades-BN-Exercise 3-4711.csv"):
+        assert export.export(NAME, "moodle", listed=put(MOODLE, right))[1] == 2
+    said, open_ = [], MOODLE.replace("Ó Brien,z@example.org,Submitted", "Ó Brien,z@example.org,No submission")
+    export.export(NAME, "moodle", listed=put(open_), say=said.append)
+    assert said[0] == f'the worksheet says "No submission" of Zoë Ó Brien: is it that of {NAME}?'
+
+
+def test_scores_that_stood_there_are_replaced_and_told(folder, put):
+    said = []
+    text = CANVAS.replace("ann,L1,,", "ann,L1,17.00,").replace("zob,L1,,", "zob,L1,EX,")
+    path, _, _ = export.export(NAME, "canvas", listed=put(text), say=said.append)
+    told = "other scores than these stood in '04_backward (77)': Zoë Ó Brien EX, now 0; bob@example.org 3, now 0"
+    assert said[0] == told
+    said.clear()
+    export.export(NAME, "canvas", listed=path, to=folder / "again.csv", say=said.append)
+    assert len(said) == 1 and "waits for a person" in said[0], "the same scores again change nothing"
+    export.export(NAME, "moodle", listed=put(MOODLE.replace("Submitted,,25", "Submitted,-,25")), say=said.append)
+    assert len(said) == 2, "a dash is no score"
+
+
+@pytest.mark.parametrize(("form", "text"), [("canvas", CANVAS), ("moodle", MOODLE)])
+def test_a_filled_list_is_not_written_over_where_the_roster_was_forgotten(folder, put, form, text):
+    path, _, _ = export.export(NAME, form, listed=put(text))
+    before = path.read_bytes()
+    with pytest.raises(course.CourseError, match=r"has other columns, .*; give --roster FILE again, or another file"):
+        export.export(NAME, form)
+    with pytest.raises(course.CourseError, match="itself would be written over; name another file with --to"):
+        export.export(NAME, form, to=path, listed=path)
+    assert path.read_bytes() == before
+    for _ in range(2):
+        export.export(NAME, form, to=folder / "new.csv")
+    assert export.export(NAME, form, listed=put(text))[0].read_bytes() == before, "filled in again at any time"
 
 
 def test_moodles_maximum_is_compared(folder, put):
