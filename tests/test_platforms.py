@@ -11,7 +11,7 @@ from small_course import DUE, HOSTILE, NAME, build
 
 from autograder import collect, course, sheets
 from autograder.__main__ import main
-from autograder.desk import back, export, late, platforms, roster
+from autograder.desk import back, export, forget, late, platforms, roster
 from autograder.gradebook import Course
 
 CANVAS = (
@@ -131,6 +131,31 @@ def test_a_changed_roster_is_read_again(folder, put):
     with Course().gradebook() as book:
         assert book.find_student("bob@example.org").last_name == "Burton-Lee"
         assert book.find_submission(NAME, "ann").score == 17, "who left keeps the grades"
+
+
+def test_who_has_handed_in_nothing_is_named(folder, put, tmp_path, capsys):
+    """From the list of the class: when it is collected, and in the report."""
+    roster.take(put(CANVAS))
+    many = "".join(f'"Nn, {one}",{one},s,login{one},L1,,\r\n' for one in range(100, 130))
+    words = f"no {NAME} so far from 1 of 4 students: new\n"
+    source = tmp_path / "class" / "ann"
+    source.mkdir(parents=True)
+    (source / f"{NAME}.ipynb").write_bytes(course.released(NAME).read_bytes())
+    assert main(["collect", NAME, "--from", str(source.parent)]) == 0 and words in capsys.readouterr().out
+    assert main(["report", NAME]) == 0 and words in capsys.readouterr().out
+    page = folder / "reports" / f"{NAME}.html"
+    text = page.read_text(encoding="utf-8")
+    assert "no number on this page: 1 of 4 students" in text and "<summary>Who</summary>new</details>" in text
+    assert forget.forget("new") and not page.exists(), "a page that names a student who is to be forgotten goes"
+    roster.take(put(CANVAS.replace('"Late', f'{many}"Late')))
+    assert main(["report", NAME]) == 0
+    said = capsys.readouterr().out
+    assert "from 31 of 34 students: login100, " in said and ", login119 and 11 more\n" in said
+    assert "login129, new</details>" in page.read_text(encoding="utf-8"), "there all of them"
+    for who in [f"login{one}" for one in range(100, 130)] + ["new"]:
+        (folder / "submitted" / who / NAME).mkdir(parents=True)
+        (folder / "submitted" / who / NAME / f"{NAME}.ipynb").write_bytes(b"{}")
+    assert collect.told_missing(NAME) == ""
 
 
 def settings(folder, grace=0, percent=10, cap=50, due=DUE):

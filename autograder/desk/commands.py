@@ -148,6 +148,7 @@ def tell_doubts():
 
 
 def run_report(given):
+    from autograder.collect import told_missing
     from autograder.desk import report
     from autograder.grade import progress
 
@@ -158,6 +159,8 @@ def run_report(given):
             name, given.to, given.csv, lambda students: bar.update(line, total=students), lambda: bar.advance(line)
         )
     tell_doubts()
+    if line := told_missing(name):
+        logs.say(line)
     logs.say(f"the report is in {page}")
     if given.csv:
         print(f"the table is in {given.csv}")
