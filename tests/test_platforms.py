@@ -462,6 +462,17 @@ def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, caps
         ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, lines 2 and 4"),
         ("student,last_name,first_name,email\nnew,N,A,\na/b,N,B,\n", "line 3: a student id has letters"),
         ("student,last_name,first_name,email\nnew,N,A,\n../x,N,B,\n", "line 3: a student id has letters"),
+        (
+            CANVAS.replace("11,s1,ann", "ann,s1,11"),
+            "line 3: the id 'ann' is not a number of Canvas; are two columns exch",
+        ),
+        (CANVAS.replace("13,", "1.07E+17,"), "line 5: the id '1.07E.17' is not a number of Canvas"),
+        (
+            MOODLE.replace("Participant 6,Zoë Ó Brien", "Zoë Ó Brien,Participant 6"),
+            "identifier 'Zoë Ó Brien' is not one",
+        ),
+        (MOODLE.replace("@", " at "), "line 2: the address 'ann at example.org' and all others are without @"),
+        ("student,last_name,first_name,email\nann@x.org,N,A,ann\n", "the address 'ann' and all others are without @"),
     ],
 )
 def test_a_list_that_cannot_be_a_class_changes_nothing(folder, put, text, words):
@@ -470,6 +481,21 @@ def test_a_list_that_cannot_be_a_class_changes_nothing(folder, put, text, words)
     with Course().gradebook() as book:
         assert len(book.students) == 4 and book.find_student("ann").last_name is None
     assert not (folder / "people.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CANVAS.replace("13,", ","),
+        CANVAS.replace("13,", "7053~13,"),
+        MOODLE.replace("Participant 5", "参加者 5").replace("Participant 6", "Teilnehmer/in 6"),
+        MOODLE.replace("z@example.org", "none"),
+        "student,last_name,first_name,email\nann,N,A,\nbob,N,B,unknown\ncy,N,C,c@x.org\n",
+        "student,last_name,first_name,email\nann,N,A,\n",
+    ],
+)
+def test_columns_that_only_look_odd_are_taken(folder, put, text):
+    assert sum(map(len, roster.take(put(text))[:2])) >= 1
 
 
 def test_logins_that_cannot_be_an_id_are_passed_over(folder, put):
