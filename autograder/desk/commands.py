@@ -205,7 +205,7 @@ def run_written(given):
         with progress() as bar:
             line = bar.add_task("reading answers", total=None)
             path, count, waiting = written.sheet(
-                name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line)
+                name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line), logs.say
             )
         stale.warn(name)
         logs.say(f"{count} answers in {path}, {waiting} of them without points; the rubric lies beside it as a page")
