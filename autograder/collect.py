@@ -209,37 +209,40 @@ def _told(sender, parts):
 
 
 def _take(found, student, versions, name):
-    """Put the best of a student's files into `found`."""
-    (fits, best, read), *rest = versions
-    told = str(best) if student in (*best.parts, best.stem) else f"{student} ({best})"
-    found.problems += [f"{parts}: a second file of {student}; {best} was taken" for _, parts, _ in rest]
-    try:
-        data = read()
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
-        locked = "password" in str(error)
-        why = "needs a password; unpack the archive with it and name the folder" if locked else f"damaged: {error}"
-        found.problems.append(f"{told}: cannot be unpacked ({why})")
-        return
-    cells, why = _read(data)
-    holds = _held(cells, name)
-    named = fits != layouts.RENAMED and (len(best.parts) > 1 or name in best.stem)
-    if cells and holds != name and (holds or not named):
-        what = f"the cells of {holds}, not of {name}" if holds else f"none of the cells of {name}"
-        found.problems.append(f"{told}: holds {what}")
-        return
-    found.submissions[student] = data
-    if why:
-        found.damaged[student] = why
-    if layouts.is_late(best):
-        found.late.append(student)
+    """Put the first of a student's files that can be one of this notebook into `found`."""
+    taken = None
+    for fits, path, read in versions:
+        if taken:
+            found.problems.append(f"{path}: a second file of {student}; {taken} was taken")
+            continue
+        told = str(path) if student in (*path.parts, path.stem) else f"{student} ({path})"
+        try:
+            data = read()
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
+            locked = "password" in str(error)
+            why = "needs a password; unpack the archive with it and name the folder" if locked else f"damaged: {error}"
+            found.problems.append(f"{told}: cannot be unpacked ({why})")
+            continue
+        cells, why = _read(data)
+        named = fits != layouts.RENAMED and (len(path.parts) > 1 or name in path.stem)
+        holds = name if cells is None else _held(cells, name)
+        if holds != name and (holds or not named):
+            what = f"the cells of {holds}, not of {name}" if holds else f"none of the cells of {name}"
+            found.problems.append(f"{told}: holds {what}")
+            continue
+        taken, found.submissions[student] = path, data
+        if why:
+            found.damaged[student] = why
+        if layouts.is_late(path):
+            found.late.append(student)
 
 
 def _read(data):
-    """The cells of a file and what is damaged about it, "" where nothing is; what cannot be read the grader tells."""
+    """The cells of a file, None where nothing can be read, and what is damaged about it, "" where nothing is."""
     try:
         notebook = reading.read(data)
     except reading.Unreadable as error:
-        return [], str(error)
+        return None, str(error)
     return notebook.cells, next((line for line in notebook.repairs if "cut off" in line), "")
 
 

@@ -189,6 +189,14 @@ def test_half_an_upload_is_taken_and_told_however_it_comes(place, monkeypatch, t
         files = {}
 
 
+def test_a_file_that_is_another_notebook_does_not_hide_the_right_one(place):
+    folder = "Ann_1_assignsubmission_file_"
+    files = {f"{folder}/{NAME}.ipynb": OTHER, f"{folder}/{NAME} (1).ipynb": NOTEBOOK, f"{folder}/x.ipynb": NOTEBOOK}
+    found, problems = collect.find(place(files), NAME)
+    assert found == {"Ann": NOTEBOOK} and len(problems) == 2
+    assert "holds the cells of 04_backward" in problems[0] and "x.ipynb: a second file of Ann" in problems[1]
+
+
 @pytest.mark.parametrize("path", WAYS)
 @pytest.mark.parametrize("size", [1500, 20_000])
 def test_half_of_another_notebook_takes_nobodys_place(place, path, size):
