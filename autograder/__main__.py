@@ -131,6 +131,7 @@ def _moment(text):
 
 
 NEED_A_COURSE = {"export", "feedback", "forget", "report", "written"}
+USE_THE_GRADEBOOK = NEED_A_COURSE | {"collect", "grade", "roster"}
 
 
 def main(arguments=None):
@@ -141,6 +142,8 @@ def main(arguments=None):
     try:
         if given.command in NEED_A_COURSE:
             course.require_folder()
+        if given.command in USE_THE_GRADEBOOK and not getattr(given, "submissions", None):
+            course.database_url()  # before anything is done where that says no
         with logs.Run(given.command, words) as run:
             run.code = (globals().get(name) or getattr(desk, name))(given)
             return run.code

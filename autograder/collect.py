@@ -6,7 +6,9 @@ that a student has handed in something else, that student is named.
 """
 
 import datetime
+import functools
 import glob
+import re
 import shutil
 import zipfile
 import zlib
@@ -20,6 +22,7 @@ from autograder import course, layouts, logs, people, reading, submission
 OURS = ("autograded", "feedback", "release", "source", "submitted")  # folders of a course; `replaced` may be taken back
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
+NAMED = 20  # students in a line
 OTHER = "is no notebook"
 STAMP = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -34,6 +37,8 @@ class Found:
         What was left out, and why.
     late : list of str
         Students whose file Canvas marks as late.
+    damaged : dict
+        student -> what is wrong with the file, which was taken all the same.
     new : list of str
         Students whom nothing has named before, where people.csv names some.
     people : People
@@ -43,6 +48,7 @@ class Found:
     submissions: dict
     problems: list
     late: list
+    damaged: dict
     new: list
     people: people.People
 
@@ -175,13 +181,22 @@ def _choose(files, name):
             problems.append(f"{_told(sender, parts)}: {unknown[sender]}")
         else:
             students.setdefault(known[sender], []).append((fits, parts, read))
-    named = set(students) | {None}
-    for sender, parts in others:
-        if (student := sender and known.get(sender, sender.label)) not in named:
+    named, typed = set(students) | {None}, []
+    for sender, parts in sorted(others, key=lambda one: layouts.is_online_text(one[1])):
+        if (student := sender and known.get(sender, sender.label)) in named:
+            continue
+        named.add(student)
+        if layouts.is_online_text(parts):
+            typed.append(student)
+        else:
             what = f"not {name}" if parts.suffix.lower() == ".ipynb" else "no notebook"
             problems.append(f"{student}: handed in {parts.name}, {what}")
-            named.add(student)
-    found = Found({}, problems, [], sorted(set(students) - listed - who.folders) if listed else [], who)
+    if typed:
+        problems.append(
+            f"{', '.join(typed)}: typed text into Moodle and handed in no file; ask for the notebook, and let the "
+            "assignment's settings take file submissions alone"
+        )
+    found = Found({}, problems, [], {}, sorted(set(students) - listed - who.folders) if listed else [], who)
     for student, versions in students.items():
         _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
     found.problems = [logs.plain(one) for one in found.problems]  # a file's name may hold what moves a terminal
@@ -194,36 +209,57 @@ def _told(sender, parts):
 
 
 def _take(found, student, versions, name):
-    """Put the best of a student's files into `found`."""
-    (fits, best, read), *rest = versions
-    told = str(best) if student in (*best.parts, best.stem) else f"{student} ({best})"
-    found.problems += [f"{parts}: a second file of {student}; {best} was taken" for _, parts, _ in rest]
-    try:
-        data = read()
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
-        locked = "password" in str(error)
-        why = "needs a password; unpack the archive with it and name the folder" if locked else f"damaged: {error}"
-        found.problems.append(f"{told}: cannot be unpacked ({why})")
-        return
-    if (len(best.parts) == 1 or fits == layouts.RENAMED) and not _is_this_notebook(data, name):
-        found.problems.append(f"{told}: holds none of the cells of {name}")
-        return
-    found.submissions[student] = data
-    if layouts.is_late(best):
-        found.late.append(student)
+    """Put the first of a student's files that can be one of this notebook into `found`."""
+    taken = None
+    for fits, path, read in versions:
+        if taken:
+            found.problems.append(f"{path}: a second file of {student}; {taken} was taken")
+            continue
+        told = str(path) if student in (*path.parts, path.stem) else f"{student} ({path})"
+        try:
+            data = read()
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
+            locked = "password" in str(error)
+            why = "needs a password; unpack the archive with it and name the folder" if locked else f"damaged: {error}"
+            found.problems.append(f"{told}: cannot be unpacked ({why})")
+            continue
+        cells, why = _read(data)
+        named = fits != layouts.RENAMED and (len(path.parts) > 1 or name in path.stem)
+        holds = name if cells is None else _held(cells, name)
+        if holds != name and (holds or not named):
+            what = f"the cells of {holds}, not of {name}" if holds else f"none of the cells of {name}"
+            found.problems.append(f"{told}: holds {what}")
+            continue
+        taken, found.submissions[student] = path, data
+        if why:
+            found.damaged[student] = why
+        if layouts.is_late(path):
+            found.late.append(student)
 
 
-def _is_this_notebook(data, name):
-    """Whether a file holds any of a notebook's answer cells; one that cannot be read is left to the grader."""
+def _read(data):
+    """The cells of a file, None where nothing can be read, and what is damaged about it, "" where nothing is."""
     try:
-        cells = reading.read(data).cells
-    except reading.Unreadable:
-        return True
-    text = "\n".join(cell.source for cell in cells)
+        notebook = reading.read(data)
+    except reading.Unreadable as error:
+        return None, str(error)
+    return notebook.cells, next((line for line in notebook.repairs if "cut off" in line), "")
+
+
+def _held(cells, name):
+    """The notebook whose answers, tests or title are among these cells, `name` before others; "" for none of ours."""
+    ids, texts = {submission.grade_id(cell) for cell in cells}, {cell.source.strip() for cell in cells}
+    marked = {one for text in texts for one in re.findall(r"answer: ([\w-]+)", text)}
+    names = sorted(course.notebook_names(), key=lambda one: one != name)
+    return next((one for one in names if _signs(one)[0] & (ids | marked) or _signs(one)[1] in texts), "")
+
+
+@functools.cache
+def _signs(name):
+    """What tells a notebook: the ids of its answers and tests, and the text of its first cell."""
     release = nbformat.read(course.released(name), as_version=4)
     tags = [cell.metadata["nbgrader"] for cell in release.cells if submission.grade_id(cell)]
-    ids = {tag["grade_id"] for tag in tags if tag["grade"] or tag["solution"]}
-    return any(submission.grade_id(cell) in ids for cell in cells) or any(f"answer: {one}" in text for one in ids)
+    return {tag["grade_id"] for tag in tags if tag["grade"] or tag["solution"]}, release.cells[0].source.strip()
 
 
 def keep(target, data, stamp, old=None):
@@ -306,17 +342,44 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
             )
     correct(name, moments, when)
     if others:
-        names = ", ".join(others[:20]) + (f" and {len(others) - 20} more" if len(others) > 20 else "")
-        say(f"another file than before, which is kept in {replaced}: {names}")
+        say(f"another file than before, which is kept in {replaced}: {some(others)}")
     for student in found.new:
         say(f"{student}: on no list so far, taken as a new student; `roster` tells names, people.csv who is who")
     for student, before in moments.items():
         say(f"{student}: the same file, now handed in at {stamp}, before at {before or 'an unknown time'}")
     if kept:
         say(f"{len(kept)} files were here before {stamp} and keep their times; --again gives them this one")
+    for student in sorted(found.damaged.keys() & set(taken)):
+        say(f"{student}: {found.damaged[student]}; graded as far as it can be read, so ask for it again")
     for student in found.late:
         say(f"{student}: Canvas marks the file as late; its time here is {_stamp_of(_target(student, name))}")
+    if line := told_missing(name):
+        say(line)
     return taken, found.problems
+
+
+def some(students):
+    """The first of the students, and how many more there are."""
+    return ", ".join(students[:NAMED]) + (f" and {len(students) - NAMED} more" if len(students) > NAMED else "")
+
+
+def missing(name):
+    """Who is known, from a list or another notebook, and has handed in none of this one.
+
+    Returns
+    -------
+    missing : list of str
+    known : int
+        Number of all students whom the course knows.
+    """
+    known = people.read().students()
+    return sorted(student for student in known if not _target(student, name).exists()), len(known)
+
+
+def told_missing(name):
+    """A line on these students, "" where there is none."""
+    students, known = missing(name)
+    return f"no {name} so far from {len(students)} of {known} students: {some(students)}" if students else ""
 
 
 def earlier(student, name, last):

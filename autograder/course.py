@@ -6,6 +6,7 @@ The folder of the running course (gradebook, submissions, results) is autograder
 import contextlib
 import os
 import secrets
+import shlex
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -74,8 +75,36 @@ def replace_text(path, text):
 
 
 def database_url():
-    """Where the gradebook is: $BN_DATABASE, by default SQLite in the course folder."""
-    return driven(os.environ.get("BN_DATABASE") or f"sqlite:///{course_folder() / 'gradebook.db'}")
+    """Where the gradebook is: $BN_DATABASE, by default SQLite in the course folder.
+
+    Raises
+    ------
+    CourseError
+        Where that in the course folder was copied elsewhere: nobody goes on with the old one in silence.
+    """
+    if os.environ.get("BN_DATABASE"):
+        return driven(os.environ["BN_DATABASE"])
+    if copied_to():
+        raise CourseError(
+            f"the gradebook was copied to {copied_to()}, and BN_DATABASE names none; export BN_DATABASE="
+            f"{shlex.quote(copied_to())} or, to go back to gradebook.db as it was then, remove {moved_file()}"
+        )
+    return in_folder()
+
+
+def in_folder():
+    """The URL of the gradebook with which a course begins."""
+    return f"sqlite:///{course_folder() / 'gradebook.db'}"
+
+
+def moved_file():
+    """The file in which `copy-gradebook` writes the new address."""
+    return course_folder() / "gradebook.db.moved"
+
+
+def copied_to():
+    """The address, without its password, to which this gradebook was copied; "" where it was not."""
+    return moved_file().read_text(encoding="utf-8").strip() if moved_file().is_file() else ""
 
 
 def driven(url):

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from autograder import course
 
 MARKS = " .,_@'+()-"  # allowed in a student id beside letters and digits of any script
-MOODLE = r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_file_?"
+MOODLE = r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)_?"
+ONLINE = "_assignsubmission_onlinetext"
 CANVAS = r"(?P<name>.+?)(?P<late>_LATE)?_(?P<number>\d+)_\d+_"
 ANONYMOUS = r"(?P<late>LATE_)?(?P<name>anon_[0-9A-Za-z]{5})_\d+_"
 EXCHANGE = re.compile(r"(.+)\+([^+]+)\+(\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d(?:\.\d+)?)[^+]*(?:\+[^+]*)?")
@@ -82,6 +83,11 @@ def is_late(parts):
     """Whether the name of a file says that Canvas counts it as late."""
     known = _in((ANONYMOUS, CANVAS), parts.name)[1]
     return len(parts.parts) == 1 and bool(known and known["late"])
+
+
+def is_online_text(parts):
+    """Whether it is the page of what somebody typed into Moodle instead of handing in a file."""
+    return ONLINE in parts.as_posix() and parts.suffix.lower() in (".html", ".htm")
 
 
 def sender_of_any(parts):

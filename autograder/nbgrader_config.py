@@ -23,6 +23,8 @@ c.CourseDirectory.root = str(course.course_folder())
 c.CourseDirectory.course_id = "batch_normalization"
 if os.environ.get("BN_DATABASE"):
     c.CourseDirectory.db_url = course.database_url()
+elif course.copied_to():  # the formgrader must not write into the old one
+    c.CourseDirectory.db_url = course.driven(course.copied_to())
 
 c.GenerateAssignment.preprocessors = swap(GenerateAssignment.preprocessors.default(), ClearSolutions=plugins.NamedStub)
 c.Autograde.exporter_class = plugins.RebuildingExporter

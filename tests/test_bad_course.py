@@ -15,7 +15,7 @@ from autograder import __main__ as cli
 from autograder import changes, course, cures, execute, plugins
 from autograder.__main__ import main
 from autograder.desk import commands, doctor, export
-from autograder.gradebook import Course
+from autograder.gradebook import Course, configuration
 
 REAL, STUDENTS = "03_forward", ("half-done", "perfect", "slip-momentum")
 pytestmark = pytest.mark.xdist_group("grading")
@@ -103,6 +103,55 @@ def test_a_damaged_gradebook(folder, tmp_path, capsys, damage):
     finding = doctor.database()
     assert finding.level == "wrong" and "damaged" in finding.found
     assert "newest backup" in finding.cure and "points given by hand and the roster do not" in finding.cure
+
+
+def test_nobody_goes_on_with_a_gradebook_that_was_copied_elsewhere(folder, tmp_path, monkeypatch, capsys):
+    """A shell without BN_DATABASE stops with the cure; with it, or without the file, all goes on."""
+    url = f"sqlite:///{tmp_path}/new.db"
+    assert main(["copy-gradebook", "--to", url]) == 0
+    note = folder / "gradebook.db.moved"
+    assert note.read_text() == f"{url}\n" and f"remove {note}" in capsys.readouterr().out
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".log"}
+    for arguments in [*reading(tmp_path), ["collect", NAME, "--from", str(tmp_path)]]:
+        assert main(arguments) == 1, arguments
+        line = one_line(capsys)
+        assert f"export BN_DATABASE={url} or" in line and f"remove {note}" in line
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".log"}
+    assert after == before
+    finding = doctor.database()
+    assert finding.level == "wrong" and f"export BN_DATABASE={url}" in finding.cure
+    assert configuration().CourseDirectory.db_url == url, "plain nbgrader and the formgrader use the new one"
+    monkeypatch.setenv("BN_DATABASE", url)
+    assert main(["export", NAME]) == 0
+    assert main(["copy-gradebook", "--to", f"{url}.2"]) == 0
+    assert note.read_text() == f"{url}.2\n", "copied on"
+    monkeypatch.delenv("BN_DATABASE")
+    (folder / "gradebook.db").rename(tmp_path / "old.db")
+    assert main(["copy-gradebook", "--from", f"{url}.2", "--to", f"sqlite:///{folder}/gradebook.db"]) == 0
+    assert not note.exists() and main(["export", NAME]) == 0, "copied back"
+
+
+def test_a_trial_is_undone_by_removing_the_file(folder, tmp_path, monkeypatch):
+    """A path as it is typed, relative and with a space, is found from wherever nbgrader is started."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["copy-gradebook", "--to", "sqlite:///a trial.db"]) == 0
+    note = folder / "gradebook.db.moved"
+    with pytest.raises(course.CourseError, match=f"BN_DATABASE='sqlite:///{tmp_path}/a trial.db' or, to go back"):
+        course.database_url()
+    monkeypatch.chdir("/")
+    assert configuration().CourseDirectory.db_url == f"sqlite:///{tmp_path}/a trial.db"
+    note.unlink()
+    assert main(["export", NAME]) == 0
+
+
+def test_forget_names_the_gradebook_from_before_the_copy(folder, tmp_path, monkeypatch, capsys):
+    url = f"sqlite:///{tmp_path}/new.db"
+    assert main(["copy-gradebook", "--to", url]) == 0
+    monkeypatch.setenv("BN_DATABASE", url)
+    assert main(["forget", "bob@example.org", "--yes"]) == 1
+    assert "still names the student, look at it: gradebook.db\n" in capsys.readouterr().out
+    (folder / "gradebook.db").unlink()
+    assert main(["forget", "ann", "--yes"]) == 0
 
 
 def test_doctor_looks_at_every_page(folder):

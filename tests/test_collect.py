@@ -67,7 +67,8 @@ def test_layouts(place, path, student):
     [
         ({f"a/{NAME}.ipynb": NOTEBOOK, "b/solution.ipynb": NOTEBOOK}, "b/solution.ipynb: is not named"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"a/{NAME} (1).ipynb": b"{}"}, "a second file of a"),
-        ({f"a/{NAME}.ipynb": NOTEBOOK, "b.ipynb": OTHER}, "b.ipynb: holds none of the cells"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, "b.ipynb": OTHER}, "b.ipynb: holds the cells of 04_backward, not of"),
+        ({f"a/{NAME}.ipynb": NOTEBOOK, f"b/{NAME}.ipynb": OTHER}, f"b/{NAME}.ipynb: holds the cells of 04_backward"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"{NAME}.ipynb": NOTEBOOK}, "lies beside"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"b;c/{NAME}.ipynb": NOTEBOOK}, "not ';'"),
         ({f"a/{NAME}.ipynb": NOTEBOOK, f"b_{NAME}.ipynb": NOTEBOOK}, "does not say whose it is"),
@@ -161,6 +162,71 @@ def test_moodle_s_files_under_other_names_are_told_by_their_cells(place):
     other = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])).encode()
     found, problems = collect.find(place({f"Li Bo_124_assignsubmission_file/{NAME} work.ipynb": other}), NAME)
     assert list(found) == ["Bo Li"] and "holds none of the cells" in problems[0]
+
+
+WAYS = [
+    "ann/{}.ipynb",
+    "ann_1_2_{}.ipynb",
+    "ann_1_2_my work.ipynb",
+    "Ann_1_assignsubmission_file_/{}.ipynb",
+    "Ann_1_assignsubmission_file_/my work.ipynb",
+    "Ann_1_assignsubmission_file_{}.ipynb",
+]
+
+
+@pytest.mark.parametrize("path", WAYS)
+def test_half_an_upload_is_taken_and_told_however_it_comes(place, monkeypatch, tmp_path, path):
+    """Wherever it is cut: before its first cell is whole, before the first answer, in an answer."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    files = {f"bob_7_8_{NAME}.ipynb": NOTEBOOK}  # a file that makes it an archive of Canvas
+    read = "cells that are whole were read"
+    for size, words in ((0, "the file is empty"), (100, "no cell in it is whole"), (1500, read), (20_000, read)):
+        said = []
+        source = place(files | {path.format(NAME): NOTEBOOK[:size]})
+        (ann,) = {one for one in collect.collect(source, NAME, say=said.append)[0] if not one.startswith("bob")}
+        (line,) = (one for one in said if one.endswith("so ask for it again"))
+        assert line.startswith(f"{ann}: ") and words in line
+        files = {}
+
+
+def test_a_file_that_is_another_notebook_does_not_hide_the_right_one(place):
+    folder = "Ann_1_assignsubmission_file_"
+    files = {f"{folder}/{NAME}.ipynb": OTHER, f"{folder}/{NAME} (1).ipynb": NOTEBOOK, f"{folder}/x.ipynb": NOTEBOOK}
+    found, problems = collect.find(place(files), NAME)
+    assert found == {"Ann": NOTEBOOK} and len(problems) == 2
+    assert "holds the cells of 04_backward" in problems[0] and "x.ipynb: a second file of Ann" in problems[1]
+
+
+@pytest.mark.parametrize("path", WAYS)
+@pytest.mark.parametrize("size", [1500, 20_000])
+def test_half_of_another_notebook_takes_nobodys_place(place, path, size):
+    source = place({f"bob_7_8_{NAME}.ipynb": NOTEBOOK, path.format(NAME): OTHER[:size]})
+    found, problems = collect.find(source, NAME)
+    assert list(found) == ["bob_7"] and len(problems) == 1 and "holds the cells of 04_backward, not of" in problems[0]
+
+
+ONLINE = "Bo Li_12_assignsubmission_onlinetext"
+
+
+@pytest.mark.parametrize("path", [f"{ONLINE}_/onlinetext.html", f"{ONLINE}_onlinetext.html"])
+def test_who_typed_text_into_moodle_is_named_once(place, path):
+    """Where both are allowed, Moodle writes a text for who handed in a file as well."""
+    files = {f"Ann_11_assignsubmission_file_/{NAME}.ipynb": NOTEBOOK, path.replace("Bo Li_12", "Ann_11"): b"<p>x"}
+    assert collect.find(place(files), NAME) == ({"Ann": NOTEBOOK}, [])
+    files |= {path: b"<p>def f", path.replace("Bo Li_12", "Cy_13"): b"", "Cy_13_assignsubmission_file_/a.pdf": b"x"}
+    _, problems = collect.find(place(files), NAME)
+    assert problems == [
+        "Cy: handed in a.pdf, no notebook",
+        "Bo Li: typed text into Moodle and handed in no file; ask for the notebook, and let the assignment's settings "
+        "take file submissions alone",
+    ]
+
+
+def test_a_notebook_that_hangs_on_a_text_in_moodle_is_its_writer_s(place):
+    found, problems = collect.find(
+        place({f"{ONLINE}_/{NAME}.ipynb": NOTEBOOK, f"{ONLINE}_/onlinetext.html": b"x"}), NAME
+    )
+    assert found == {"Bo Li": NOTEBOOK} and problems == []
 
 
 def test_archives_that_cannot_be_opened_say_what_to_do(tmp_path):
@@ -266,7 +332,7 @@ def test_canvas_tells_people_apart_whose_files_have_other_names(place):
     files = {f"ann_1_2_{NAME}.ipynb": NOTEBOOK, "bob_7_8_My copy.ipynb": NOTEBOOK, "cy_9_10_essay.ipynb": OTHER}
     found, problems = collect.find(place(files), NAME)
     assert sorted(found) == ["ann_1", "bob_7"]
-    assert problems == [f"cy_9 (cy_9_10_essay.ipynb): holds none of the cells of {NAME}"]
+    assert problems == [f"cy_9 (cy_9_10_essay.ipynb): holds the cells of 04_backward, not of {NAME}"]
 
 
 def test_archives(tmp_path):

@@ -11,7 +11,7 @@ from small_course import DUE, HOSTILE, NAME, build
 
 from autograder import collect, course, sheets
 from autograder.__main__ import main
-from autograder.desk import back, export, late, platforms, roster
+from autograder.desk import back, export, forget, late, platforms, roster
 from autograder.gradebook import Course
 
 CANVAS = (
@@ -131,6 +131,31 @@ def test_a_changed_roster_is_read_again(folder, put):
     with Course().gradebook() as book:
         assert book.find_student("bob@example.org").last_name == "Burton-Lee"
         assert book.find_submission(NAME, "ann").score == 17, "who left keeps the grades"
+
+
+def test_who_has_handed_in_nothing_is_named(folder, put, tmp_path, capsys):
+    """From the list of the class: when it is collected, and in the report."""
+    roster.take(put(CANVAS))
+    many = "".join(f'"Nn, {one}",{one},s,login{one},L1,,\r\n' for one in range(100, 130))
+    words = f"no {NAME} so far from 1 of 4 students: new\n"
+    source = tmp_path / "class" / "ann"
+    source.mkdir(parents=True)
+    (source / f"{NAME}.ipynb").write_bytes(course.released(NAME).read_bytes())
+    assert main(["collect", NAME, "--from", str(source.parent)]) == 0 and words in capsys.readouterr().out
+    assert main(["report", NAME]) == 0 and words in capsys.readouterr().out
+    page = folder / "reports" / f"{NAME}.html"
+    text = page.read_text(encoding="utf-8")
+    assert "no number on this page: 1 of 4 students" in text and "<summary>Who</summary>new</details>" in text
+    assert forget.forget("new") and not page.exists(), "a page that names a student who is to be forgotten goes"
+    roster.take(put(CANVAS.replace('"Late', f'{many}"Late')))
+    assert main(["report", NAME]) == 0
+    said = capsys.readouterr().out
+    assert "from 31 of 34 students: login100, " in said and ", login119 and 11 more\n" in said
+    assert "login129, new</details>" in page.read_text(encoding="utf-8"), "there all of them"
+    for who in [f"login{one}" for one in range(100, 130)] + ["new"]:
+        (folder / "submitted" / who / NAME).mkdir(parents=True)
+        (folder / "submitted" / who / NAME / f"{NAME}.ipynb").write_bytes(b"{}")
+    assert collect.told_missing(NAME) == ""
 
 
 def settings(folder, grace=0, percent=10, cap=50, due=DUE):
@@ -318,8 +343,9 @@ def test_a_platforms_column_is_found_by_the_notebooks_name(folder, put, column):
     )
     assert table(path)[0][-1] == column
     assert said == [
+        f"other scores than these stood in {column!r}: bob@example.org 3, now 0",
         "1 of these scores waits for a person, who has not read a written answer yet or not as it is now: Zoë Ó Brien; "
-        "export again when that is done"
+        "export again when that is done",
     ]
     assert (count, problems) == (3, []), "no lines without a score, no points possible"
 
@@ -346,6 +372,55 @@ def test_other_columns_have_to_be_named(folder, put, capsys):
         export.export(NAME, "canvas", listed=put(CANVAS.replace("Current Score", "04 Backward (78)")))
     with pytest.raises(course.CourseError, match="--column goes with --roster FILE"):
         export.export(NAME, "canvas", column="x")
+
+
+def test_the_column_of_another_notebook_is_refused(folder, put):
+    human = put(CANVAS.replace("04_backward (77)", "Lab 3 - 03 Forward (76)"))
+    with pytest.raises(
+        course.CourseError, match=r"'Lab 3 - 03 Forward \(76\)' of .* is that of 03_forward; name that of"
+    ):
+        export.export(NAME, "canvas", listed=human, column="Lab 3 - 03 Forward")
+    text = MOODLE.replace(",Grade,", ",Assignment: 03 Forward (Real),")
+    with pytest.raises(course.CourseError, match="is that of 03_forward; name that of 04_backward"):
+        export.export(NAME, "moodle", listed=put(text), column="Assignment: 03 Forward (Real)")
+
+
+def test_the_worksheet_of_another_assignment_is_told(folder, put):
+    """Moodle writes the assignment's name into that of the file; in it only the column Status may tell."""
+    with pytest.raises(course.CourseError, match="is named like the worksheet of 03_forward; rename it if it is that"):
+        export.export(NAME, "moodle", listed=put(MOODLE, "Grades-BN-03 Forward-4711.csv"))
+    for right in ("Grades-BN-04 Backward-4712.csv", "Grades-BN-Exercise 3-4711.csv"):
+        assert export.export(NAME, "moodle", listed=put(MOODLE, right))[1] == 2
+    said, open_ = [], MOODLE.replace("Ó Brien,z@example.org,Submitted", "Ó Brien,z@example.org,No submission")
+    export.export(NAME, "moodle", listed=put(open_), say=said.append)
+    assert said[0] == f'the worksheet says "No submission" of Zoë Ó Brien: is it that of {NAME}?'
+
+
+def test_scores_that_stood_there_are_replaced_and_told(folder, put):
+    said = []
+    text = CANVAS.replace("ann,L1,,", "ann,L1,17.00,").replace("zob,L1,,", "zob,L1,EX,")
+    path, _, _ = export.export(NAME, "canvas", listed=put(text), say=said.append)
+    told = "other scores than these stood in '04_backward (77)': Zoë Ó Brien EX, now 0; bob@example.org 3, now 0"
+    assert said[0] == told
+    said.clear()
+    export.export(NAME, "canvas", listed=path, to=folder / "again.csv", say=said.append)
+    assert len(said) == 1 and "waits for a person" in said[0], "the same scores again change nothing"
+    export.export(NAME, "moodle", listed=put(MOODLE.replace("Submitted,,25", "Submitted,-,25")), say=said.append)
+    assert len(said) == 2, "a dash is no score"
+
+
+@pytest.mark.parametrize(("form", "text"), [("canvas", CANVAS), ("moodle", MOODLE)])
+def test_a_filled_list_is_not_written_over_where_the_roster_was_forgotten(folder, put, form, text):
+    path, _, _ = export.export(NAME, form, listed=put(text))
+    before = path.read_bytes()
+    with pytest.raises(course.CourseError, match=r"has other columns, .*; give --roster FILE again, or another file"):
+        export.export(NAME, form)
+    with pytest.raises(course.CourseError, match="itself would be written over; name another file with --to"):
+        export.export(NAME, form, to=path, listed=path)
+    assert path.read_bytes() == before
+    for _ in range(2):
+        export.export(NAME, form, to=folder / "new.csv")
+    assert export.export(NAME, form, listed=put(text))[0].read_bytes() == before, "filled in again at any time"
 
 
 def test_moodles_maximum_is_compared(folder, put):
@@ -387,6 +462,17 @@ def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, caps
         ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, lines 2 and 4"),
         ("student,last_name,first_name,email\nnew,N,A,\na/b,N,B,\n", "line 3: a student id has letters"),
         ("student,last_name,first_name,email\nnew,N,A,\n../x,N,B,\n", "line 3: a student id has letters"),
+        (
+            CANVAS.replace("11,s1,ann", "ann,s1,11"),
+            "line 3: the id 'ann' is not a number of Canvas; are two columns exch",
+        ),
+        (CANVAS.replace("13,", "1.07E+17,"), "line 5: the id '1.07E.17' is not a number of Canvas"),
+        (
+            MOODLE.replace("Participant 6,Zoë Ó Brien", "Zoë Ó Brien,Participant 6"),
+            "identifier 'Zoë Ó Brien' is not one",
+        ),
+        (MOODLE.replace("@", " at "), "line 2: the address 'ann at example.org' and all others are without @"),
+        ("student,last_name,first_name,email\nann@x.org,N,A,ann\n", "the address 'ann' and all others are without @"),
     ],
 )
 def test_a_list_that_cannot_be_a_class_changes_nothing(folder, put, text, words):
@@ -395,6 +481,21 @@ def test_a_list_that_cannot_be_a_class_changes_nothing(folder, put, text, words)
     with Course().gradebook() as book:
         assert len(book.students) == 4 and book.find_student("ann").last_name is None
     assert not (folder / "people.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CANVAS.replace("13,", ","),
+        CANVAS.replace("13,", "7053~13,"),
+        MOODLE.replace("Participant 5", "参加者 5").replace("Participant 6", "Teilnehmer/in 6"),
+        MOODLE.replace("z@example.org", "none"),
+        "student,last_name,first_name,email\nann,N,A,\nbob,N,B,unknown\ncy,N,C,c@x.org\n",
+        "student,last_name,first_name,email\nann,N,A,\n",
+    ],
+)
+def test_columns_that_only_look_odd_are_taken(folder, put, text):
+    assert sum(map(len, roster.take(put(text))[:2])) >= 1
 
 
 def test_logins_that_cannot_be_an_id_are_passed_over(folder, put):

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, inspect, text
 from autograder import course
 from autograder.__main__ import main
 from autograder.desk import doctor, export, forget, report, transfer
-from autograder.gradebook import Course
+from autograder.gradebook import Course, configuration
 
 NAME = "03_forward"
 STUDENTS = ("perfect", "slip-momentum", "not-a-notebook")
@@ -126,14 +126,15 @@ def everything(url):
 
 
 def test_a_gradebook_is_copied_over_row_by_row(small, database, monkeypatch, capsys):
-    url = database()
+    url, here = database().replace("grader@", "grader:hidden@"), small_course.NAME
+    before = export.export(here, to=small / "before.csv")[0].read_text()
     assert main(["copy-gradebook", "--to", url]) == 0
     said = capsys.readouterr().out
-    old, new = everything(course.database_url()), everything(url)
+    old, new = everything(course.in_folder()), everything(url)
     assert old == new and "3 rows in submitted_assignment" in said
     assert f"{sum(map(len, new.values()))} rows copied and counted" in said
-    here = small_course.NAME
-    before = export.export(here, to=small / "before.csv")[0].read_text()
+    plain = configuration().CourseDirectory.db_url
+    assert "hidden" not in plain and everything(plain) == new, "plain nbgrader: the new one, its password in ~/.pgpass"
     monkeypatch.setenv("BN_DATABASE", url)
     assert export.export(here, to=small / "after.csv")[0].read_text() == before
     assert len(report.gather(here)) == 3

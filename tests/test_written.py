@@ -42,6 +42,22 @@ def test_the_sheet_names_nobody(folder, capsys):
     assert [row["id"] for row in found] == sorted(row["id"] for row in found), "in an order that says nothing"
 
 
+def test_blank_answers_have_their_0_points_without_a_person(folder, capsys):
+    with Course().gradebook() as book:
+        for who in ("ann", "bob@example.org"):  # as `grade` writes what it finds blank
+            book.find_grade(TASK, NAME, NAME, who).auto_score = 0.0
+        book.db.commit()
+    path = folder / "written" / f"{NAME}.csv"
+    old = f"id,task,score,comment\n{written.anonymous('ann')},{TASK},2,it stands in the code\n"
+    for already, left, blank in (("", [ZOE], "2 blank answers have"), (old, ["ann", ZOE], "1 blank answer has")):
+        if already:
+            path.write_text(already)
+        assert main(["written", NAME]) == 0
+        assert f"{blank} 0 points and no line on the sheet" in capsys.readouterr().out
+        assert {row["id"] for row in rows(path)} == set(map(written.anonymous, left)), "what was typed stays"
+    assert main(["written", NAME, "--take", str(path)]) == 0 and score_of("ann")[0] == 2.0
+
+
 def test_the_rubric_stands_beside_each_answer(folder):
     """On the sheet as text, and on a page with the question and a solution."""
     path, _, _ = written.sheet(NAME)

@@ -148,6 +148,7 @@ def tell_doubts():
 
 
 def run_report(given):
+    from autograder.collect import told_missing
     from autograder.desk import report
     from autograder.grade import progress
 
@@ -158,6 +159,8 @@ def run_report(given):
             name, given.to, given.csv, lambda students: bar.update(line, total=students), lambda: bar.advance(line)
         )
     tell_doubts()
+    if line := told_missing(name):
+        logs.say(line)
     logs.say(f"the report is in {page}")
     if given.csv:
         print(f"the table is in {given.csv}")
@@ -202,7 +205,7 @@ def run_written(given):
         with progress() as bar:
             line = bar.add_task("reading answers", total=None)
             path, count, waiting = written.sheet(
-                name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line)
+                name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line), logs.say
             )
         stale.warn(name)
         logs.say(f"{count} answers in {path}, {waiting} of them without points; the rubric lies beside it as a page")
@@ -229,10 +232,11 @@ def run_copy_gradebook(given):
     from autograder.desk import transfer
     from autograder.grade import progress
 
+    source = given.source or course.database_url()
     with progress() as bar:
         line = bar.add_task("copying rows", total=None)
         done = transfer.copy(
-            given.source or course.database_url(),
+            source,
             given.to,
             lambda rows: bar.update(line, total=rows),
             lambda rows: bar.advance(line, rows),
@@ -240,6 +244,8 @@ def run_copy_gradebook(given):
     for table, rows in done.items():
         logs.say(f"{rows:8} rows in {table}")
     logs.say(f"{sum(done.values())} rows copied and counted. Set BN_DATABASE to the new address from now on.")
+    if path := transfer.leave_the_address(source, given.to):
+        logs.say(f"Without it commands stop; to go back to the old gradebook as it is now, remove {path}")
     return 0
 
 

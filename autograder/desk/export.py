@@ -11,8 +11,8 @@ from nbgrader.api import MissingEntry
 from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode
 
-from autograder import course, people
-from autograder.desk import platforms, roster, waiting
+from autograder import course, people, sheets
+from autograder.desk import platforms, roster, stale, waiting
 from autograder.sheets import write_rows
 
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
@@ -105,7 +105,7 @@ class RosterExport(TableExport):
         Raises
         ------
         CourseError
-            Where the list lacks `column`, or two columns have the notebook's name.
+            Where the list lacks `column`, two columns have the notebook's name, or it has another notebook's.
         """
         if self.column:
             alike = [one for one in table.header if one == self.column or without_id(one) == self.column]
@@ -123,6 +123,10 @@ class RosterExport(TableExport):
             raise course.CourseError(
                 f"Canvas computes the column {alike[0]!r} itself; name the assignment's, such as '03 Forward (4711)'"
             )
+        if alike and (other := other_notebook(alike[0], name)):
+            raise course.CourseError(
+                f"the column {alike[0]!r} of {self.roster} is that of {other}; name that of {name} with --column"
+            )
         if not alike:
             self.say(f"{self.roster} has no column for {name}, a new one is added; --column names another")
         return alike[0] if alike else name
@@ -135,6 +139,8 @@ class RosterExport(TableExport):
     def fill(self, table, rows, column):
         """Put the scores into a column of the platform's list; who handed in nothing keeps what stands there.
 
+        Other scores that stood there are told, and who has handed in nothing by the list: both may be another's.
+
         Returns
         -------
         count : int
@@ -145,8 +151,19 @@ class RosterExport(TableExport):
         given = {row["student"]: row for row in handed_in(rows)}
         about = {name: (row["last_name"], row["first_name"], row["email"]) for name, row in given.items()}
         matched = roster.match(about, table.kind, listed, who)
+        changed, nothing = [], []
         for student, position in matched.found.items():
-            listed[position][column] = points(given[student]["score"])
+            nothing += [student] if listed[position].get_low("status").lower().startswith("no submission") else []
+            before, score = listed[position].get(column, "").strip(), points(given[student]["score"])
+            if before not in ("", "-") and number_in(before) != float(score):
+                changed.append(f"{student} {before}, now {score}")
+            listed[position][column] = score
+        if nothing:
+            self.say(
+                f'the worksheet says "No submission" of {stale.some(nothing)}: is it that of {rows[0]["assignment"]}?'
+            )
+        if changed:
+            self.say(f"other scores than these stood in {column!r}: {stale.some(changed, '; ')}")
         return len(matched.found), matched.problems
 
 
@@ -158,6 +175,7 @@ class CanvasExport(RosterExport):
     def write(self, rows, to):
         name = self.one_notebook(rows)
         if not self.roster:
+            refuse_a_filled_list(to, [*CANVAS, name])
             return self.new_file(rows, name, to)
         table = self.table()
         missing = [column for column in CANVAS if column not in table.header]
@@ -198,10 +216,15 @@ class MoodleExport(RosterExport):
                 [row["email"] or row["student"], row["first_name"], row["last_name"], points(row["score"])]
                 for row in handed_in(rows)
             ]
+            refuse_a_filled_list(to, [*MOODLE, name])
             write_rows(to, [*MOODLE, name], lines)
             return len(lines), []
         table = self.table()
         column = self.column_of(table, name)
+        if column == self.usual and (other := other_notebook(Path(self.roster).stem, name)):
+            raise course.CourseError(
+                f"{self.roster} is named like the worksheet of {other}; rename it if it is that of {name} all the same"
+            )
         if column not in table.header:
             table.header.append(column)
         count, problems = self.fill(table, rows, column)
@@ -215,6 +238,27 @@ class MoodleExport(RosterExport):
 def handed_in(rows):
     """The rows of those who have handed in something."""
     return [row for row in rows if row["timestamp"] != ""]
+
+
+def refuse_a_filled_list(path, header):
+    """Keep a platform's list that was filled in from being written over where --roster was forgotten.
+
+    Raises
+    ------
+    CourseError
+        Where there is such a file, with another header.
+    """
+    if Path(path).is_file() and sheets.records(path)[0] not in ([], header):
+        raise course.CourseError(
+            f"{path} has other columns, as an export with --roster writes them; give --roster FILE again, or another "
+            "file with --to"
+        )
+
+
+def other_notebook(text, name):
+    """Another notebook whose name stands in a text that lacks this one's; "" where there is none."""
+    found = [one for one in course.notebook_names() if people.key(one) in people.key(text)]
+    return found[0] if found and name not in found else ""
 
 
 def without_id(column):
@@ -274,6 +318,8 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
         plugin.roster, plugin.column = str(listed), column
         plugin.table()
     target = Path(to) if to else course.course_folder() / (f"{name}.csv" if form == "csv" else f"{name}.{form}.csv")
+    if listed and target.exists() and target.samefile(listed):
+        raise course.CourseError(f"{listed} itself would be written over; name another file with --to")
     late.apply(name)
     with Course().gradebook() as book:
         rows = plugin.rows_of(book)

@@ -75,6 +75,8 @@ def forget(student):
         elif outcome:
             done.append(_path(path, folder))
     compact()
+    if stands_in(folder / "gradebook.db", student):  # from before `copy-gradebook`
+        left.append("gradebook.db")
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()) and "replaced" in path.parts:
             path.rmdir()
@@ -148,6 +150,14 @@ def compact():
             for table in Base.metadata.sorted_tables:
                 line.execute(text(f'VACUUM (FULL) "{table.name}"'))
         engine.dispose()
+
+
+def stands_in(path, student):
+    """Whether a gradebook in a file knows the student."""
+    if path.is_file():
+        with contextlib.closing(sqlite3.connect(path)) as line, contextlib.suppress(sqlite3.DatabaseError):
+            return line.execute("SELECT 1 FROM student WHERE id = ?", (student,)).fetchone() is not None
+    return False
 
 
 def names(text, marks):

@@ -7,6 +7,7 @@ A row is a student by the platform's number, which `people` keeps; where that is
 name, and only where one row and one student fit each other alone.
 """
 
+import re
 from dataclasses import dataclass
 
 from autograder import course, layouts, people
@@ -14,6 +15,10 @@ from autograder.desk.platforms import keys_of, names_of, number_of, read
 from autograder.people import key
 
 COLUMNS = ("last_name", "first_name", "email")  # of nbgrader's students
+NUMBERS = {  # kind -> column, what may stand in it, in words; a cell may be empty
+    "canvas": [("id", r"[\d~]*", "a number of Canvas")],
+    "moodle": [("identifier", r"(.*\d)?", "one of Moodle's, such as Participant 12345")],
+}
 
 
 def _name_keys(last, first):
@@ -129,11 +134,16 @@ def check(path, table):
     Raises
     ------
     CourseError
-        Where it has nobody, somebody twice, or an id that no submission could have.
+        Where it has nobody, somebody twice, an id that no submission could have, or something else in place of
+        numbers or addresses.
     """
     rows, seen = table.people(), {}
     if not rows:
         raise course.CourseError(f"{path} has a header and nobody below it; export it again, with all students")
+    if wrong := misplaced(table.kind, rows):
+        raise course.CourseError(
+            f"{path}, {wrong}; are two columns exchanged, or has a spreadsheet changed them? Nothing was taken"
+        )
     for row in rows:
         student = row.get_low("student")
         named = [student] if table.kind == "plain" else [number_of(table.kind, row), row.get_low("sis login id")]
@@ -147,6 +157,19 @@ def check(path, table):
                 f"{path}, line {row.line}: a student id has letters, digits and {layouts.MARKS.strip()}, not {bad}; "
                 "nothing was taken"
             )
+
+
+def misplaced(kind, rows):
+    """What stands in a column of numbers or addresses and cannot be one, "" where nothing does."""
+    for column, pattern, what in NUMBERS.get(kind, ()):
+        for row in rows:
+            if not re.fullmatch(pattern, row.get_low(column)):
+                return f"line {row.line}: the {column} {row.get_low(column)!r} is not {what}"
+    addresses = {row.line: text for row in rows if (text := row.get_low("email") or row.get_low("email address"))}
+    if addresses and not any("@" in text for text in addresses.values()):
+        line, text = next(iter(addresses.items()))
+        return f"line {line}: the address {text!r} and all others are without @"
+    return ""
 
 
 def shared_addresses(wanted):

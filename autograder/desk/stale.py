@@ -85,10 +85,10 @@ def lines(name, found):
     return said
 
 
-def some(students):
+def some(students, mark=", "):
     """The first of the students, and how many more there are."""
     more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
-    return ", ".join(students[:NAMED]) + more
+    return mark.join(students[:NAMED]) + more
 
 
 LEFT_OUT = {

@@ -4,6 +4,8 @@ Tables are copied as they are, in one transaction: afterwards the target holds a
 so that a large gradebook needs no more memory than a small one, and the counts are compared before anything is final.
 """
 
+from pathlib import Path
+
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -115,3 +117,35 @@ def copy(source, target, total=lambda rows: None, advance=lambda rows: None):
         reading.dispose()
         writing.dispose()
     return wanted
+
+
+def leave_the_address(source, target):
+    """Write where the course's gradebook was copied to, beside the old one; copied back into it, that is taken away.
+
+    Returns
+    -------
+    str
+        The file with the address, "" where there is none now, or another gradebook was copied.
+    """
+    source, target, here = address(source), address(target), address(course.in_folder())
+    if target == here:
+        course.moved_file().unlink(missing_ok=True)
+    elif source in (here, course.copied_to()):
+        course.replace_text(course.moved_file(), f"{target}\n")
+        return str(course.moved_file())
+    return ""
+
+
+def address(url):
+    """A database URL that may be written down and compared: without password and driver, a file's path in full.
+
+    Examples
+    --------
+    >>> address("postgresql+psycopg://me:hidden@host/grades?password=hidden")
+    'postgresql://me@host/grades'
+    """
+    url = make_url(course.driven(url)).difference_update_query(["password"])
+    url = url._replace(drivername=url.get_backend_name(), password=None)
+    if url.drivername == "sqlite" and url.database:
+        url = url.set(database=str(Path(url.database).resolve()))
+    return url.render_as_string()

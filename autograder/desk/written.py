@@ -82,7 +82,7 @@ def write_rubric(name, path):
 
 
 def graded(name):
-    """Points and comments that are in the gradebook: (student, task) -> (score or "", comment).
+    """What is in the gradebook: (student, task) -> (score or "", comment, whether `grade` found the answer blank).
 
     Raises
     ------
@@ -105,7 +105,8 @@ def graded(name):
                 except api.MissingEntry:  # the task came after this submission was graded
                     continue
                 given = grade.manual_score is not None and not grade.needs_manual_grade
-                found[submission.student_id, task] = points(grade.manual_score) if given else "", comment or ""
+                blank = grade.manual_score is None and not grade.needs_manual_grade and grade.auto_score is not None
+                found[submission.student_id, task] = points(grade.manual_score) if given else "", comment or "", blank
     if not found:
         raise course.CourseError(f"nothing of {name} is graded yet; run `python -m autograder grade {name}`")
     return found
@@ -116,7 +117,7 @@ def with_answers():
     return [name for name in course.notebook_names() if tasks(name)]
 
 
-def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
+def sheet(name, to=None, total=lambda rows: None, advance=lambda: None, say=lambda line: None):
     """Write the sheet and a page with the rubric; what was typed on an earlier sheet and not taken yet stays on it.
 
     Parameters
@@ -126,6 +127,8 @@ def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
         By default written/NAME.csv in the course folder; the page is NAME.rubric.html beside it.
     total, advance : callable
         Called with the number of answers, and after each.
+    say : callable
+        Called with a line on blank answers, which have 0 points already and are left out.
 
     Returns
     -------
@@ -141,18 +144,24 @@ def sheet(name, to=None, total=lambda rows: None, advance=lambda: None):
     """
     found, most, texts, rows = graded(name), tasks(name), {}, []
     rubrics = {task: re.sub(r"(?m)^- ", "• ", scheme.rubric) for task, scheme in schemes(name).items()}
+    path = Path(to) if to else course.course_folder() / "written" / f"{name}.csv"
+    typed = read(name, path) if path.exists() else {}
     total(len(found))
-    for (student, task), (score, comment) in found.items():
+    blank = {pair for pair, (*_, empty) in found.items() if empty and typed.get(pair, (None, "")) == (None, "")}
+    for (student, task), (score, comment, _) in found.items():
         advance()
+        if (student, task) in blank:
+            continue
         if student not in texts:
             texts[student] = answers(name, student)
         answer = pages.cut(texts[student].get(task, ""), LONGEST)
-        rows.append([anonymous(student), task, answer, rubrics[task], points(most[task]), score, comment])
-    path = Path(to) if to else course.course_folder() / "written" / f"{name}.csv"
-    typed = read(name, path) if path.exists() else {}
-    for row, pair in zip(rows, found):
-        score, comment = typed.get(pair, (None, ""))
-        row[-2:] = row[-2] or ("" if score is None else points(score)), row[-1] or comment
+        typed_score, typed_comment = typed.get((student, task), (None, ""))
+        score = score or ("" if typed_score is None else points(typed_score))
+        row = [anonymous(student), task, answer, rubrics[task], points(most[task]), score, comment or typed_comment]
+        rows.append(row)
+    if blank:
+        count = "1 blank answer has" if len(blank) == 1 else f"{len(blank)} blank answers have"
+        say(f"{count} 0 points and no line on the sheet")
     count = sheets.write_rows(path, HEADER, sorted(rows, key=lambda row: (row[1], row[0])))
     write_rubric(name, path.with_name(f"{path.stem}.rubric.html"))
     return path, count, sum(row[-2] == "" for row in rows)
@@ -225,7 +234,7 @@ def take(name, path, say=lambda line: None):
     given = {key: value for key, value in found.items() if value[0] is not None}
     before = graded(name)
     for key, (score, comment) in given.items():
-        had, said = before[key]
+        had, said, _ = before[key]
         if had not in ("", points(score)):
             also = f"; the comment there was: {said}" if said and said != comment else ""
             say(f"{anonymous(key[0])} {key[1]}: {had} points before, {points(score)} now{also}")
