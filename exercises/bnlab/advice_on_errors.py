@@ -27,6 +27,9 @@ OF_PYTHON = {
     r"raised ValueError: Quantiles must be in the range": "np.quantile takes shares from 0 to 1, np.percentile takes "
     "percent.",
     r"'str' object has no attribute 'itemsize'": "The dtype comes as its name, a string: np.dtype(name) is the dtype.",
+    r"raised KeyError: .no kernel '\w+' in this source": "The string that the name stands for now has another kernel. "
+    "Where two cells give their source the same name, it has the value of the cell that ran last: give each a name of "
+    "its own.",
     r"'RawKernel' object is not subscriptable|_Function\.__call__\(\) takes": "A kernel is launched by three tuples: "
     "kernel(grid, block, arguments).",
 }

@@ -83,3 +83,8 @@ def ten_times_too_small(num_bytes, seconds):
 @mutant(TASK, says="num_bytes // 10**9 rounds down, and less than a GB becomes 0: divide by / instead.")
 def rounded_down_to_gigabytes(num_bytes, seconds):
     return num_bytes // 10**9 / seconds
+
+
+@mutant(TASK, says="num_bytes // seconds is rounded down to whole bytes a second: divide by / instead.")
+def whole_bytes_a_second(num_bytes, seconds):
+    return num_bytes // seconds / 1e9

@@ -497,3 +497,8 @@ def sum_added_to_the_shift(x, gamma, beta, eps=1e-5):
 )
 def sizes_exchanged(x, gamma, beta, eps=1e-5):
     return launch(CODE, x, gamma, beta, eps, exchanged=True)
+
+
+@mutant(TASK, says=OWN_SHIFT + "block take x[c * positions], and not x[c * positions + t].")
+def a_shift_beside_the_other(x, gamma, beta, eps=1e-5):
+    return launch(edited((SHIFT, "shift = x[c * positions + t]")), x, gamma, beta, eps)

@@ -133,6 +133,7 @@ BANDWIDTH = Task(
         Case("about 100 MB in some tenths of a millisecond", timing_inputs(1e8, 3e-4)),
         Case("about 2 MB in some microseconds", timing_inputs(2e6, 4e-6)),
         Case("about 300 MB in some tenths of a second", timing_inputs(3e8, 0.2)),
+        Case("about 20 kB in some minutes", timing_inputs(2e4, 200)),
     ),
     hints=(
         "Bytes a second first; then ask what a data sheet calls a gigabyte.",
