@@ -258,7 +258,7 @@ def returned_early(x, shift, parts):
   if (first + t >= last) return;
   one[t] = a;
   two[t] = b;
-  for (int half = 64; half > 0; half /= 2) {
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
     __syncthreads();
     if (t < half) one[t] += one[t + half], two[t] += two[t + half];
   }
