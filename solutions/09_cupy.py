@@ -290,7 +290,7 @@ examine(
     bytes_moved,
     [
         Case(f"{direction}, {shape} in {dtype}", bytes_inputs(shape, dtype, direction))
-        for shape in ((32, 64, 112, 112), (1, 1, 7, 7), (256, 2048, 56, 56))  # the last has more than 2**31 bytes
+        for shape in ((32, 64, 112, 112), (1, 1, 7, 7), (256, 512, 56, 56))  # of the last more than 2**31 bytes move
         for dtype in ("float16", "float32", "float64")
         for direction in ("forward", "backward")
     ],
@@ -393,8 +393,9 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 #   hundreds of them, so the identity enters hundreds of times. It must not change anything.
 # - `T` is the dtype of the argument; write `T` rather than `float`, and keep the dtype of `x`.
 # - Expressions are C++: a square is `d * d`, for there is no `**`, and `1 / m` is 0 for a whole number m.
-# - Give each kernel of yours a name; make the kernels inside the function or above it. The very first one takes some
-#   seconds, because the simulated GPU is compiled once.
+# - Give each kernel of yours a name; make the kernels inside the function or above it. A Python name belongs to one
+#   cell: when the notebook is graded all cells run before the first test, and a name that two of them give has its last
+#   value in both. The very first kernel takes some seconds, because the simulated GPU is compiled once.
 # - The expression that finishes knows `a` alone, and two numbers: `_in_ind.size()`, of all elements, and
 #   `_out_ind.size()`, of results. The map knows all arguments; a number among them may be m.
 #

@@ -233,6 +233,8 @@ WALKS = {
     "Each thread adds one number, with blocks of 128": [(LOOP, "int i = t; if (i < m)")],
     "Steps are those of the whole grid, with blocks of 128": [("i += 128", "i += 128 * gridDim.x")],
     "Threads start at blockIdx.x * blockDim.x + t": [("int i = t;", "int i = c * 128 + t;")],
+    "Each thread keeps its last number alone": [("a += d;", "a = d;"), ("b += d * d;", "b = d * d;")],
+    "In s2: Thread 0's numbers are counted alone": [("      two[t] += two[t + half];\n", "")],
     "as if the whole grid shared the channel": [
         ("int i = t;", "int i = c * 128 + t;"),
         ("+= 128", "+= 128 * gridDim.x"),
@@ -277,6 +279,8 @@ def test_parts_tell_it_too():
 
     check("split-sums", answer("blockIdx.x * 64 + threadIdx.x", "64 * gridDim.x"))
     assert "The parts overlap" in report_at_home("split-sums", answer("blockIdx.x * 64 + threadIdx.x", "64")).likely
+    to_the_end = answer("blockIdx.x * ((images * positions - 1) / gridDim.x + 1) + threadIdx.x", "64")
+    assert "A part ends at min(first" in report_at_home("split-sums", to_the_end).likely
     assert "start at the same number" in report_at_home("split-sums", answer("threadIdx.x", "64 * gridDim.x")).likely
 
 
@@ -296,6 +300,7 @@ CURES = {
     "A comment begins with //": [(SQUARE, SQUARE + "\n    # the square")],
     "is for reading alone": [("s1[c] = one[0];", "s1[c] = one[0]; ((const float4*)s1)[0] = make_float4(0, 0, 0, 0);")],
     "is stored as such": [("s1[c] = one[0];", "s1[c] = make_float4(0, 0, 0, 0);")],
+    "((const float4*)x)[k]": [(SQUARE, "b += ((const float4*)x[i]).x;")],
     "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
 }
 
@@ -323,6 +328,39 @@ def test_whole_numbers():
     assert report.likely.startswith("Every entry of s1 is a whole number")
     report = report_at_home("achieved-bandwidth", lambda num_bytes, seconds: round(num_bytes / seconds / 1e9))
     assert report.likely.startswith("gigabytes a second is a whole number")
+
+
+def test_digits_that_are_lost():
+    report = report_at_home("achieved-bandwidth", lambda num_bytes, seconds: round(num_bytes / seconds / 1e9, 1))
+    assert report.likely.startswith("gigabytes a second is right, but rounded to 1 digit")
+
+    def batchnorm_train(x, gamma, beta, eps=1e-5):
+        x, mu = x.astype(xp.float32), x.mean(axis=(0, 2, 3)).astype(xp.float32)
+        inv_std = 1 / xp.sqrt(x.var(axis=(0, 2, 3)) + eps)
+        x_hat = (x - mu[:, None, None]) * inv_std[:, None, None]
+        return gamma[:, None, None] * x_hat + beta[:, None, None], (x_hat, inv_std, gamma)
+
+    assert report_at_home("cupy-train", batchnorm_train).likely.startswith("y is right to some digits")
+
+
+def test_a_cache_with_other_parts_and_a_source_of_another_cell():
+    def batchnorm_backward_fused(dy, cache):
+        x_hat, inv_std, gamma = cache
+
+    assert "has 4 parts" in report_at_home("fused-backward", batchnorm_backward_fused).likely
+    another = launched(edited(("void sums", "void largest")))
+    assert "the cell that ran last" in report_at_home("channel-sums", another).likely
+
+
+def test_a_mask_is_blamed_for_nan_where_lanes_have_returned_alone():
+    from solutions.mutants import warp_sums
+
+    added = warp_sums.edited(("s1[c] = a", "atomicAdd(&s1[c], a)"), ("s2[c] = b", "atomicAdd(&s2[c], b)"))
+    report = report_at_home("warp-sums", lambda x, shift: warp_sums.launch(added, x, shift))
+    assert "mask" not in report.likely and "xp.zeros" in report.likely
+    branch = warp_sums.edited(("if (t < 32) {", "if (t < 4) {"))
+    report = report_at_home("warp-sums", lambda x, shift: warp_sums.launch(branch, x, shift))
+    assert "names lanes that have returned" in report.problem and "The mask of a shuffle" in report.likely
 
 
 def test_a_number_for_each_channel_meets_images():

@@ -62,6 +62,10 @@ def _of_ratio(seen, told):
     if ratio == 0:
         why = "nothing is ever written into it, it is multiplied away, or a number is subtracted from itself"
         return f"Every entry of {leaf} is 0: {why}." if told else ""
+    if ratio is not None and f"{ratio:.6g}" == "1":
+        return (
+            f"{leaf} is right to some digits: a step on its way has fewer than its dtype, such as float32 for float64."
+        )
     if ratio is not None:
         return f"Every entry of {leaf} is {ratio:.6g} times the expected one{_name_number(ratio, seen.inputs)}."
     return ""
@@ -73,6 +77,9 @@ def _of_whole_numbers(seen):
     got, expected = (np.asarray(as_array(value[leaf])) for value in (seen.got, seen.truth.expected))
     if got.dtype.kind not in "iuf" or expected.dtype.kind != "f" or (np.abs(got) > 1e6).any():  # no digits behind it
         return ""
+    rounded = next((k for k in (1, 2, 3, 4) if (got == np.round(expected, k)).all()), None) if got.any() else None
+    if rounded and (got != np.round(got)).any():
+        return f"{leaf} is right, but rounded to {rounded} digit{'s' * (rounded > 1)}: give the number as it comes out."
     if not got.any() or (got != np.round(got)).any() or (expected == np.round(expected)).any():
         return ""
     every = f"Every entry of {leaf}" if got.size > 1 else leaf

@@ -35,6 +35,9 @@ OF_PYTHON = {
     "float64. layer.double() converts parameters and buffers; a tensor that is a plain attribute stays as it was made: "
     "self.register_buffer.",
     r"'str' object has no attribute 'itemsize'": "The dtype comes as its name, a string: np.dtype(name) is the dtype.",
+    r"raised KeyError: .no kernel '\w+' in this source": "The string that the name stands for now has another kernel. "
+    "Where two cells give their source the same name, it has the value of the cell that ran last: give each a name of "
+    "its own.",
     r"'RawKernel' object is not subscriptable|_Function\.__call__\(\) takes": "A kernel is launched by three tuples: "
     "kernel(grid, block, arguments).",
 }
@@ -43,6 +46,9 @@ OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     r"operand types are .(const )?float[234]|type .float[234]. does not provide|operand types are: float[234]|binary "
     r"expression .*\bfloat[234]\b": "A float4 has no arithmetic and no [...] of its own: v.x, v.y, v.z and v.w are "
     "four floats.",
+    r"cast from type .float. to (type )?.*float4|invalid type conversion": (
+        "The index comes before the cast, so that one float is cast. Brackets turn this round: ((const float4*)x)[k]."
+    ),
     r"float.? and .(const )?float ?\*|float ?\*.? and .(const )?float\b|are: (const )?float [-+*/] (const )?float \*": (
         "One of the two stands for a whole array, and a kernel works with one number of it: shift[c], say."
     ),
@@ -60,7 +66,7 @@ OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     r"convert .const uint3. to|from .*uint3.* to .*int": "threadIdx, blockIdx and blockDim have three numbers each: "
     "threadIdx.x is the first.",
     r"post_map_expr:.*(not declared|undeclared)": "The expression that finishes knows a, the joined value, and two "
-    "sizes; what depends on an argument belongs into the map.",
+    "sizes. An argument can be used in the map, for each number, or after the call, on the C results: s / m + eps.",
     r"reduce_expr:.*(not declared|undeclared|read-only|not assignable|const-qualified)": "The expression that joins "
     "knows two values, a and b, and changes neither: it gives a new one, as a + b does.",
     r"map_expr:.*(not declared|undeclared)": "The map is an expression of the arguments, one number of each at a time: "
@@ -95,7 +101,7 @@ def on_an_error(text, inputs, expected=dict):
         return next((advice for sign, advice in OF_CUDA.items() if re.search(sign, text)), "")
     said = (
         _of_products(text, inputs), _of_types(text), _of_images(text, inputs), _of_shapes(text, inputs, expected),
-        _of_axes(text, inputs),
+        _of_axes(text, inputs), _of_the_cache(text, inputs),
     )  # fmt: skip
     return next(filter(None, said), "") or _of_python(text)
 
@@ -117,6 +123,14 @@ def _of_python(text):
             "needs is kept as self.name = ...; a name without self. is forgotten when the method ends."
         )
     return next((advice for sign, advice in OF_PYTHON.items() if re.search(sign, text)), "")
+
+
+def _of_the_cache(text, inputs):
+    """A sentence on an answer that takes the cache for one with other parts, or ""; text tells the error."""
+    unpacked = re.search(r"values to unpack \(expected (\d+).*\bcache\b", text)
+    if not unpacked or not isinstance(inputs.get("cache"), tuple) or len(inputs["cache"]) == int(unpacked[1]):
+        return ""
+    return f"The cache of this task has {len(inputs['cache'])} parts, which the docstring names in order."
 
 
 def _of_products(text, inputs):

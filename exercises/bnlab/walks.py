@@ -25,6 +25,19 @@ def walks(m, threads, channel, channels, parts):
     i, all_of_them = np.arange(m), threads * max(channels, parts)
     each, whole = f"with blocks of {threads} threads", "blockIdx.x * blockDim.x"
     if parts > 1:
+        part = -(-m // parts)
+        yield (
+            i // part + 1,
+            "Each block goes on to the end of the channel, and so do the blocks behind it: they count "
+            "the same numbers. A part ends at min(first + ceil(m / parts), m).",
+        )
+        yield (
+            i % part % (threads * parts) < threads,
+            (
+                f"Inside a part steps are those of many blocks, {each}: numbers are left out. A block has its part "
+                "alone, and goes on in steps of blockDim.x."
+            ),
+        )
         yield i < parts * threads, f"Each thread adds one number, {each}: it has to go on until its part ends."
         yield np.minimum(i // threads + 1, parts), f"The parts overlap, {each}: steps are gridDim.x * blockDim.x."
         yield parts * (i % all_of_them < threads), f"All parts start at the same number, {each}: start at {whole} more."
@@ -38,6 +51,8 @@ def walks(m, threads, channel, channels, parts):
         after & ((i - channel * threads) % all_of_them < threads),
         f"Threads start and go on as if the whole grid shared the channel, {each}: it has one block alone. {ENDS}",
     )
+    yield i >= m - threads, f"Each thread keeps its last number alone, {each}: += adds to a sum, and = replaces it."
+    yield i % threads == 0, f"Thread 0's numbers are counted alone, {each}: the sums of all threads are to be added up."
     yield i % threads < 32, f"The first warp of a block is counted alone, {each}: each of its warps has a sum."
     yield i % 2 == 0, "Numbers of every second thread are missing: the last step of the addition is the one by 1."
 
@@ -61,8 +76,9 @@ def walked(values, found, parts=1):
         by_channel = [list(walks(m, threads, c, channels, parts)) for c in range(channels)]
         for one in zip(*by_channel):
             counts = np.array([count for count, _ in one])
-            if (counts != 1).any() and all(_fits(row, counts, found[name]) for name, row in rows.items()):
-                return one[0][1]
+            astray = [name for name, row in rows.items() if not _fits(row, np.ones_like(counts), found[name])]
+            if (counts != 1).any() and astray and all(_fits(rows[name], counts, found[name]) for name in astray):
+                return one[0][1] if len(astray) == len(rows) else f"In {astray[0]}: {one[0][1]}"
     return ""
 
 

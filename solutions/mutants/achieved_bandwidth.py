@@ -26,7 +26,11 @@ def megabytes(num_bytes, seconds):
     return num_bytes / seconds / 1e6
 
 
-@mutant(TASK, says="You gave terabytes a second. A GB has 10**9 bytes, not 10**12.")
+@mutant(
+    TASK,
+    says="Your number is 1000 times too small: you gave terabytes a second, or multiplied the seconds by 1000. A GB "
+    "has 10**9 bytes.",
+)
 def terabytes(num_bytes, seconds):
     return num_bytes / seconds / 1e12
 
@@ -69,3 +73,18 @@ def caret_for_a_power(num_bytes, seconds):
 @mutant(TASK, says="You multiplied by 10**9. A GB has so many bytes, so bytes a second are divided by it.")
 def giga_multiplied(num_bytes, seconds):
     return num_bytes / seconds * 1e9
+
+
+@mutant(TASK, says="Your number is 10 times too small: 10e9 is 10**10. A GB has 1e9 bytes.")
+def ten_times_too_small(num_bytes, seconds):
+    return num_bytes / seconds / 10e9
+
+
+@mutant(TASK, says="num_bytes // 10**9 rounds down, and less than a GB becomes 0: divide by / instead.")
+def rounded_down_to_gigabytes(num_bytes, seconds):
+    return num_bytes // 10**9 / seconds
+
+
+@mutant(TASK, says="num_bytes // seconds is rounded down to whole bytes a second: divide by / instead.")
+def whole_bytes_a_second(num_bytes, seconds):
+    return num_bytes // seconds / 1e9

@@ -105,3 +105,18 @@ def directions_exchanged(shape, dtype, direction):
 @mutant(TASK, says="You added up the lengths in the shape. An array has as many numbers as their product.")
 def shape_added_up(shape, dtype, direction):
     return counted((sum(shape),), dtype, direction)
+
+
+@mutant(TASK, says="You counted the forward pass like the backward one. It has one input of the size of x, which is x.")
+def forward_like_backward(shape, dtype, direction):
+    return counted(shape, dtype, direction, 5, 5)
+
+
+@mutant(
+    TASK,
+    says="You counted the numbers for each channel as well, two forward and four backward. They are left out: there "
+    "are C of them against N * H * W * C.",
+)
+def numbers_of_channels_counted(shape, dtype, direction):
+    each = shape[1] * np.dtype(dtype).itemsize
+    return counted(shape, dtype, direction) + (2 if direction == "forward" else 4) * each

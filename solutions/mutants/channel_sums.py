@@ -270,8 +270,8 @@ def written_as_arrays(x, shift):
 
 @mutant(
     TASK,
-    says="Each thread walks through a stretch of its own, so that a warp touches many sectors at once and most of what "
-    "is moved is thrown away. Start at t and go on in steps of blockDim.x.",
+    says="Neighbours do not read neighbours, as where each thread walks through a stretch of its own, or one thread "
+    "walks alone: most of what is moved is thrown away. Thread t starts at t and goes on in steps of blockDim.x.",
 )
 def a_stretch_for_each_thread(x, shift):
     loop = "for (int i = t * ((m + 127) / 128); i < m && i < (t + 1) * ((m + 127) / 128); ++i)"
@@ -360,3 +360,70 @@ def squares_without_the_shift(x, shift):
 )
 def shift_by_thread(x, shift):
     return launch(edited(("shift[c]", "shift[t]")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="All blocks write to the same place, and one channel's sums replace another's. The channel is the block's "
+    "number: s1[c] with c = blockIdx.x, and not s1[0] or s1[t].",
+)
+def written_by_the_number_of_the_thread(x, shift):
+    return launch(edited(("s1[c] =", "s1[t] ="), ("s2[c] =", "s2[t] =")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="x is read beyond its end, but not where there is one channel alone. A block goes through images * positions "
+    "numbers, and number `place` of image `image` lies at (image * channels + c) * positions + place.",
+)
+def numbers_of_all_channels(x, shift):
+    return launch(edited(("m = images * positions", "m = images * channels * positions")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="96 threads cannot be halved in rounds: 96, 48, 24, 12, 6, 3, and then 1 leaves out number 2. Take a power of "
+    "two, such as 128.",
+)
+def three_times_a_power_of_two(x, shift):
+    return launch(edited(("i += 128", "i += blockDim.x"), ("half = 64", "half = blockDim.x / 2")), x, shift, threads=96)
+
+
+@mutant(
+    TASK,
+    says="Each thread squares its own sum, and these squares are added up. The sum is of the squares: d * d is added "
+    "inside the loop, for each number.",
+)
+def squares_of_the_threads_sums(x, shift):
+    return launch(edited(("two[t] = b;", "two[t] = a * a;")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="s1 is never set, and s2 is. Either its array in the kernel lacks __shared__, so that each thread has one of "
+    "its own and finds nothing there, or s1 is added to as xp.empty gave it.",
+)
+def first_array_not_shared(x, shift):
+    return launch(
+        edited(("__shared__ float one[128], two[128];", "__shared__ float two[128]; float one[128];")), x, shift
+    )
+
+
+@mutant(
+    TASK,
+    says="s2 is never set, and s1 is. Either its array in the kernel lacks __shared__, so that each thread has one of "
+    "its own and finds nothing there, or s2 is added to as xp.empty gave it.",
+)
+def second_array_not_shared(x, shift):
+    return launch(
+        edited(("__shared__ float one[128], two[128];", "__shared__ float one[128]; float two[128];")), x, shift
+    )
+
+
+@mutant(
+    TASK,
+    says="s1 and s2 are never set. Either nobody writes them, or they are added to as xp.empty gives them, which is "
+    "NaN here: the thread that has a sum writes it by =, and what several threads add to starts as xp.zeros.",
+)
+def added_to_what_is_not_zero(x, shift):
+    return launch(edited(("s1[c] =", "s1[c] +="), ("s2[c] =", "s2[c] +=")), x, shift)

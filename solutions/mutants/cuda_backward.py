@@ -50,11 +50,11 @@ def edited(*changes):
     return code
 
 
-def launch(code, dy, cache, blocks=None):
+def launch(code, dy, cache, blocks=None, exchanged=False):
     x, mu, inv_std, gamma = cache
     n, c, h, w = dy.shape
     dx, dgamma, dbeta = xp.empty_like(dy), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
-    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))
+    sizes = (*((xp.int32(c), xp.int32(n)) if exchanged else (xp.int32(n), xp.int32(c))), xp.int32(h * w))
     RawKernel(code, "gradient")((blocks or c,), (128,), (dy, x, mu, inv_std, gamma, dx, dgamma, dbeta, *sizes))
     return dx, dgamma, dbeta
 
@@ -333,3 +333,78 @@ def last_round_not_awaited(dy, cache):
 )
 def results_not_awaited(dy, cache):
     return in_rounds(dy, cache, "dbeta[c]", "dgamma[c]")
+
+
+DX = "dx[to] = scale * (dy[to] - mean_dy - (x[to] - center) * width * slope);"
+
+
+def with_dx(right_side, dy, cache):
+    """The kernel with another expression for dx."""
+    return launch(edited((DX, f"dx[to] = {right_side};")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in dx: gamma * inv_std multiplies all three terms, dy and both corrections.",
+)
+def brackets_missing(dy, cache):
+    return with_dx("scale * dy[to] - mean_dy - (x[to] - center) * width * slope", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="The sums have changed places in dx: dbeta / m is subtracted as it is, and dgamma / m is multiplied by x_hat.",
+)
+def sums_exchanged_in_dx(dy, cache):
+    return with_dx("scale * (dy[to] - slope - (x[to] - center) * width * mean_dy)", dy, cache)
+
+
+@mutant(TASK, says="x_hat is missing in the last term of dx: it is x_hat * dgamma / m.")
+def x_hat_missing_in_dx(dy, cache):
+    return with_dx("scale * (dy[to] - mean_dy - slope)", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="gamma and inv_std are in each other's place: the cache is (x, mu, inv_std, gamma), and the tuple of "
+    "arguments has the order in which the kernel declares them.",
+)
+def gamma_and_inv_std_exchanged(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return launch(CODE, dy, (x, mu, gamma, inv_std))
+
+
+@mutant(
+    TASK,
+    says="Blocks of several channels write to the same places of an array. A number of dx has the place of its dy: "
+    "(image * channels + c) * positions + place. dgamma and dbeta have one place for each block, c.",
+)
+def written_by_the_count(dy, cache):
+    return launch(edited(("dx[to] =", "dx[k] =")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Each thread writes one number of dx, with blocks of 128 threads, and the rest is not written: the second "
+    "loop goes on in steps of blockDim.x, as the first one does.",
+)
+def one_number_of_dx_each(dy, cache):
+    return launch(edited(("for (int k = t; k < m; k += 128) {", "const int k = t; if (k < m) {")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="An array is read beyond its end, but not where there is one channel alone. A block goes through images * "
+    "positions numbers; number `place` of an image lies at (image * channels + c) * positions + place.",
+)
+def numbers_of_all_channels(dy, cache):
+    return launch(edited((", m = images * positions;", ", m = images * channels * positions;")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="The sizes arrive in another order than the kernel declares them: the number of images and that of channels "
+    "are exchanged.",
+)
+def sizes_exchanged(dy, cache):
+    return launch(CODE, dy, cache, exchanged=True)

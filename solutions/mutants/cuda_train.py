@@ -48,18 +48,20 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, gamma, beta, eps, blocks=None):
+def launch(code, x, gamma, beta, eps, blocks=None, exchanged=False):
     n, c, h, w = x.shape
     y, mu, inv_std = xp.empty_like(x), xp.empty(c, xp.float32), xp.empty(c, xp.float32)
-    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.float32(eps))
+    sizes = (xp.int32(c), xp.int32(n)) if exchanged else (xp.int32(n), xp.int32(c))
+    sizes += (xp.int32(h * w), xp.float32(eps))
     RawKernel(code, "train")((blocks or c,), (128,), (x, gamma, beta, y, mu, inv_std, *sizes))
     return y, (x, mu, inv_std, gamma)
 
 
 @mutant(
     TASK,
-    says="Your variance is the mean of the squares minus the square of the mean, of numbers as they are. Far from zero "
-    "no digit is left: subtract a number of the channel from each first.",
+    says="Far from zero your variance keeps no digit: the mean of the squares minus the square of the mean needs small "
+    "numbers. Subtract a number of the same channel first. x[c * positions] is the first one of channel c; x[0] and "
+    "x[1] belong to channel 0.",
 )
 def naive_formula(x, gamma, beta, eps=1e-5):
     return launch(edited(("shift = x[c * positions]", "shift = 0.f")), x, gamma, beta, eps)
@@ -121,8 +123,8 @@ def beta_by_thread(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your shared array has fewer places than the block has warps: each warp writes its sum to a place of its own, "
-    "one for every 32 threads.",
+    says="A shared array has fewer places than are written: each thread, or with shuffles each warp of 32 threads, "
+    "writes its sum to a place of its own.",
 )
 def shared_array_too_small(x, gamma, beta, eps=1e-5):
     return launch(edited(("one[32], two[32]", "one[2], two[2]")), x, gamma, beta, eps)
@@ -415,3 +417,88 @@ def results_not_awaited(x, gamma, beta, eps=1e-5):
 def last_round_not_awaited(x, gamma, beta, eps=1e-5):
     each = f"  const float center = {OF_THE_BLOCK};\n  if (t == 0) mu[c] = center, inv_std[c] = width;\n"
     return in_rounds(each, x, gamma, beta, eps, (", center, width;", ";"))
+
+
+SHIFT = "shift = x[c * positions]"
+OWN_SHIFT = "Each thread subtracts a number of its own, so that their sums do not belong together: all threads of a "
+
+
+@mutant(TASK, says=OWN_SHIFT + "block take the same shift, x[c * positions].")
+def a_shift_for_each_thread(x, gamma, beta, eps=1e-5):
+    first = "shift = t < m ? x[((t / positions) * channels + c) * positions + t % positions] : 0.f"
+    return launch(edited((SHIFT, first)), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The loops go through the first image alone: i runs over the images * positions numbers of a channel, and m "
+    "is that many.",
+)
+def first_image_alone(x, gamma, beta, eps=1e-5):
+    return launch(edited(("m = images * positions", "m = positions")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="x is read beyond its end, but not where there is one channel alone. A block goes through images * positions "
+    "numbers, and number `place` of image `image` lies at (image * channels + c) * positions + place.",
+)
+def numbers_of_all_channels(x, gamma, beta, eps=1e-5):
+    return launch(edited(("m = images * positions", "m = images * channels * positions")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You took the gamma of the first channel for all: each channel has its own, gamma[c].")
+def first_gamma_for_all(x, gamma, beta, eps=1e-5):
+    return launch(edited(("gamma[c]", "gamma[0]")), x, gamma, beta, eps)
+
+
+@mutant(TASK, says="You took gamma and beta of the first channel for all: each channel has its own, gamma[c], beta[c].")
+def first_gamma_and_beta_for_all(x, gamma, beta, eps=1e-5):
+    return launch(edited(("gamma[c]", "gamma[0]"), ("beta[c]", "beta[0]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Blocks of several channels write to the same places of an array. A number of y has the place of its x: "
+    "(image * channels + c) * positions + place. mu and inv_std have one place for each block, c.",
+)
+def written_by_the_count(x, gamma, beta, eps=1e-5):
+    return launch(edited(("y[at] =", "y[k] =")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Each thread writes one number of y, with blocks of 128 threads, and the rest is not written: the second loop "
+    "goes on in steps of blockDim.x, as the first one does.",
+)
+def one_number_of_y_each(x, gamma, beta, eps=1e-5):
+    return launch(edited(("for (int k = t; k < m; k += 128) {", "const int k = t; if (k < m) {")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK, says="Brackets are missing: mu is subtracted from x before both are multiplied, gamma * (x - mu) * inv_std."
+)
+def brackets_missing(x, gamma, beta, eps=1e-5):
+    return launch(edited(("((x[at] - center) * width)", "x[at] - center * width")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your mean is the shift and the whole sum of x - shift: this sum is divided by m = N * H * W first.",
+)
+def sum_added_to_the_shift(x, gamma, beta, eps=1e-5):
+    return launch(edited(("mu[c] = shift + a", "mu[c] = shift + a * m")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The sizes arrive in another order than the kernel declares them: the number of images and that of channels "
+    "are exchanged.",
+)
+def sizes_exchanged(x, gamma, beta, eps=1e-5):
+    return launch(CODE, x, gamma, beta, eps, exchanged=True)
+
+
+@mutant(TASK, says=OWN_SHIFT + "block take x[c * positions], and not x[c * positions + t].")
+def a_shift_beside_the_other(x, gamma, beta, eps=1e-5):
+    return launch(edited((SHIFT, "shift = x[c * positions + t]")), x, gamma, beta, eps)

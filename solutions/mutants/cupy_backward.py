@@ -185,3 +185,34 @@ def summed_over_everything(dy, cache):
     m = dy.size // dy.shape[1]
     dgamma, dbeta = (dy * x_hat).sum(), dy.sum()
     return per_channel(gamma * inv_std) * (dy - dbeta / m - x_hat * (dgamma / m)), dgamma, dbeta
+
+
+def with_dx(right_side, dy, cache):
+    """Right sums, and a function of (dy, x_hat, scale, mean, slope) for dx."""
+    x_hat, inv_std, gamma = cache
+    _, dgamma, dbeta = closed_form(dy, cache)
+    m = dy.size // dy.shape[1]
+    return right_side(dy, x_hat, *map(per_channel, (gamma * inv_std, dbeta / m, dgamma / m))), dgamma, dbeta
+
+
+@mutant(TASK, says="x_hat is missing in the last term of dx: it is x_hat times the mean of dy * x_hat.")
+def x_hat_missing(dy, cache):
+    return with_dx(lambda dy, x_hat, scale, mean, slope: scale * (dy - mean - slope), dy, cache)
+
+
+@mutant(TASK, says="Brackets are missing in dx: gamma * inv_std multiplies all three terms, dy and both corrections.")
+def brackets_missing(dy, cache):
+    return with_dx(lambda dy, x_hat, scale, mean, slope: scale * dy - mean - x_hat * slope, dy, cache)
+
+
+@mutant(
+    TASK,
+    says="The sums have changed places in dx: mean(dy) stands alone, and mean(dy * x_hat) is what x_hat multiplies.",
+)
+def sums_exchanged_in_dx(dy, cache):
+    return with_dx(lambda dy, x_hat, scale, mean, slope: scale * (dy - slope - x_hat * mean), dy, cache)
+
+
+@mutant(TASK, says="You divided by inv_std in dx. It is one over the standard deviation already: multiply.")
+def divided_by_inv_std(dy, cache):
+    return closed_form(dy, cache, scale=cache[2] / cache[1])

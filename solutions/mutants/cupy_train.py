@@ -190,3 +190,9 @@ def over_everything(x, gamma, beta, eps=1e-5):
 def variance_in_cache(x, gamma, beta, eps=1e-5):
     y, (x_hat, _, gamma) = right(x, gamma, beta, eps)
     return y, (x_hat, x.var(axis=RIGHT), gamma)
+
+
+@mutant(TASK, says="gamma and beta are in each other's place: y is gamma * x_hat + beta.")
+def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
+    y, (x_hat, inv_std, _) = right(x, beta, gamma, eps)
+    return y, (x_hat, inv_std, gamma)

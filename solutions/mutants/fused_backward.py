@@ -302,3 +302,52 @@ def summed_over_everything(dy, cache):
     dgamma, dbeta = sums(dy, cache, None)
     width = map(per_channel, (mu, inv_std, gamma * inv_std))
     return DX(dy, x, *width, dbeta / m, dgamma / m), dgamma, dbeta
+
+
+BRACKETS = {
+    "scale * v - mean - (x - mu) * w * slope": "without_brackets",
+    "scale * (v - mean - slope)": "without_x_hat",
+    "scale * (v - slope - (x - mu) * w * mean)": "exchanged_sums",
+}
+DX_WITH = {
+    name: ElementwiseKernel("T v, T x, T mu, T w, T scale, T mean, T slope", "T r", f"r = {right_side}", name)
+    for right_side, name in BRACKETS.items()
+}
+
+
+def with_dx(name, dy, cache):
+    """Right sums, and another kernel for dx."""
+    x, mu, inv_std, gamma = cache
+    dgamma, dbeta = sums(dy, cache)
+    m = dy.size // dy.shape[1]
+    numbers = map(per_channel, (mu, inv_std, gamma * inv_std, dbeta / m, dgamma / m))
+    return DX_WITH[name](dy, x, *numbers), dgamma, dbeta
+
+
+@mutant(TASK, says="Brackets are missing in dx: gamma * inv_std multiplies all three terms, dy and both corrections.")
+def brackets_missing(dy, cache):
+    return with_dx("without_brackets", dy, cache)
+
+
+@mutant(TASK, says="x_hat is missing in the last term of dx: it is x_hat times the mean of dy * x_hat.")
+def x_hat_missing(dy, cache):
+    return with_dx("without_x_hat", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="The sums have changed places in dx: mean(dy) stands alone, and mean(dy * x_hat) is what x_hat multiplies.",
+)
+def sums_exchanged_in_dx(dy, cache):
+    return with_dx("exchanged_sums", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="dy and x are in each other's place in the kernel of dgamma: arguments come in the order in which a kernel "
+    "declares them.",
+)
+def dy_and_x_exchanged(dy, cache):
+    x, mu, inv_std, _ = cache
+    dgamma = AGAINST(x, dy, per_channel(mu), per_channel(inv_std), axis=RIGHT)
+    return with_sums(dy, cache, dgamma, TOTAL(dy, axis=RIGHT))

@@ -336,3 +336,34 @@ def mu_and_inv_std_exchanged(x, gamma, beta, eps=1e-5):
     _, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
     y, _ = finished(x, inv_std, mu, gamma, beta)
     return y, (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="Your sums are taken over everything, all channels together, and divided by the m of one channel: without "
+    "axis=(0, 2, 3) a reduction has one result.",
+)
+def summed_over_everything(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x))
+    inv_std = 1 / xp.sqrt(SQUARES(x, mu, count(x)) + eps)
+    return Y(x, mu, inv_std, per_channel(gamma), per_channel(beta)), (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="Your variance squares where two values are joined, a * a + b * b, so that what was squared is squared again. "
+    "The square belongs into the map, (x - mu) * (x - mu), and values are joined by a + b.",
+)
+def squared_where_joined(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    joined = ReductionKernel("T x, T k", "T r", "x - k", "a * a + b * b", "r = a", "0", "squared_where_joined")
+    return with_var(x, gamma, beta, eps, joined(x, per_channel(mu), axis=RIGHT) / count(x), mu)
+
+
+@mutant(
+    TASK,
+    says="eps is in the map, and so is added for each of the m values. It is added once, to the variance.",
+)
+def eps_in_the_map(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    return with_var(x, gamma, beta, eps * float(count(x)), SQUARES(x, per_channel(mu), count(x), axis=RIGHT), mu)

@@ -128,8 +128,9 @@ def channel_in_one_piece(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your variance is the mean of the squares minus the square of the mean, of numbers as they are. Far from zero "
-    "no digit is left: subtract a number of the channel from each first.",
+    says="Far from zero your variance keeps no digit: the mean of the squares minus the square of the mean needs small "
+    "numbers. Subtract a number of the same channel first. x[c * positions] is the first one of channel c; x[0] and "
+    "x[1] belong to channel 0.",
 )
 def naive_formula(x, gamma, beta, eps=1e-5):
     return launch(edited(("shift = x[c * positions]", "shift = 0.f")), x, gamma, beta, eps)
@@ -231,3 +232,57 @@ def last_round_not_awaited(x, gamma, beta, eps=1e-5):
 )
 def kept_by_each_thread(x, gamma, beta, eps=1e-5):
     return launch(edited(("extern __shared__ float held[];", "float held[10000];")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Two blocks work on the same channel. Block b takes channel b, then b + gridDim.x: each goes on by as many "
+    "channels as there are blocks.",
+)
+def steps_of_one_channel(x, gamma, beta, eps=1e-5):
+    return launch(edited(("c += gridDim.x", "c += 1")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Each thread keeps one number, the last one that it has read. Number i of the channel has place i in shared "
+    "memory, held[i], when it is written and when it is read.",
+)
+def held_by_the_number_of_the_thread(x, gamma, beta, eps=1e-5):
+    code = edited(("held[i] = ", "held[t] = "), ("d = held[i]", "d = held[t]"), ("held[k]", "held[t]"))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Shared memory is written beyond its end, but not where there is one channel alone. It holds the numbers of "
+    "one channel, counted from 0: number i has place i there, wherever it lies in x.",
+)
+def held_by_the_address(x, gamma, beta, eps=1e-5):
+    at = "((i / positions) * channels + c) * positions + i % positions"
+    code = edited(("held[i] = ", f"held[{at}] = "), ("d = held[i]", f"d = held[{at}]"))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Threads without a number return at once, and the others wait for them at the barrier. Let them add 0 and "
+    "come to every __syncthreads().",
+)
+def returned_early(x, gamma, beta, eps=1e-5):
+    code = edited(("m = images * positions;", "m = images * positions;\n  if (t >= m) return;"))
+    return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The sums of a block's next channel go on from those of the last one: a sum starts with 0 in each round of "
+    "the loop over channels.",
+)
+def sums_go_on(x, gamma, beta, eps=1e-5):
+    code = edited(
+        ("  for (int c = blockIdx.x;", "  float own = 0.f, squares = 0.f;\n  for (int c = blockIdx.x;"),
+        ("      a += d;\n      b += d * d;\n    }\n", "      own += d;\n      squares += d * d;\n    }\n"
+         "    a = own, b = squares;\n"),
+    )  # fmt: skip
+    return launch(code, x, gamma, beta, eps)

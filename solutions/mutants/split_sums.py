@@ -37,12 +37,12 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, shift, parts, chunk=None, start=0.0, exchanged=False):
+def launch(code, x, shift, parts, chunk=None, start=0.0, exchanged=False, threads=64):
     n, c, h, w = x.shape
     s1, s2 = xp.full(c, start, xp.float32), xp.full(c, start, xp.float32)
-    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.int32(chunk or -(-n * h * w // parts)))
+    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w), xp.int32(-(-n * h * w // parts) if chunk is None else chunk))
     grid = (c, parts) if exchanged else (parts, c)
-    RawKernel(code, "add_part")(grid, (64,), (x, shift, s1, s2, *sizes))
+    RawKernel(code, "add_part")(grid, (threads,), (x, shift, s1, s2, *sizes))
     return s1, s2
 
 
@@ -220,3 +220,48 @@ def square_of_the_sum(x, shift, parts):
 )
 def grid_exchanged(x, shift, parts):
     return launch(CODE, x, shift, parts, exchanged=True)
+
+
+@mutant(
+    TASK,
+    says="Blocks of a channel write to the same number by =, and one sum replaces another: use atomicAdd, or leave "
+    "partial sums to a second kernel.",
+)
+def written_by_each_block(x, shift, parts):
+    code = edited(
+        ("atomicAdd(&s1[c], a);", "s1[c] = a;"),
+        ("atomicAdd(&s2[c], b);", "s2[c] = b;"),
+        ("threadIdx.x % 32 == 0", "threadIdx.x == 0"),
+    )
+    return launch(code, x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="A part has N // parts images. The images that are left over belong to no block, and with fewer images than "
+    "parts none does: divide the m = N * H * W numbers of a channel, rounded up.",
+)
+def parts_of_whole_images(x, shift, parts):
+    n, c, h, w = x.shape
+    return launch(CODE, x, shift, parts, chunk=n // parts * h * w)
+
+
+@mutant(
+    TASK,
+    says="Threads whose part has no number for them return at once, and the others wait for them at the barrier. Let "
+    "them write 0 and come to every __syncthreads().",
+)
+def returned_early(x, shift, parts):
+    head, _ = CODE.split("  a = sum_of_warp(a);")
+    rounds = """  __shared__ float one[128], two[128];
+  const int t = threadIdx.x;
+  if (first + t >= last) return;
+  one[t] = a;
+  two[t] = b;
+  for (int half = blockDim.x / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (t < half) one[t] += one[t + half], two[t] += two[t + half];
+  }
+  if (t == 0) atomicAdd(&s1[c], one[0]), atomicAdd(&s2[c], two[0]);
+}"""
+    return launch(head.replace("i += 64", "i += 128") + rounds, x, shift, parts, threads=128)

@@ -36,8 +36,8 @@ def naive_in_float64(x):
 
 @mutant(
     TASK,
-    says="You shift by nothing that is near the numbers, or not at all, so the shifted formula is the naive one. "
-    "Subtract the first number of each row.",
+    says="What you subtract in the shifted formula is not near the numbers of each row, so far from zero no digit is "
+    "left, as in the naive one. Each row has a K of its own, its first number: x[:, :1], and not x[0, 0].",
 )
 def shifted_by_nothing(x):
     return answer(x, shifted=naive(x))
@@ -139,3 +139,12 @@ def new_distance_squared(x):
 def first_number_left_out(x):
     m = x.dtype.type(x.shape[1])
     return answer(x, welford=welford(x[:, 1:]) * (m - 1) / m)
+
+
+@mutant(
+    TASK,
+    says="Welford's mean is not finite: its first step is divided by 1. i counts the numbers so far, so it is 1 where "
+    "Python's index is 0.",
+)
+def counted_from_zero(x):
+    return answer(x, welford=welford(x, first=0))

@@ -46,11 +46,11 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, mu, inv_std, gamma, beta, wide=None, row=None, rest=1):
+def launch(code, x, mu, inv_std, gamma, beta, wide=None, row=None, rest=1, blocks=None, total=None):
     n, c, h, w = x.shape
     y, wide = xp.empty_like(x), wide or (4 if h * w % 4 == 0 else 1)
-    sizes = (xp.int32(c), xp.int32(row or h * w // wide), xp.int32(x.size // wide))
-    blocks = max(1, x.size // wide // 128 + (x.size // wide % 128 > 0) * rest)
+    sizes = (xp.int32(c), xp.int32(row or h * w // wide), xp.int32(total or x.size // wide))
+    blocks = blocks or max(1, x.size // wide // 128 + (x.size // wide % 128 > 0) * rest)
     RawKernel(code, f"apply{wide}")((blocks,), (128,), (x, mu, inv_std, gamma, beta, y, *sizes))
     return y
 
@@ -258,8 +258,8 @@ def mu_and_inv_std_exchanged(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="The last numbers are not written: your grid is rounded down to whole blocks of threads, and has none for the "
-    "rest. Round up, (count + 127) // 128, and let threads beyond the end do nothing.",
+    says="Numbers at the end are not written: your grid has too few blocks. It takes (count + 127) // 128 of 128 "
+    "threads, which is rounded up, and threads beyond the end do nothing.",
 )
 def grid_rounded_down(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, mu, inv_std, gamma, beta, rest=0)
@@ -268,7 +268,94 @@ def grid_rounded_down(x, mu, inv_std, gamma, beta):
 @mutant(
     TASK,
     says="The index of a pointer to float4 counts vectors: ((const float4*)x)[k] begins at number 4 * k. Multiplied by "
-    "4 once more it leaves the array.",
+    "4 once more, or counted up to the number of floats, it leaves the array: a quarter of them are vectors.",
 )
 def vectors_counted_in_numbers(x, mu, inv_std, gamma, beta):
     return launch(edited(("const float4 v = x[k];", "const float4 v = x[4 * k];")), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="The channel of number k is (k / (H * W)) % C: without the remainder the second image looks for "
+    "channels that do not exist.",
+)
+def images_not_wrapped_in_either_kernel(x, mu, inv_std, gamma, beta):
+    code = edited(("(k / packs) % channels", "k / packs"), ("(k / positions) % channels", "k / positions"))
+    return launch(code, x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="You take the remainder of a number by C for its channel, 4 * k % C and k % C. The H * W numbers of a channel "
+    "lie side by side, then come those of the next: divide by H * W first.",
+)
+def channel_of_a_vector_by_the_remainder(x, mu, inv_std, gamma, beta):
+    code = edited(("(k / packs) % channels", "4 * k % channels"), ("(k / positions) % channels", "k % channels"))
+    return launch(code, x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="4 * (k / (H * W)) is no channel. The first number of vector k is 4 * k, so its channel is "
+    "4 * k / (H * W) % C, where C++ multiplies before it divides.",
+)
+def divided_before_it_is_multiplied(x, mu, inv_std, gamma, beta):
+    code = edited(("(k / packs) % channels", "4 * (k / packs) % channels"))
+    return launch(code, x, mu, inv_std, gamma, beta, row=x.shape[2] * x.shape[3])
+
+
+@mutant(
+    TASK, says="v.w is stored as it was loaded. All four numbers of a vector are normalized: v.x, v.y, v.z and v.w."
+)
+def fourth_number_forgotten(x, mu, inv_std, gamma, beta):
+    code = edited(("line(v.z, mu, inv_std, gamma, beta, c), line(v.w, mu, inv_std, gamma, beta, c));\n}\nextern \"C\" "
+                   "__global__ void apply1", "line(v.z, mu, inv_std, gamma, beta, c), v.w);\n}\nextern \"C\" "
+                   "__global__ void apply1"))  # fmt: skip
+    return launch(code, x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="mu and inv_std reach the kernel in the place of gamma and beta: the tuple of arguments has the order in "
+    "which the kernel declares them.",
+)
+def statistics_and_parameters_exchanged(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, gamma, beta, mu, inv_std)
+
+
+@mutant(
+    TASK,
+    says="You launched one block, so that its 128 threads alone have written something. The grid has "
+    "(count + 127) // 128 blocks.",
+)
+def one_block_for_all(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, blocks=1)
+
+
+@mutant(
+    TASK,
+    says="Where 4 does not divide H * W a quarter of the numbers is written. There a thread has one number, and there "
+    "are N * C * H * W of them: the count of vectors, a quarter, belongs to the other shapes.",
+)
+def a_quarter_of_single_numbers(x, mu, inv_std, gamma, beta):
+    return launch(CODE, x, mu, inv_std, gamma, beta, total=x.size // 4)
+
+
+@mutant(
+    TASK,
+    says="Blocks write to the same places: threadIdx.x begins at 0 in each of them. The number of a thread in the grid "
+    "is blockIdx.x * blockDim.x + threadIdx.x.",
+)
+def number_of_the_block_forgotten(x, mu, inv_std, gamma, beta):
+    code = CODE.replace("const int k = blockIdx.x * 128 + threadIdx.x;", "const int k = threadIdx.x;")
+    return launch(code, x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="Where 4 divides H * W each vector begins at a multiple of 4 numbers; yours does not. x + k counts floats: "
+    "take ((const float4*)x)[k], which begins at number 4 * k.",
+)
+def vectors_at_any_number(x, mu, inv_std, gamma, beta):
+    code = edited(("const float4 v = x[k];", "const float4 v = *(const float4*)((const float*)x + k);"))
+    return launch(code, x, mu, inv_std, gamma, beta)

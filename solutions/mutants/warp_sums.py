@@ -64,9 +64,9 @@ def edited(*changes):
     return code
 
 
-def launch(code, x, shift):
+def launch(code, x, shift, start=xp.empty):
     n, c, h, w = x.shape
-    s1, s2 = xp.empty(c, xp.float32), xp.empty(c, xp.float32)
+    s1, s2 = start(c, xp.float32), start(c, xp.float32)
     RawKernel(code, "sums")((c,), (128,), (x, shift, s1, s2, xp.int32(n), xp.int32(c), xp.int32(h * w)))
     return s1, s2
 
@@ -283,3 +283,88 @@ def shuffles_in_the_loop(x, shift):
 )
 def shift_by_thread(x, shift):
     return launch(edited(("shift[c]", "shift[t]")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="s1 and s2 are never set. Either nobody writes them, or they are added to as xp.empty gives them, which is "
+    "NaN here: the thread that has a sum writes it by =, and what several threads add to starts as xp.zeros.",
+)
+def added_to_what_is_not_zero(x, shift):
+    return launch(edited(("s1[c] =", "s1[c] +="), ("s2[c] =", "s2[c] +=")), x, shift)
+
+
+UPWARDS = ("__shfl_down_sync", "__shfl_up_sync")
+
+
+@mutant(
+    TASK,
+    says="Your shuffles move sums up, to lanes further on, and lane 0, whose sum is taken, gets its own number each "
+    "time. Lane 0 has the sum of the warp where they move down: __shfl_down_sync.",
+)
+def moved_up(x, shift):
+    return launch(edited(UPWARDS), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your shuffles move sums up, to lanes further on, and lane 0 of each warp, whose sum is taken, gets its own "
+    "number each time. Lane 0 has the sum of the warp where they move down: __shfl_down_sync.",
+)
+def moved_up_once(x, shift):
+    return launch(edited(UPWARDS, *FIRST_ONE_BY_ONE), x, shift)
+
+
+@mutant(
+    TASK,
+    says="__shfl_sync(mask, v, k) gives all lanes the v of lane k. The v of the lane k further on is given by "
+    "__shfl_down_sync.",
+)
+def one_lane_for_all(x, shift):
+    return launch(edited(("__shfl_down_sync", "__shfl_sync")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="__shfl_sync(mask, v, k) gives all lanes of a warp the v of lane k. The v of the lane k further on is given "
+    "by __shfl_down_sync.",
+)
+def one_lane_for_all_once(x, shift):
+    return launch(edited(("__shfl_down_sync", "__shfl_sync"), *FIRST_ONE_BY_ONE), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Lane 31 of each warp hands over what it has. After steps by __shfl_down_sync it is lane 0 that has the sum "
+    "of the warp: if (threadIdx.x % 32 == 0).",
+)
+def last_lane_hands_over(x, shift):
+    return launch(edited(("if (t % 32 == 0)", "if (t % 32 == 31)")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="All lanes of a warp add to the result, and not lane 0 alone: after the shuffles the others hold sums of a "
+    "part.",
+)
+def all_lanes_add(x, shift):
+    own_sum = CODE[: CODE.index("  if (t % 32 == 0) {")].replace("  __shared__ float one[32], two[32];\n", "")
+    return launch(own_sum + "  atomicAdd(&s1[c], a), atomicAdd(&s2[c], b);\n}", x, shift, start=xp.zeros)
+
+
+@mutant(
+    TASK,
+    says="Several threads write the same place of shared memory: a warp has one place, and lane 0, which has its sum, "
+    "writes there alone: if (threadIdx.x % 32 == 0).",
+)
+def all_lanes_write_the_place(x, shift):
+    return launch(edited(("if (t % 32 == 0) {", "{")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="x is read beyond its end, but not where there is one channel alone. A block goes through images * positions "
+    "numbers, and number `place` of image `image` lies at (image * channels + c) * positions + place.",
+)
+def numbers_of_all_channels(x, shift):
+    return launch(edited(("m = images * positions", "m = images * channels * positions")), x, shift)

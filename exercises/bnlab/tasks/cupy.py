@@ -133,6 +133,7 @@ BANDWIDTH = Task(
         Case("about 100 MB in some tenths of a millisecond", timing_inputs(1e8, 3e-4)),
         Case("about 2 MB in some microseconds", timing_inputs(2e6, 4e-6)),
         Case("about 300 MB in some tenths of a second", timing_inputs(3e8, 0.2)),
+        Case("about 20 kB in some minutes", timing_inputs(2e4, 200)),
     ),
     hints=(
         "Bytes a second first; then ask what a data sheet calls a gigabyte.",
@@ -152,6 +153,7 @@ TRAIN_FUSED = Task(
     cases=(
         Case("5 images with 3 channels of 4 x 6, eps = 0.5", image_inputs((5, 3, 4, 6), eps=0.5, dtype=np.float32)),
         Case("2 images with 4 channels of 3 x 5, eps = 0.1", image_inputs((2, 4, 3, 5), eps=0.1, dtype=np.float32)),
+        Case("3 images with 2 channels of 5 x 3 in float64", image_inputs((3, 2, 5, 3), eps=0.1)),
         Case(
             "4 images with 3 channels that hardly vary",
             quiet(image_inputs((4, 3, 3, 5), mean=0.0, dtype=np.float32)),
@@ -179,6 +181,7 @@ BACKWARD_FUSED = Task(
             fused_cache_inputs((3, 4, 5, 4), eps=1e-5, dtype=np.float32),
             1e-3,
         ),
+        Case("3 images with 2 channels of 5 x 3 in float64", fused_cache_inputs((3, 2, 5, 3), eps=0.1)),
     ),
     hints=(
         "x_hat is not in the cache. Which kernel can compute it on the way, for nothing?",
