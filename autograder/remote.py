@@ -383,6 +383,16 @@ class Worker:
         reply, _ = self.request({"op": "cell", "name": name, "source": source})
         return error_text(f"the cell `{name}`", reply["error"]) if "error" in reply else None
 
+    def past(self, answers):
+        """Let answers meet the names that they use as these stood when the answers were defined; with none, as now.
+
+        Returns
+        -------
+        bool
+            Whether any of them stood for something else.
+        """
+        return self.value("past", {"op": "past", "answers": answers}) is True
+
     def value(self, name, header, values=None):
         """A request whose reply holds a value; errors of the student's code become AnswerError."""
         reply, payload = self.request(header, values)

@@ -393,9 +393,8 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 #   hundreds of them, so the identity enters hundreds of times. It must not change anything.
 # - `T` is the dtype of the argument; write `T` rather than `float`, and keep the dtype of `x`.
 # - Expressions are C++: a square is `d * d`, for there is no `**`, and `1 / m` is 0 for a whole number m.
-# - Give each kernel of yours a name; make the kernels inside the function or above it. A Python name belongs to one
-#   cell: when the notebook is graded all cells run before the first test, and a name that two of them give has its last
-#   value in both. The very first kernel takes some seconds, because the simulated GPU is compiled once.
+# - Give each kernel of yours a name; make the kernels inside the function or above it. The very first one takes some
+#   seconds, because the simulated GPU is compiled once.
 # - The expression that finishes knows `a` alone, and two numbers: `_in_ind.size()`, of all elements, and
 #   `_out_ind.size()`, of results. The map knows all arguments; a number among them may be m.
 #

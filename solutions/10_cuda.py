@@ -13,8 +13,6 @@
 #   every access and names the line of a race, a missing barrier, an index out of bounds. Your instructor's tests run
 #   there too, in three orders of threads. The set-up cell says which it is.
 # - Functions return new arrays and leave their arguments alone.
-# - Give the source of each kernel a Python name of its own, or write it inside the function: when the notebook is
-#   graded all cells run before the first test, and a name that two of them give has its last value in both.
 # - Stuck? `hint("channel-sums")` gives a first hint, and a further one each time.
 
 # %% readonly="setup"

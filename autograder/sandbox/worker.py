@@ -3,8 +3,8 @@
 It may know: the student's code, and the arguments of each call. It must never see: tests, expected values, solutions.
 It is killed at its deadline from outside; nothing it says is trusted.
 
-Requests (frames of wire.py, field "op"): cell, inspect, library, drive, call, get, set; stage, run, fetch for timed
-calls; track for those on a GPU. Field "drop" of any of them: numbers of handles that the referee no longer holds.
+Requests (frames of wire.py, field "op"): cell, past, inspect, library, drive, call, get, set; stage, run, fetch for
+timed calls; track for those on a GPU. Field "drop" of any of them: numbers of handles that the referee no longer holds.
 """
 
 import builtins
@@ -20,6 +20,7 @@ import watch
 import wire
 from bnlab.answers import ChangedArguments, begun, changed_arguments, copy_arguments, is_foreign, parameters_of
 from bnlab.cells import run_cell
+from bnlab.past import Past
 
 LOOKED_AFTER = ("cell", "drive", "track")  # requests after which it counts what became of our modules
 TIMED = ("run", "keep")  # steps of a race that a clock is held against
@@ -54,6 +55,7 @@ class Worker:
         sys.modules["__main__"] = self.module
         self.objects, self.kept = {}, 0
         self.meant = {}  # name -> the last thing of that name that can be called
+        self.past, self.present = Past(self.module.__dict__), {}
         self.staged = self.result = self.track = self.watched = None
 
     # -- values ----------------------------------------------------------------------------------------------------
@@ -91,10 +93,24 @@ class Worker:
     # -- requests --------------------------------------------------------------------------------------------------
     def op_cell(self, header, payload):
         try:
-            run_cell(header["source"], self.module.__dict__, header["name"])
+            with self.past.cell():
+                run_cell(header["source"], self.module.__dict__, header["name"])
         finally:
             self.meant.update((name, one) for name, one in self.module.__dict__.items() if callable(one))
         return {}, []
+
+    def op_past(self, header, payload):
+        """Give the names that some answers use the values of when these were defined; without answers, those of now.
+
+        The value is whether any is another.
+        """
+        names = self.module.__dict__
+        names.update(self.present)
+        then = self.past.when(header["answers"])
+        self.present = {name: names[name] for name in then if name in names}
+        names.update(then)
+        encoded, arrays = self.encode(bool(then))
+        return {"value": encoded}, arrays
 
     def op_layers(self, header, payload):
         """The locks that hold, told before the first student cell runs."""

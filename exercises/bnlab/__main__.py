@@ -29,7 +29,8 @@ from bnlab.handed_in import (
     unanswered,
     written,
 )
-from bnlab.overview import states, table
+from bnlab.overview import state, states, table
+from bnlab.past import Past
 from bnlab.tasks import all_tasks
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where pip knows a module by another name
@@ -50,12 +51,13 @@ def run(notebook, name):
     namespace, meant, stopped = {"__name__": "__main__"}, {}, {}
     tasks = all_tasks()
     wanted = {task.answer for task in tasks.values()}
-    raised, texts = [], [id(cell) for cell, _ in written(notebook, name).values()]
+    past, raised, texts = Past(namespace), [], [id(cell) for cell, _ in written(notebook, name).values()]
     for number, cell in enumerate(notebook["cells"], start=1):
         if cell.get("cell_type") != "code" or id(cell) in texts:
             continue
         try:
-            run_cell(text_of(cell), namespace, str(number))
+            with past.cell():
+                run_cell(text_of(cell), namespace, str(number))
         except NotImplementedError:
             pass
         except ModuleNotFoundError as error:
@@ -70,6 +72,14 @@ def run(notebook, name):
         # a later `train, test = ...` takes nothing away: the tests below an answer have had their say
         meant |= {one: namespace[one] for one in wanted & namespace.keys() if callable(namespace[one])}
     found = states(name, namespace | meant)
+    for task, (verdict, points) in found.items():
+        answer = task in tasks and tasks[task].answer
+        if verdict in ("failed", "partial") and (then := past.when([answer])):  # as in the check below the answer
+            now = {one: namespace[one] for one in then if one in namespace}
+            namespace.update(then)
+            again = state(task, meant[answer])
+            found[task] = (again if again in ("passed", "waits", "partial") else verdict, points)
+            namespace.update(now)
     for task in stopped.values():
         if found.get(task, ("",))[0] == "missing":
             found[task] = ("stopped", found[task][1])

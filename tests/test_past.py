@@ -1,0 +1,116 @@
+"""A name that two cells share: the check below an answer meets the first value, and so do `bnlab check` and the grader,
+though they ask when all cells have run."""
+
+import contextlib
+import io
+import re
+
+import nbformat
+import numpy as np
+import pytest
+from bnlab.__main__ import run
+from bnlab.past import Past
+
+from autograder import course, execute
+from autograder.make_sample_class import FOLDER, solved
+
+NAME = "03_forward"
+POWER = """
+def root(v):
+    return v ** POWER
+
+POWER = {}
+
+def batchnorm_train(x, gamma, beta, eps=1e-5):
+    inv_std = root(x.var(axis=0) + eps)
+    x_hat = (x - x.mean(axis=0)) * inv_std
+    return gamma * x_hat + beta, (x_hat, inv_std, gamma)
+"""
+LATER = "\nPOWER = {}\nx = x_hat = 3\n"
+
+
+def notebook(first, later):
+    """A right notebook in which one answer uses POWER = first, and a later cell writes POWER = later."""
+    found = nbformat.read(FOLDER / "perfect" / f"{NAME}.ipynb", as_version=4)
+    for cell in found.cells:
+        if cell.id == "forward-train":
+            cell.source = POWER.format(first)
+        if cell.id == "forward-eval":
+            cell.source += LATER.format(later)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "verdict"),
+    [
+        (-0.5, 2, "passed"),  # the check below the answer was right, so it counts
+        (-0.5, -0.5, "passed"),
+        (2, -0.5, "passed"),  # mended in a later cell: right when the notebook has run
+        (2, 3, "failed"),
+        (2, 2, "failed"),
+    ],
+)
+def test_an_answer_meets_the_names_of_its_own_moment(first, later, verdict, tmp_path, monkeypatch):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    handed_in = notebook(first, later)
+    rebuilt, _ = execute.read_submission(NAME, nbformat.writes(handed_in).encode())
+    verdicts, _, _ = execute.judge(execute.material(NAME), "somebody", rebuilt, b"secret")
+    found = {one.task: one for one in verdicts}
+    assert found["forward-train"].verdict == verdict and found["forward-train"].score == 14 * (verdict == "passed")
+    assert all(one.verdict == "passed" for task, one in found.items() if task != "forward-train"), found
+    with contextlib.redirect_stdout(io.StringIO()):
+        at_home, _ = run(handed_in, NAME)
+    assert at_home["forward-train"] == (verdict, 14)
+    execute.close_zygotes()
+
+
+def test_two_kernels_whose_sources_share_a_name(tmp_path, monkeypatch):
+    """As a student of 10 wrote it: every check passed, and what was graded had the last source of all."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    hold = execute.material("10_cuda")
+    handed_in = nbformat.read(course.released("10_cuda"), as_version=4)
+    tasks = {"channel-sums", "warp-sums", "split-sums"}
+    for cell in hold.script.of_kind("solution"):
+        if cell.id in tasks:
+            source = solved(cell.python)
+            code = re.search(r'code = (r"""[\s\S]*?""")', source)[1]
+            place = next(one for one in handed_in.cells if one.id == cell.id)
+            place.source = f"SRC = {code}\n\n\n{source.replace(code, 'SRC')}"
+    rebuilt, _ = execute.read_submission("10_cuda", nbformat.writes(handed_in).encode())
+    verdicts, _, _ = execute.judge(hold, "somebody", rebuilt, b"secret", {f"{task}-test" for task in tasks})
+    assert {one.task: one.verdict for one in verdicts} == dict.fromkeys(tasks, "passed")
+    execute.close_zygotes()
+
+
+def cells(*sources):
+    names, past = {"np": np}, None
+    past = Past(names)
+    for source in sources:
+        with contextlib.suppress(ZeroDivisionError), past.cell():
+            exec(source, names)
+    return names, past
+
+
+def test_only_what_an_answer_uses_is_from_the_past():
+    names, past = cells(
+        "def h(): return K\ndef f(): return [h() + L for _ in range(2)]\nK = L = x = 1",
+        "K, x = 2, 2",
+        "K = 3\n1 / 0",
+        "def f2(): return K",
+    )
+    assert past.when(["f"]) == {"K": 1} and past.when(["f2"]) == {} and past.when(["f", "f2"]) == {}
+    assert past.when(["nobody"]) == {}
+    names.update(past.when(["f"]))
+    assert names["f"]() == [2, 2]
+
+
+def test_methods_nested_functions_and_functions_that_were_replaced():
+    _, past = cells(
+        "def g(): return 1\nclass A:\n    def run(self):\n        return (lambda: g() + K)()\nK, big = 1, np.ones(9)",
+        "def g(): return 2",
+        "big = np.zeros(9)\nK = K",
+        "A = A",
+    )
+    then = past.when(["A"])
+    assert list(then) == ["g"] and then["g"]() == 1
+    assert all(name != "big" for _, name, _ in past.gone), "arrays that were replaced are not kept"
