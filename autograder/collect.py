@@ -158,7 +158,8 @@ def _unpack(archive, item):
 def _choose(files, name):
     """One file a student; each notebook that is not taken is named, so that nobody is dropped in silence."""
     candidates, others, problems = [], [], []
-    canvas = any(layouts.is_canvas(parts, name) for parts, _, _ in files)
+    who = people.read()
+    canvas = any(layouts.is_canvas(parts, name) or _known_to_canvas(parts, who) for parts, _, _ in files)
     for parts, read, problem in files:
         if problem is OTHER:
             others.append((layouts.sender_of_any(parts), parts))
@@ -172,7 +173,6 @@ def _choose(files, name):
             problems.append(f"{parts}: {fits}")
         elif (other := layouts.sender_of_any(parts)) and other.number:
             others.append((other, parts))  # another notebook, in what a platform gives out for this one
-    who = people.read()
     listed = {line.student for line in who.lines.values()}
     known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, _ in others if sender])
     students = {}
@@ -201,6 +201,12 @@ def _choose(files, name):
         _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
     found.problems = [logs.plain(one) for one in found.problems]  # a file's name may hold what moves a terminal
     return found
+
+
+def _known_to_canvas(parts, who):
+    """Whether a file has the number that Canvas gave somebody of the course."""
+    sender = layouts.sender_of_any(parts)
+    return bool(sender and sender.platform == "canvas" and who.student_of("canvas", sender.number))
 
 
 def _told(sender, parts):

@@ -1,6 +1,6 @@
 """Whose file it is, by the names that platforms give: plain folders, nbgrader's exchange, Canvas, Moodle.
 
-    STUDENT/NAME.ipynb, STUDENT/NAME/NAME.ipynb, STUDENT.ipynb, each also as "NAME (1).ipynb"
+    STUDENT/NAME.ipynb, STUDENT/NAME/NAME.ipynb, STUDENT.ipynb, each also as "NAME (1).ipynb" or "Copy of NAME.ipynb"
     STUDENT+NAME+TIME+RANDOM/NAME.ipynb                       nbgrader's exchange
     sortname_4711_99123_NAME.ipynb, sortname_LATE_4711_...    Canvas: the person's ID, then the file's
     anon_x1Yz2_99123_NAME.ipynb                               Canvas, anonymous
@@ -23,6 +23,7 @@ CANVAS = r"(?P<name>.+?)(?P<late>_LATE)?_(?P<number>\d+)_\d+_"
 ANONYMOUS = r"(?P<late>LATE_)?(?P<name>anon_[0-9A-Za-z]{5})_\d+_"
 EXCHANGE = re.compile(r"(.+)\+([^+]+)\+(\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d(?:\.\d+)?)[^+]*(?:\+[^+]*)?")
 COPIES = r"(?:(?: ?\(|-|_|-Copy)(?P<copy>\d+)\)?)?"
+COPY_OF = r"(?:copy[ _+-]of[ _+-])*"  # what Colab puts before the name of a saved copy
 RENAMED = 1000  # how badly a file fits whose own name is another one
 
 
@@ -44,6 +45,11 @@ class Sender:
     def label(self):
         """Name and number, as the platform's files have them: "liwei_4711"."""
         return f"{self.name}_{self.number}" if self.number else self.name
+
+
+def named_like(name, text):
+    """The match of a notebook's name, or a name that systems give its copies, with a whole text; or None."""
+    return re.fullmatch(f"{COPY_OF}{re.escape(name)}{COPIES}", text, re.IGNORECASE)
 
 
 def strange(student):
@@ -76,7 +82,7 @@ def _in(patterns, text):
 def is_canvas(parts, name):
     """Whether a file is named as Canvas names those that are handed in under a notebook's name."""
     known = _in((ANONYMOUS, CANVAS), parts.stem)[1]
-    return len(parts.parts) == 1 and bool(known and re.fullmatch(re.escape(name) + COPIES, known["file"]))
+    return len(parts.parts) == 1 and bool(known and named_like(name, known["file"]))
 
 
 def is_late(parts):
@@ -130,7 +136,7 @@ def sender_of(parts, name, canvas=False):
         How well the file's name fits, the smallest best; without a sender why it was not taken, or None.
     """
     folders, stem = _texts(parts)
-    copies = re.fullmatch(f"{re.escape(name)}{COPIES}", stem, re.IGNORECASE)
+    copies = named_like(name, stem)
     if folders and folders[-1] == name:
         folders = folders[:-1]
     if folders:  # a platform's own comes first, those in it are the student's
@@ -141,7 +147,7 @@ def sender_of(parts, name, canvas=False):
     if stem in course.notebook_names():
         return None, None
     pattern, known = _in((MOODLE, ANONYMOUS, CANVAS), stem)
-    if known and (copies := re.fullmatch(re.escape(name) + COPIES, known["file"])):
+    if known and (copies := named_like(name, known["file"])):
         version = int(copies["copy"] or 0)
         return _sender(pattern, known), version if pattern == MOODLE else -version  # Canvas numbers later ones upwards
     if any(f"_{other}" in stem for other in course.notebook_names() if other != name):

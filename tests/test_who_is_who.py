@@ -100,6 +100,15 @@ def students():
         return {one.id: (one.last_name, one.first_name) for one in book.students}
 
 
+@pytest.mark.parametrize(
+    "file", [f"Copy of {NAME}", f"Copy_of_{NAME}", f"{NAME} (2)", "homework3", "my_4711_99_notebook"]
+)
+def test_a_latecomer_alone_whose_file_has_another_name_is_known_by_canvas_s_number(hand_over, put, file):
+    roster.take(put(CANVAS))
+    assert hand_over({f"liwei_4711_9002_{file}.ipynb": 3}) == (["wli"], [])
+    assert hand_over({f"ngbo_LATE_4900_9003_{file}.ipynb": 3}) == (["bo@example.org"], [])
+
+
 @pytest.mark.parametrize("first", ["roster", "collect"])
 def test_in_canvas_a_name_is_not_taken_for_the_login_of_somebody_else(hand_over, put, first):
     steps = [
