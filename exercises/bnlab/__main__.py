@@ -74,12 +74,10 @@ def run(notebook, name):
     found = states(name, namespace | meant)
     for task, (verdict, points) in found.items():
         answer = task in tasks and tasks[task].answer
-        if verdict in ("failed", "partial") and (then := past.when([answer])):  # as in the check below the answer
-            now = {one: namespace[one] for one in then if one in namespace}
-            namespace.update(then)
-            again = state(task, meant[answer])
+        if verdict in ("failed", "partial") and past.visit([answer]):  # as in the check below the answer
+            again = state(task, (namespace | meant)[answer])
             found[task] = (again if again in ("passed", "waits", "partial") else verdict, points)
-            namespace.update(now)
+            past.visit([])
     for task in stopped.values():
         if found.get(task, ("",))[0] == "missing":
             found[task] = ("stopped", found[task][1])
