@@ -60,12 +60,12 @@ def run(notebook, name):
                 run_cell(text_of(cell), namespace, str(number))
         except NotImplementedError:
             pass
-        except ModuleNotFoundError as error:
-            package = PACKAGES.get(error.name, error.name)
-            raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
         except (Exception, SystemExit) as error:
             follows = isinstance(error, NameError) and error.name in stopped
-            if type(error).__name__ != "CheckFailed" and not follows:
+            if isinstance(error, ModuleNotFoundError):
+                package = PACKAGES.get(error.name, error.name)
+                raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
+            elif type(error).__name__ != "CheckFailed" and not follows:
                 raised.append(raised_text(called(cell, number), type(error).__name__, str(error)))
             if any_id(cell) in tasks:
                 stopped[tasks[any_id(cell)].answer] = any_id(cell)
