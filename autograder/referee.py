@@ -322,6 +322,8 @@ class Referee:
             racer.allow(6 * CELL_SECONDS, task.id)
 
         def drawn(pair):
+            if self.past:  # what an answer remembers of the first race is of no use in a second one
+                return inputs(self.rng("race", pair, "again"))
             everybody = pair < POOL
             rng = self.rng("race", pair, student="" if everybody else self.student)
             return self.twin.inputs(self.cell.id, pair, lambda: inputs(rng))

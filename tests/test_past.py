@@ -82,6 +82,35 @@ def test_two_kernels_whose_sources_share_a_name(tmp_path, monkeypatch):
     execute.close_zygotes()
 
 
+REMEMBERS = """
+SEEN, MARK = {}, 0
+
+def batchnorm_backward(dy, cache):
+    x_hat, inv_std, gamma = cache
+    key = MARK * 0, dy[0].tobytes()
+    for _ in range(1 if key in SEEN else 12):  # slow where it has not seen the numbers
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = gamma * inv_std * (dy - dbeta / len(dy) - x_hat * dgamma / len(dy))
+    SEEN[key] = True
+    return dx, dgamma, dbeta
+"""
+
+
+def test_a_second_race_has_other_numbers(tmp_path, monkeypatch):
+    """A slow answer that remembers results gains nothing by a name that a later cell changes."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    handed_in = nbformat.read(FOLDER / "perfect" / "04_backward.ipynb", as_version=4)
+    for cell in handed_in.cells:
+        if cell.id in ("backward", "backward-eval"):
+            cell.source = REMEMBERS if cell.id == "backward" else f"{cell.source}\nMARK = 1"
+    rebuilt, _ = execute.read_submission("04_backward", nbformat.writes(handed_in).encode())
+    verdicts, _, _ = execute.judge(
+        execute.material("04_backward"), "somebody", rebuilt, b"secret", {"backward-speed-test"}
+    )
+    assert [(one.verdict, one.score) for one in verdicts] == [("failed", 0)], verdicts[0].message
+    execute.close_zygotes()
+
+
 def cells(*sources):
     names = {"np": np, "__name__": "__main__"}
     past = Past(names)
