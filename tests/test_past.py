@@ -211,3 +211,6 @@ def test_objects_that_answer_everything():
         "w = a = 3",
     )
     assert past.visit(["f"]) and type(names["a"]).__name__ == "A"
+    meta = "class M(type):\n    def __getattribute__(one, name): raise KeyError(name)\nclass A(metaclass=M): pass\n"
+    names, past = cells(f"{meta}a = A()\ndef f(): return A, a", "A = a = 3")
+    assert past.visit(["f"]) and names["a"] != 3

@@ -11,6 +11,7 @@ import types
 
 import numpy as np
 
+of_class = type.__getattribute__  # whatever a metaclass says
 LARGE = 1 << 20  # bytes: larger arrays that were replaced are not kept
 MISSING = object()
 INSIDE = {  # kind -> where it holds the function that runs
@@ -140,9 +141,9 @@ def mentioned(value, names):
             found.update(part.co_names)
             waiting += [constant for constant in part.co_consts if type(constant) is types.CodeType]
         elif issubclass(kind, type):
-            waiting += [one for base in part.__mro__ for one in vars(base).values()]
+            waiting += [one for base in of_class(part, "__mro__") for one in of_class(base, "__dict__").values()]
         elif kind in INSIDE:
             waiting += [getattr(part, place) for place in INSIDE[kind]]
-        elif vars(kind).get("__module__") == names.get("__name__", "builtins"):
+        elif of_class(kind, "__dict__").get("__module__") == names.get("__name__", "builtins"):
             waiting.append(kind)
     return found
