@@ -213,8 +213,9 @@ def too_much_below(pid, limit):
     What processes share by forking is counted once, which takes longer to find out and is done only near the limit.
     """
     below = descendants(pid)
+    files = sum(map(files_in_memory, below))
     return all(
-        sum(held(child, *source) for child in below) > limit
+        files + sum(held(child, *source) for child in below) > limit
         for source in (("status", ("RssAnon", "RssShmem")), ("smaps_rollup", ("Pss_Anon", "Pss_Shmem")))
     )
 
@@ -226,3 +227,23 @@ def held(pid, file, fields):
     except OSError:
         return 0
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(fields))
+
+
+def files_in_memory(pid):
+    """Bytes of files without a name (memfd_create) that a process has open or mapped; workers on a GPU may make them.
+
+    Nothing counts them as memory of the process before it touches a page.
+    """
+    found = {}
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+            span, _, _, _, number, *path = line.split(maxsplit=5)
+            if path and path[0].startswith("/memfd:"):
+                first, end = (int(one, 16) for one in span.split("-"))
+                found[int(number)] = found.get(int(number), 0) + end - first
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed by now
+                if os.readlink(link).startswith("/memfd:"):
+                    about = link.stat()
+                    found[about.st_ino] = about.st_blocks * 512
+    return sum(found.values())

@@ -322,6 +322,8 @@ class Referee:
             racer.allow(6 * CELL_SECONDS, task.id)
 
         def drawn(pair):
+            if self.past:  # what an answer remembers of the first race is of no use in a second one
+                return inputs(self.rng("race", pair, "again"))
             everybody = pair < POOL
             rng = self.rng("race", pair, student="" if everybody else self.student)
             return self.twin.inputs(self.cell.id, pair, lambda: inputs(rng))
@@ -356,9 +358,9 @@ class Referee:
             lane = self.stadium.lane(living)
             self.session.noted += [one for one in lane.worker.noted if one not in self.session.noted]
             lane.worker.noted = self.session.noted
-            if self.past:
-                lane.worker.past(self.past)
             try:
+                if self.past:
+                    lane.worker.past(self.past)
                 report = self.examine(task, gpu.answer_in(lane, task.answer), cases, "gpu") if cases else None
                 if report is None or report.passed:
                     report = self._timed_on_gpu(task, gpu.Heat(event, lane, twin, alone, rng), limit)

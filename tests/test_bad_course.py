@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 from autograder import __main__ as cli
 from autograder import changes, course, cures, execute, plugins
 from autograder.__main__ import main
-from autograder.desk import commands, doctor, export
+from autograder.desk import commands, doctor, export, transfer
 from autograder.gradebook import Course, configuration
 
 REAL, STUDENTS = "03_forward", ("half-done", "perfect", "slip-momentum")
@@ -129,6 +129,18 @@ def test_nobody_goes_on_with_a_gradebook_that_was_copied_elsewhere(folder, tmp_p
     (folder / "gradebook.db").rename(tmp_path / "old.db")
     assert main(["copy-gradebook", "--from", f"{url}.2", "--to", f"sqlite:///{folder}/gradebook.db"]) == 0
     assert not note.exists() and main(["export", NAME]) == 0, "copied back"
+
+
+@pytest.mark.parametrize(
+    "source, last",
+    [("me@h", "b"), ("you:secret@h:5432", "b"), ("me@h:5433", "a"), ("me@other", "a")],
+)
+def test_a_gradebook_is_copied_on_from_an_address_in_other_words(folder, source, last):
+    """Else plain nbgrader and the formgrader would go on in the one from which it was copied."""
+    note = folder / "gradebook.db.moved"
+    note.write_text("postgresql://me@h/a\n")
+    transfer.leave_the_address(f"postgresql://{source}/a", "postgresql://me@h/b")
+    assert note.read_text() == f"postgresql://me@h/{last}\n"
 
 
 def test_a_trial_is_undone_by_removing_the_file(folder, tmp_path, monkeypatch):

@@ -219,3 +219,23 @@ def test_waiting_for_the_gpu_is_no_time_of_the_student(monkeypatch):
     judge.session = types.SimpleNamespace(started=0.0, close=lambda: closed.append(True))
     with judge._on_the_track():
         assert closed and judge.session.started >= 0.2
+
+
+NO_PAST = "import bnlab.past\nbnlab.past.Past.visit = lambda *anything: 1 / 0\n"
+
+
+def test_a_lane_that_has_no_past_is_closed(stadium, monkeypatch):
+    """A student whose code breaks the second look leaves no process on the GPU."""
+    referee = pytest.importorskip("autograder.referee")
+    judge, lanes, lane = object.__new__(referee.Referee), [], stadium.lane
+    monkeypatch.setattr(stadium, "lane", lambda cells: lanes.append(lane(cells)) or lanes[0])
+    judge.stadium, judge.seed, judge.student, judge.past = stadium, b"secret", "somebody", ["answer"]
+    judge.script, judge.cell = types.SimpleNamespace(name="a notebook"), types.SimpleNamespace(id="a cell")
+    judge.session = referee.Session(None, [("answer", HONEST + NO_PAST)])
+    shape = (2, 2, 4, 4)
+    inputs = {"x": np.ones(shape, "f"), "gamma": np.ones(2, "f"), "beta": np.ones(2, "f")}
+    event = {"answer": "answer", "inputs": lambda shape: lambda rng: inputs, "shape": shape, "small": shape}
+    event |= {"fastest": False, "fresh": "train", "returns": RETURNS, "least": 1.0}
+    with pytest.raises(AnswerError, match="ZeroDivisionError"):
+        judge.race_on_gpu(None, None, event, LIMIT, ())
+    assert not lanes[0].worker.alive

@@ -264,6 +264,34 @@ def test_memory_of_several_processes_is_counted_together():
     worker.close()
 
 
+HOLDS = """
+import ctypes, mmap, os
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+opened, hidden = (os.memfd_create(name) for name in ("opened", "hidden"))
+for file in opened, hidden:
+    os.posix_fallocate(file, 0, 8 << 20)
+    libc.mmap(None, ctypes.c_size_t(8 << 20), mmap.PROT_READ, mmap.MAP_SHARED, file, ctypes.c_long(0))
+os.close(hidden)
+print(flush=True)
+input()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no files in memory here")
+def test_files_in_memory_are_weighed_too(monkeypatch):
+    """Pages that a process has and does not touch stand in no sum of its own: those of open files, and mapped ones."""
+    command = [sys.executable, "-c", HOLDS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        found = isolation.files_in_memory(process.pid)
+        monkeypatch.setattr(isolation, "descendants", lambda pid: [process.pid])
+        monkeypatch.setattr(isolation, "held", lambda *source: 0)
+        heavy = [isolation.too_much_below(0, limit) for limit in (found - 1, found)]
+        process.communicate("\n")
+    assert found == 16 << 20 and heavy == [True, False]
+
+
 DRIVER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])

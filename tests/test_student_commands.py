@@ -147,6 +147,16 @@ def test_check_names_the_cell_that_raised(bnlab, tmp_path):
     assert "the cell `forward-running` raised NameError" in shown
 
 
+def test_an_answer_below_a_package_that_is_missing_is_not_called_unanswered(bnlab, tmp_path):
+    notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
+    answer = next(cell for cell in notebook.cells if cell.id == "forward-train")
+    answer.source = f"import torch_that_is_not_there\n{answer.source}"
+    nbformat.write(notebook, tmp_path / NAME)
+    shown = bnlab("check", NAME).stdout
+    assert "forward-train       14  its cell ends in an error" in shown and "NameError" not in shown
+    assert "`forward-train` needs the package torch_that_is_not_there: pip install" in shown
+
+
 def test_what_follows_from_a_cell_that_stopped_is_not_told(bnlab, tmp_path):
     notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
     answer = next(cell for cell in notebook.cells if cell.id == "forward-train")
@@ -157,7 +167,9 @@ def test_what_follows_from_a_cell_that_stopped_is_not_told(bnlab, tmp_path):
     assert "`forward-train` raised SyntaxError: expected ':'" in shown and "NameError" not in shown
 
 
-@pytest.mark.parametrize("copy", ["03_forward (1).ipynb", "03_forward-Copy1.ipynb", "03_forward - Copy (2).ipynb"])
+@pytest.mark.parametrize(
+    "copy", ["03_forward (1).ipynb", "03_forward-Copy1.ipynb", "03_forward - Copy (2).ipynb", "03_forward copy 2.ipynb"]
+)
 def test_the_name_of_a_second_download_is_no_other_notebook(bnlab, tmp_path, copy):
     shutil.copy(FOLDER / "perfect" / NAME, tmp_path / copy)
     told = bnlab("check", copy).stdout

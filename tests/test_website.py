@@ -181,6 +181,22 @@ def test_a_failing_cell_or_formula_fails_the_build(run, tmp_path):
         page.write_text(f"{head}```{{code-cell}} ipython3\n{cell}\n```\n\nHere ${formula}$.\n")
         done = run(*build, cwd=tmp_path)
         assert (done.returncode != 0) == fails, done.stdout[-2000:] + done.stderr[-2000:]
-    page.write_text(f"{head}Words.\n")
-    other.write_text("# Another page\n\n:::{picture-from} page fig-none\nA caption.\n:::\n")
-    assert "book/page has no figure 'fig-none'" in run(*build, cwd=tmp_path).stderr
+
+
+def test_a_picture_that_no_page_has(run, tmp_path):
+    """The page is written without it, and a line says what was not found: the figure, its picture or the page."""
+    (tmp_path / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(BOOK / '_ext')!r})\n"
+        "extensions, myst_enable_extensions = ['myst_parser', 'course_picture'], ['colon_fence']\n"
+    )
+    (tmp_path / "page.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>")
+    wanted = ("page fig-one", "page fig-none", "page fig-words", "nowhere fig-one")
+    places = "".join(f":::{{picture-from}} {one}\nA caption of {one}.\n:::\n\n" for one in wanted)
+    (tmp_path / "index.md").write_text(f"# One\n\n{places}```{{toctree}}\npage\n```\n")
+    figures = "```{figure} page.svg\n:name: fig-one\nA\n```\n\n:::{container}\n:name: fig-words\nB\n:::\n"
+    (tmp_path / "page.md").write_text(f"# Two\n\n{figures}")
+    done = run("python", "-m", "sphinx", "-q", "-b", "html", ".", "out", cwd=tmp_path)
+    told = re.findall(r"WARNING: (\w+ has no figure '[\w-]+')", done.stderr)
+    assert told == [f"{page} has no figure '{figure}'" for page, figure in map(str.split, wanted[1:])], done.stderr
+    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert html.count("<img") == 1 and "A caption of page fig-one" in html and "fig-none" not in html

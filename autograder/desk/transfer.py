@@ -130,10 +130,22 @@ def leave_the_address(source, target):
     source, target, here = address(source), address(target), address(course.in_folder())
     if target == here:
         course.moved_file().unlink(missing_ok=True)
-    elif source in (here, course.copied_to()):
+    elif source == here or (course.copied_to() and place(source) == place(course.copied_to())):
         course.replace_text(course.moved_file(), f"{target}\n")
         return str(course.moved_file())
     return ""
+
+
+def place(url):
+    """What tells two databases apart, whoever asks and in whatever words: system, host, port and name.
+
+    Examples
+    --------
+    >>> place("postgresql://me@host/grades") == place("postgresql+psycopg://you@host:5432/grades?sslmode=require")
+    True
+    """
+    url = make_url(course.driven(url))
+    return url.get_backend_name(), url.host, url.port or 5432, url.database
 
 
 def address(url):

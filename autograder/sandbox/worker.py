@@ -55,7 +55,7 @@ class Worker:
         sys.modules["__main__"] = self.module
         self.objects, self.kept = {}, 0
         self.meant = {}  # name -> the last thing of that name that can be called
-        self.past, self.present = Past(self.module.__dict__), {}
+        self.past = Past(self.module.__dict__)
         self.staged = self.result = self.track = self.watched = None
 
     # -- values ----------------------------------------------------------------------------------------------------
@@ -96,20 +96,12 @@ class Worker:
             with self.past.cell():
                 run_cell(header["source"], self.module.__dict__, header["name"])
         finally:
-            self.meant.update((name, one) for name, one in self.module.__dict__.items() if callable(one))
+            self.meant.update((name, one) for name, one in list(self.module.__dict__.items()) if callable(one))
         return {}, []
 
     def op_past(self, header, payload):
-        """Give the names that some answers use the values of when these were defined; without answers, those of now.
-
-        The value is whether any is another.
-        """
-        names = self.module.__dict__
-        names.update(self.present)
-        then = self.past.when(header["answers"])
-        self.present = {name: names[name] for name in then if name in names}
-        names.update(then)
-        encoded, arrays = self.encode(bool(then))
+        """See Past.visit."""
+        encoded, arrays = self.encode(self.past.visit(header["answers"]))
         return {"value": encoded}, arrays
 
     def op_layers(self, header, payload):

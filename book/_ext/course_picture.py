@@ -36,16 +36,18 @@ class PictureDirective(Directive):
 def fill(app, doctree, docname):
     """Put the other page's picture into its place."""
     for place in list(doctree.findall(course_picture)):
-        figures = [
-            figure
-            for figure in app.env.get_doctree(place["page"]).findall(nodes.figure)
+        known = place["page"] in app.env.found_docs
+        pictures = [
+            picture
+            for figure in (app.env.get_doctree(place["page"]).findall(nodes.figure) if known else ())
             if place["figure"] in figure["names"] + figure["ids"]
+            for picture in figure.findall(nodes.image)
         ]
-        if figures:
-            place.replace_self(next(figures[0].findall(nodes.image)).deepcopy())
+        if pictures:
+            place.replace_self(pictures[0].deepcopy())
         else:
             logger.warning("%s has no figure %r", place["page"], place["figure"], location=place)
-            place.parent.remove(place)
+            place.parent.replace_self([])  # no page can be written with a caption of nothing
 
 
 def setup(app):

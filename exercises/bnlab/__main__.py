@@ -60,12 +60,12 @@ def run(notebook, name):
                 run_cell(text_of(cell), namespace, str(number))
         except NotImplementedError:
             pass
-        except ModuleNotFoundError as error:
-            package = PACKAGES.get(error.name, error.name)
-            raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
         except (Exception, SystemExit) as error:
             follows = isinstance(error, NameError) and error.name in stopped
-            if type(error).__name__ != "CheckFailed" and not follows:
+            if isinstance(error, ModuleNotFoundError):
+                package = PACKAGES.get(error.name, error.name)
+                raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
+            elif type(error).__name__ != "CheckFailed" and not follows:
                 raised.append(raised_text(called(cell, number), type(error).__name__, str(error)))
             if any_id(cell) in tasks:
                 stopped[tasks[any_id(cell)].answer] = any_id(cell)
@@ -74,12 +74,10 @@ def run(notebook, name):
     found = states(name, namespace | meant)
     for task, (verdict, points) in found.items():
         answer = task in tasks and tasks[task].answer
-        if verdict in ("failed", "partial") and (then := past.when([answer])):  # as in the check below the answer
-            now = {one: namespace[one] for one in then if one in namespace}
-            namespace.update(then)
-            again = state(task, meant[answer])
+        if verdict in ("failed", "partial") and past.visit([answer]):  # as in the check below the answer
+            again = state(task, (namespace | meant)[answer])
             found[task] = (again if again in ("passed", "waits", "partial") else verdict, points)
-            namespace.update(now)
+            past.visit([])
     for task in stopped.values():
         if found.get(task, ("",))[0] == "missing":
             found[task] = ("stopped", found[task][1])

@@ -12,7 +12,7 @@ from bnlab.tasks import all_tasks, points_of, questions
 SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
 FEW = 8  # words: what is shorter gives no reason
-COPY = re.compile(r"( - Copy| ?\(\d+\)|-Copy\d+|-\d+)+$")  # what systems add to the name of a second file
+COPY = re.compile(r"( - Copy| copy( \d+)?| ?\(\d+\)|-Copy\d+|-\d+)+$")  # what systems add to the name of a second file
 RELEASED = re.compile(r"cell-\d+|setup")  # ids of cells that are nobody's answer
 
 

@@ -4,14 +4,27 @@ A check below an answer sees the names of that moment. Who asks again when all c
 grader do, meets later values: the source of another kernel, say, under a name that two cells share.
 """
 
+import builtins
 import contextlib
+import functools
 import types
 
 import numpy as np
 
+of_class = type.__getattribute__  # whatever a metaclass says
+LARGE = 1 << 20  # bytes: larger arrays that were replaced are not kept
+MISSING = object()
+INSIDE = {  # kind -> where it holds the function that runs
+    **dict.fromkeys((staticmethod, classmethod, types.MethodType), ["__func__"]),
+    **dict.fromkeys((functools.partial, functools.cached_property), ["func"]),
+    type(functools.lru_cache(len)): ["__wrapped__"],
+    property: ["fget", "fset"],
+    np.vectorize: ["pyfunc"],
+}
+
 
 class Past:
-    """The history of a namespace, cell by cell; arrays that were replaced are not kept.
+    """The history of a namespace, cell by cell: old values of the names that its functions use.
 
     Parameters
     ----------
@@ -21,6 +34,7 @@ class Past:
 
     def __init__(self, names):
         self.names, self.cells, self.born, self.gone = names, 0, {}, []
+        self.used, self.present = set(), {}
 
     @contextlib.contextmanager
     def cell(self):
@@ -30,12 +44,38 @@ class Past:
             yield
         finally:
             self.cells += 1
-            for name, value in self.names.items():
-                new = name not in before
-                if (new or before[name] is not value) and callable(value):
+            now = dict(self.names)
+            for name in {**before, **now}:
+                # a name of Python's own is one before `sum = 0`, and after `del sum`
+                old, new = (some.get(name, vars(builtins).get(name, MISSING)) for some in (before, now))
+                if old is new:
+                    continue
+                if callable(new):
                     self.born[name] = self.cells
-                if not new and before[name] is not value and not isinstance(before[name], np.ndarray):
-                    self.gone.append((self.cells, name, before[name]))
+                    self.used |= mentioned(new, self.names)
+                if name in self.used and old is not MISSING and not is_large(old):
+                    self.gone.append((self.cells, name, old))
+
+    def visit(self, answers):
+        """Give the names that these answers use the values of when these were defined; without answers, those of now.
+
+        Returns
+        -------
+        bool
+            Whether any is another.
+        """
+        self._put(self.present)
+        then = self.when(answers)
+        self.present = {name: self.names.get(name, MISSING) for name in then}
+        self._put(then)
+        return bool(then)
+
+    def _put(self, values):
+        for name, value in values.items():
+            if value is MISSING:
+                self.names.pop(name, None)
+            else:
+                self.names[name] = value
 
     def when(self, answers):
         """What other values the names had, of those that these answers use, when the last of them was defined.
@@ -52,25 +92,58 @@ class Past:
         """
         moment = max((self.born.get(name, 0) for name in answers), default=0)
         then = {name: value for cell, name, value in reversed(self.gone) if cell > moment}
-        used = reached({**self.names, **then}, answers)
+        used = reached({**self.names, **then}, self.names, answers)
         return {name: value for name, value in then.items() if name in used and name not in answers}
 
 
-def reached(names, answers):
-    """The names of a namespace that its functions and classes of these names use, and those that these use."""
+def is_large(value):
+    """Whether a value is an array of so many bytes, of whatever library."""
+    try:
+        size = value.nbytes
+    except Exception:  # whatever a student's object does when it is asked
+        return False
+    return type(size) is int and size > LARGE
+
+
+def reached(values, names, answers):
+    """The names that the functions and classes of these names use, and those that these use.
+
+    values : dict
+        name -> value.
+    names : dict
+        The namespace in which these functions look names up.
+    """
     found, waiting = set(), list(answers)
     while waiting:
         name = waiting.pop()
-        if name in names and name not in found:
+        if name in values and name not in found:
             found.add(name)
-            waiting += mentioned(names[name])
+            waiting += mentioned(values[name], names)
     return found
 
 
-def mentioned(value):
-    """All names in the code of a function, or of the methods of a class."""
-    parts = list(vars(value).values()) if isinstance(value, type) else [value]
-    codes = [part.__code__ for part in parts if isinstance(part, types.FunctionType)]
-    for code in codes:
-        codes += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return {name for code in codes for name in code.co_names}
+def mentioned(value, names):
+    """All names in the code of this namespace that a value runs: that of functions, wrapped ones too, of methods of
+    classes, and of objects of the notebook's own classes."""
+    waiting, seen, found = [value], set(), set()
+    while waiting:
+        part = waiting.pop()
+        kind = type(part)
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if kind is types.FunctionType:
+            for cell in part.__closure__ or ():
+                with contextlib.suppress(ValueError):  # it is empty
+                    waiting.append(cell.cell_contents)
+            waiting += [part.__code__] if part.__globals__ is names else []
+        elif kind is types.CodeType:
+            found.update(part.co_names)
+            waiting += [constant for constant in part.co_consts if type(constant) is types.CodeType]
+        elif issubclass(kind, type):
+            waiting += [one for base in of_class(part, "__mro__") for one in of_class(base, "__dict__").values()]
+        elif kind in INSIDE:
+            waiting += [getattr(part, place) for place in INSIDE[kind]]
+        elif of_class(kind, "__dict__").get("__module__") == names.get("__name__", "builtins"):
+            waiting.append(kind)
+    return found
