@@ -137,7 +137,10 @@ def _content(text, repairs):
         cells = _whole_cells(text)
         if not cells:
             raise Unreadable(f"the notebook is cut off or damaged, and no cell in it is whole ({error})") from None
-        repairs.append(f"the file is cut off or damaged ({error}); the {len(cells)} cells that are whole were read")
+        repairs.append(
+            f"the file is cut off or damaged ({error}); the {len(cells)} cells that are whole were read; save the "
+            "notebook again and hand it in again"
+        )
         return {"cells": cells}
     found = content if isinstance(content, list) else content.get("cells", content.get("worksheets"))
     bare = isinstance(content, list) and not any(isinstance(one, dict) and "cell_type" in one for one in content)

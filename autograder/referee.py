@@ -291,10 +291,8 @@ class Referee:
 
     def examine(self, task, answer, cases, kind):
         """`check` (kind "public") and `examine` (kind "hidden"), with the hidden solution as the oracle."""
-        mutants = self.bank(task.id)
-        oracle = Functions(self.references[task.answer], mutants, exact(task.id))
         with contextlib.redirect_stdout(io.StringIO()):
-            report = examine_answer(task, answer, cases, oracle, lambda i: self.rng(kind, i))
+            report = examine_answer(task, answer, cases, self.oracle(task), lambda i: self.rng(kind, i))
         if report.verdict == "partial" and kind == "public":
             self.partial = report  # the hidden cases have their say before points are given
             return Report(task.id, cases=len(cases))
@@ -303,6 +301,10 @@ class Referee:
             report = self.partial
             share(report, task, both)
         return report
+
+    def oracle(self, task):
+        """What tells right results and those of the known slips."""
+        return Functions(self.references[task.answer], self.bank(task.id), exact(task.id))
 
     def reference(self, task):
         """The hidden solution of a task."""

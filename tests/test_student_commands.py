@@ -7,9 +7,11 @@ import shutil
 import sys
 
 import nbformat
+import numpy as np
 import pytest
-from bnlab import __version__
+from bnlab import __version__, check, progress
 from bnlab.__main__ import main
+from bnlab.checking import CheckFailed
 
 from autograder import course
 from autograder.make_sample_class import FOLDER
@@ -168,7 +170,14 @@ def test_what_follows_from_a_cell_that_stopped_is_not_told(bnlab, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "copy", ["03_forward (1).ipynb", "03_forward-Copy1.ipynb", "03_forward - Copy (2).ipynb", "03_forward copy 2.ipynb"]
+    "copy",
+    [
+        "03_forward (1).ipynb",
+        "Copy of 03_forward.ipynb",
+        "03_forward-Copy1.ipynb",
+        "03_forward - Copy (2).ipynb",
+        "03_forward copy 2.ipynb",
+    ],
 )
 def test_the_name_of_a_second_download_is_no_other_notebook(bnlab, tmp_path, copy):
     shutil.copy(FOLDER / "perfect" / NAME, tmp_path / copy)
@@ -278,3 +287,17 @@ def test_progress_sees_the_line_that_stands_for_an_answer(tmp_path, monkeypatch,
     progress("04_backward", {})
     shown = capsys.readouterr().out
     assert "read by a person" in shown and "YOUR ANSWER" not in shown
+
+
+def test_progress_remembers_what_the_check_below_an_answer_said(capsys):
+    """A later cell gave something else a name that the answer uses, as two kernels whose sources share one."""
+    names = {"np": np}
+    exec("def batch_statistics(x):\n    return x.mean(axis=AXIS), x.var(axis=AXIS)\nAXIS = 0", names)
+    check("batch-statistics", names["batch_statistics"])
+    names["AXIS"] = 1
+    progress("03_forward", names)
+    assert "batch-statistics     8  correct" in capsys.readouterr().out
+    with pytest.raises(CheckFailed):
+        check("batch-statistics", names["batch_statistics"])
+    progress("03_forward", names)
+    assert "batch-statistics     8  not yet right" in capsys.readouterr().out

@@ -333,7 +333,7 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
         say(f"{late_ones} of {len(handed_in(rows))} have points taken off for being late, as course.toml says")
     absent = len(rows) - len(handed_in(rows))
     if absent and form == "csv":
-        say(f"{absent} have handed in nothing: 0 points, and no timestamp")
+        say(f"{absent} have nothing that was graded: 0 points, and no timestamp")
     return target, count, problems
 
 

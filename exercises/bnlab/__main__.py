@@ -145,7 +145,7 @@ def submit(path):
         print(f"not answered yet: {', '.join(empty)}. You can write the file again after you have answered.")
     for problem in no_python(notebook) + structure(notebook, name):
         print(f"  {problem}")
-    print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...)")
+    print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...): keep it, it is not handed in")
     return 0
 
 

@@ -13,12 +13,13 @@ SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
 FEW = 8  # words: what is shorter gives no reason
 COPY = re.compile(r"( - Copy| copy( \d+)?| ?\(\d+\)|-Copy\d+|-\d+)+$")  # what systems add to the name of a second file
+COPY_OF = re.compile(r"^(copy[ _]of[ _])+", re.IGNORECASE)  # and Colab in front of it
 RELEASED = re.compile(r"cell-\d+|setup")  # ids of cells that are nobody's answer
 
 
 def name_of(path):
     """The notebook's name: "03_forward" also for "03_forward (1).ipynb"."""
-    return COPY.sub("", Path(path).stem)
+    return COPY_OF.sub("", COPY.sub("", Path(path).stem))
 
 
 def read(path):

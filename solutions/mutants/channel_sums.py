@@ -400,28 +400,6 @@ def squares_of_the_threads_sums(x, shift):
 
 @mutant(
     TASK,
-    says="s1 is never set, and s2 is. Either its array in the kernel lacks __shared__, so that each thread has one of "
-    "its own and finds nothing there, or s1 is added to as xp.empty gave it.",
-)
-def first_array_not_shared(x, shift):
-    return launch(
-        edited(("__shared__ float one[128], two[128];", "__shared__ float two[128]; float one[128];")), x, shift
-    )
-
-
-@mutant(
-    TASK,
-    says="s2 is never set, and s1 is. Either its array in the kernel lacks __shared__, so that each thread has one of "
-    "its own and finds nothing there, or s2 is added to as xp.empty gave it.",
-)
-def second_array_not_shared(x, shift):
-    return launch(
-        edited(("__shared__ float one[128], two[128];", "__shared__ float one[128]; float two[128];")), x, shift
-    )
-
-
-@mutant(
-    TASK,
     says="s1 and s2 are never set. Either nobody writes them, or they are added to as xp.empty gives them, which is "
     "NaN here: the thread that has a sum writes it by =, and what several threads add to starts as xp.zeros.",
 )
