@@ -20,6 +20,7 @@ course: .venv/installed  ## set up, build the website, release the exercises, gr
 	@echo
 	@echo "The course is ready."
 	@echo "  read    make serve                                         then open http://localhost:8000"
+	@test -d _build/html/live || echo "          (without cells that run in the page: Python for browsers could not be fetched)"
 	@echo "  learn   .venv/bin/jupyter lab exercises/03_forward.ipynb"
 	@echo "  sample  BN_COURSE=_build/sample_course .venv/bin/python -m autograder report 03_forward"
 	@echo "  grade   .venv/bin/python -m autograder --help              and autograder/README.md"
