@@ -22,7 +22,7 @@ from autograder import course, layouts, logs, people, reading, submission
 OURS = ("autograded", "feedback", "release", "source", "submitted")  # folders of a course; `replaced` may be taken back
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
-NAMED = 20  # students in a line
+NAMED = 20  # students in a line: who has to act reads all of a class's names here
 OTHER = "is no notebook"
 STAMP = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -249,7 +249,8 @@ def _read(data):
         notebook = reading.read(data)
     except reading.Unreadable as error:
         return None, str(error)
-    return notebook.cells, next((line for line in notebook.repairs if "cut off" in line), "")
+    cut = next((line for line in notebook.repairs if line.endswith(reading.AGAIN)), "")
+    return notebook.cells, cut.removesuffix(reading.AGAIN)
 
 
 def _held(cells, name):
@@ -348,7 +349,7 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
             )
     correct(name, moments, when)
     if others:
-        say(f"another file than before, which is kept in {replaced}: {some(others)}")
+        say(f"another file than before, which is kept in {replaced}: {people.some(others, NAMED)}")
     for student in found.new:
         say(f"{student}: on no list so far, taken as a new student; `roster` tells names, people.csv who is who")
     for student, before in moments.items():
@@ -362,11 +363,6 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
     if line := told_missing(name):
         say(line)
     return taken, found.problems
-
-
-def some(students):
-    """The first of the students, and how many more there are."""
-    return ", ".join(students[:NAMED]) + (f" and {len(students) - NAMED} more" if len(students) > NAMED else "")
 
 
 def missing(name):
@@ -385,7 +381,9 @@ def missing(name):
 def told_missing(name):
     """A line on these students, "" where there is none."""
     students, known = missing(name)
-    return f"no {name} so far from {len(students)} of {known} students: {some(students)}" if students else ""
+    return (
+        f"no {name} so far from {len(students)} of {known} students: {people.some(students, NAMED)}" if students else ""
+    )
 
 
 def earlier(student, name, last):

@@ -14,6 +14,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from bnlab.handed_in import named_like
+
 from autograder import course
 
 MARKS = " .,_@'+()-"  # allowed in a student id beside letters and digits of any script
@@ -22,8 +24,6 @@ ONLINE = "_assignsubmission_onlinetext"
 CANVAS = r"(?P<name>.+?)(?P<late>_LATE)?_(?P<number>\d+)_\d+_"
 ANONYMOUS = r"(?P<late>LATE_)?(?P<name>anon_[0-9A-Za-z]{5})_\d+_"
 EXCHANGE = re.compile(r"(.+)\+([^+]+)\+(\d{4}-\d\d-\d\d \d\d[:_]\d\d[:_]\d\d(?:\.\d+)?)[^+]*(?:\+[^+]*)?")
-COPIES = r"(?:(?: ?\(|-|_|-Copy)(?P<copy>\d+)\)?)?"
-COPY_OF = r"(?:copy[ _+-]of[ _+-])*"  # what Colab puts before the name of a saved copy
 RENAMED = 1000  # how badly a file fits whose own name is another one
 
 
@@ -45,11 +45,6 @@ class Sender:
     def label(self):
         """Name and number, as the platform's files have them: "liwei_4711"."""
         return f"{self.name}_{self.number}" if self.number else self.name
-
-
-def named_like(name, text):
-    """The match of a notebook's name, or a name that systems give its copies, with a whole text; or None."""
-    return re.fullmatch(f"{COPY_OF}{re.escape(name)}{COPIES}", text, re.IGNORECASE)
 
 
 def strange(student):

@@ -18,6 +18,12 @@ PLATFORMS = ("canvas", "moodle", "")  # "" for a list without numbers
 NAMELESS = {"participant"}  # what Moodle calls everybody whose name it hides
 
 
+def some(students, most=5, mark=", "):
+    """The first of the students, and how many more there are, for a line of words."""
+    more = f" and {len(students) - most} more" if len(students) > most else ""
+    return mark.join(students[:most]) + more
+
+
 def key(text):
     """A name without what platforms change in it: "Lee-Ann Ó'Brien" and "leeannobrien" are the same."""
     plain = unicodedata.normalize("NFKD", text or "").casefold()

@@ -16,6 +16,7 @@ MAX_CELLS = 5000
 MAX_SOURCE = 100_000  # characters of one cell; the longest answer of the course has 3,000
 MAX_TOTAL = 1_000_000  # characters of all code
 MAX_PICTURES = 10 << 20  # characters of the pictures of one written answer
+AGAIN = "; save the notebook again and hand it in again"  # what the student does about a file that is cut off
 MAX_PARTS = 2_000_000  # values of its JSON, which take a hundred times the room of their marks in the file
 MAX_GAPS = 50  # damaged places that are skipped in one file
 ENCODINGS = {  # first bytes -> (codec, its name for people); longer marks first
@@ -138,8 +139,7 @@ def _content(text, repairs):
         if not cells:
             raise Unreadable(f"the notebook is cut off or damaged, and no cell in it is whole ({error})") from None
         repairs.append(
-            f"the file is cut off or damaged ({error}); the {len(cells)} cells that are whole were read; save the "
-            "notebook again and hand it in again"
+            f"the file is cut off or damaged ({error}); the {len(cells)} cells that are whole were read{AGAIN}"
         )
         return {"cells": cells}
     found = content if isinstance(content, list) else content.get("cells", content.get("worksheets"))

@@ -101,7 +101,7 @@ def students():
 
 
 @pytest.mark.parametrize(
-    "file", [f"Copy of {NAME}", f"Copy_of_{NAME}", f"{NAME} (2)", "homework3", "my_4711_99_notebook"]
+    "file", [f"Copy of {NAME}", f"Copy_of_{NAME}", f"{NAME} (2)", f"{NAME} copy 2", "homework3", "my_4711_99_notebook"]
 )
 def test_a_latecomer_alone_whose_file_has_another_name_is_known_by_canvas_s_number(hand_over, put, file):
     roster.take(put(CANVAS))

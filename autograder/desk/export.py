@@ -12,8 +12,7 @@ from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode
 
 from autograder import course, people, sheets
-from autograder.desk import platforms, roster, stale, waiting
-from autograder.sheets import write_rows
+from autograder.desk import platforms, roster, waiting
 
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
 HEADER += ["max_score", "needs_manual_grade", "waits_for_gpu", "timestamp"]
@@ -72,7 +71,7 @@ class TableExport(ExportPlugin):
         return self.write(rows, self.to or f"grades{self.ending}")
 
     def write(self, rows, to):
-        write_rows(to, HEADER, ([row[name] for name in HEADER] for row in rows))
+        sheets.write_rows(to, HEADER, ([row[name] for name in HEADER] for row in rows))
         return len(handed_in(rows)), []
 
 
@@ -160,10 +159,10 @@ class RosterExport(TableExport):
             listed[position][column] = score
         if nothing:
             self.say(
-                f'the worksheet says "No submission" of {stale.some(nothing)}: is it that of {rows[0]["assignment"]}?'
+                f'the worksheet says "No submission" of {people.some(nothing)}: is it that of {rows[0]["assignment"]}?'
             )
         if changed:
-            self.say(f"other scores than these stood in {column!r}: {stale.some(changed, '; ')}")
+            self.say(f"other scores than these stood in {column!r}: {people.some(changed, mark='; ')}")
         return len(matched.found), matched.problems
 
 
@@ -189,7 +188,7 @@ class CanvasExport(RosterExport):
             if row["Student"].strip().lower() == platforms.POINTS_POSSIBLE:
                 self.compare(row.setdefault(column, points(rows[0]["max_score"])), rows[0]["max_score"])
         header = [*CANVAS, column]
-        write_rows(to, header, ([row.get(one, "") for one in header] for row in table.rows))
+        sheets.write_rows(to, header, ([row.get(one, "") for one in header] for row in table.rows))
         return count, problems
 
     def new_file(self, rows, name, to):
@@ -200,7 +199,7 @@ class CanvasExport(RosterExport):
             score = points(row["score"]) if row["timestamp"] != "" else ""
             number = next(iter(who.numbers_of(row["student"], self.kind)), "")
             lines.append([full, number, "", row["email"] or ("" if number else row["student"]), "", score])
-        write_rows(to, [*CANVAS, name], lines)
+        sheets.write_rows(to, [*CANVAS, name], lines)
         return len(handed_in(rows)), []
 
 
@@ -217,7 +216,7 @@ class MoodleExport(RosterExport):
                 for row in handed_in(rows)
             ]
             refuse_a_filled_list(to, [*MOODLE, name])
-            write_rows(to, [*MOODLE, name], lines)
+            sheets.write_rows(to, [*MOODLE, name], lines)
             return len(lines), []
         table = self.table()
         column = self.column_of(table, name)
@@ -231,7 +230,7 @@ class MoodleExport(RosterExport):
         if column == self.usual and table.rows:
             most = {one.lower(): text for one, text in table.rows[0].items()}.get("maximum grade", "")
             self.compare(most, rows[0]["max_score"])
-        write_rows(to, table.header, ([row.get(one, "") for one in table.header] for row in table.rows))
+        sheets.write_rows(to, table.header, ([row.get(one, "") for one in table.header] for row in table.rows))
         return count, problems
 
 

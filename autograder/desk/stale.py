@@ -7,11 +7,10 @@ written that notebook.
 
 from nbgrader.api import MissingEntry
 
-from autograder import changes, course, execute, logs, reading
+from autograder import changes, course, execute, logs, people, reading
 from autograder.desk import waiting
 from autograder.grade import submitted_files
 
-NAMED = 5  # students in a line
 CURES = {"elsewhere": "copy `results` from the machine that has it into this course folder, then "}
 SAYS = {
     "newer": ("submission of {name} is newer than its grade", "submissions of {name} are newer than their grades"),
@@ -81,14 +80,8 @@ def lines(name, found):
     for kind, students in found.items():
         words = SAYS[kind][len(students) > 1].format(name=name)
         cure = f"{CURES.get(kind, '')}run `python -m autograder grade {name}`"
-        said.append(f"{len(students)} {words} ({some(students)}); {cure}")
+        said.append(f"{len(students)} {words} ({people.some(students)}); {cure}")
     return said
-
-
-def some(students, mark=", "):
-    """The first of the students, and how many more there are."""
-    more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
-    return mark.join(students[:NAMED]) + more
 
 
 LEFT_OUT = {
@@ -103,7 +96,7 @@ def left_out(name, kind, students):
     why = LEFT_OUT.get(kind, "no finished result is here")
     first = f"`python -m autograder grade {name}` first, here or where you grade"
     cure = f"use the same version as where you grade, or run {first}" if kind == "older" else f"run {first}"
-    return f"{some(students)}: {why}; {cure}"
+    return f"{people.some(students)}: {why}; {cure}"
 
 
 def warn(name):

@@ -7,19 +7,25 @@ from collections import Counter
 from pathlib import Path
 
 from bnlab.cells import plain_python
-from bnlab.tasks import all_tasks, points_of, questions
+from bnlab.tasks import all_tasks, notebooks, points_of, questions
 
 SAVE = "save it in Jupyter, or download it from Colab as .ipynb"
 PLACEHOLDER = "YOUR ANSWER HERE"
 FEW = 8  # words: what is shorter gives no reason
-COPY = re.compile(r"( - Copy| copy( \d+)?| ?\(\d+\)|-Copy\d+|-\d+)+$")  # what systems add to the name of a second file
-COPY_OF = re.compile(r"^(copy[ _]of[ _])+", re.IGNORECASE)  # and Colab in front of it
+COPIES = r"(?: - Copy| copy|(?: ?\(|-Copy|[-_ ])(?P<copy>\d+)\)?)*"  # what systems add to the name of a second file
+COPY_OF = r"(?:copy[ _+-]of[ _+-])*"  # and Colab puts before it
 RELEASED = re.compile(r"cell-\d+|setup")  # ids of cells that are nobody's answer
+
+
+def named_like(name, text):
+    """The match of a notebook's name, or of what systems make of it for a copy, with a whole text; or None."""
+    return re.fullmatch(f"{COPY_OF}{re.escape(name)}{COPIES}", text, re.IGNORECASE)
 
 
 def name_of(path):
     """The notebook's name: "03_forward" also for "03_forward (1).ipynb"."""
-    return COPY_OF.sub("", COPY.sub("", Path(path).stem))
+    stem = Path(path).stem
+    return next((name for name in notebooks() if named_like(name, stem)), stem)
 
 
 def read(path):

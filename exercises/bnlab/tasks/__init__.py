@@ -175,6 +175,11 @@ def questions():
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
+def notebooks():
+    """The names of all notebooks, in their order."""
+    return list(_points())
+
+
 def points_of(notebook):
     """Task -> points of a notebook, in its order; the release writes them.
 
