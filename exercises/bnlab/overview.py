@@ -12,7 +12,7 @@ from bnlab.tasks import all_tasks, points_of
 
 STATES = {"passed": "correct", "undecided": "correct", "partial": "partly right", "missing": "not answered"}
 STATES |= {"waits": "right so far: more is asked when it is graded", "person": "read by a person"}
-STATES |= {"stopped": "its cell ends in an error"}
+STATES |= {"stopped": "its cell ends in an error", "timeout": "did not end"}
 
 
 def states(notebook, namespace):
