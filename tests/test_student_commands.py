@@ -122,6 +122,7 @@ def test_submit_says_what_is_not_answered(bnlab, tmp_path):
     done = bnlab("submit", "04_backward.ipynb")
     assert done.returncode == 0
     assert "not answered yet: numerical-gradient, backward-graph, backward, backward-eval, derive-dx" in done.stdout
+    assert "not checked" not in done.stdout, "what is empty is told once"
     shutil.copy(FOLDER / "perfect" / NAME, tmp_path / NAME)
     assert "not answered" not in bnlab("submit", NAME).stdout
 
@@ -144,7 +145,7 @@ def test_check_names_the_cell_that_raised(bnlab, tmp_path):
     answer.source += "\nundefined_name"
     nbformat.write(notebook, tmp_path / NAME)
     shown = bnlab("check", NAME).stdout
-    assert "(`1 / 0`) raised ZeroDivisionError: division by zero" in shown
+    assert "(`1 / 0`) raised ZeroDivisionError: division by zero (in line 3: 1 / 0)" in shown
     assert "needs the package torch_that_is_not_there: pip install" in shown
     assert "(`exit()`) raised SystemExit" in shown and "xxx ..." in shown and "x" * 400 not in shown
     assert "the cell `forward-running` raised NameError" in shown
@@ -290,7 +291,9 @@ def test_submit_tells_what_the_file_shows_of_its_checks(bnlab, tmp_path, execute
     notebook, cells = executed
     nbformat.write(notebook, tmp_path / NAME)
     told = bnlab("submit", NAME).stdout
-    assert "not right when last checked: batch-statistics (`python -m bnlab check 03_forward.ipynb` tells more)" in told
+    assert (
+        "not right when last checked: batch-statistics (`python -m bnlab check 03_forward.ipynb` looks again)" in told
+    )
     assert "not checked" not in told and "run again" not in told and "not answered" not in told
     cells["forward-train"].execution_count += 100
     cells["forward-eval-test"].outputs = []

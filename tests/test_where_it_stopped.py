@@ -12,7 +12,7 @@ import time
 import nbformat
 import numpy as np
 import pytest
-from bnlab import check, progress, waiting
+from bnlab import check, checking, progress, timing, waiting
 from bnlab.__main__ import run
 from bnlab.answers import AnswerError
 from bnlab.cells import run_cell
@@ -20,7 +20,7 @@ from bnlab.checking import CheckFailed
 from bnlab.handed_in import read
 from test_typical_kernels import edited, launched
 
-from autograder import course, isolation, remote
+from autograder import course, isolation, remote, script
 from autograder.desk.verdicts import rows_of
 from autograder.make_sample_class import FOLDER
 
@@ -64,6 +64,12 @@ def said_of(task, function):
 @pytest.mark.parametrize("body", PLACES)
 def test_the_function_that_raised_is_named_at_home(body):
     assert f"has no attribute 'shap'{PLACES[body]}\n" in said_of("batch-statistics", defined(HELPERS, answer(body)))
+
+
+def test_a_name_without_np_is_told():
+    said = said_of("batch-statistics", defined(answer("return mean(x)")))
+    assert "  likely   NumPy's is np.mean. A name of your own has a value before it is used.\n" in said
+    assert "likely" not in said_of("batch-statistics", defined(answer("return the_mean(x)")))
 
 
 def test_a_function_of_a_file_is_named_with_it(tmp_path, monkeypatch):
@@ -169,6 +175,21 @@ def test_a_cell_that_does_not_end_is_named(interrupted, tmp_path, monkeypatch, c
     with pytest.raises(KeyboardInterrupt):
         run(read(endless(tmp_path)), "03_forward")
     assert "bnlab: the cell `batch-statistics` has not ended after " in capsys.readouterr().err
+
+
+def test_slow_code_is_timed_by_one_call(monkeypatch):
+    monkeypatch.setattr(timing, "ENOUGH", 0.05)
+    calls = []
+    assert timing.passes(lambda x: (calls.append(x), time.sleep(0.1)), np.ones(100)) > 100 and len(calls) == 1
+    timing.passes(lambda x: calls.append(x), np.ones(100), repeats=4)
+    assert len(calls) == 1 + 5, "and quick code as often as asked, after a call to warm up"
+
+
+def test_progress_takes_no_time_of_a_right_answer(monkeypatch, capsys):
+    """`check` told it already, and slow answers are slow again."""
+    monkeypatch.setattr(checking, "_passes", lambda *anything: pytest.fail("timed"))
+    progress("04_backward", {"batchnorm_backward": script.Script.of("04_backward").references()["batchnorm_backward"]})
+    assert "backward-speed         5  right so far" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of a Unix terminal")

@@ -13,10 +13,11 @@ import shlex
 import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from bnlab import __version__
-from bnlab.answers import raised_text
+from bnlab.answers import own_line, raised_text
 from bnlab.cells import run_cell
 from bnlab.handed_in import (
     any_id,
@@ -69,7 +70,8 @@ def run(notebook, name):
                 package = PACKAGES.get(error.name, error.name)
                 raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
             elif type(error).__name__ != "CheckFailed" and not follows:
-                raised.append(raised_text(called(cell, number), type(error).__name__, str(error)))
+                place = own_line(traceback.walk_tb(error.__traceback__))
+                raised.append(raised_text(called(cell, number), type(error).__name__, str(error), *place))
             if any_id(cell) in tasks:
                 stopped[tasks[any_id(cell)].answer] = any_id(cell)
         # a later `train, test = ...` takes nothing away: the tests below an answer have had their say
@@ -115,7 +117,7 @@ def check_here(path):
         found[task] = ("missing", found[task][1])
     print(table(found))
     for problem in problems + raised:
-        print(f"  {problem}")
+        print("  " + problem.replace("\n", "\n    "))
     good = all(state in ("passed", "undecided", "waits", "person") for state, _ in found.values())
     print(
         f"Ready: `python -m bnlab submit {shlex.quote(str(path))}` writes the file to hand in."
@@ -151,9 +153,8 @@ def submit(path):
     if empty:
         print(f"not answered yet: {', '.join(empty)}. You can write the file again after you have answered.")
     for words, tasks in shown.items():
-        tasks = [task for task in tasks if task not in empty]
         if tasks:
-            print(f"{words}: {', '.join(tasks)} (`python -m bnlab check {shlex.quote(str(path))}` tells more)")
+            print(f"{words}: {', '.join(tasks)} (`python -m bnlab check {shlex.quote(str(path))}` looks again)")
     for problem in no_python(notebook) + structure(notebook, name):
         print(f"  {problem}")
     print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...): keep it, it is not handed in")

@@ -219,15 +219,21 @@ def unanswered(notebook, name):
 
 
 def checks_shown(notebook, name):
-    """What the notebook shows of its checks as it was saved, without running anything: words -> their tasks."""
+    """What the notebook shows of its checks as it was saved, without running anything: words -> their tasks.
+
+    Tasks without an answer are left out.
+    """
     cells = [cell for cell in notebook["cells"] if is_code(cell)]
     by_id, tasks = {any_id(cell): cell for cell in cells}, all_tasks()
+    empty = {tasks[task].answer for task in unanswered(notebook, name) if task in tasks}
     found = {
         "not right when last checked": [],
         "run again since it was last checked": [],
         "not checked, as far as the file shows": [],
     }
-    for task in filter(tasks.__contains__, points_of(name)):
+    for task in points_of(name):
+        if task not in tasks or tasks[task].answer in empty:
+            continue
         calls = (cell for cell in cells if f'check("{task}"' in text_of(cell))
         test, answer = by_id.get(f"{task}-test") or next(calls, {}), by_id.get(task, {})
         said = test.get("outputs") or []
