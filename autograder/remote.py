@@ -516,8 +516,8 @@ def error_text(name, error):
     """A worker's account of an exception as one sentence; only short strings are taken from it."""
     if type(error) is not dict:
         return f"{name} raised an error."
-    kind, message, source = (str(error.get(field, ""))[:500] for field in ("type", "message", "source"))
+    kind, message, source, helper = (str(error.get(one, ""))[:500] for one in ("type", "message", "source", "helper"))
     if error.get("missing") is True:
         return missing_text(name, message, error.get("begun") is True)
     line = error.get("line") if type(error.get("line")) is int else ""
-    return raised_text(name, kind, message, line, source)
+    return raised_text(name, kind, message, line, source, helper)

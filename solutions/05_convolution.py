@@ -14,17 +14,19 @@
 # %% readonly="setup"
 # @title Set-up: run this cell first
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
-try:
-    import bnlab
-except ModuleNotFoundError:
+if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
-    import bnlab
+    if not find_spec("bnlab"):
+        archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
+        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
 

@@ -17,6 +17,7 @@
 # @title Set-up: run this cell first
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small are fastest on one thread
@@ -25,11 +26,12 @@ for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the noteb
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
-try:
-    import bnlab
-except ModuleNotFoundError:
+if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
-    import bnlab
+    if not find_spec("bnlab"):
+        archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
+        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
 from bnlab.network import Dropout, Linear, ReLU, ScaleShift, Sigmoid, cast, cross_entropy  # noqa: F401

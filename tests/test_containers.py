@@ -135,6 +135,17 @@ def test_on_colab_the_set_up_cell_installs_bnlab_from_the_public_repository(alon
     assert space["check"].__module__ == "bnlab.checking" and "bnlab " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", course.notebook_names())
+def test_where_bnlab_cannot_be_had_the_cure_is_the_last_line(alone, name):
+    """A notebook that was downloaded alone, on a machine without git or without the network."""
+    offline = types.SimpleNamespace(run_line_magic=lambda magic, words: print("ERROR: Cannot find command 'git'"))
+    with pytest.raises(ModuleNotFoundError) as told:
+        run(setup_of(name), offline)
+    assert told.value.__context__ is None, "one error, not two"
+    address = course.public_repository()
+    assert str(told.value).startswith(f"bnlab is missing: unpack {address} (Code, Download ZIP), open this notebook in")
+
+
 @pytest.mark.parametrize("where", ["beside", "above"])
 def test_with_bnlab_beside_the_notebook_nothing_is_installed(alone, monkeypatch, where):
     place = alone if where == "beside" else alone / "exercises"
@@ -149,5 +160,5 @@ def test_with_bnlab_beside_the_notebook_nothing_is_installed(alone, monkeypatch,
 def test_every_notebook_sets_up_in_the_same_way(name):
     """What is tried for one notebook holds for all: `make colab` runs them in clean environments."""
     source = setup_of(name)
-    assert source.startswith("# @title ") and "except ModuleNotFoundError:" in source
+    assert source.startswith("# @title ") and 'if not find_spec("bnlab"):' in source
     assert f'%pip install -q --no-deps "bnlab @ git+{course.public_repository()}"' in source

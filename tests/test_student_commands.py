@@ -12,6 +12,7 @@ import pytest
 from bnlab import __version__, check, progress
 from bnlab.__main__ import main
 from bnlab.checking import CheckFailed
+from nbclient import NotebookClient
 
 from autograder import course
 from autograder.make_sample_class import FOLDER
@@ -121,6 +122,7 @@ def test_submit_says_what_is_not_answered(bnlab, tmp_path):
     done = bnlab("submit", "04_backward.ipynb")
     assert done.returncode == 0
     assert "not answered yet: numerical-gradient, backward-graph, backward, backward-eval, derive-dx" in done.stdout
+    assert "not checked" not in done.stdout, "what is empty is told once"
     shutil.copy(FOLDER / "perfect" / NAME, tmp_path / NAME)
     assert "not answered" not in bnlab("submit", NAME).stdout
 
@@ -143,7 +145,7 @@ def test_check_names_the_cell_that_raised(bnlab, tmp_path):
     answer.source += "\nundefined_name"
     nbformat.write(notebook, tmp_path / NAME)
     shown = bnlab("check", NAME).stdout
-    assert "(`1 / 0`) raised ZeroDivisionError: division by zero" in shown
+    assert "(`1 / 0`) raised ZeroDivisionError: division by zero (in line 3: 1 / 0)" in shown
     assert "needs the package torch_that_is_not_there: pip install" in shown
     assert "(`exit()`) raised SystemExit" in shown and "xxx ..." in shown and "x" * 400 not in shown
     assert "the cell `forward-running` raised NameError" in shown
@@ -270,6 +272,39 @@ def test_a_file_in_which_git_left_a_conflict(bnlab, tmp_path):
         (line,) = done.stderr.strip().splitlines()
         assert done.returncode == 1 and f"holds conflict markers of git, the first in line {number}; " in line
         assert "git checkout --ours 04_backward.ipynb" in line
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """Notebook 03 as Jupyter saves it after all cells ran, with one wrong answer; its cells by name."""
+    monkeypatch.setenv("PYTHONPATH", str(course.EXERCISES))
+    notebook = nbformat.read(FOLDER / "perfect" / NAME, as_version=4)
+    cells = {cell.id: cell for cell in notebook.cells}
+    cells["batch-statistics"].source = "# answer: batch-statistics\ndef batch_statistics(x):\n    return x, x"
+    NotebookClient(
+        notebook, timeout=60, allow_errors=True, resources={"metadata": {"path": str(course.EXERCISES)}}
+    ).execute()
+    return notebook, cells
+
+
+def test_submit_tells_what_the_file_shows_of_its_checks(bnlab, tmp_path, executed):
+    notebook, cells = executed
+    nbformat.write(notebook, tmp_path / NAME)
+    told = bnlab("submit", NAME).stdout
+    assert (
+        "not right when last checked: batch-statistics (`python -m bnlab check 03_forward.ipynb` looks again)" in told
+    )
+    assert "not checked" not in told and "run again" not in told and "not answered" not in told
+    cells["forward-train"].execution_count += 100
+    cells["forward-eval-test"].outputs = []
+    cells["forward-running"].source = "# answer: forward-running\ndef update_running():\n    raise NotImplementedError"
+    cells["forward-running-test"].outputs = []
+    nbformat.write(notebook, tmp_path / NAME)
+    told = bnlab("submit", NAME).stdout
+    assert "run again since it was last checked: forward-train (" in told
+    assert "not checked, as far as the file shows: forward-eval (" in told, "what is empty is told once"
+    assert "not answered yet: forward-running." in told
+    assert "forward-layer" not in told
 
 
 def test_progress_sees_the_line_that_stands_for_an_answer(tmp_path, monkeypatch, capsys):

@@ -49,7 +49,7 @@ def rows_of(message):
             last = found.group(1)
             rows[last] = found.group(2)
         else:
-            rows[last] += f"\n{line}"
+            rows[last] += f"\n{line.removeprefix(' ' * 11)}"  # as Report indents the lines of one row
     compared = FOUND.match(rows.get("found", ""))
     if compared:
         rows.update({key: text for key, text in compared.groupdict().items() if text})

@@ -10,7 +10,6 @@ timed calls; track for those on a GPU. Field "drop" of any of them: numbers of h
 import builtins
 import importlib
 import inspect
-import linecache
 import sys
 import traceback
 import types
@@ -18,7 +17,15 @@ import types
 import numpy as np
 import watch
 import wire
-from bnlab.answers import ChangedArguments, begun, changed_arguments, copy_arguments, is_foreign, parameters_of
+from bnlab.answers import (
+    ChangedArguments,
+    begun,
+    changed_arguments,
+    copy_arguments,
+    is_foreign,
+    own_line,
+    parameters_of,
+)
 from bnlab.cells import run_cell
 from bnlab.past import Past
 
@@ -199,19 +206,17 @@ class Worker:
 
     def describe(self, error):
         """Type, message and the deepest of the student's own lines."""
-        line, source = "", ""
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.filename.startswith("<cell "):
-                line, source = frame.lineno, linecache.getline(frame.filename, frame.lineno).strip()
+        frames = traceback.walk_tb(error.__traceback__)
+        line, source, helper = own_line(frames, lambda filename: filename.startswith("<cell "))
         if isinstance(error, SyntaxError) and error.lineno:
-            line, source = error.lineno, (error.text or "").strip()
+            line, source, helper = error.lineno, (error.text or "").strip(), ""
         try:
             message = str(error)
         except Exception:
             message = "(its message cannot be shown)"
-        shown = [type(error).__name__, message, source]
-        name, message, source = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
-        found = {"type": name, "message": message, "line": line, "source": source}
+        shown = [type(error).__name__, message, source, helper]
+        name, message, source, helper = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
+        found = {"type": name, "message": message, "line": line, "source": source, "helper": helper}
         if isinstance(error, NotImplementedError) and not is_foreign(error):
             return found | {"missing": True, "begun": begun(error)}
         return found | {"kind": str(getattr(error, "answer_kind", "raised"))[:20]}

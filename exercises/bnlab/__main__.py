@@ -10,16 +10,19 @@ import hashlib
 import io
 import json
 import shlex
+import signal
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from bnlab import __version__
-from bnlab.answers import raised_text
+from bnlab.answers import own_line, raised_text
 from bnlab.cells import run_cell
 from bnlab.handed_in import (
     any_id,
     called,
+    checks_shown,
     empty_answers,
     name_of,
     no_python,
@@ -32,6 +35,7 @@ from bnlab.handed_in import (
 from bnlab.overview import state, states, table
 from bnlab.past import Past
 from bnlab.tasks import all_tasks
+from bnlab.waiting import PATIENCE, noticed
 
 PACKAGES = {"sklearn": "scikit-learn"}  # where pip knows a module by another name
 SECONDS = 300  # for a whole notebook
@@ -56,7 +60,7 @@ def run(notebook, name):
         if cell.get("cell_type") != "code" or id(cell) in texts:
             continue
         try:
-            with past.cell():
+            with past.cell(), noticed(f"bnlab: {called(cell, number)} has not ended after {PATIENCE} s"):
                 run_cell(text_of(cell), namespace, str(number))
         except NotImplementedError:
             pass
@@ -66,7 +70,8 @@ def run(notebook, name):
                 package = PACKAGES.get(error.name, error.name)
                 raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
             elif type(error).__name__ != "CheckFailed" and not follows:
-                raised.append(raised_text(called(cell, number), type(error).__name__, str(error)))
+                place = own_line(traceback.walk_tb(error.__traceback__))
+                raised.append(raised_text(called(cell, number), type(error).__name__, str(error), *place))
             if any_id(cell) in tasks:
                 stopped[tasks[any_id(cell)].answer] = any_id(cell)
         # a later `train, test = ...` takes nothing away: the tests below an answer have had their say
@@ -87,11 +92,14 @@ def run(notebook, name):
 def check(path):
     """Check a notebook in a process of its own, so that an endless loop ends; the exit code."""
     read(path)
-    print(f"bnlab: running {path}, for at most {SECONDS} s ...", file=sys.stderr)
+    print(f"bnlab: running {path}, for at most {SECONDS} s; Ctrl-C stops it ...", file=sys.stderr)
     try:
         code = subprocess.run([sys.executable, "-m", "bnlab", "_check", str(path)], timeout=SECONDS).returncode
     except subprocess.TimeoutExpired:
-        print(f"bnlab: {path} did not finish within {SECONDS} s; look for an endless loop", file=sys.stderr)
+        print(f"bnlab: {path} did not finish within {SECONDS} s; look for an endless loop there", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nbnlab: stopped; nothing is known about {path}", file=sys.stderr)
         return 1
     if code not in (GOOD, BAD):
         print(f"bnlab: a cell of {path} ended the Python process", file=sys.stderr)
@@ -109,7 +117,7 @@ def check_here(path):
         found[task] = ("missing", found[task][1])
     print(table(found))
     for problem in problems + raised:
-        print(f"  {problem}")
+        print("  " + problem.replace("\n", "\n    "))
     good = all(state in ("passed", "undecided", "waits", "person") for state, _ in found.values())
     print(
         f"Ready: `python -m bnlab submit {shlex.quote(str(path))}` writes the file to hand in."
@@ -122,6 +130,7 @@ def check_here(path):
 def submit(path):
     """Write hand_in/NAME.ipynb without outputs, and a receipt; the exit code."""
     notebook = read(path)
+    shown = checks_shown(notebook, name_of(path))
     for cell in notebook["cells"]:
         if cell.get("cell_type") == "code":
             cell["outputs"], cell["execution_count"] = [], None
@@ -143,6 +152,9 @@ def submit(path):
     empty = unanswered(notebook, name)
     if empty:
         print(f"not answered yet: {', '.join(empty)}. You can write the file again after you have answered.")
+    for words, tasks in shown.items():
+        if tasks:
+            print(f"{words}: {', '.join(tasks)} (`python -m bnlab check {shlex.quote(str(path))}` looks again)")
     for problem in no_python(notebook) + structure(notebook, name):
         print(f"  {problem}")
     print(f"hand in   {target}\nreceipt   {receipt} (sha256 {digest[:16]}...): keep it, it is not handed in")
@@ -163,7 +175,8 @@ def main(arguments=None):
     )
     parser.add_argument("file", metavar="FILE", help="the notebook, NN_topic.ipynb")
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["_check"]:  # the process of `check`
+    if arguments[:1] == ["_check"]:  # the process of `check`, which ends it after a Ctrl-C
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return check_here(arguments[1])
     given = parser.parse_args(arguments)
     return {"check": check, "submit": submit}[given.command](given.file)

@@ -122,6 +122,9 @@ def _of_python(text):
             f"self.{attribute[2]} is read before anything is assigned to a name spelled like this. What a later call "
             "needs is kept as self.name = ...; a name without self. is forgotten when the method ends."
         )
+    unknown = re.search(r"raised NameError: name '(\w+)' is not defined", text)
+    if unknown and callable(getattr(np, unknown[1], None)):
+        return f"NumPy's is np.{unknown[1]}. A name of your own has a value before it is used."
     return next((advice for sign, advice in OF_PYTHON.items() if re.search(sign, text)), "")
 
 

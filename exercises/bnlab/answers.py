@@ -130,15 +130,45 @@ def student_errors(name):
         if isinstance(error, NotImplementedError) and not is_foreign(error):
             raise AnswerError("missing", missing_text(name, str(error), begun(error))) from None
         kind = getattr(error, "answer_kind", "raised")  # bnlab's own errors may know better
-        raise AnswerError(kind, raised_text(name, type(error).__name__, str(error), *own_line(error))) from None
+        frames = traceback.walk_tb(error.__traceback__)
+        raise AnswerError(kind, raised_text(name, type(error).__name__, str(error), *own_line(frames))) from None
 
 
-def own_line(error):
-    """(line number, source) of the deepest frame that belongs to the student, ("", "") where there is none."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not is_library(frame.filename) and not frame.filename.startswith((HERE, "<frozen")):
-            return frame.lineno, (linecache.getline(frame.filename, frame.lineno) or frame.line or "").strip()
-    return "", ""
+def is_own(filename):
+    """Whether a line of a traceback is the student's."""
+    return not is_library(filename) and not filename.startswith((HERE, "<frozen"))
+
+
+def own_line(frames, is_own=is_own):
+    """Where in the student's code something happened.
+
+    Parameters
+    ----------
+    frames : iterable of (frame, line number)
+        The outermost first, as `traceback.walk_tb` has them.
+    is_own : callable
+        File name -> whether it is the student's.
+
+    Returns
+    -------
+    (line number, source, helper) of the deepest of the student's frames, ("", "", "") where there is none; helper is
+    "" in the function that was called, else such as "normalize" or "normalize, in another cell".
+    """
+    own = [(frame.f_code, line) for frame, line in frames if is_own(frame.f_code.co_filename)]
+    if not own:
+        return "", "", ""
+    (asked, _), (code, line) = own[0], own[-1]
+    linecache.checkcache(code.co_filename)
+    return line, linecache.getline(code.co_filename, line).strip(), helper_of(asked, code)
+
+
+def helper_of(asked, code):
+    """The function in which an error was raised, where it is not the one that was asked, and where it stands."""
+    first, last = (one.co_qualname.split(".<")[0] for one in (asked, code))  # a lambda in it is a part of it
+    if code.co_filename == asked.co_filename:
+        return last if last != first else ""
+    file = os.path.basename(code.co_filename) if os.path.isfile(code.co_filename) else "another cell"
+    return f"{last}, in {file}"
 
 
 def is_library(filename):
@@ -169,13 +199,19 @@ def missing_text(name, task, begun):
     return f"{name} is not written yet{f' ({task})' if task else ''}{cure}."
 
 
-def raised_text(name, error_type, message, line="", source=""):
+def raised_text(name, error_type, message, line="", source="", helper=""):
     """One sentence on an exception: what, in which function, at which of the student's lines."""
     if error_type == Misshapen.__name__:
         return f"{name}: {message}"
-    where = f" in line {line}" + (f": {source}" if source else "") if line else ""
     message = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
-    return f"{name} raised {error_type}: {message}" + (f" ({where.strip()})" if where else "")
+    first, *more = message.split("\n")
+    return "\n".join([f"{name} raised {error_type}: {first}{line_text(line, source, helper)}", *more])
+
+
+def line_text(line, source="", helper=""):
+    """What `own_line` found, as it follows upon a sentence: " (in line 6 of normalize: return x / s)"."""
+    of = f" of {helper}" if helper else ""
+    return f" (in line {line}{of}{f': {source}' if source else ''})" if line else ""
 
 
 def changed_text(name, changed):

@@ -315,7 +315,8 @@ def on_the_makers(made_by, log):
 def told(error, order):
     """What the checker found, in its words, with all that may explain it."""
     when = "" if error.kind in BEFORE else f" (in {order} order of threads)"
-    return "\n".join([f"{error}{when}{error.advice}", *getattr(error, "__notes__", ())])
+    first, *more = f"{error}{error.advice}".split("\n")
+    return "\n".join([f"{first}{when}", *more, *getattr(error, "__notes__", ())])
 
 
 def written_by_operations(log, array):

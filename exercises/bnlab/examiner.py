@@ -62,7 +62,8 @@ class Report:
         }
         lines = [f"{self.task}: {head.get(self.verdict, 'not yet right')}."]
         rows = [("tested", self.tested), ("found", self.problem), ("likely", self.likely), ("read on", self.link)]
-        lines += [f"  {name:8} {text}" for name, text in rows if text]
+        indent = "\n" + " " * 11  # a compiler's words and the checker's have several lines
+        lines += [f"  {name:8} {text}".replace("\n", indent) for name, text in rows if text]
         return "\n".join(lines)
 
 

@@ -218,6 +218,46 @@ def unanswered(notebook, name):
     return [task for key, task in asked.items() if (not found.get(key, False) if task in tasks else task in empty)]
 
 
+def checks_shown(notebook, name):
+    """What the notebook shows of its checks as it was saved, without running anything: words -> their tasks.
+
+    Tasks without an answer are left out.
+    """
+    cells = [cell for cell in notebook["cells"] if is_code(cell)]
+    by_id, tasks = {any_id(cell): cell for cell in cells}, all_tasks()
+    empty = {tasks[task].answer for task in unanswered(notebook, name) if task in tasks}
+    found = {
+        "not right when last checked": [],
+        "run again since it was last checked": [],
+        "not checked, as far as the file shows": [],
+    }
+    for task in points_of(name):
+        if task not in tasks or tasks[task].answer in empty:
+            continue
+        calls = (cell for cell in cells if f'check("{task}"' in text_of(cell))
+        test, answer = by_id.get(f"{task}-test") or next(calls, {}), by_id.get(task, {})
+        said = test.get("outputs") or []
+        if not said:
+            found["not checked, as far as the file shows"].append(task)
+        elif not any(f"{task}: correct" in _text_of_output(one) for one in said):
+            found["not right when last checked"].append(task)
+        elif _later(answer, test):
+            found["run again since it was last checked"].append(task)
+    return found
+
+
+def _text_of_output(output):
+    """What a cell printed, "" for anything else."""
+    text = output.get("text", "") if isinstance(output, dict) else ""
+    return "".join(map(str, text)) if isinstance(text, (list, str)) else ""
+
+
+def _later(one, other):
+    """Whether a cell ran after another one, as far as their numbers tell."""
+    counts = [cell.get("execution_count") for cell in (one, other)]
+    return all(type(count) is int for count in counts) and counts[0] > counts[1]
+
+
 def called(cell, number):
     """What a cell is called in a message: its answer's or test's name, else its first line of code."""
     if id_of(cell):

@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 
+ENOUGH = 1.0  # seconds after which no further call is made: of slow code one says it
+
 
 def passes(function, *args, repeats=15):
     """Time of a call divided by the time of one elementwise addition over the largest array among its arguments.
@@ -16,7 +18,7 @@ def passes(function, *args, repeats=15):
     function : callable
     *args : arrays, or tuples of arrays
     repeats : int
-        Number of pairs.
+        Number of pairs at most; slow code is called less often, at least once.
 
     Returns
     -------
@@ -27,12 +29,11 @@ def passes(function, *args, repeats=15):
     ]
     largest = max(arrays, key=lambda array: array.nbytes)
     out = np.empty_like(largest)
-    function(*args)
-    ratios = []
-    for _ in range(repeats):
+    ratios, end = [], time.perf_counter() + ENOUGH
+    while len(ratios) <= repeats and (not ratios or time.perf_counter() < end):
         start = time.perf_counter()
         np.add(largest, largest, out=out)
         middle = time.perf_counter()
         function(*args)
         ratios.append((time.perf_counter() - middle) / (middle - start))
-    return float(np.median(ratios))
+    return float(np.median(ratios[1:] or ratios))  # the first call also warms up
