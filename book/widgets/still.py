@@ -10,7 +10,10 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 sys.path[:0] = [str(FOLDER.parent / "_ext"), str(FOLDER.parent / "tools")]
 PAGE = """<html data-theme="light"><body style="margin:0"><bn-{name}></bn-{name}>
-<style>.visually-hidden {{ display: none; }}</style><script type="module" src="{name}.js"></script>"""
+<style>.visually-hidden {{ display: none; }} html {{ {colours} }}</style>
+<script type="module" src="{name}.js"></script>"""
+# the theme's, which the pages of the book bring along
+COLOURS = "background: #fff; text-base: #222832; text-muted: #48566b; border: #d1d5da; surface: #f3f4f5"
 
 
 def main():
@@ -22,10 +25,11 @@ def main():
     with tempfile.TemporaryDirectory() as site, served(site) as address, chromium() as browser:
         place(Path(site))
         page = browser.new_page(viewport={"width": 736, "height": 900})
+        colours = " ".join(f"--pst-color-{colour};" for colour in COLOURS.split("; "))
         for path in sorted(FOLDER.glob("*.js")):
             if path.stem == "lib":
                 continue
-            Path(site, f"{path.stem}.html").write_text(PAGE.format(name=path.stem))
+            Path(site, f"{path.stem}.html").write_text(PAGE.format(name=path.stem, colours=colours))
             page.goto(f"{address}/{path.stem}.html")
             page.locator(".bnw-say").first.filter(has_text=".").wait_for()
             page.locator(".bnw").first.screenshot(path=FOLDER / "still" / f"{path.stem}.png")
