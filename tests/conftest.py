@@ -113,6 +113,16 @@ def autograder(run):
     return autograder
 
 
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The small course, with a few students and results, as the course of this test."""
+    from small_course import build
+
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    build(tmp_path / "course")
+    return tmp_path / "course"
+
+
 @pytest.fixture(scope="session")
 def website(run, tmp_path_factory):
     """The website, built strictly as `make book` does; once for all test processes."""
