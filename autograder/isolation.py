@@ -160,18 +160,16 @@ def wrapped(command, namespaces, libraries=()):
         drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
     if not namespaces:
         return [*drop, *command]
-    wrap = [
-        "bwrap",
-        "--unshare-pid",
-        "--proc",
-        "/proc",
-        "--unshare-net",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--unshare-cgroup-try",
-        "--die-with-parent",
-    ]
+    wrap = ["bwrap", "--unshare-pid", "--proc", "/proc", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    wrap += ["--unshare-cgroup-try", "--die-with-parent"]
     wrap += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else ["--unshare-user"]
+    return [*wrap, *folders_in(libraries, as_root), "--chdir", "/tmp", "--", *drop, *command]
+
+
+def folders_in(libraries, as_root):
+    """bubblewrap's arguments for what there is on the disk of a zygote: what its workers may read, and a place of its
+    own to write to, which belongs to everybody where the zygote becomes another user than root."""
+    wrap = []
     for folder in SYSTEM:
         if os.path.islink(folder):
             wrap += ["--symlink", os.readlink(folder), folder]
@@ -191,7 +189,7 @@ def wrapped(command, namespaces, libraries=()):
         wrap += ["--ro-bind", place, place]
     for folder in hidden(libraries):
         wrap += ["--tmpfs", folder, "--ro-bind", str(SANDBOX / "absent.py"), f"{folder}/__init__.py"]
-    return [*wrap, "--chdir", "/tmp", "--", *drop, *command]
+    return wrap
 
 
 @functools.cache

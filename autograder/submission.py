@@ -261,15 +261,9 @@ def _filled(cell, found, submitted, repairs):
     repairs : list of str
         Added to.
     """
-    name, cell = grade_id(cell), copy.deepcopy(cell)
-    released = cell.source.strip()
+    name, cell, released = grade_id(cell), copy.deepcopy(cell), cell.source.strip()
     if not cell.metadata.nbgrader.get("solution"):
-        if len(found) > 1:
-            repairs.append(f"`{name}` was there {len(found)} times")
-        if not found:
-            repairs.append(f"`{name}` was missing and was put back")
-        elif any(other.source.strip() != released for other in found):
-            repairs.append(f"`{name}` had been edited and was restored")
+        _tell_of_locked(name, found, released, repairs)
         return [cell]
     written = [other for other in found if other.source.strip() != released] or found
     if len(found) > 1:
@@ -277,15 +271,35 @@ def _filled(cell, found, submitted, repairs):
     if any(other.cell_type != cell.cell_type for other in written):
         repairs.append(f"`{name}` had become a {written[-1].cell_type} cell; it was turned back")
     if cell.cell_type == "markdown":
-        if written:
-            cell.source = "\n\n".join(dict.fromkeys(other.source for other in written))
-            attached = [other.attachments for other in written if other.get("attachments")]
-            if attached:
-                cell["attachments"] = {key: value for one in attached for key, value in one.items()}
-        else:
-            repairs.append(f"the answer cell `{name}` was missing")
+        _fill_text(cell, written, repairs)
         return [cell]
-    wanted = set(_definitions(cell.source))
+    return _filled_code(cell, found, written, submitted, repairs)
+
+
+def _tell_of_locked(name, found, released, repairs):
+    """What became of a cell that nobody should change; it is put back as released."""
+    if len(found) > 1:
+        repairs.append(f"`{name}` was there {len(found)} times")
+    if not found:
+        repairs.append(f"`{name}` was missing and was put back")
+    elif any(other.source.strip() != released for other in found):
+        repairs.append(f"`{name}` had been edited and was restored")
+
+
+def _fill_text(cell, written, repairs):
+    """Everything that was written for a written answer, and its pictures, into its cell."""
+    if not written:
+        repairs.append(f"the answer cell `{grade_id(cell)}` was missing")
+        return
+    cell.source = "\n\n".join(dict.fromkeys(other.source for other in written))
+    attached = [other.attachments for other in written if other.get("attachments")]
+    if attached:
+        cell["attachments"] = {key: value for one in attached for key, value in one.items()}
+
+
+def _filled_code(cell, found, written, submitted, repairs):
+    """An answer's cell with the last code that defines what it asks for, and what else was in its cells around it."""
+    name, released, wanted = grade_id(cell), cell.source.strip(), set(_definitions(cell.source))
     defining = [other for other in written if wanted & set(_definitions(other.source))]
     untouched = all(other.source.strip() == released for other in written)
     if untouched or not defining:

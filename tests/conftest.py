@@ -1,19 +1,16 @@
 """Fixtures shared by the tests: the repository, a throw-away course, a built website, a browser that looks at it."""
 
-import functools
-import http.server
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import browse
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -42,19 +39,11 @@ def on_ci():
 @pytest.fixture(scope="session")
 def browser(on_ci):
     """Headless Chromium, driven by Playwright; each test opens a context of its own with `browser.new_context()`."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
+    if browse.program() is None:
         assert not on_ci, "Chromium is missing"
         pytest.skip("needs Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ("background-networking", "component-update", "sync", "quic", "gpu", "dev-shm-usage")
-    arguments = ["--no-first-run", *(f"--disable-{part}" for part in quiet)]
-    arguments += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # no host but this one can be reached
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=arguments, chromium_sandbox=False)
+    with browse.chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +113,16 @@ def autograder(run):
     return autograder
 
 
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The small course, with a few students and results, as the course of this test."""
+    from small_course import build
+
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    build(tmp_path / "course")
+    return tmp_path / "course"
+
+
 @pytest.fixture(scope="session")
 def website(run, tmp_path_factory):
     """The website, built strictly as `make book` does; once for all test processes."""
@@ -143,7 +142,7 @@ def website(run, tmp_path_factory):
     return folder
 
 
-class SiteHandler(http.server.SimpleHTTPRequestHandler):
+class SiteHandler(browse.Quiet):
     """The website below the path at which it is published, with its own page for addresses that do not exist."""
 
     prefix = "/"
@@ -162,9 +161,6 @@ class SiteHandler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(lost.read_bytes())
 
-    def log_message(self, *arguments):
-        pass
-
 
 @pytest.fixture(scope="session")
 def site(website):
@@ -173,10 +169,8 @@ def site(website):
 
     config = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
     SiteHandler.prefix = urlsplit(config["html"]["baseurl"]).path
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SiteHandler, directory=website))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}{SiteHandler.prefix.rstrip('/')}"
-    server.shutdown()
+    with browse.served(website, SiteHandler) as address:
+        yield address + SiteHandler.prefix.rstrip("/")
 
 
 @pytest.fixture(scope="session")

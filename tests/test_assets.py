@@ -3,15 +3,10 @@
 import gzip
 import hashlib
 import re
-import sys
 
+import course_assets
 import pytest
 import tinycss2
-
-from autograder import course
-
-sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
-import course_assets  # noqa: E402
 
 
 def prune(text, used):

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 
 import pytest
-from small_course import NAME, build
+from small_course import NAME
 from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 
 from autograder import __main__ as cli
@@ -23,11 +23,9 @@ ROSTER = "student,last_name,first_name,email\nann,Burton,Ann,ann@example.org\nne
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    folder = tmp_path / "course"
-    monkeypatch.setenv("BN_COURSE", str(folder))
-    build(folder)
-    (tmp_path / "roster.csv").write_text(ROSTER)
+def folder(folder):
+    """The small course, and a list of its students beside it."""
+    (folder.parent / "roster.csv").write_text(ROSTER)
     return folder
 
 

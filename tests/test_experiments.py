@@ -3,7 +3,11 @@
 import importlib
 import sys
 
+import lab
+import nets
+import numpy as np
 import pytest
+import torch
 
 from autograder import course
 
@@ -13,21 +17,12 @@ TOOLS = {"lab", "nets", "variants", "fashion", "internal_shift"}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in TOOLS and not path.stem.startswith("_"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def importable():
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
-
-
 def test_every_result_has_its_experiment():
     assert {path.stem for path in (course.REPOSITORY / "book" / "results").glob("*.json")} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_part_of_an_experiment_comes_out_as_stored(name):
-    import lab
-
     experiment = importlib.import_module(name).EXPERIMENT
     about, runs = lab.load(name)
     assert experiment.name == name and experiment.part, "an experiment without a part to run again proves nothing"
@@ -38,8 +33,6 @@ def test_part_of_an_experiment_comes_out_as_stored(name):
 
 
 def test_experiments_share_processes_and_keep_their_grids(tmp_path, monkeypatch):
-    import lab
-
     monkeypatch.setattr(lab, "RESULTS", tmp_path)
     grids = {"one": [{"n": 1}, {"n": 2}, {"n": 3}], "two": [{"n": 4}]}
     experiments = [lab.Experiment(name, "a claim", cases, dict) for name, cases in grids.items()]
@@ -66,24 +59,16 @@ def test_a_misspelt_experiment_is_named(run):
     ],
 )
 def test_a_difference_is_found(stored, again, count):
-    import lab
-
     assert len(lab.compare("case", stored, again, 1e-3)) == count
 
 
 def test_replicas_do_not_disturb_each_other():
-    import nets
-    import numpy as np
-
     alone = nets.train(nets.Replicas(nets.Net(depth=2, width=8, norm="batch"), [3]), [0.1], steps=5, every=0)
     beside = nets.train(nets.Replicas(nets.Net(depth=2, width=8, norm="batch"), [1, 3]), [1e6, 0.1], steps=5, every=0)
     np.testing.assert_allclose(alone["loss"][0], beside["loss"][1], rtol=1e-5)
 
 
 def test_dropout_and_own_training_sets_do_not_depend_on_the_company():
-    import nets
-    import torch
-
     net = nets.Net(depth=2, width=8, norm="batch", dropout=0.5, after=True, bias=True)
     x, y, x_test, y_test = nets.digits(torch.float64)
     losses = []
@@ -96,9 +81,6 @@ def test_dropout_and_own_training_sets_do_not_depend_on_the_company():
 
 
 def test_hidden_rates_move_the_hidden_weights_alone():
-    import nets
-    import torch
-
     def trained(hidden):
         replicas = nets.Replicas(nets.Net(depth=2, width=8, norm="batch"), [0], dtype=torch.float64)
         nets.train(replicas, [0.1], steps=1, every=0, hidden_rates=[hidden])
@@ -114,10 +96,6 @@ def test_hidden_rates_move_the_hidden_weights_alone():
 
 
 def test_batch_normalization_of_replicas_is_torchs():
-    import nets
-    import numpy as np
-    import torch
-
     z = torch.from_numpy(np.random.default_rng(0).normal(3, 2, (2, 9, 4)))
     for training in (True, False):
         replicas = nets.Replicas(nets.Net(depth=1, width=4, norm="batch", eps=0.5), [0, 1], dtype=torch.float64)

@@ -1,26 +1,15 @@
 """Measures of shift and wrong normalizations: the experiments compute what their chapters define."""
 
-import sys
-
+import nets
 import pytest
+import running_lag
+import shift_measures
 import torch
 from torch import nn
-
-from autograder import course
-
-
-@pytest.fixture(scope="module", autouse=True)
-def importable():
-    folder = str(course.REPOSITORY / "book" / "experiments")
-    sys.path.insert(0, folder)
-    yield
-    sys.path.remove(folder)
 
 
 @pytest.fixture
 def batch():
-    import nets
-
     x, y, *_ = nets.digits(torch.float64)
     return x[None, :40], y[None, :40]
 
@@ -29,8 +18,6 @@ def batch():
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("affine", [False, True])
 def test_layers_share_out_all_parameters(norm, bias, affine):
-    import nets
-
     replicas = nets.Replicas(nets.Net(depth=3, width=5, norm=norm, bias=bias, affine=affine), [0])
     shared = [id(parameter) for layer in range(4) for parameter in replicas.parameters_of(layer)]
     assert sorted(shared) == sorted(id(parameter) for parameter in replicas.parameters())
@@ -38,9 +25,6 @@ def test_layers_share_out_all_parameters(norm, bias, affine):
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_gradients_before_and_after_against_torch_modules(norm, batch):
-    import nets
-    import shift_measures
-
     rate = 0.3
     replicas = nets.Replicas(nets.Net(depth=2, width=6, norm=norm), [3], dtype=torch.float64)
     layers = []
@@ -72,8 +56,6 @@ def test_gradients_before_and_after_against_torch_modules(norm, batch):
 
 
 def test_a_bias_in_front_has_a_slope_only_where_the_gradient_stops(batch):
-    import nets
-
     sizes = {}
     for norm in ("batch", "stop"):
         replicas = nets.Replicas(nets.Net(depth=2, width=6, norm=norm, bias=True), [0], dtype=torch.float64)
@@ -83,9 +65,6 @@ def test_a_bias_in_front_has_a_slope_only_where_the_gradient_stops(batch):
 
 
 def test_memories_are_those_of_torch(batch):
-    import nets
-    import running_lag
-
     replicas = running_lag.Several(nets.Net(depth=1, width=6, norm="batch"), [0], dtype=torch.float64)
     layers = {m: nn.BatchNorm1d(6, momentum=m or None).double() for m in replicas.memories}
     for rows in (slice(0, 9), slice(9, 20), slice(20, 40)):

@@ -2,18 +2,9 @@
 
 import gzip
 
+import fashion
 import numpy as np
 import pytest
-
-from autograder import course
-
-
-@pytest.fixture
-def fashion(monkeypatch):
-    monkeypatch.syspath_prepend(str(course.REPOSITORY / "book" / "experiments"))
-    import fashion
-
-    return fashion
 
 
 def archive(path, array):
@@ -23,7 +14,7 @@ def archive(path, array):
 
 
 @pytest.fixture
-def small(fashion, monkeypatch, tmp_path):
+def small(monkeypatch, tmp_path):
     """A folder with four small files, whose checksums are the known ones."""
     rng = np.random.default_rng(0)
     shapes = [(6, 28, 28), (6,), (3, 28, 28), (3,)]
@@ -36,7 +27,7 @@ def small(fashion, monkeypatch, tmp_path):
     return folder, arrays
 
 
-def test_images_and_labels(fashion, small):
+def test_images_and_labels(small):
     folder, arrays = small
     x, y, x_test, y_test = fashion.load_fashion(folder)
     np.testing.assert_allclose(x.reshape(6, 28, 28), arrays[0] / 255, rtol=1e-6)
@@ -44,7 +35,7 @@ def test_images_and_labels(fashion, small):
     assert x_test.shape == (3, 784) and x_test.dtype == np.float32 and y_test.dtype == np.int64
 
 
-def test_fetching_checks_what_arrives(fashion, small, tmp_path):
+def test_fetching_checks_what_arrives(small, tmp_path):
     folder, _ = small
     fashion.fetch(tmp_path / "own", f"{folder.as_uri()}/")
     assert fashion.load_fashion(tmp_path / "own")[0].shape == (6, 784)
@@ -54,13 +45,13 @@ def test_fetching_checks_what_arrives(fashion, small, tmp_path):
     assert len(list((tmp_path / "other").iterdir())) == 1  # the images; nothing of the refused file is left
 
 
-def test_without_the_files_the_error_names_the_cure(fashion, monkeypatch, tmp_path):
+def test_without_the_files_the_error_names_the_cure(monkeypatch, tmp_path):
     monkeypatch.setattr(fashion, "FOLDERS", (tmp_path,))
     with pytest.raises(FileNotFoundError, match="dataset-fashion-mnist"):
         fashion.load_fashion()
 
 
-def test_a_broken_file_is_named(fashion, tmp_path):
+def test_a_broken_file_is_named(tmp_path):
     broken = tmp_path / "images.gz"
     broken.write_bytes(gzip.compress(b"no images"))
     with pytest.raises(ValueError, match="images.gz"):
@@ -69,7 +60,7 @@ def test_a_broken_file_is_named(fashion, tmp_path):
     assert fashion.digest(broken) == ""
 
 
-def test_the_published_files_if_they_are_here(fashion):
+def test_the_published_files_if_they_are_here():
     if fashion.folder() is None:
         pytest.skip("Fashion-MNIST is not on this machine; nothing in the course requires it")
     x, y, x_test, y_test = fashion.load_fashion()

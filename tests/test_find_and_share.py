@@ -6,14 +6,12 @@ import struct
 import sys
 import xml.etree.ElementTree as ET
 
+import course_find
 import pytest
 import yaml
 from pybtex.database import parse_string
 
 from autograder import course
-
-sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
-import course_find  # noqa: E402
 
 CONFIG = yaml.safe_load((course.REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
 BASE = CONFIG["html"]["baseurl"]

@@ -8,7 +8,7 @@ import zipfile
 from collections import namedtuple
 
 import pytest
-from small_course import NAME, VERDICTS, build
+from small_course import NAME, VERDICTS
 
 from autograder import course, logs
 from autograder.desk import doctor, export, forget, late, report, roster, written
@@ -17,10 +17,8 @@ WHO = "bob@example.org"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    folder = tmp_path / "course"
-    monkeypatch.setenv("BN_COURSE", str(folder))
-    build(folder)
+def folder(folder):
+    """The small course, with everything else that may hold a name."""
     (folder / "committed").mkdir()
     (folder / "committed" / f"{NAME}.json").write_text(json.dumps({who: "key" for who in VERDICTS}))
     (folder / "extensions.csv").write_text(f"student,assignment,days\n{WHO},{NAME},2\nann,{NAME},1\n")

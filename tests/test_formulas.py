@@ -1,16 +1,11 @@
 """Formulas are set when the book is built: HTML for eyes, MathML for screen readers, errors that name the place."""
 
-import sys
 import xml.etree.ElementTree as ET
 
+import course_breaks
+import course_math
 import pytest
 from docutils import nodes
-
-from autograder import course
-
-sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
-import course_breaks  # noqa: E402
-import course_math  # noqa: E402
 
 
 def test_a_formula_has_a_picture_and_words():

@@ -10,7 +10,7 @@ from bnlab import gpu
 
 from solutions.kernels import launch, plan
 from solutions.kernels.bench import __main__ as bench
-from solutions.kernels.bench import answers, contenders, measure, training
+from solutions.kernels.bench import answers, contenders, figures, measure, training
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +85,19 @@ def test_committed_figures_come_from_a_gpu(repository):
     assert not found["dry"] and found["machine"]["device"] != "simulated GPU" and found["machine"]["date"]
     assert not [row for row in found["table"]["rows"] if "wrong" in row]
     again = "python -m solutions.kernels.bench --tell"
-    assert found.get("changed since", []) == bench.changed_since(found), f"the kernels are not those measured: {again}"
-    assert bench.summary(found) in (repository / "README.md").read_text(encoding="utf-8"), again
+    assert found.get("changed since", []) == figures.changed_since(found), (
+        f"the kernels are not those measured: {again}"
+    )
+    assert figures.summary(found) in (repository / "README.md").read_text(encoding="utf-8"), again
 
 
 def test_a_change_of_the_kernels_is_told(dry):
     found = as_if_measured(dry)
-    assert bench.changed_since(found) == []
+    assert figures.changed_since(found) == []
     found["sources"]["held.cu"] = "0"
-    assert bench.changed_since(found) == ["held.cu"]
+    assert figures.changed_since(found) == ["held.cu"]
     found["changed since"] = ["held.cu", "plan.py"]
-    assert "changed since, without being measured again: `held.cu`, `plan.py`." in bench.summary(found)
+    assert "changed since, without being measured again: `held.cu`, `plan.py`." in figures.summary(found)
 
 
 def test_the_goals_are_counted_as_they_are_stated():
@@ -109,7 +111,7 @@ def test_the_goals_are_counted_as_they_are_stated():
     for kernel, megabytes, times in (("split", 20, 0.7), ("persistent", 20, 1.2), ("split", 2, 0.97)):
         last = {"times PyTorch, channels last": [times] * 3}
         rows.append(row(megabytes, 9.0, 0.9, f"{kernel}, channels last") | last)
-    found = bench.goals({"rows": rows})
+    found = figures.goals({"rows": rows})
     assert found["forward: times PyTorch"]["found"] == pytest.approx(2.0), "the best tier of each, 13 MB and more"
     assert found["forward: times PyTorch"]["reached"] and not found["forward: of a copy"]["reached"]
     assert found["forward: never below"]["found"] == 0.9 and not found["forward: never below"]["reached"]
@@ -178,9 +180,9 @@ def test_the_readme_takes_the_figures(dry, repository, tmp_path):
     path.write_text((repository / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
     found = as_if_measured(dry)
     goal = {"wanted": 1.0, "found": 1.234, "reached": True}
-    found["goals"] = {f"{direction}: {name}": goal for direction in ("forward", "backward") for name in bench.GOALS}
+    found["goals"] = {f"{direction}: {name}": goal for direction in ("forward", "backward") for name in figures.GOALS}
     for _ in range(2):
-        bench.into_readme(found, path)
+        figures.into_readme(found, path)
     text = path.read_text(encoding="utf-8")
     assert text.count("Measured on A GPU, 2000-01-01") == 1 and "Not measured yet" not in text
     assert text.count("1.23 times as fast as PyTorch") == 2 and "## Where things are" in text

@@ -4,20 +4,19 @@ One page with one Python serves most tests, in their order. LIVE=all (`make live
 """
 
 import contextlib
-import functools
-import http.server
 import io
 import json
 import os
 import re
 import shutil
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import axe_playwright_python
 import bnlab
+import browse
+import course_live
 import numpy as np
 import pytest
 from bnlab.checking import CheckFailed, _shown
@@ -25,9 +24,6 @@ from bnlab.checking import CheckFailed, _shown
 from autograder import course
 from autograder.make_sample_class import solved
 from autograder.script import Script
-
-sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
-import course_live  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group("website")
 NAMES = [name for name in course.notebook_names() if name.startswith(course_live.NUMBERS)]
@@ -46,15 +42,8 @@ def site(website):
     """The address of the built website on a local server."""
     if not (website / "live").exists():
         pytest.skip("Python for the browser could not be had: `make book` says why")
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=website))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with browse.served(website) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,11 @@
 import re
 
 import pytest
-from small_course import NAME, build
+from small_course import NAME
 
 from autograder import __version__, logs
 from autograder.__main__ import main
 from autograder.desk import doctor, report
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
-    build(tmp_path / "course")
-    return tmp_path / "course"
 
 
 def test_a_run_tells_what_it_did_and_how_it_ended(folder):

@@ -1,17 +1,14 @@
 """The website leaves the house in three ways: a folder for a server, a zip for the disk, a PDF for paper."""
 
 import re
-import sys
 import zipfile
 
+import pack
+import pdf
 import pytest
 import yaml
 
 from autograder import course
-
-sys.path.insert(0, str(course.REPOSITORY / "book" / "tools"))
-import pack  # noqa: E402
-import pdf  # noqa: E402
 
 PREFIX = f"/{course.public_repository().rpartition('/')[2]}/"  # of the published site's addresses
 pytestmark = pytest.mark.xdist_group("website")

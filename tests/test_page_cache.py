@@ -5,15 +5,13 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import course_cache
 import pytest
 from myst_nb.core.config import NbParserConfig
 from myst_parser.config.main import MdParserConfig
 from sphinx.errors import ExtensionError
 
 from autograder import course
-
-sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
-import course_cache  # noqa: E402
 
 HEAD = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\n"
 HEAD += "kernelspec:\n  display_name: Python 3\n  language: python\n  name: python3\n---\n\n# A page\n\n"

@@ -7,7 +7,7 @@ import io
 import zipfile
 
 import pytest
-from small_course import DUE, HOSTILE, NAME, build
+from small_course import DUE, HOSTILE, NAME
 
 from autograder import collect, course, sheets
 from autograder.__main__ import main
@@ -24,13 +24,6 @@ MOODLE = (
     "\ufeffIdentifier,Full name,Email address,Status,Grade,Maximum grade\n"
     "Participant 5,Ann Nn,ann@example.org,Submitted,,25\nParticipant 6,Zoë Ó Brien,z@example.org,Submitted,,25\n"
 )
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
-    build(tmp_path / "course")
-    return tmp_path / "course"
 
 
 @pytest.fixture

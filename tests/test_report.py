@@ -3,17 +3,10 @@
 import csv
 
 import pytest
-from small_course import NAME, VERDICTS, build
+from small_course import NAME, VERDICTS
 
 from autograder import course
 from autograder.desk import report
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
-    build(tmp_path / "course")
-    return tmp_path / "course"
 
 
 @pytest.fixture

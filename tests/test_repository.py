@@ -3,10 +3,10 @@
 import json
 import re
 import subprocess
-import sys
 
 import yaml
 from bnlab import tasks
+from rename import rename
 
 from autograder import course
 
@@ -16,9 +16,6 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 def test_a_renamed_course_is_renamed_everywhere(tmp_path):
     """Title, address, site and the folder that `git clone` makes."""
-    sys.path.insert(0, str(course.REPOSITORY / "book" / "tools"))
-    from rename import rename
-
     copy = tmp_path / "copy"
     subprocess.run(["git", "clone", "-q", course.REPOSITORY, copy], check=True)
     config = copy / "_config.yml"

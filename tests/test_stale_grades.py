@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from small_course import NAME, VERDICTS, build
+from small_course import NAME, VERDICTS
 
 from autograder import changes, execute, reading
 from autograder.__main__ import main
@@ -14,11 +14,8 @@ CURE = f"run `python -m autograder grade {NAME}`"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(folder):
     """The small course with what `grade` leaves: its record, and a note in each graded notebook."""
-    folder = tmp_path / "course"
-    monkeypatch.setenv("BN_COURSE", str(folder))
-    build(folder)
     results = [json.loads(path.read_text()) for path in (folder / "results").glob("*.json")]
     (folder / "committed").mkdir()
     changes.record_of(NAME).write_text(json.dumps({result["student"]: result["key"] for result in results}))

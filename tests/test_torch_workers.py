@@ -133,6 +133,19 @@ def test_a_driver_follows_the_gradient_in_the_worker(torchs):
     assert seen["dgamma"] is None and seen["gradcheck"] == "not run" and seen["y"].grad_fn is None
 
 
+def test_a_test_drive_finds_torch_loaded(torchs):
+    """What torch loads when it first runs takes longer than the drive: each worker would wait for it anew."""
+    source = FUNCTION.format(forward="return x * 2", backward="return 2 * dy, None, None, None")
+    inputs = pytorch.function_inputs(5, 3, gradcheck=True)(np.random.default_rng(0))
+    source += "import os, sys\ndef state(): return sorted(sys.modules), dict(os.environ)"
+    with worker(torchs, source) as started:
+        before, _ = remote(started, "state")()
+        assert tasks.find("bn-function").observe(remote(started, "BatchNormFunction"), inputs)["gradcheck"] == "passes"
+        after, environment = remote(started, "state")()
+    assert {name.partition(".")[0] for name in set(after) - set(before)} <= {"bnlab"}
+    assert "TORCHINDUCTOR_CACHE_DIR" not in environment, "a folder of the zygote"
+
+
 @pytest.mark.parametrize(
     ("forward", "backward", "kind", "words"),
     [

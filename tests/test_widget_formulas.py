@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 
+import course_widgets
 import numpy as np
 import pytest
 import torch
@@ -164,11 +165,6 @@ def test_numbers_are_shown_for_readers(node):
 
 
 def test_the_playground_is_the_experiment():
-    import sys
-
-    sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
-    import course_widgets
-
     data = course_widgets.playground()
     runs = json.loads((course.REPOSITORY / "book" / "results" / "playground.json").read_text())["runs"]
     run = next(run for run in runs if run["norm"] == "batch" and run["batch"] == 16)

@@ -1,10 +1,7 @@
 """The widgets in a real browser: they appear, obey the keyboard, speak to screen readers and ask no other host."""
 
-import functools
-import http.server
-import sys
-import threading
-
+import browse
+import course_widgets
 import pytest
 from test_axe import AUDIT, PROGRAM
 
@@ -21,18 +18,12 @@ PAGE = """<!doctype html><html lang="en" data-theme="light"><head><title>widget<
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The scripts on a local server, a page for each widget, and the data of the playground."""
-    sys.path.insert(0, str(course.REPOSITORY / "book" / "_ext"))
-    import course_widgets
-
     folder = tmp_path_factory.mktemp("widgets")
     course_widgets.place(folder)
     for name in NAMES:
         (folder / f"{name}.html").write_text(PAGE.format(name=name))
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with browse.served(folder) as address:
+        yield address
 
 
 @pytest.fixture

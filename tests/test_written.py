@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from small_course import NAME, VERDICTS, build
+from small_course import NAME, VERDICTS
 
 from autograder import course, sheets
 from autograder.__main__ import main
@@ -16,13 +16,12 @@ ZOE, TASK = "Zoë Ó Brien", "derive-dx"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
-    build(tmp_path / "course")
+def folder(folder):
+    """The small course, whose students have written something."""
     for who in VERDICTS:
-        path = tmp_path / "course" / "submitted" / who / NAME / f"{NAME}.ipynb"
+        path = folder / "submitted" / who / NAME / f"{NAME}.ipynb"
         path.write_text(path.read_text(encoding="utf-8").replace("YOUR ANSWER HERE", f"Because of {len(who)} paths."))
-    return tmp_path / "course"
+    return folder
 
 
 def rows(path):

@@ -165,6 +165,7 @@ def become_worker(link, output, home, locks):
         os.setsid()
         os.chdir(home)
         os.environ.update(HOME=home, TMPDIR=home, BN_GRADING="1")
+        os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None)  # of the zygote, in which a worker may not write
         tempfile.tempdir = home
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)

@@ -10,19 +10,15 @@ the contents know the numbers of the pages.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import functools
 import html
-import http.server
 import posixpath
 import re
-import shutil
 import sys
-import threading
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import yaml
+from browse import chromium, served
 from bs4 import BeautifulSoup, Tag
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,28 +113,6 @@ def document(site: Path, parts: list[tuple[str, list[str]]], base: str, numbers:
     )
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A web server that does not talk."""
-
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def chromium():
-    """The browser that prints."""
-    from playwright.sync_api import sync_playwright
-
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        sys.exit("Chromium is missing: apt-get install chromium")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags, timeout=120_000)
-        yield browser
-        browser.close()
-
-
 def print_to(path: Path, address: str, browser) -> None:
     """Print a page."""
     page = browser.new_page()
@@ -205,7 +179,7 @@ def write(site: Path, path: Path, browser, only: list[str] | None = None) -> Non
         The built website.
     path : Path
     browser : Browser
-        As Playwright opens it, here by `chromium`.
+        As `browse.chromium` opens it.
     only : list of str, optional
         Pages to print instead of all, such as ``book/06_transform``.
     """
@@ -216,14 +190,12 @@ def write(site: Path, path: Path, browser, only: list[str] | None = None) -> Non
     work = site.parent / "print"
     work.mkdir(exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site.parent))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     numbers: dict[str, int] = {}
-    for _ in range(2):
-        (work / "book.html").write_text(document(site, parts, base, numbers), encoding="utf-8")
-        print_to(path, f"http://127.0.0.1:{server.server_port}/print/book.html", browser)
-        numbers = page_numbers(path)
-    server.shutdown()
+    with served(site.parent) as address:
+        for _ in range(2):
+            (work / "book.html").write_text(document(site, parts, base, numbers), encoding="utf-8")
+            print_to(path, f"{address}/print/book.html", browser)
+            numbers = page_numbers(path)
     found = re.findall(
         r"<h[1-6][^>]*>(.*?)</h[1-6]>", (work / "book.html").read_text(encoding="utf-8"), flags=re.DOTALL
     )

@@ -3,45 +3,36 @@
 python book/widgets/still.py            # needs Chromium
 """
 
-import functools
-import http.server
-import shutil
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parent / "_ext"))
+sys.path[:0] = [str(FOLDER.parent / "_ext"), str(FOLDER.parent / "tools")]
 PAGE = """<html data-theme="light"><body style="margin:0"><bn-{name}></bn-{name}>
-<style>.visually-hidden {{ display: none; }}</style><script type="module" src="{name}.js"></script>"""
+<style>.visually-hidden {{ display: none; }} html {{ {colours} }}</style>
+<script type="module" src="{name}.js"></script>"""
+# the theme's, which the pages of the book bring along
+COLOURS = "background: #fff; text-base: #222832; text-muted: #48566b; border: #d1d5da; surface: #f3f4f5"
 
 
 def main():
     """Open each widget alone on a page and photograph it."""
+    from browse import chromium, served
     from course_widgets import place
 
-    site = Path(tempfile.mkdtemp())
-    place(site)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     (FOLDER / "still").mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), chromium_sandbox=False)
-        page = chromium.new_page(viewport={"width": 736, "height": 900})
+    with tempfile.TemporaryDirectory() as site, served(site) as address, chromium() as browser:
+        place(Path(site))
+        page = browser.new_page(viewport={"width": 736, "height": 900})
+        colours = " ".join(f"--pst-color-{colour};" for colour in COLOURS.split("; "))
         for path in sorted(FOLDER.glob("*.js")):
             if path.stem == "lib":
                 continue
-            (site / f"{path.stem}.html").write_text(PAGE.format(name=path.stem))
-            page.goto(f"http://127.0.0.1:{server.server_port}/{path.stem}.html")
+            Path(site, f"{path.stem}.html").write_text(PAGE.format(name=path.stem, colours=colours))
+            page.goto(f"{address}/{path.stem}.html")
             page.locator(".bnw-say").first.filter(has_text=".").wait_for()
             page.locator(".bnw").first.screenshot(path=FOLDER / "still" / f"{path.stem}.png")
-        chromium.close()
-    server.shutdown()
-    shutil.rmtree(site)
 
 
 if __name__ == "__main__":

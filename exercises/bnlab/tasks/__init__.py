@@ -150,7 +150,7 @@ def all_tasks():
 
 
 def libraries(notebook):
-    """What the tasks of a notebook need beyond NumPy: ("torch",) or ()."""
+    """Modules beyond NumPy that the tasks of a notebook need, loaded before a worker starts: ("torch", ...) or ()."""
     return next((getattr(module, "LIBRARIES", ()) for module in modules() if notebook == module.NOTEBOOK), ())
 
 

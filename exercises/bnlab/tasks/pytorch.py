@@ -19,7 +19,7 @@ from bnlab.torch_drivers import (
 )
 
 NOTEBOOK = "08_pytorch"
-LIBRARIES = ("torch", "torch.fx.experimental.symbolic_shapes")  # the second is what gradcheck loads when it first runs
+LIBRARIES = ("torch", "torch._dynamo")  # gradcheck and TorchDispatchMode load the second when they first run, in 1.5 s
 
 
 # -- bn-function ------------------------------------------------------------------------------------------------------

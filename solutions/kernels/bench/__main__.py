@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import importlib.util
 import itertools
 import json
@@ -22,24 +21,19 @@ import platform
 import shutil
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[3]
-RESULT, DRY = ROOT / "book" / "measured" / "gpu.json", ROOT / "_build" / "gpu_dry.json"
+from solutions.kernels.bench import figures
+from solutions.kernels.bench.figures import RESULT, ROOT
+
+DRY = ROOT / "_build" / "gpu_dry.json"
 SHAPES = [(32, 64, 112, 112), (32, 256, 56, 56), (32, 512, 28, 28), (32, 1024, 14, 14), (32, 2048, 7, 7)]
 SHAPES += [(8, 64, 32, 32)]
 SMALL = [(4, 3, 8, 8)]
 ODD = (3, 8, 7, 7)
-LARGE = 4 * 32 * 2048 * 7 * 7  # bytes of the smallest shape that counts for the goals
-GOALS = {"times PyTorch": 1.5, "of a copy": 0.85, "never below": 0.95, "channels last": 0.95}
-LAST = ", channels last"
-BEST = ("block", "split", "persistent", "held")
-MARKS = ("<!-- speed: written by `make gpu` -->", "<!-- end of speed -->")
-TOOLS = ("racecheck", "synccheck", "memcheck")
 
 
 class Bench:
@@ -60,7 +54,7 @@ class Bench:
         self.to, self.deadline, self.begun = Path(to), time.monotonic() + 60 * minutes, time.monotonic()
         self.gpu, self.dry, self.watch = gpu, gpu.device.simulated, Stopwatch()
         self.rng = np.random.default_rng()
-        self.found = {"dry": self.dry, "machine": machine(gpu), "sources": sources()}
+        self.found = {"dry": self.dry, "machine": machine(gpu), "sources": figures.sources()}
 
     def part(self, name, work, least=20):
         """Do one part and write the file; a part that fails says so, and the others go on."""
@@ -90,7 +84,7 @@ class Bench:
         self.part("sanitizer", self.sanitizer)
         self.part("repeats", self.repeats)
         self.part("table", self.table, 60)
-        self.part("goals", lambda: goals(self.found["table"]), 0)
+        self.part("goals", lambda: figures.goals(self.found["table"]), 0)
         self.part("tests", self.tests, 30)
         self.part("training", lambda: training.on_gpu(min(120, self.deadline - time.monotonic() - 5), say), 30)
         return self.found
@@ -104,7 +98,7 @@ class Bench:
         if program is None:
             return {"left out": "compute-sanitizer is not installed"}
         found, bad, running = {}, [], {}
-        for tool in TOOLS:
+        for tool in figures.TOOLS:
             command = [program, "--tool", tool, "--error-exitcode", "9"]
             command += [sys.executable, "-m", "solutions.kernels.bench", "--probe"]
             running[tool] = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -198,7 +192,9 @@ class Bench:
                 if other in seconds and name not in ("copy", other):
                     row[f"times {other}"] = list(middle(seconds[other] / taken))
             rows.append(row)
-        best = min((name for name in calls if name in BEST), key=lambda name: np.median(seconds[name]), default="")
+        best = min(
+            (name for name in calls if name in figures.BEST), key=lambda name: np.median(seconds[name]), default=""
+        )
         say(f"  {case.direction:8} {case.storage} {'x'.join(map(str, case.shape)):16} {best}" + self.told(rows, best))
         return rows
 
@@ -254,101 +250,6 @@ def machine(gpu):
     return about | {"cuDNN": torch.backends.cudnn.version()}
 
 
-def sources():
-    """What figures belong to: file of the kernels or of their launches -> the beginning of its SHA-256."""
-    from solutions.kernels.launch import FILES, FOLDER
-
-    names = sorted({name for files in FILES.values() for name in files} | {"launch.py", "plan.py", "fused.py"})
-    return {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()[:16] for name in names}
-
-
-def changed_since(found):
-    """The files that are not those that were measured."""
-    return [name for name, digest in sources().items() if found["sources"].get(name) != digest]
-
-
-def goals(table):
-    """What the project wants to reach, and whether these rows do: over shapes of 13 MB and more, best tier in float32.
-    "never below" and "channels last" count every shape and storage, the latter beside PyTorch in the same layout.
-
-    Returns
-    -------
-    dict
-        Name of the goal -> {"wanted", "found", "reached"}; empty where no row counts.
-    """
-    from solutions.kernels.bench.measure import geometric_mean
-
-    best, last = {}, {}
-    for row in table.get("rows", ()):
-        key, kernel = (tuple(row["shape"]), row["storage"], row["direction"]), row["kernel"]
-        if kernel in BEST and "times PyTorch" in row:
-            best[key] = min(best.get(key, row), row, key=lambda one: one["seconds"][0])
-        elif kernel.endswith(LAST) and "times PyTorch, channels last" in row:
-            last[key] = max(last.get(key, 0.0), row["times PyTorch, channels last"][0])
-    found = {}
-    for direction in ("forward", "backward"):
-        rows = [row for row in best.values() if row["direction"] == direction]
-        large = [row for row in rows if row["storage"] == "float32" and row["bytes"] >= LARGE]
-        if not large:
-            continue
-        values = {
-            "times PyTorch": geometric_mean([row["times PyTorch"][0] for row in large]),
-            "of a copy": min(row["of a copy"] for row in large),
-            "never below": min(row["times PyTorch"][0] for row in rows),
-            "channels last": min((times for key, times in last.items() if key[2] == direction), default=float("nan")),
-        }
-        for name, value in values.items():
-            found[f"{direction}: {name}"] = {"wanted": GOALS[name], "found": value, "reached": value >= GOALS[name]}
-    return found
-
-
-def summary(found):
-    """The figures in a few lines of Markdown: device, date, the means that the goals are about, and the checks."""
-    about, goal = found["machine"], found["goals"]
-    head = f"Measured on {about['device']}, {about['date']}, driver {about.get('driver', '?')}, PyTorch "
-    words = "in float32 where nothing else is said, shapes of 13 MB and more, the best plan for each:"
-    lines = [f"{head}{about.get('torch', '?')}, {words}", ""]
-    for direction in ("forward", "backward"):
-        rows = {name: goal.get(f"{direction}: {name}") for name in GOALS}
-        if all(rows.values()):
-            times, copy, least, last = (row["found"] for row in rows.values())
-            lines.append(
-                f"- {direction}: {times:.2f} times as fast as PyTorch (geometric mean), at least {copy:.2f} of the "
-                f"bandwidth of a copy of x. In the worst case, small shapes and float16 included, {least:.2f} times "
-                f"PyTorch; with channels last on both sides, {last:.2f} times."
-            )
-    repeats, tests = found.get("repeats", {}), found.get("tests", {})
-    if "launches" in repeats and "summary" in tests:
-        told = [found["sanitizer"].get(tool, "") for tool in TOOLS]
-        clean = all(" 0 " in f" {words} " for words in told)
-        watched = found["sanitizer"].get("watched", "small launches, of one block a channel")
-        lines.append(
-            f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all {repeats['compared']} "
-            f"that were compared; compute-sanitizer {'found nothing' if clean else 'found something, or did not run'} "
-            f"in {watched}; the tests that need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
-        )
-    if found.get("changed since"):
-        names = ", ".join(f"`{name}`" for name in found["changed since"])
-        lines.append(f"- Files of `solutions/kernels` that have changed since, without being measured again: {names}.")
-    return "\n".join(textwrap.fill(line, 118, subsequent_indent="  " if line[:1] == "-" else "") for line in lines)
-
-
-def into_readme(found, path=ROOT / "README.md"):
-    """Put the summary between the marks of the README."""
-    text = path.read_text(encoding="utf-8")
-    begin, end = (text.index(mark) for mark in MARKS)
-    begin += len(MARKS[0])
-    path.write_text(f"{text[:begin]}\n{summary(found)}\n{text[end:]}", encoding="utf-8")
-
-
-def tell():
-    """Say in the result and in the README which files have changed since; chapter 15 repeats it."""
-    found = json.loads(RESULT.read_text(encoding="utf-8"))
-    found["changed since"] = changed_since(found)
-    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    into_readme(found)
-
-
 def probe(gpu):
     """Small launches of every kernel, checked; what compute-sanitizer watches.
 
@@ -398,7 +299,7 @@ def main():
     given = given.parse_args()
     sys.path[:0] = [str(ROOT), str(ROOT / "exercises")]
     if given.tell:
-        return tell()
+        return figures.tell()
     os.environ["BN_GRADING"] = "1"  # the device is named below
     if given.dry_run:
         os.environ["BNLAB_GPU"] = "simulator"
@@ -420,7 +321,7 @@ def main():
     wrong = [f"{row['kernel']} {row['shape']}" for row in found["table"].get("rows", ()) if "wrong" in row]
     say(f"written: {bench.to}")
     if bench.to == RESULT and not bench.dry:
-        into_readme(found)
+        figures.into_readme(found)
     if broken or wrong or found["tests"].get("exit code"):
         say(f"look at: {', '.join([*broken, *wrong, *found['tests'].get('not passed', ())]) or 'the tests'}")
         return 1
