@@ -24,6 +24,7 @@ MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
 NAMED = 20  # students in a line: who has to act reads all of a class's names here
 OTHER = "is no notebook"
+CANNOT_UNPACK = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError)
 STAMP = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -41,6 +42,8 @@ class Found:
         student -> what is wrong with the file, which was taken all the same.
     new : list of str
         Students whom nothing has named before, where people.csv names some.
+    elsewhere : dict
+        student whom nothing has named before -> the file of another notebook, the only one that was found.
     people : People
         Who is who, with those who are new.
     """
@@ -50,6 +53,7 @@ class Found:
     late: list
     damaged: dict
     new: list
+    elsewhere: dict
     people: people.People
 
 
@@ -162,7 +166,7 @@ def _choose(files, name):
     canvas = any(layouts.is_canvas(parts, name) or _known_to_canvas(parts, who) for parts, _, _ in files)
     for parts, read, problem in files:
         if problem is OTHER:
-            others.append((layouts.sender_of_any(parts), parts))
+            others.append((layouts.sender_of_any(parts), parts, None))
             continue
         sender, fits = layouts.sender_of(parts, name, canvas)
         if problem:
@@ -171,32 +175,39 @@ def _choose(files, name):
             candidates.append((sender, fits, parts, read))
         elif fits is not None:
             problems.append(f"{parts}: {fits}")
-        elif (other := layouts.sender_of_any(parts)) and other.number:
-            others.append((other, parts))  # another notebook, in what a platform gives out for this one
+        else:  # by its name another notebook
+            others.append((layouts.sender_of_another(parts), parts, read))
     listed = {line.student for line in who.lines.values()}
-    known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, _ in others if sender])
+    known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, *_ in others if sender])
     students = {}
     for sender, fits, parts, read in candidates:
         if sender in unknown:
             problems.append(f"{_told(sender, parts)}: {unknown[sender]}")
         else:
             students.setdefault(known[sender], []).append((fits, parts, read))
-    named, typed = set(students) | {None}, []
-    for sender, parts in sorted(others, key=lambda one: layouts.is_online_text(one[1])):
+    named, typed, elsewhere, here = set(students), [], {}, who.students()
+    for sender, parts, read in sorted(others, key=lambda one: (one[2] is None, layouts.is_online_text(one[1]))):
         if (student := sender and known.get(sender, sender.label)) in named:
             continue
-        named.add(student)
-        if layouts.is_online_text(parts):
+        if read and _is_of(read, name):
+            problems.append(f"{_told(sender, parts)}: holds the cells of {name}; rename it {name}.ipynb, collect again")
+        elif sender is None or (read and not sender.number):  # a folder of all notebooks, or nobody's
+            elsewhere |= {student: parts.name} if student and student not in here | elsewhere.keys() else {}
+            continue
+        elif layouts.is_online_text(parts):
             typed.append(student)
         else:
-            what = f"not {name}" if parts.suffix.lower() == ".ipynb" else "no notebook"
+            what = f"not {name}" if read else "no notebook"
             problems.append(f"{student}: handed in {parts.name}, {what}")
+        named |= {student} if student else set()
     if typed:
         problems.append(
             f"{', '.join(typed)}: typed text into Moodle and handed in no file; ask for the notebook, and let the "
             "assignment's settings take file submissions alone"
         )
-    found = Found({}, problems, [], {}, sorted(set(students) - listed - who.folders) if listed else [], who)
+    new = sorted(set(students) - listed - who.folders) if listed else []
+    elsewhere = {student: file for student, file in elsewhere.items() if student not in named}
+    found = Found({}, problems, [], {}, new, elsewhere, who)
     for student, versions in students.items():
         _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
     found.problems = [logs.plain(one) for one in found.problems]  # a file's name may hold what moves a terminal
@@ -224,7 +235,7 @@ def _take(found, student, versions, name):
         told = str(path) if student in (*path.parts, path.stem) else f"{student} ({path})"
         try:
             data = read()
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
+        except CANNOT_UNPACK as error:
             locked = "password" in str(error)
             why = "needs a password; unpack the archive with it and name the folder" if locked else f"damaged: {error}"
             found.problems.append(f"{told}: cannot be unpacked ({why})")
@@ -251,6 +262,15 @@ def _read(data):
         return None, str(error)
     cut = next((line for line in notebook.repairs if line.endswith(reading.AGAIN)), "")
     return notebook.cells, cut.removesuffix(reading.AGAIN)
+
+
+def _is_of(read, name):
+    """Whether a file under another notebook's name holds cells of this one."""
+    try:
+        cells, _ = _read(read())
+    except CANNOT_UNPACK:
+        return False
+    return bool(cells) and _held(cells, name) == name
 
 
 def _held(cells, name):
@@ -360,6 +380,9 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
         say(f"{student}: {found.damaged[student]}; graded as far as it can be read, so ask for it again")
     for student in found.late:
         say(f"{student}: Canvas marks the file as late; its time here is {_stamp_of(_target(student, name))}")
+    if found.elsewhere:
+        files = people.some([f"{student} ({file})" for student, file in sorted(found.elsewhere.items())], NAMED)
+        say(f"on no list so far, and no {name} among their notebooks: {files}")
     if line := told_missing(name):
         say(line)
     return taken, found.problems

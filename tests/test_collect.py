@@ -109,9 +109,24 @@ def test_nobody_hands_in_for_somebody_else(place, tmp_path, hers, his):
 
 
 def test_other_notebooks_of_the_course_are_no_problem(place):
+    """In a folder of all notebooks; but who is on no list and stands in no other line is named."""
     files = {f"a/{NAME}.ipynb": NOTEBOOK, "a/04_backward.ipynb": OTHER, "b/04_backward.ipynb": OTHER}
-    found, problems = collect.find(place(files), NAME)
-    assert list(found) == ["a"] and problems == []
+    said, source = [], place(files)
+    assert collect.collect(source, NAME, say=said.append) == (["a"], [])
+    assert said == [f"on no list so far, and no {NAME} among their notebooks: b (04_backward.ipynb)"]
+    collect.collect(source, "04_backward")
+    said.clear()
+    assert collect.collect(source, NAME, say=said.append) == ([], [])
+    assert said == [f"no {NAME} so far from 1 of 2 students: b"]
+
+
+@pytest.mark.parametrize(
+    "path", ["hal/04_backward.ipynb", "hal_04_backward.ipynb", "hal/04_backward/04_backward.ipynb"]
+)
+def test_answers_under_another_notebook_s_name_are_told_with_the_cure(place, path):
+    source = place({f"a/{NAME}.ipynb": NOTEBOOK, path: NOTEBOOK})
+    (problem,) = collect.find(source, NAME)[1]
+    assert problem == f"{path}: holds the cells of {NAME}; rename it {NAME}.ipynb, collect again"
 
 
 def test_an_exchange_gives_the_latest_submission(place):
@@ -150,9 +165,12 @@ def test_who_hands_in_something_else_is_named(place, tmp_path, path, packed):
 
 @pytest.mark.parametrize("path", ["Bo Li_123_assignsubmission_file/04_backward.ipynb", "boli_12_34_04_backward.ipynb"])
 def test_another_notebook_handed_in_is_named(place, path):
-    found, problems = collect.find(place({f"annlee_11_33_{NAME}.ipynb": NOTEBOOK, path: NOTEBOOK}), NAME)
+    files = {f"annlee_11_33_{NAME}.ipynb": NOTEBOOK, path: OTHER}
+    found, problems = collect.find(place(files), NAME)
     assert len(found) == 1 and len(problems) == 1
     assert re.fullmatch(rf"(Bo Li|boli_12): handed in {path.rpartition('/')[2]}, not {NAME}", problems[0])
+    _, problems = collect.find(place(files | {path: NOTEBOOK}), NAME)
+    assert re.fullmatch(rf"(Bo Li_123|boli_12) .*: holds the cells of {NAME}; rename it .*", problems[0])
 
 
 def test_moodle_s_files_under_other_names_are_told_by_their_cells(place):
