@@ -131,6 +131,16 @@ def test_nobody_goes_on_with_a_gradebook_that_was_copied_elsewhere(folder, tmp_p
     assert not note.exists() and main(["export", NAME]) == 0, "copied back"
 
 
+def test_an_address_that_nobody_can_read_is_told_with_the_cure(folder, tmp_path, capsys):
+    note = folder / "gradebook.db.moved"
+    note.write_bytes("postgresql://me@h\u00f6st/a\n".encode("latin-1"))
+    for arguments in reading(tmp_path):
+        assert main(arguments) == 1, arguments
+        line = one_line(capsys)
+        assert f"{note} is not UTF-8" in line and "remove it" in line
+    assert doctor.database().level == "wrong"
+
+
 @pytest.mark.parametrize(
     "source, last",
     [("me@h", "b"), ("you:secret@h:5432", "b"), ("me@h:5433", "a"), ("me@other", "a")],

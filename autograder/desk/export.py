@@ -308,9 +308,9 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
     from autograder.gradebook import Course
 
     if listed and form == "csv":
-        raise course.CourseError("--roster goes with --format canvas or moodle")
+        raise course.UsageError("--roster goes with --format canvas or moodle")
     if column and not listed:
-        raise course.CourseError("--column goes with --roster FILE, whose column it is")
+        raise course.UsageError("--column goes with --roster FILE, whose column it is")
     plugin = FORMATS[form](assignment=[name])
     plugin.say = say
     if listed:
