@@ -149,7 +149,7 @@ def main(arguments=None):
             return run.code
     except course.CourseError as error:
         print(f"autograder: {error}", file=sys.stderr)
-        return 2 if isinstance(error, course.UsageError) else 1
+        return error.code
     except KeyboardInterrupt:
         print("\nautograder: interrupted; finished results are kept, run the same command to go on", file=sys.stderr)
         return 130

@@ -184,7 +184,7 @@ def _choose(files, name):
         if sender in unknown:
             problems.append(f"{_told(sender, parts)}: {unknown[sender]}")
         else:
-            students.setdefault(known[sender], []).append((fits, parts, read))
+            students.setdefault(known[sender], []).append((fits, parts, read, sender))
     named, typed, elsewhere, here = set(students), [], {}, who.students()
     for sender, parts, read in sorted(others, key=lambda one: (one[2] is None, layouts.is_online_text(one[1]))):
         if (student := sender and known.get(sender, sender.label)) in named:
@@ -228,7 +228,7 @@ def _told(sender, parts):
 def _take(found, student, versions, name):
     """Put the first of a student's files that can be one of this notebook into `found`."""
     taken = None
-    for fits, path, read in versions:
+    for fits, path, read, sender in versions:
         if taken:
             found.problems.append(f"{path}: a second file of {student}; {taken} was taken")
             continue
@@ -248,6 +248,7 @@ def _take(found, student, versions, name):
             found.problems.append(f"{told}: holds {what}")
             continue
         taken, found.submissions[student] = path, data
+        found.people.note(sender, name)
         if why:
             found.damaged[student] = why
         if layouts.is_late(path):

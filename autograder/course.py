@@ -19,9 +19,13 @@ CONFIG = REPOSITORY / "autograder" / "nbgrader_config.py"
 class CourseError(Exception):
     """Something a person can mend; the text is one line that says how."""
 
+    code = 1  # with which a command ends
+
 
 class UsageError(CourseError):
-    """A command was typed in a way that can mean nothing: its exit code is 2."""
+    """A command was typed in a way that can mean nothing."""
+
+    code = 2
 
 
 def course_folder():
