@@ -206,6 +206,7 @@ def run_collect(given):
     name = course.require_notebook(given.name)
     if given.again and given.at is None:
         raise course.UsageError("--again goes with --at WHEN")
+    late.check()
     taken, problems = collect.collect(given.source, name, given.at, given.again, logs.say)
     for student in taken:
         logs.line(f"{student}: new or changed")

@@ -22,6 +22,9 @@ from autograder import course, layouts, logs, people, reading, submission
 OURS = ("autograded", "feedback", "release", "source", "submitted")  # folders of a course; `replaced` may be taken back
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
+HARMLESS = 32 << 20  # bytes that may have any ratio: a loop that prints a line too often packs like a bomb
+WITHOUT_OUTPUTS = "; ask for it again without its outputs"
+ADDED = (".txt", ".json")  # what browsers put behind .ipynb when they save a notebook
 NAMED = 20  # students in a line: who has to act reads all of a class's names here
 OTHER = "is no notebook"
 CANNOT_UNPACK = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError)
@@ -43,7 +46,7 @@ class Found:
     new : list of str
         Students whom nothing has named before, where people.csv names some.
     elsewhere : dict
-        student whom nothing has named before -> the file of another notebook, the only one that was found.
+        folder of a student whom nothing has named before -> a file in it, among which is none of this notebook.
     people : People
         Who is who, with those who are new.
     """
@@ -111,7 +114,7 @@ def refuse_ours(folder):
 
 def _from_folder(folder):
     for path in sorted(folder.rglob("*")):
-        parts = PurePosixPath(path.relative_to(folder).as_posix())
+        parts = without_added(PurePosixPath(path.relative_to(folder).as_posix()))
         if any(part.startswith(".") for part in parts.parts) or path.is_dir() and parts.suffix.lower() != ".ipynb":
             continue
         if parts.suffix.lower() != ".ipynb":
@@ -121,7 +124,7 @@ def _from_folder(folder):
         elif not path.is_file():
             yield parts, None, "is no regular file"
         elif path.stat().st_size > MAX_FILE:
-            yield parts, None, f"has {path.stat().st_size >> 20} MB"
+            yield parts, None, f"has {path.stat().st_size >> 20} MB{WITHOUT_OUTPUTS}"
         else:
             yield parts, path.read_bytes, ""
 
@@ -129,7 +132,7 @@ def _from_folder(folder):
 def members(archive):
     """The files of an open archive: (path, callable that reads it or None, what is wrong with it)."""
     for item in archive.infolist():
-        parts = PurePosixPath(name_in_archive(item))
+        parts = without_added(PurePosixPath(name_in_archive(item)))
         if item.is_dir() or "__MACOSX" in parts.parts:
             continue
         if parts.suffix.lower() != ".ipynb":
@@ -138,10 +141,16 @@ def members(archive):
             yield parts, None, "points out of the archive"
         elif (item.external_attr >> 16) & 0o170000 not in (0, 0o100000):
             yield parts, None, "is no regular file"
-        elif item.file_size > MAX_FILE or item.file_size > MAX_RATIO * max(item.compress_size, 1):
-            yield parts, None, f"would unpack to {item.file_size >> 20} MB"
+        elif item.file_size > min(MAX_FILE, max(HARMLESS, MAX_RATIO * item.compress_size)):
+            yield parts, None, f"would unpack to {item.file_size >> 20} MB{WITHOUT_OUTPUTS}"
         else:
             yield parts, lambda item=item: _unpack(archive, item), ""
+
+
+def without_added(parts):
+    """The path of a notebook as its student named it: "03_forward.ipynb.txt" is what a browser made of it."""
+    inner = parts.with_suffix("") if parts.suffix.lower() in ADDED else parts
+    return inner if inner.suffix.lower() == ".ipynb" else parts
 
 
 def name_in_archive(item):
@@ -166,7 +175,7 @@ def _choose(files, name):
     canvas = any(layouts.is_canvas(parts, name) or _known_to_canvas(parts, who) for parts, _, _ in files)
     for parts, read, problem in files:
         if problem is OTHER:
-            others.append((layouts.sender_of_any(parts), parts, None))
+            others.append((layouts.sender_of_another(parts), parts, None))
             continue
         sender, fits = layouts.sender_of(parts, name, canvas)
         if problem:
@@ -191,8 +200,10 @@ def _choose(files, name):
             continue
         if read and _is_of(read, name):
             problems.append(f"{_told(sender, parts)}: holds the cells of {name}; rename it {name}.ipynb, collect again")
-        elif sender is None or (read and not sender.number):  # a folder of all notebooks, or nobody's
-            elsewhere |= {student: parts.name} if student and student not in here | elsewhere.keys() else {}
+        elif sender is None or not sender.number and (read or layouts.sender_of_any(parts) is None):
+            # in a folder of all that a class has, or nobody's
+            known_folder = not named.isdisjoint(parts.parts) or not here.isdisjoint(parts.parts)
+            elsewhere |= {} if student is None or known_folder or student in elsewhere else {student: parts.name}
             continue
         elif layouts.is_online_text(parts):
             typed.append(student)
@@ -339,27 +350,30 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
     stamp, replaced = (when or now).strftime(STAMP), course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S")
     if found.people.changed:
         found.people.write()
-    taken, kept, others, moments = [], [], [], {}  # moments: the earlier times of files that were here already
+    taken, kept, others, coming, moments = [], [], [], [], {}  # moments: earlier times of files that are here already
     for student, data in found.submissions.items():
         target, before = _target(student, name), _stamp_of(_target(student, name))
-        there = target.exists()
-        same = there and target.read_bytes() == data
+        same = target.exists() and target.read_bytes() == data
         if same and (when is None or stamp == before):
             continue
         if same and before and before < stamp and not again:
             kept.append(student)
             continue
+        coming.append(student)
+        moments |= {student: before} if same else {}
+    correct(name, moments, when)  # first: where it ends before the files have this time, collecting again goes on
+    for student in coming:
+        target, data, same = _target(student, name), found.submissions[student], student in moments
+        there = target.exists()
         old = replaced / student / name / target.name if there and not same else None
         try:
             keep(target, data, stamp, old)
         except OSError as error:
-            correct(name, moments, when)  # collecting again would find these times right, and correct nothing
             raise course.CourseError(
                 f"cannot write {target}: {error.strerror}; what {student} handed in before is kept. Collect again when "
                 "that is mended: nothing is taken twice"
             ) from None
         if same:
-            moments[student] = before
             continue
         taken.append(student)
         others += [student] if there else []
@@ -368,7 +382,6 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
                 f"{student}: a file that was here before is the submission again; to take back what it replaced, "
                 f"`collect {name} --from {replaced}`"
             )
-    correct(name, moments, when)
     if others:
         say(f"another file than before, which is kept in {replaced}: {people.some(others, NAMED)}")
     for student in found.new:
@@ -383,7 +396,7 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
         say(f"{student}: Canvas marks the file as late; its time here is {_stamp_of(_target(student, name))}")
     if found.elsewhere:
         files = people.some([f"{student} ({file})" for student, file in sorted(found.elsewhere.items())], NAMED)
-        say(f"on no list so far, and no {name} among their notebooks: {files}")
+        say(f"on no list so far, and no {name} among their files: {files}")
     if line := told_missing(name):
         say(line)
     return taken, found.problems

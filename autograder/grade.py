@@ -173,9 +173,11 @@ def ready(name):
     Exception
         What `cures` tells of.
     """
+    from autograder.desk import late
     from autograder.gradebook import Course
     from autograder.release import refuse_other_cells
 
+    late.check()
     for place in ("results", "committed"):
         course.writable(course.course_folder() / place)
     refuse_other_cells(name, Course())

@@ -171,7 +171,7 @@ def run_roster(given):
     from autograder.desk import roster
 
     added, changed, gone, problems = roster.take(given.file, logs.say)
-    words = "known, with another name or address than before"
+    words = "with another name or address"
     logs.say(f"{len(added)} new, {len(changed)} {words}")
     for word, students in (("new", added), (words, changed), ("not on the list, kept", gone)):
         for student in students:
