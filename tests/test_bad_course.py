@@ -1,5 +1,6 @@
 """A course that cannot be used ends a command with one line that names the cure, and costs nobody a grade."""
 
+import datetime
 import errno
 import json
 import os
@@ -202,6 +203,18 @@ def test_a_gradebook_that_was_moved_away_is_written_again(graded, capsys):
     said = one_line(capsys)
     assert "has lost 3 submissions (half-done, perfect, slip-momentum)" in said and "a backup" in said
     assert before["half-done"] == 25.5 and scores(graded) == {**before, "half-done": 22.0}
+
+
+def test_another_time_beside_the_same_submission_reaches_the_gradebook(graded):
+    """Corrected by hand, or while the gradebook could not be written: points for being late go by the gradebook's."""
+    (graded / "submitted" / "half-done" / REAL / "timestamp.txt").write_text("2026-10-04 10:00:00 UTC")
+    before = scores(graded)
+    assert main(["grade", REAL]) == 0
+    with Course().gradebook() as book:
+        assert book.find_submission(REAL, "half-done").timestamp == datetime.datetime(2026, 10, 4, 10)
+        grade = book.find_grade("forward-eval-test", REAL, REAL, "half-done")
+        assert (grade.manual_score, grade.needs_manual_grade) == (3.5, False), "nobody has to look again"
+    assert scores(graded) == before
 
 
 @pytest.mark.parametrize("content", [b"{half", b"[1, 2]", b"\xff\xfe\x00 bytes"], ids=repr)
