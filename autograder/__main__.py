@@ -149,7 +149,7 @@ def main(arguments=None):
             return run.code
     except course.CourseError as error:
         print(f"autograder: {error}", file=sys.stderr)
-        return 1
+        return error.code
     except KeyboardInterrupt:
         print("\nautograder: interrupted; finished results are kept, run the same command to go on", file=sys.stderr)
         return 130
@@ -205,7 +205,8 @@ def run_collect(given):
 
     name = course.require_notebook(given.name)
     if given.again and given.at is None:
-        raise course.CourseError("--again goes with --at WHEN")
+        raise course.UsageError("--again goes with --at WHEN")
+    late.check()
     taken, problems = collect.collect(given.source, name, given.at, given.again, logs.say)
     for student in taken:
         logs.line(f"{student}: new or changed")
@@ -285,9 +286,9 @@ def require_gpu(given):
     from autograder import gpu
 
     if given.scheduler:
-        raise course.CourseError("what waits for a GPU is graded on this machine: leave --scheduler out")
+        raise course.UsageError("what waits for a GPU is graded on this machine: leave --scheduler out")
     if given.again:
-        raise course.CourseError("--only fills in what is open; to race again leave it out, with --again or --student")
+        raise course.UsageError("--only fills in what is open; to race again leave it out, with --again or --student")
     found, why = gpu.find()
     if found is None:
         why = why.removeprefix("no GPU that CuPy can use ").strip("()")

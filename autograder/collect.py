@@ -22,8 +22,12 @@ from autograder import course, layouts, logs, people, reading, submission
 OURS = ("autograded", "feedback", "release", "source", "submitted")  # folders of a course; `replaced` may be taken back
 MAX_FILE = 100 << 20  # bytes of one notebook
 MAX_RATIO = 200  # uncompressed / compressed
+HARMLESS = 32 << 20  # bytes that may have any ratio: a loop that prints a line too often packs like a bomb
+WITHOUT_OUTPUTS = "; ask for it again without its outputs"
+ADDED = (".txt", ".json")  # what browsers put behind .ipynb when they save a notebook
 NAMED = 20  # students in a line: who has to act reads all of a class's names here
 OTHER = "is no notebook"
+CANNOT_UNPACK = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError)
 STAMP = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -41,6 +45,8 @@ class Found:
         student -> what is wrong with the file, which was taken all the same.
     new : list of str
         Students whom nothing has named before, where people.csv names some.
+    elsewhere : dict
+        folder of a student whom nothing has named before -> a file in it, among which is none of this notebook.
     people : People
         Who is who, with those who are new.
     """
@@ -50,6 +56,7 @@ class Found:
     late: list
     damaged: dict
     new: list
+    elsewhere: dict
     people: people.People
 
 
@@ -107,7 +114,7 @@ def refuse_ours(folder):
 
 def _from_folder(folder):
     for path in sorted(folder.rglob("*")):
-        parts = PurePosixPath(path.relative_to(folder).as_posix())
+        parts = without_added(PurePosixPath(path.relative_to(folder).as_posix()))
         if any(part.startswith(".") for part in parts.parts) or path.is_dir() and parts.suffix.lower() != ".ipynb":
             continue
         if parts.suffix.lower() != ".ipynb":
@@ -117,7 +124,7 @@ def _from_folder(folder):
         elif not path.is_file():
             yield parts, None, "is no regular file"
         elif path.stat().st_size > MAX_FILE:
-            yield parts, None, f"has {path.stat().st_size >> 20} MB"
+            yield parts, None, f"has {path.stat().st_size >> 20} MB{WITHOUT_OUTPUTS}"
         else:
             yield parts, path.read_bytes, ""
 
@@ -125,7 +132,7 @@ def _from_folder(folder):
 def members(archive):
     """The files of an open archive: (path, callable that reads it or None, what is wrong with it)."""
     for item in archive.infolist():
-        parts = PurePosixPath(name_in_archive(item))
+        parts = without_added(PurePosixPath(name_in_archive(item)))
         if item.is_dir() or "__MACOSX" in parts.parts:
             continue
         if parts.suffix.lower() != ".ipynb":
@@ -134,10 +141,16 @@ def members(archive):
             yield parts, None, "points out of the archive"
         elif (item.external_attr >> 16) & 0o170000 not in (0, 0o100000):
             yield parts, None, "is no regular file"
-        elif item.file_size > MAX_FILE or item.file_size > MAX_RATIO * max(item.compress_size, 1):
-            yield parts, None, f"would unpack to {item.file_size >> 20} MB"
+        elif item.file_size > min(MAX_FILE, max(HARMLESS, MAX_RATIO * item.compress_size)):
+            yield parts, None, f"would unpack to {item.file_size >> 20} MB{WITHOUT_OUTPUTS}"
         else:
             yield parts, lambda item=item: _unpack(archive, item), ""
+
+
+def without_added(parts):
+    """The path of a notebook as its student named it: "03_forward.ipynb.txt" is what a browser made of it."""
+    inner = parts.with_suffix("") if parts.suffix.lower() in ADDED else parts
+    return inner if inner.suffix.lower() == ".ipynb" else parts
 
 
 def name_in_archive(item):
@@ -162,7 +175,7 @@ def _choose(files, name):
     canvas = any(layouts.is_canvas(parts, name) or _known_to_canvas(parts, who) for parts, _, _ in files)
     for parts, read, problem in files:
         if problem is OTHER:
-            others.append((layouts.sender_of_any(parts), parts))
+            others.append((layouts.sender_of_another(parts), parts, None))
             continue
         sender, fits = layouts.sender_of(parts, name, canvas)
         if problem:
@@ -171,32 +184,41 @@ def _choose(files, name):
             candidates.append((sender, fits, parts, read))
         elif fits is not None:
             problems.append(f"{parts}: {fits}")
-        elif (other := layouts.sender_of_any(parts)) and other.number:
-            others.append((other, parts))  # another notebook, in what a platform gives out for this one
+        else:  # by its name another notebook
+            others.append((layouts.sender_of_another(parts), parts, read))
     listed = {line.student for line in who.lines.values()}
-    known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, _ in others if sender])
+    known, unknown = who.resolve([one[0] for one in candidates] + [sender for sender, *_ in others if sender])
     students = {}
     for sender, fits, parts, read in candidates:
         if sender in unknown:
             problems.append(f"{_told(sender, parts)}: {unknown[sender]}")
         else:
-            students.setdefault(known[sender], []).append((fits, parts, read))
-    named, typed = set(students) | {None}, []
-    for sender, parts in sorted(others, key=lambda one: layouts.is_online_text(one[1])):
+            students.setdefault(known[sender], []).append((fits, parts, read, sender))
+    named, typed, elsewhere, here = set(students), [], {}, who.students()
+    for sender, parts, read in sorted(others, key=lambda one: (one[2] is None, layouts.is_online_text(one[1]))):
         if (student := sender and known.get(sender, sender.label)) in named:
             continue
-        named.add(student)
-        if layouts.is_online_text(parts):
+        if read and _is_of(read, name):
+            problems.append(f"{_told(sender, parts)}: holds the cells of {name}; rename it {name}.ipynb, collect again")
+        elif sender is None or not sender.number and (read or layouts.sender_of_any(parts) is None):
+            # in a folder of all that a class has, or nobody's
+            known_folder = not named.isdisjoint(parts.parts) or not here.isdisjoint(parts.parts)
+            elsewhere |= {} if student is None or known_folder or student in elsewhere else {student: parts.name}
+            continue
+        elif layouts.is_online_text(parts):
             typed.append(student)
         else:
-            what = f"not {name}" if parts.suffix.lower() == ".ipynb" else "no notebook"
+            what = f"not {name}" if read else "no notebook"
             problems.append(f"{student}: handed in {parts.name}, {what}")
+        named |= {student} if student else set()
     if typed:
         problems.append(
             f"{', '.join(typed)}: typed text into Moodle and handed in no file; ask for the notebook, and let the "
             "assignment's settings take file submissions alone"
         )
-    found = Found({}, problems, [], {}, sorted(set(students) - listed - who.folders) if listed else [], who)
+    new = sorted(set(students) - listed - who.folders) if listed else []
+    elsewhere = {student: file for student, file in elsewhere.items() if student not in named}
+    found = Found({}, problems, [], {}, new, elsewhere, who)
     for student, versions in students.items():
         _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
     found.problems = [logs.plain(one) for one in found.problems]  # a file's name may hold what moves a terminal
@@ -217,14 +239,14 @@ def _told(sender, parts):
 def _take(found, student, versions, name):
     """Put the first of a student's files that can be one of this notebook into `found`."""
     taken = None
-    for fits, path, read in versions:
+    for fits, path, read, sender in versions:
         if taken:
             found.problems.append(f"{path}: a second file of {student}; {taken} was taken")
             continue
         told = str(path) if student in (*path.parts, path.stem) else f"{student} ({path})"
         try:
             data = read()
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError) as error:
+        except CANNOT_UNPACK as error:
             locked = "password" in str(error)
             why = "needs a password; unpack the archive with it and name the folder" if locked else f"damaged: {error}"
             found.problems.append(f"{told}: cannot be unpacked ({why})")
@@ -237,6 +259,7 @@ def _take(found, student, versions, name):
             found.problems.append(f"{told}: holds {what}")
             continue
         taken, found.submissions[student] = path, data
+        found.people.note(sender, name)
         if why:
             found.damaged[student] = why
         if layouts.is_late(path):
@@ -251,6 +274,15 @@ def _read(data):
         return None, str(error)
     cut = next((line for line in notebook.repairs if line.endswith(reading.AGAIN)), "")
     return notebook.cells, cut.removesuffix(reading.AGAIN)
+
+
+def _is_of(read, name):
+    """Whether a file under another notebook's name holds cells of this one."""
+    try:
+        cells, _ = _read(read())
+    except CANNOT_UNPACK:
+        return False
+    return bool(cells) and _held(cells, name) == name
 
 
 def _held(cells, name):
@@ -318,27 +350,30 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
     stamp, replaced = (when or now).strftime(STAMP), course.course_folder() / "replaced" / now.strftime("%Y%m%dT%H%M%S")
     if found.people.changed:
         found.people.write()
-    taken, kept, others, moments = [], [], [], {}  # moments: the earlier times of files that were here already
+    taken, kept, others, coming, moments = [], [], [], [], {}  # moments: earlier times of files that are here already
     for student, data in found.submissions.items():
         target, before = _target(student, name), _stamp_of(_target(student, name))
-        there = target.exists()
-        same = there and target.read_bytes() == data
+        same = target.exists() and target.read_bytes() == data
         if same and (when is None or stamp == before):
             continue
         if same and before and before < stamp and not again:
             kept.append(student)
             continue
+        coming.append(student)
+        moments |= {student: before} if same else {}
+    correct(name, moments, when)  # first: where it ends before the files have this time, collecting again goes on
+    for student in coming:
+        target, data, same = _target(student, name), found.submissions[student], student in moments
+        there = target.exists()
         old = replaced / student / name / target.name if there and not same else None
         try:
             keep(target, data, stamp, old)
         except OSError as error:
-            correct(name, moments, when)  # collecting again would find these times right, and correct nothing
             raise course.CourseError(
                 f"cannot write {target}: {error.strerror}; what {student} handed in before is kept. Collect again when "
                 "that is mended: nothing is taken twice"
             ) from None
         if same:
-            moments[student] = before
             continue
         taken.append(student)
         others += [student] if there else []
@@ -347,7 +382,6 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
                 f"{student}: a file that was here before is the submission again; to take back what it replaced, "
                 f"`collect {name} --from {replaced}`"
             )
-    correct(name, moments, when)
     if others:
         say(f"another file than before, which is kept in {replaced}: {people.some(others, NAMED)}")
     for student in found.new:
@@ -360,6 +394,9 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
         say(f"{student}: {found.damaged[student]}; graded as far as it can be read, so ask for it again")
     for student in found.late:
         say(f"{student}: Canvas marks the file as late; its time here is {_stamp_of(_target(student, name))}")
+    if found.elsewhere:
+        files = people.some([f"{student} ({file})" for student, file in sorted(found.elsewhere.items())], NAMED)
+        say(f"on no list so far, and no {name} among their files: {files}")
     if line := told_missing(name):
         say(line)
     return taken, found.problems

@@ -4,6 +4,7 @@ The folder of the running course (gradebook, submissions, results) is autograder
 """
 
 import contextlib
+import difflib
 import os
 import secrets
 import shlex
@@ -17,6 +18,14 @@ CONFIG = REPOSITORY / "autograder" / "nbgrader_config.py"
 
 class CourseError(Exception):
     """Something a person can mend; the text is one line that says how."""
+
+    code = 1  # with which a command ends
+
+
+class UsageError(CourseError):
+    """A command was typed in a way that can mean nothing."""
+
+    code = 2
 
 
 def course_folder():
@@ -103,8 +112,19 @@ def moved_file():
 
 
 def copied_to():
-    """The address, without its password, to which this gradebook was copied; "" where it was not."""
-    return moved_file().read_text(encoding="utf-8").strip() if moved_file().is_file() else ""
+    """The address, without its password, to which this gradebook was copied; "" where it was not.
+
+    Raises
+    ------
+    CourseError
+    """
+    try:
+        return moved_file().read_text(encoding="utf-8").strip() if moved_file().is_file() else ""
+    except UnicodeDecodeError:
+        raise CourseError(
+            f"{moved_file()} is not UTF-8, so nobody can read to which address the gradebook was copied; write the "
+            "address into it or, to go back to gradebook.db as it was then, remove it"
+        ) from None
 
 
 def driven(url):
@@ -149,11 +169,13 @@ def require_notebook(name):
 
     Raises
     ------
-    CourseError
+    UsageError
     """
     short = Path(name).name.removesuffix(".ipynb").removesuffix(".py")
     if short not in notebook_names():
-        raise CourseError(f"there is no notebook {name!r}; the course has {', '.join(notebook_names())}")
+        near = difflib.get_close_matches(short, notebook_names(), n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"there is no notebook {name!r}; {meant}the course has {', '.join(notebook_names())}")
     return short
 
 

@@ -173,9 +173,11 @@ def ready(name):
     Exception
         What `cures` tells of.
     """
+    from autograder.desk import late
     from autograder.gradebook import Course
     from autograder.release import refuse_other_cells
 
+    late.check()
     for place in ("results", "committed"):
         course.writable(course.course_folder() / place)
     refuse_other_cells(name, Course())
@@ -184,8 +186,8 @@ def ready(name):
 class IntoGradebook:
     """Phase 2: the real `nbgrader autograde` for one student after the other, which replays the stored results.
 
-    A context manager. A student whose result is in the gradebook already is left alone, so that points given by hand
-    stay as they are.
+    A context manager. A student whose result is in the gradebook already, with the time of the submission, is left
+    alone, so that points given by hand stay as they are.
 
     Parameters
     ----------
@@ -240,11 +242,12 @@ class IntoGradebook:
             self._open()
         version = version_of(result)
         current = self.committed.get(student) == version and student in self.known and not result["problem"]
-        if not current:
-            try:
+        try:
+            when = require_time(self.nbgrader.root / "submitted" / student / self.name / "timestamp.txt")
+            other_time = student in self.known and self.known[student] != when
+            if not current or (other_time and when and not self.same_files):
                 same_answers = changes.same_answers(self.name, result, self.committed)
-                when = require_time(self.nbgrader.root / "submitted" / student / self.name / "timestamp.txt")
-                if self.same_files and student in self.known and self.known[student] != when:
+                if self.same_files and other_time:
                     raise course.CourseError(
                         f"the gradebook has the submission of {self.known[student]} UTC, this course folder that of "
                         f"{when} UTC; copy `submitted` and `results` here again from where the gradebook is written"
@@ -254,8 +257,8 @@ class IntoGradebook:
                     settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
                 self.committed[student] = version
                 self.keep()
-            except course.CourseError as error:
-                self.refused[student] = str(error)
+        except course.CourseError as error:
+            self.refused[student] = str(error)
         self.seconds += time.monotonic() - started
 
 

@@ -103,6 +103,12 @@ def sender_of_any(parts):
     return _sender(pattern, known) if known and not folders else None
 
 
+def sender_of_another(parts):
+    """Who handed in another notebook: as a platform tells, else the folder's name; None where there is none."""
+    folders = [one for one in _texts(parts)[0] if one not in course.notebook_names()]
+    return sender_of_any(parts) or (Sender("", "", folders[-1]) if folders else None)
+
+
 def rank(parts, name, fits):
     """What a file of a student's comes by among several, the smallest first: the least deep, then the best name.
 

@@ -98,8 +98,8 @@ class Run:
         )
 
     def __exit__(self, kind, error, trace):
-        if kind is not None and issubclass(kind, course.CourseError):
-            self.code = 1  # what `main` is going to end with
+        if isinstance(error, course.CourseError):
+            self.code = error.code  # what `main` is going to end with
         if kind is not None and course.course_folder().exists():
             line(f"ended by {kind.__name__}: {error}")
         if self.said:

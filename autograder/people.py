@@ -2,18 +2,20 @@
 
 Names are shared and change, a platform's number is one person's: the user's ID in Canvas, and in Moodle the number of a
 participant, which is another one in each assignment. `people.csv` in the course folder keeps what is known of both,
-with the columns platform, number, name, student; `collect` and `roster` write it, and a person may correct a line.
+with the columns platform, number, name, student, notebooks; `collect` and `roster` write it, and a person may correct a
+line. `notebooks` are those that came with the number, so that nobody's points go into another assignment's worksheet.
 Where neither number nor name tells whose a submission is, it is named and left out: no grade is given by a guess.
 """
 
 import functools
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autograder import course, layouts, sheets
 
 HEADER = ["platform", "number", "name", "student"]
+NOTEBOOKS = "notebooks"  # a column that may be absent, with spaces between names
 PLATFORMS = ("canvas", "moodle", "")  # "" for a list without numbers
 NAMELESS = {"participant"}  # what Moodle calls everybody whose name it hides
 
@@ -45,6 +47,7 @@ class Line:
     number: str
     name: str
     student: str
+    notebooks: frozenset = frozenset()  # what was handed in under a number of Moodle
 
     @property
     def about(self):
@@ -83,8 +86,17 @@ class People:
 
     def put(self, platform, number, name, student):
         """Know a student by a number, or by a name alone; what was known by the same number is replaced."""
-        line = Line(platform, number, name, student)
-        before = self.lines.get(line.about)
+        before = self.lines.get(Line(platform, number, name, student).about)
+        line = Line(platform, number, name, student, before.notebooks if before else frozenset())
+        self._replace(before, line)
+
+    def note(self, sender, notebook):
+        """Know that a notebook came with a number of Moodle, which is that of one assignment."""
+        before = self.lines.get((sender.platform, sender.number, ""))
+        if sender.platform == "moodle" and before:
+            self._replace(before, replace(before, notebooks=before.notebooks | {notebook}))
+
+    def _replace(self, before, line):
         if line != before:
             for place, found in self._places(before) if before else ():
                 del place[found][line.about]
@@ -100,6 +112,15 @@ class People:
         """The numbers by which a platform knows a student."""
         lines = self.of_student.get(student, {}).values()
         return {one.number for one in lines if one.platform == platform and one.number}
+
+    def notebooks_of(self, number):
+        """The notebooks that came with a number of Moodle."""
+        line = self.lines.get(("moodle", number, ""))
+        return line.notebooks if line else frozenset()
+
+    def knows_numbers_of(self, notebook):
+        """Whether a notebook came with numbers of Moodle."""
+        return any(notebook in one.notebooks for one in self.lines.values())
 
     def keys_of(self, student):
         """The keys of all names that platforms and lists give a student."""
@@ -176,8 +197,8 @@ class People:
     def write(self):
         """Write people.csv."""
         lines = sorted(self.lines.values(), key=lambda one: (one.student, one.platform, one.number))
-        rows = [[one.platform, one.number, one.name, one.student] for one in lines]
-        sheets.write_rows(course.course_folder() / "people.csv", HEADER, rows)
+        rows = [[one.platform, one.number, one.name, one.student, " ".join(sorted(one.notebooks))] for one in lines]
+        sheets.write_rows(course.course_folder() / "people.csv", [*HEADER, NOTEBOOKS], rows)
 
 
 def cure(sender):
@@ -204,7 +225,8 @@ def read():
         raise course.CourseError(f"{path} has the columns {', '.join(header)[:200]}; expected {', '.join(HEADER)}")
     seen, lines = {}, []
     for number, row in rows:
-        one = Line(*(sheets.unsafe(row[name].strip()) for name in HEADER))
+        notebooks = frozenset(row.get(NOTEBOOKS, "").split())
+        one = Line(*(sheets.unsafe(row[name].strip()) for name in HEADER), notebooks)
         if one.platform not in PLATFORMS:
             raise course.CourseError(
                 f"{path}, line {number}: the platform {one.platform!r}; expected canvas, moodle or nothing"

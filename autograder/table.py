@@ -31,8 +31,8 @@ def show(name, results, by_hand=None):
     tasks = list(dict.fromkeys(verdict["task"] for result in results.values() for verdict in result["verdicts"]))
     table = Table(title=name, title_style="bold")
     table.add_column("student", no_wrap=True)
-    for task in tasks:
-        table.add_column(task, justify="center")
+    for task in tasks:  # in a narrow column each part of the name on a line: cut off, several would look alike
+        table.add_column(task.replace("-", "-\n"), justify="center", overflow="fold")
     table.add_column("score", justify="right", no_wrap=True)
     waiting, pending = [], 0
     for student, result in results.items():

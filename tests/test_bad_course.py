@@ -1,5 +1,6 @@
 """A course that cannot be used ends a command with one line that names the cure, and costs nobody a grade."""
 
+import datetime
 import errno
 import json
 import os
@@ -129,6 +130,16 @@ def test_nobody_goes_on_with_a_gradebook_that_was_copied_elsewhere(folder, tmp_p
     assert not note.exists() and main(["export", NAME]) == 0, "copied back"
 
 
+def test_an_address_that_nobody_can_read_is_told_with_the_cure(folder, tmp_path, capsys):
+    note = folder / "gradebook.db.moved"
+    note.write_bytes("postgresql://me@h\u00f6st/a\n".encode("latin-1"))
+    for arguments in reading(tmp_path):
+        assert main(arguments) == 1, arguments
+        line = one_line(capsys)
+        assert f"{note} is not UTF-8" in line and "remove it" in line
+    assert doctor.database().level == "wrong"
+
+
 @pytest.mark.parametrize(
     "source, last",
     [("me@h", "b"), ("you:secret@h:5432", "b"), ("me@h:5433", "a"), ("me@other", "a")],
@@ -190,6 +201,18 @@ def test_a_gradebook_that_was_moved_away_is_written_again(graded, capsys):
     said = one_line(capsys)
     assert "has lost 3 submissions (half-done, perfect, slip-momentum)" in said and "a backup" in said
     assert before["half-done"] == 25.5 and scores(graded) == {**before, "half-done": 22.0}
+
+
+def test_another_time_beside_the_same_submission_reaches_the_gradebook(graded):
+    """Corrected by hand, or while the gradebook could not be written: points for being late go by the gradebook's."""
+    (graded / "submitted" / "half-done" / REAL / "timestamp.txt").write_text("2026-10-04 10:00:00 UTC")
+    before = scores(graded)
+    assert main(["grade", REAL]) == 0
+    with Course().gradebook() as book:
+        assert book.find_submission(REAL, "half-done").timestamp == datetime.datetime(2026, 10, 4, 10)
+        grade = book.find_grade("forward-eval-test", REAL, REAL, "half-done")
+        assert (grade.manual_score, grade.needs_manual_grade) == (3.5, False), "nobody has to look again"
+    assert scores(graded) == before
 
 
 @pytest.mark.parametrize("content", [b"{half", b"[1, 2]", b"\xff\xfe\x00 bytes"], ids=repr)

@@ -129,7 +129,7 @@ def test_errors_elsewhere_are_no_mistake_of_a_source(monkeypatch, capsys):
     except SyntaxError as error:
         assert cures.told(error) == ""
     assert cures.told(ValueError("never raised")) == ""
-    assert main(["release", "nothing"]) == 1 and "there is no notebook" in capsys.readouterr().err
+    assert main(["release", "nothing"]) == 2 and "there is no notebook" in capsys.readouterr().err
 
 
 def test_a_damaged_time_costs_one_student_and_is_named(spoilt, copy):

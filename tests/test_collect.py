@@ -109,9 +109,54 @@ def test_nobody_hands_in_for_somebody_else(place, tmp_path, hers, his):
 
 
 def test_other_notebooks_of_the_course_are_no_problem(place):
+    """In a folder of all notebooks; but who is on no list and stands in no other line is named."""
     files = {f"a/{NAME}.ipynb": NOTEBOOK, "a/04_backward.ipynb": OTHER, "b/04_backward.ipynb": OTHER}
-    found, problems = collect.find(place(files), NAME)
-    assert list(found) == ["a"] and problems == []
+    said, source = [], place(files)
+    assert collect.collect(source, NAME, say=said.append) == (["a"], [])
+    assert said == [f"on no list so far, and no {NAME} among their files: b (04_backward.ipynb)"]
+    collect.collect(source, "04_backward")
+    said.clear()
+    assert collect.collect(source, NAME, say=said.append) == ([], [])
+    assert said == [f"no {NAME} so far from 1 of 2 students: b"]
+
+
+@pytest.mark.parametrize(
+    "path", ["hal/04_backward.ipynb", "hal_04_backward.ipynb", "hal/04_backward/04_backward.ipynb"]
+)
+def test_answers_under_another_notebook_s_name_are_told_with_the_cure(place, path):
+    source = place({f"a/{NAME}.ipynb": NOTEBOOK, path: NOTEBOOK})
+    (problem,) = collect.find(source, NAME)[1]
+    assert problem == f"{path}: holds the cells of {NAME}; rename it {NAME}.ipynb, collect again"
+
+
+def test_who_is_on_no_list_and_handed_in_no_notebook_is_told_in_a_folder_too(place):
+    files = {f"a/{NAME}.ipynb": NOTEBOOK, "hal/answers.pdf": b"%PDF", "hal/more.txt": b"", "readme.txt": b""}
+    files |= {"a/pictures/plot.png": b"", "a/old/04_backward.ipynb": OTHER}
+    said = []
+    assert collect.collect(place(files), NAME, say=said.append) == (["a"], [])
+    assert said == [f"on no list so far, and no {NAME} among their files: hal (answers.pdf)"]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize("file", [f"{NAME}.ipynb.txt", f"{NAME}.ipynb.json", f"{NAME} (1).IPYNB.TXT"])
+def test_what_a_browser_puts_behind_the_name_costs_nobody_a_grade(place, tmp_path, file, packed):
+    source = place({f"ann/{file}": NOTEBOOK})
+    if packed:
+        with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+            archive.write(source / "ann" / file, f"Ann_1_assignsubmission_file_/{file}")
+        source = tmp_path / "class.zip"
+    assert [*collect.find(source, NAME)[0].values()] == [NOTEBOOK]
+
+
+def test_a_line_that_is_printed_too_often_packs_like_a_bomb_and_is_taken(tmp_path):
+    notebook = nbformat.reads(NOTEBOOK.decode(), as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    cell.outputs = [nbformat.v4.new_output("stream", text="step 1\n" * (1 << 20))]
+    with zipfile.ZipFile(tmp_path / "class.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"ann/{NAME}.ipynb", nbformat.writes(notebook))
+    (item,) = zipfile.ZipFile(tmp_path / "class.zip").infolist()
+    assert item.file_size > collect.MAX_RATIO * item.compress_size
+    assert list(collect.find(tmp_path / "class.zip", NAME)[0]) == ["ann"]
 
 
 def test_an_exchange_gives_the_latest_submission(place):
@@ -150,9 +195,12 @@ def test_who_hands_in_something_else_is_named(place, tmp_path, path, packed):
 
 @pytest.mark.parametrize("path", ["Bo Li_123_assignsubmission_file/04_backward.ipynb", "boli_12_34_04_backward.ipynb"])
 def test_another_notebook_handed_in_is_named(place, path):
-    found, problems = collect.find(place({f"annlee_11_33_{NAME}.ipynb": NOTEBOOK, path: NOTEBOOK}), NAME)
+    files = {f"annlee_11_33_{NAME}.ipynb": NOTEBOOK, path: OTHER}
+    found, problems = collect.find(place(files), NAME)
     assert len(found) == 1 and len(problems) == 1
     assert re.fullmatch(rf"(Bo Li|boli_12): handed in {path.rpartition('/')[2]}, not {NAME}", problems[0])
+    _, problems = collect.find(place(files | {path: NOTEBOOK}), NAME)
+    assert re.fullmatch(rf"(Bo Li_123|boli_12) .*: holds the cells of {NAME}; rename it .*", problems[0])
 
 
 def test_moodle_s_files_under_other_names_are_told_by_their_cells(place):

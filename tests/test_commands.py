@@ -49,7 +49,6 @@ def lines(done):
         ["export", "nothing"],
         ["export", NAME],
         ["export", NAME, "--format", "canvas", "--roster", "/no/such/file.csv"],
-        ["export", NAME, "--roster", "README.md"],
         ["report", "nothing"],
         ["report", NAME],
         ["roster", "/no/such/file.csv"],
@@ -68,10 +67,36 @@ def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
     (tmp_path / "course").mkdir()
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
     monkeypatch.chdir(course.REPOSITORY)
-    assert main(arguments) == 1
+    assert main(arguments) == (2 if "nothing" in arguments else 1)
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("autograder: ") and len(line) > 30
     assert CURE.search(line), "it says what to do, or what there is"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("03_forwrd", "03_forward"), ("forward", "03_forward"), ("10-cuda", "10_cuda"), ("zzz", "")]
+)
+def test_a_misspelt_notebook_is_wrong_usage_and_the_near_name_is_told(capsys, typed, meant):
+    assert main(["grade", typed]) == 2
+    said = capsys.readouterr().err
+    assert f"there is no notebook '{typed}'; " in said
+    assert f"did you mean {meant}? " in said if meant else "did you mean" not in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["collect", NAME, "--from", ".", "--again"],
+        ["export", NAME, "--roster", "README.md"],
+        ["export", NAME, "--column", "Grade"],
+        ["grade", NAME, "--only", "needs-gpu", "--again"],
+    ],
+    ids=" ".join,
+)
+def test_options_that_do_not_go_together_are_wrong_usage(tmp_path, monkeypatch, arguments):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    monkeypatch.chdir(course.REPOSITORY)
+    assert main(arguments) == 2
 
 
 def test_the_sample_class_stays_out_of_the_instructors_gradebook(tmp_path):

@@ -7,8 +7,9 @@ import sys
 import urllib.request
 
 import pytest
+import small_course
 
-from autograder import course
+from autograder import course, execute, table
 
 SAMPLE = course.REPOSITORY / "autograder" / "sample_class"
 EXPECTED = json.loads((SAMPLE / "expected.json").read_text())
@@ -258,3 +259,15 @@ def test_points_given_by_hand_stay(graded, autograder, run):
     with open(folder / "hand.csv", newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["student"] == "perfect")
     assert (float(row["score"]), row["needs_manual_grade"]) == (48.0, "False")
+
+
+@pytest.mark.parametrize("columns", [160, 80])
+def test_no_heading_and_no_slip_of_the_table_is_cut(capsys, monkeypatch, columns):
+    """Several tasks of notebook 10 begin alike."""
+    monkeypatch.setattr(table, "wide_console", lambda: table.Console(width=columns))
+    tasks = [cell.id.removesuffix("-test") for cell in execute.material("10_cuda").script.of_kind("test")]
+    rows = [small_course.verdict(f"{task}-test", 0, 2, "failed", slips=["mean_path_missing"]) for task in tasks]
+    table.show("10_cuda", {"ann": {"verdicts": rows, "repairs": [], "flags": []}})
+    head, _, body = capsys.readouterr().out.partition("┡")
+    columns = zip(*(re.split("[┃│]", line)[2:-2] for line in head.splitlines() if line.startswith("┃")))
+    assert ["".join(parts).replace(" ", "") for parts in columns] == tasks and "…" not in body

@@ -25,6 +25,8 @@ def test_an_error_is_in_the_log(folder, capsys):
     assert "ended by CourseError: cannot read /no/such/file.csv" in path.read_text()
     assert capsys.readouterr().err.count("\n") == 1, "and the person reads one line"
     assert path.read_text().splitlines()[-1].endswith("exit code 1") and doctor.runs().level == "ok"
+    assert main(["export", NAME, "--roster", "list.csv"]) == 2
+    assert "exit code 2" in max(logs.runs()).read_text(), "wrong usage"
 
 
 def test_commands_that_change_nothing_leave_no_log(folder, capsys):
@@ -34,7 +36,7 @@ def test_commands_that_change_nothing_leave_no_log(folder, capsys):
 
 def test_a_mistyped_command_makes_no_course_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
-    assert main(["collect", "nothing", "--from", "."]) == 1
+    assert main(["collect", "nothing", "--from", "."]) == 2
     assert not (tmp_path / "course").exists()
 
 

@@ -189,6 +189,61 @@ def test_two_lists_that_contradict_each_other_give_nobody_a_grade(hand_over, put
     assert found == {} and problems == ["Wei Li: two rows could be this student, lines 2 and 3"]
 
 
+@pytest.mark.parametrize("first", ["roster", "collect"])
+def test_the_worksheet_of_another_assignment_is_refused_whatever_its_name(hand_over, put, first):
+    """Imported, it would put the points of this notebook over those of the other one."""
+    other = WORKSHEET.replace("Participant 5", "Participant 6")
+    steps = [
+        lambda: (roster.take(put(WORKSHEET)), roster.take(put(other))),
+        lambda: hand_over({moodle("Bo Ng_503"): 9}) + hand_over({moodle("Bo Ng_603", "03_forward"): 2}, "03_forward"),
+    ]
+    for step in steps if first == "roster" else steps[::-1]:
+        step()
+    with pytest.raises(course.CourseError, match="list.csv is that of 03_forward by its numbers; download the work"):
+        grades("moodle", put(other), "Grade")
+    with pytest.raises(course.CourseError, match=f"list.csv is not that of {NAME} by its numbers"):
+        grades("moodle", put(other.replace("Participant 6", "Participant 7")), "Grade")
+    assert grades("moodle", put(WORKSHEET), "Grade") == ({"Participant 503": "9"}, [])
+    participants = put("First name,Last name,Email address\nBo,Ng,bo@example.org\n")
+    assert export.export(NAME, "moodle", listed=participants)[1:] == (1, []), "a list without numbers"
+
+
+def test_one_assignment_of_moodle_for_two_notebooks_has_one_worksheet(hand_over, put):
+    hand_over({moodle("Bo Ng_503", "03_forward"): 2}, "03_forward")
+    hand_over({moodle("Bo Ng_503"): 9})
+    assert grades("moodle", put(WORKSHEET), "Grade") == ({"Participant 503": "9"}, [])
+
+
+def test_a_worksheet_of_which_nothing_tells_whose_it_is_is_named(hand_over, folder, put, tmp_path):
+    """Handed in without Moodle's numbers, or a people.csv from before it kept notebooks: as it was, with a line."""
+    hand_over({moodle("Bo Ng_503"): 9})
+    lines = [line.rpartition(",")[0] for line in (folder / "people.csv").read_text().splitlines()]
+    (folder / "people.csv").write_text("\n".join(lines) + "\n")
+    said, named = [], tmp_path / "Grades-BN-04 Backward-77.csv"
+    assert grades("moodle", put(WORKSHEET), "Grade", say=said.append)[0] == {"Participant 503": "9"}
+    assert [line for line in said if line.startswith("nothing tells whether ")]
+    said.clear()
+    named.write_text(WORKSHEET)
+    assert grades("moodle", named, "Grade", say=said.append)[0] == {"Participant 503": "9"}
+    assert not [line for line in said if line.startswith("nothing tells whether ")]
+
+
+def test_who_has_handed_in_already_is_nobody_new_on_the_list(folder, put, tmp_path, capsys):
+    """`collect` writes people.csv, `grade` the gradebook: between them `roster` knows more than the gradebook."""
+    source = tmp_path / "download"
+    source.mkdir()
+    (source / canvas("ngbo_4900")).write_bytes(NOTEBOOK)
+    collect.collect(source, NAME)
+    assert main(["roster", str(put(CANVAS))]) == 0
+    said = capsys.readouterr().out
+    assert "2 new, 1 with another name or address\n" in said
+    assert "with another name or address: ngbo_4900" in said
+    assert "new: wli" in said and students()["ngbo_4900"] == ("Ng", "Bo")
+    (folder / "submitted" / "dee").mkdir()
+    assert main(["roster", str(put("student,last_name,first_name,email\ndee,,,\n"))]) == 0
+    assert "0 new, 0 with" in capsys.readouterr().out and "dee" in students()
+
+
 def test_where_moodle_hides_names_numbers_are_enough(hand_over, put):
     taken, _ = hand_over({moodle("Participant_501"): 17, moodle("Participant_502"): 5})
     assert taken == ["Participant_501", "Participant_502"]

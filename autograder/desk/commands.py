@@ -171,8 +171,9 @@ def run_roster(given):
     from autograder.desk import roster
 
     added, changed, gone, problems = roster.take(given.file, logs.say)
-    logs.say(f"{len(added)} new, {len(changed)} corrected")
-    for word, students in (("new", added), ("corrected", changed), ("not on the list, kept", gone)):
+    words = "with another name or address"
+    logs.say(f"{len(added)} new, {len(changed)} {words}")
+    for word, students in (("new", added), (words, changed), ("not on the list, kept", gone)):
         for student in students:
             logs.say(f"{word}: {student}")
     for problem in problems:

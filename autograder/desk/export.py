@@ -224,14 +224,37 @@ class MoodleExport(RosterExport):
             raise course.CourseError(
                 f"{self.roster} is named like the worksheet of {other}; rename it if it is that of {name} all the same"
             )
+        sure = self.is_that_of(table, name) or column != self.usual
         if column not in table.header:
             table.header.append(column)
         count, problems = self.fill(table, rows, column)
         if column == self.usual and table.rows:
             most = {one.lower(): text for one, text in table.rows[0].items()}.get("maximum grade", "")
             self.compare(most, rows[0]["max_score"])
+        if not sure:
+            self.say(f"nothing tells whether {self.roster} is the worksheet of {name}: look at it before you import")
         sheets.write_rows(to, table.header, ([row.get(one, "") for one in table.header] for row in table.rows))
         return count, problems
+
+    def is_that_of(self, table, name):
+        """Whether numbers or the file's name tell that it is the worksheet of a notebook; False where nothing does.
+
+        Raises
+        ------
+        CourseError
+            Where its numbers are others than those that came with the notebook.
+        """
+        who = people.read()
+        numbers = filter(None, (platforms.number_of(self.kind, row) for row in table.people()))
+        known = [who.notebooks_of(number) for number in numbers]
+        right, others = [one for one in known if name in one], [one for one in known if one and name not in one]
+        if len(others) > len(right) or (known and not right and who.knows_numbers_of(name)):
+            whose = f"that of {', '.join(sorted(frozenset.union(*others)))}" if others else f"not that of {name}"
+            raise course.CourseError(
+                f"{self.roster} is {whose} by its numbers; download the worksheet of {name}, and if this is it all the "
+                f"same, correct the column {people.NOTEBOOKS} of people.csv"
+            )
+        return bool(right) or people.key(name) in people.key(Path(self.roster).stem)
 
 
 def handed_in(rows):
@@ -308,9 +331,9 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
     from autograder.gradebook import Course
 
     if listed and form == "csv":
-        raise course.CourseError("--roster goes with --format canvas or moodle")
+        raise course.UsageError("--roster goes with --format canvas or moodle")
     if column and not listed:
-        raise course.CourseError("--column goes with --roster FILE, whose column it is")
+        raise course.UsageError("--column goes with --roster FILE, whose column it is")
     plugin = FORMATS[form](assignment=[name])
     plugin.say = say
     if listed:

@@ -197,6 +197,17 @@ def extensions():
     return found
 
 
+def check():
+    """Read both files before anything is done that a mistake in them would end halfway.
+
+    Raises
+    ------
+    CourseError
+    """
+    settings()
+    extensions()
+
+
 def doubts():
     """Lines on extensions that change nothing: for nobody in the course, or for a notebook without a due date."""
     from autograder.gradebook import Course

@@ -192,7 +192,8 @@ def take(path, say=lambda line: None):
     Returns
     -------
     added, changed, gone : list of str
-        Student ids: newcomers, corrected ones, and those of the gradebook that the list does not name.
+        Student ids: newcomers, those whose names or address are other ones now, and those of the gradebook that the
+        list does not name.
     problems : list of str
         Who was left out because nobody can tell which student it is.
 
@@ -208,15 +209,15 @@ def take(path, say=lambda line: None):
     rows, who = table.people(), people.read()
     with Course().gradebook() as book:
         booked = {one.id: tuple(getattr(one, column) or "" for column in COLUMNS) for one in book.students}
-        known = booked | dict.fromkeys(who.students() - set(booked), ("", "", ""))
+        known = dict.fromkeys(who.students(), ("", "", "")) | booked  # `collect` knows who is in no gradebook yet
         matched = match(known, table.kind, rows, who)
         problems = [line for line in matched.problems if not line.endswith("is not on the list")]
         wanted = _plan(table.kind, rows, matched, set(known), who, problems)
         if who.changed:
             who.write()
-        added = [student for student in wanted if student not in booked]
-        changed = [one for one in wanted if one in booked and wanted[one].items() - zip(COLUMNS, booked[one])]
-        for student in added + changed:
+        added = [student for student in wanted if student not in known]
+        changed = [one for one in wanted if one in known and wanted[one].items() - zip(COLUMNS, known[one])]
+        for student in [*wanted.keys() - booked.keys(), *changed]:
             book.update_or_create_student(student, **wanted[student])
     for address, students in shared_addresses(wanted).items():
         say(f"{' and '.join(students)} have the same address, {address}: is one of them a mistake?")
