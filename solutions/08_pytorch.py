@@ -33,9 +33,13 @@ if not find_spec("bnlab"):  # on Colab
 import copy  # noqa: F401
 
 import bnlab
-import torch
-import torch.distributed as dist  # noqa: F401
-from bnlab import check, hint  # noqa: F401
+from bnlab import check, hint, lacks  # noqa: F401
+
+try:
+    import torch
+    import torch.distributed as dist  # noqa: F401
+except ModuleNotFoundError:
+    lacks("torch")
 
 torch.set_num_threads(1)  # layers this small are fastest on one thread
 print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")

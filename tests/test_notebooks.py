@@ -1,6 +1,7 @@
 """The notebooks run from top to bottom in a fresh kernel; the solutions are their own acceptance test."""
 
 import re
+import subprocess
 import sys
 
 import nbformat
@@ -70,3 +71,33 @@ def test_unknown_tasks_are_named():
         check("forward-trian", len)
     with pytest.raises(KeyError, match="each exercise cell begins with the name"):
         check("nothing-like-it", len)
+
+
+WITHOUT_TORCH = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+from autograder.script import Script
+
+shell = InteractiveShell.instance()
+sys.modules["torch"] = None
+for cell in Script.of("08_pytorch").cells:
+    if cell.kind == "test":
+        shell.run_cell(cell.source.split("### BEGIN")[0])
+    elif cell.kind != "markdown":
+        shell.run_cell(cell.source)
+shell.run_cell("import torch")
+shell.run_cell("import absent")
+del sys.modules["torch"]
+shell.run_cell("import torch")
+shell.run_cell("nonsense")
+"""
+
+
+def test_without_torch_each_cell_tells_one_line():
+    """What the set-up cell lacks, later cells lack too; other errors are told as ever."""
+    pytest.importorskip("torch")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, timeout=120)
+    told = [line for line in done.stdout.split("\n") if "needs PyTorch" in line]
+    assert len(told) > 10 and len(set(told)) == 1 and "%pip install torch" in told[0], done.stdout + done.stderr
+    assert done.stdout.count("Traceback (most recent call last)") == 2
+    assert "No module named 'absent'" in done.stdout and "name 'nonsense'" in done.stdout

@@ -457,3 +457,55 @@ def test_an_array_of_a_thread_that_no_registers_hold_is_told(cxx, monkeypatch):
     from solutions.mutants.one_read import kept_by_each_thread
 
     assert report_at_home("one-read", kept_by_each_thread).slips[:1] == ["kept_by_each_thread"]
+
+
+def by_atomics(before):
+    """`channel_sums` whose threads add what they have to the results; `before` says what they have."""
+    own_sum = edited()[: edited().index("  one[t] = a;")].replace("  __shared__ float one[128], two[128];\n", "")
+    return launched(f"{own_sum}{before} atomicAdd(&s1[c], a), atomicAdd(&s2[c], b);\n}}", start=xp.zeros)
+
+
+SHUFFLES = """
+  for (int far = 16; far > 0; far /= 2) {
+    a += __shfl_down_sync(0xffffffffu, a, far);
+    b += __shfl_down_sync(0xffffffffu, b, far);
+  }
+  if (t % 32 == 0)"""
+
+
+def test_atomics_of_every_thread_in_global_memory_are_refused_and_those_of_a_warp_are_not():
+    report = report_at_home("channel-sums", by_atomics(""))
+    assert report.slips == ["every_thread_adds_in_global_memory"] and "atomicAdd waits" in report.likely
+    assert "512 atomics in global memory, of 8 warps" in report.problem
+    check("channel-sums", by_atomics(SHUFFLES))
+
+
+def test_atomics_in_shared_memory_are_no_atomics_in_global_memory():
+    code = """extern "C" __global__ void k(int* y) {
+      __shared__ int own;
+      if (threadIdx.x == 0) own = 0;
+      __syncthreads();
+      atomicAdd(&own, 1);
+      __syncthreads();
+      if (threadIdx.x < 3) atomicAdd(y, own);
+    }"""
+    y = xp.zeros(1, xp.int32)
+    with simulate() as log:
+        RawKernel(code, "k")((1,), (32,), (y,))
+    assert y[0] == 96 and log.total("atomics") == 35 and log.total("global_atomics") == 3
+    assert "35 atomics, 3 of them in global memory" in str(log)
+
+
+def test_fewer_blocks_than_parts_are_refused():
+    from solutions.mutants.split_sums import CODE, launch
+
+    report = report_at_home("split-sums", lambda x, shift, parts: launch(CODE, x, shift, 2))
+    assert report.slips == ["one_block_a_channel"] and "'fewer than parts'" in report.problem
+
+
+def test_a_shift_of_another_channel_is_found_in_a_persistent_kernel():
+    """Four blocks and six channels, no two of which are near each other."""
+    from solutions.mutants import bank
+
+    report = report_at_home("one-read", bank("one-read")["shift_by_the_block"][0])
+    assert "far from zero" in report.tested and report.slips == ["shift_by_the_block"]

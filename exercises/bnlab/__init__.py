@@ -5,8 +5,9 @@ Importing bnlab needs NumPy only; torch, CuPy, matplotlib and scikit-learn are i
 
 from bnlab.checking import check, examine, hint, race, race_on_gpu
 from bnlab.gradient import check_gradient
+from bnlab.needs import lacks
 from bnlab.overview import progress
 from bnlab.timing import passes
 
 __version__ = "0.1.0"
-__all__ = ["check", "check_gradient", "examine", "hint", "passes", "progress", "race", "race_on_gpu"]
+__all__ = ["check", "check_gradient", "examine", "hint", "lacks", "passes", "progress", "race", "race_on_gpu"]

@@ -44,7 +44,7 @@ class Mark:
     name, right, wrong : str
         The word's name and its two values.
     holds : callable
-        (log, inputs) -> bool
+        (log, inputs) -> bool; the inputs as NumPy arrays in float32
     """
 
     name: str
@@ -161,6 +161,8 @@ class Drive:
             words[WHERE] = COPIED
             text = f"{' and '.join(names)} came out the same where the kernels did nothing. What NumPy works out,"
             notes.insert(0, f"{text} from np.asarray of a device array or the like, CuPy refuses.")
+        if words.get(ATOMICS.name) == ATOMICS.wrong:
+            notes.insert(0, on_the_atomics(log))
         detail = " ".join([*on_the_makers(words[MADE_BY], log), *notes])
         return {CHECKER: NOTHING, DETAIL: detail, **words, **found[0]}
 
@@ -242,7 +244,8 @@ class Drive:
             words[PASSES] = f"more than {self.writes} write{'s' if self.writes > 1 else ''}"
         if whole_sectors(x) and log.efficiency < 0.7:
             words[WASTE] = MANY
-        return words | {mark.name: mark.right if mark.holds(log, x) else mark.wrong for mark in self.marks}
+        given = {name: in_float32(inputs[name]) for name in self.names}
+        return words | {mark.name: mark.right if mark.holds(log, given) else mark.wrong for mark in self.marks}
 
     def failed(self, kind, text):
         """The result where there are no numbers to compare."""
@@ -310,6 +313,12 @@ def on_the_makers(made_by, log):
     elif made_by == NO_ONE:
         kernels = ", ".join(dict.fromkeys(launch.kernel for launch in log.launches if launch.grid))
         yield f"{kernels} read and wrote none of them." if kernels else "No kernel was launched."
+
+
+def on_the_atomics(log):
+    """A sentence on how many atomics met in global memory."""
+    count, warps = log.total("global_atomics"), sum(warps_of(launch) for launch in log.launches if launch.grid)
+    return f"{count} atomics in global memory, of {warps} warps: those to the same number wait for each other."
 
 
 def told(error, order):
@@ -395,36 +404,55 @@ def whole_sectors(x):
     return x.shape[2] * x.shape[3] % 32 == 0
 
 
-def few_barriers(log, x):
-    return all(launch.counters["barriers"] <= 4 * int(np.prod(launch.grid or (1,))) for launch in large(log, x))
+def warps_of(launch):
+    return int(np.prod(launch.grid)) * -(-int(np.prod(launch.block)) // 32)
 
 
-def on_the_chip(log, x):
+def few_barriers(log, given):
+    return all(
+        launch.counters["barriers"] <= 4 * int(np.prod(launch.grid or (1,))) for launch in large(log, given["x"])
+    )
+
+
+def few_atomics(log, given):
+    """A warp may add its two sums to the results; each thread by itself may not."""
+    launches = (launch for launch in large(log, given["x"]) if launch.grid)
+    return all(launch.totals["global_atomics"] <= 2 * warps_of(launch) for launch in launches)
+
+
+def on_the_chip(log, given):
     """Not in arrays of single threads that are larger than registers."""
-    return not any(launch.frame for launch in large(log, x))
+    return not any(launch.frame for launch in large(log, given["x"]))
 
 
-def wide_stores(log, x):
+def wide_stores(log, given):
     """Four numbers at once, where rows are so long that a whole warp has work."""
+    x = given["x"]
     if x.shape[2] * x.shape[3] % 128:
         return True
     return log.total("store_requests") <= 1.5 * x.size / 128
 
 
-def many_blocks(log, x):
-    return all(int(np.prod(launch.grid or (1,))) >= 2 * x.shape[1] for launch in large(log, x))
+def many_blocks(log, given):
+    x, parts = given["x"], given["parts"]
+    return all(int(np.prod(launch.grid or (1,))) >= parts * x.shape[1] for launch in large(log, x))
 
 
-def few_blocks(log, x):
-    return all(int(np.prod(launch.grid or (1,))) <= 4 for launch in large(log, x))
+def few_blocks(log, given):
+    return all(int(np.prod(launch.grid or (1,))) <= 4 for launch in large(log, given["x"]))
 
 
 SUMS, TRAIN, BACKWARD = ("s1", "s2"), ("y", ("x", "mu", "inv_std", "gamma")), ("dx", "dgamma", "dbeta")
 FEW_BARRIERS = Mark("barriers of a block", "at most 4", "more than 4", few_barriers)
-CHANNEL_SUMS = Drive(("x", "shift"), SUMS, 1, 0, a_block_each=True)
-WARP_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (FEW_BARRIERS,), a_block_each=True)
+ATOMICS = Mark("atomics in global memory", "at most 2 a warp", "more than 2 a warp", few_atomics)
+CHANNEL_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (ATOMICS,), a_block_each=True)
+WARP_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (FEW_BARRIERS, ATOMICS), a_block_each=True)
 SPLIT_SUMS = Drive(
-    ("x", "shift", "parts"), SUMS, 1, 0, (Mark("blocks of a channel", "several", "not several", many_blocks),)
+    ("x", "shift", "parts"),
+    SUMS,
+    1,
+    0,
+    (Mark("blocks of a channel", "as many as parts", "fewer than parts", many_blocks),),
 )
 APPLY = Drive(
     ("x", "mu", "inv_std", "gamma", "beta"),

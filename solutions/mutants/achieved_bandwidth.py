@@ -88,3 +88,20 @@ def rounded_down_to_gigabytes(num_bytes, seconds):
 @mutant(TASK, says="num_bytes // seconds is rounded down to whole bytes a second: divide by / instead.")
 def whole_bytes_a_second(num_bytes, seconds):
     return num_bytes // seconds / 1e9
+
+
+@mutant(
+    TASK,
+    says="Your number is 3 times too large. num_bytes are all that was moved already, in however many passes: divide "
+    "them by the seconds.",
+)
+def three_passes_again(num_bytes, seconds):
+    return 3 * num_bytes / seconds / 1e9
+
+
+@mutant(
+    TASK,
+    says="2**9 is 512. A GB has 10**9 bytes, in Python 1e9.",
+)
+def two_to_the_nine(num_bytes, seconds):
+    return num_bytes / seconds / 2**9

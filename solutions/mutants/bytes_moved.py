@@ -120,3 +120,20 @@ def forward_like_backward(shape, dtype, direction):
 def numbers_of_channels_counted(shape, dtype, direction):
     each = shape[1] * np.dtype(dtype).itemsize
     return counted(shape, dtype, direction) + (2 if direction == "forward" else 4) * each
+
+
+@mutant(
+    TASK,
+    says="You left H and W out: x has N * C * H * W numbers.",
+)
+def positions_forgotten(shape, dtype, direction):
+    return counted((*shape[:2], 1, 1), dtype, direction)
+
+
+@mutant(
+    TASK,
+    says="All your counts are twice as large as they should be. A float32 has 32 bits, and 8 bits are a byte: 4 "
+    "bytes, as .itemsize tells.",
+)
+def bytes_doubled(shape, dtype, direction):
+    return 2 * counted(shape, dtype, direction)

@@ -405,3 +405,63 @@ def squares_of_the_threads_sums(x, shift):
 )
 def added_to_what_is_not_zero(x, shift):
     return launch(edited(("s1[c] =", "s1[c] +="), ("s2[c] =", "s2[c] +=")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="You added the shift. Both sums are of x - shift.",
+)
+def shift_added(x, shift):
+    return launch(edited((" - shift[c]", " + shift[c]")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your differences are shift - x. The sum is of x - shift; only the squares do not mind.",
+)
+def subtracted_the_other_way(x, shift):
+    return launch(
+        edited(
+            (
+                "const float d = x[((i / positions) * channels + c) * positions + i % positions] - shift[c]",
+                "const float d = shift[c] - x[((i / positions) * channels + c) * positions + i % positions]",
+            )
+        ),
+        x,
+        shift,
+    )
+
+
+@mutant(
+    TASK,
+    says="Your second sum is of 2 * d. The square is d * d; there is no ** in C++.",
+)
+def doubled_for_squared(x, shift):
+    return launch(edited(("d * d", "d * 2")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Number 0 of the channel is left out: the first thread starts at 0, for i = t, and threads are counted from "
+    "0.",
+)
+def first_number_left_out(x, shift):
+    return launch(edited(("i = t;", "i = t + 1;")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="The last number of the channel is left out: the loop runs while i < images * positions.",
+)
+def last_number_left_out(x, shift):
+    return launch(edited(("i < m;", "i < m - 1;")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Every thread adds to the same number in global memory, and an atomicAdd waits for all those before it. Let "
+    "the block add up first, in shared memory, so that one thread writes.",
+)
+def every_thread_adds_in_global_memory(x, shift):
+    own_sum = CODE[: CODE.index("  one[t] = a;")].replace("  __shared__ float one[128], two[128];\n", "")
+    return launch(own_sum + "  atomicAdd(&s1[c], a);\n  atomicAdd(&s2[c], b);\n}", x, shift, start=xp.zeros)

@@ -408,3 +408,144 @@ def numbers_of_all_channels(dy, cache):
 )
 def sizes_exchanged(dy, cache):
     return launch(CODE, dy, cache, exchanged=True)
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in x_hat, in the sum and in dx: inv_std multiplies mu alone. x_hat is (x - mu) * "
+    "inv_std.",
+)
+def x_hat_without_brackets(dy, cache):
+    return launch(
+        edited(
+            ("(x[at] - center) * width", "x[at] - center * width"),
+            ("(x[to] - center) * width * slope", "(x[to] - center * width) * slope"),
+        ),
+        dy,
+        cache,
+    )
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in the x_hat of dx: inv_std multiplies mu alone. x_hat is (x - mu) * inv_std.",
+)
+def x_hat_without_brackets_in_dx(dy, cache):
+    return launch(edited(("(x[to] - center) * width * slope", "(x[to] - center * width) * slope")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in the x_hat of dgamma: inv_std multiplies mu alone. x_hat is (x - mu) * inv_std.",
+)
+def x_hat_without_brackets_in_the_sum(dy, cache):
+    return launch(edited(("(x[at] - center) * width", "x[at] - center * width")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="You forgot mu in dx: its x_hat is (x - mu) * inv_std, as in the sum.",
+)
+def mu_missing_in_dx(dy, cache):
+    return launch(edited(("(x[to] - center) * width * slope", "x[to] * width * slope")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="The first warp reads the sums of the others before they are there: a __syncthreads() belongs between.",
+)
+def sums_of_the_warps_not_awaited(dy, cache):
+    return launch(edited(("  __syncthreads();\n  if (t < 32)", "  if (t < 32)")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="You divided by H * W, the numbers of one image. The values that share a mean are N * H * W.",
+)
+def divided_by_positions(dy, cache):
+    return launch(edited((", count = images * positions", ", count = positions")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="inv_std stands twice in front of dx: the factor of the bracket is gamma * inv_std.",
+)
+def inv_std_twice(dy, cache):
+    return launch(edited(("scale = gamma[c] * inv_std[c]", "scale = gamma[c] * inv_std[c] * inv_std[c]")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="dx is divided by inv_std, which is 1 / sqrt(var + eps) already: the factor of the bracket is gamma * "
+    "inv_std.",
+)
+def divided_by_inv_std(dy, cache):
+    return launch(edited(("scale = gamma[c] * inv_std[c]", "scale = gamma[c] / inv_std[c]")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="All channels get the gamma of channel 0: each has its own, gamma[c].",
+)
+def first_gamma_for_all(dy, cache):
+    return launch(edited(("gamma[c] *", "gamma[0] *")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="dx is made of dy[i], but number i of the channel is not number i of dy: it lies at (image * channels + c) "
+    "* positions + place, in both loops.",
+)
+def read_by_the_count(dy, cache):
+    return launch(edited(("(dy[to] -", "(dy[k] -")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="You averaged dbeta. N * H * W values share beta, and gradients add up: sum, as for dgamma.",
+)
+def dbeta_averaged(dy, cache):
+    return launch(edited(("dbeta[c] = a,", "dbeta[c] = a / count,")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="You averaged dgamma. N * H * W values share gamma, and gradients add up: sum, as for dbeta.",
+)
+def dgamma_averaged(dy, cache):
+    return launch(edited(("dgamma[c] = b,", "dgamma[c] = b / count,")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with "
+    "dy as it comes.",
+)
+def dgamma_times_gamma(dy, cache):
+    return launch(edited(("dgamma[c] = b,", "dgamma[c] = b * gamma[c],")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="The sum of dy * x_hat is not added up in the warp: what lane 0 hands over is its own. Shuffle both sums.",
+)
+def second_sum_not_shuffled(dy, cache):
+    return launch(edited(("  b = sum_of_warp(b);\n  if", "  if")), dy, cache)
+
+
+@mutant(
+    TASK,
+    says="gamma * inv_std multiplies dy minus its mean alone. It multiplies all three terms: the last one, x_hat "
+    "times a mean, belongs into the bracket.",
+)
+def last_term_outside_the_bracket(dy, cache):
+    return launch(
+        edited(
+            (
+                "scale * (dy[to] - mean_dy - (x[to] - center) * width * slope)",
+                "scale * (dy[to] - mean_dy) - (x[to] - center) * width * slope",
+            )
+        ),
+        dy,
+        cache,
+    )

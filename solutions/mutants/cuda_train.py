@@ -502,3 +502,124 @@ def sizes_exchanged(x, gamma, beta, eps=1e-5):
 @mutant(TASK, says=OWN_SHIFT + "block take x[c * positions], and not x[c * positions + t].")
 def a_shift_beside_the_other(x, gamma, beta, eps=1e-5):
     return launch(edited((SHIFT, "shift = x[c * positions + t]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="inv_std multiplies the mean alone: x - mu * inv_std. Brackets are missing: x_hat is (x - mu) * inv_std.",
+)
+def x_hat_without_brackets(x, gamma, beta, eps=1e-5):
+    return launch(edited(("((x[at] - center) * width)", "(x[at] - center * width)")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="gamma multiplies beta as well: gamma * (x_hat + beta). y is gamma * x_hat + beta.",
+)
+def beta_scaled(x, gamma, beta, eps=1e-5):
+    return launch(
+        edited(("((x[at] - center) * width) + beta[c]", "((x[at] - center) * width + beta[c])")), x, gamma, beta, eps
+    )
+
+
+@mutant(
+    TASK,
+    says="You divided by inv_std, or multiplied by the standard deviation. inv_std is 1 / sqrt(var + eps) already: "
+    "x_hat is (x - mu) * inv_std.",
+)
+def divided_by_inv_std(x, gamma, beta, eps=1e-5):
+    return launch(edited(("(x[at] - center) * width", "(x[at] - center) / width")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="A sign is flipped in your variance: the square of S_1 / m is subtracted from S_2 / m.",
+)
+def second_term_added(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b + a * a")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The second term of your variance is not squared: it is S_2 / m minus the square of S_1 / m.",
+)
+def second_term_not_squared(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b - a")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your variance mixes x and x - K: from the mean of (x - K) * (x - K) the square of S_1 / m is subtracted, "
+    "the mean of x - K, and not that of mu.",
+)
+def mean_of_x_in_the_variance(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b - (shift + a) * (shift + a)")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The last number of the channel is left out of the sums: the loop runs while i < images * positions.",
+)
+def last_number_left_out(x, gamma, beta, eps=1e-5):
+    return launch(edited(("i < m;", "i < m - 1;")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your sums are divided by N, the number of images. A channel has N * H * W numbers.",
+)
+def divided_by_images(x, gamma, beta, eps=1e-5):
+    return launch(
+        edited(("one[t] : 0.f) / m", "one[t] : 0.f) / images"), ("two[t] : 0.f) / m", "two[t] : 0.f) / images")),
+        x,
+        gamma,
+        beta,
+        eps,
+    )
+
+
+@mutant(
+    TASK,
+    says="Your sums are divided by H * W, the numbers of one image. A channel has N * H * W.",
+)
+def divided_by_positions(x, gamma, beta, eps=1e-5):
+    return launch(
+        edited(("one[t] : 0.f) / m", "one[t] : 0.f) / positions"), ("two[t] : 0.f) / m", "two[t] : 0.f) / positions")),
+        x,
+        gamma,
+        beta,
+        eps,
+    )
+
+
+@mutant(
+    TASK,
+    says="Your y is right, but the mu of your cache is the mean of x - K: store K + S_1 / m.",
+)
+def shift_missing_in_the_cache(x, gamma, beta, eps=1e-5):
+    return launch(edited(("center = mu[c] = shift + a", "mu[c] = a, center = shift + a")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="eps is added behind the root: it makes the variance larger, 1 / sqrt(var + eps), and inv_std smaller.",
+)
+def eps_added_to_inv_std(x, gamma, beta, eps=1e-5):
+    return launch(edited(("sqrtf(var + eps)", "sqrtf(var) + eps")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The first warp reads the sums of the others before they are there: a __syncthreads() belongs between.",
+)
+def sums_of_the_warps_not_awaited(x, gamma, beta, eps=1e-5):
+    return launch(edited(("  __syncthreads();\n  if (t < 32)", "  if (t < 32)")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="y is made of x[i], but number i of the channel is not number i of x: it lies at (image * channels + c) * "
+    "positions + place, in both loops.",
+)
+def read_by_the_count(x, gamma, beta, eps=1e-5):
+    return launch(edited(("(x[at] - center)", "(x[k] - center)")), x, gamma, beta, eps)

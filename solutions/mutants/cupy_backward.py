@@ -216,3 +216,75 @@ def sums_exchanged_in_dx(dy, cache):
 @mutant(TASK, says="You divided by inv_std in dx. It is one over the standard deviation already: multiply.")
 def divided_by_inv_std(dy, cache):
     return closed_form(dy, cache, scale=cache[2] / cache[1])
+
+
+@mutant(
+    TASK,
+    says="You divided by H * W. The images share the statistics as well: the values that share a mean are N * H * W.",
+)
+def divided_by_positions(dy, cache):
+    return closed_form(dy, cache, mean=float(len(dy)), variance=float(len(dy)))
+
+
+@mutant(
+    TASK,
+    says="inv_std stands twice in front of dx: the factor of the bracket is gamma * inv_std.",
+)
+def inv_std_twice(dy, cache):
+    return closed_form(dy, cache, scale=cache[1] ** 2 * cache[2])
+
+
+@mutant(
+    TASK,
+    says="gamma stands twice in dx. Either dy is multiplied by it before the sums, or the bracket is multiplied by "
+    "it behind them.",
+)
+def gamma_twice(dy, cache):
+    return closed_form(dy, cache, scale=cache[1] * cache[2] ** 2)
+
+
+@mutant(
+    TASK,
+    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with "
+    "dy as it comes.",
+)
+def dgamma_times_gamma(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma * cache[-1], dbeta
+
+
+@mutant(
+    TASK,
+    says="Your dgamma and dbeta are multiplied by gamma. They are the sums of dy * x_hat and of dy as it comes; "
+    "gamma enters dx alone.",
+)
+def dgamma_and_dbeta_times_gamma(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma * cache[-1], dbeta * cache[-1]
+
+
+@mutant(
+    TASK,
+    says="You averaged dgamma. N * H * W values share gamma, and gradients add up: sum, as for dbeta.",
+)
+def dgamma_averaged(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma / (dy.size // dy.shape[1]), dbeta
+
+
+@mutant(
+    TASK,
+    says="You averaged dbeta. N * H * W values share beta, and gradients add up: sum, as for dgamma.",
+)
+def dbeta_averaged(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma, dbeta / (dy.size // dy.shape[1])
+
+
+@mutant(
+    TASK,
+    says="gamma * inv_std multiplies dy minus its mean alone. It multiplies all three terms: the last one, x_hat "
+    "times a mean, belongs into the bracket.",
+)
+def last_term_outside_the_bracket(dy, cache):
+    return with_dx(lambda dy, x_hat, scale, mean, slope: scale * (dy - mean) - x_hat * slope, dy, cache)

@@ -196,3 +196,79 @@ def variance_in_cache(x, gamma, beta, eps=1e-5):
 def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
     y, (x_hat, inv_std, _) = right(x, beta, gamma, eps)
     return y, (x_hat, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="The mean is not subtracted: x_hat is (x - mu) * inv_std, with one mu for each channel.",
+)
+def mu_missing(x, gamma, beta, eps=1e-5):
+    inv_std = 1 / xp.sqrt(x.var(axis=RIGHT) + eps)
+    x_hat = x * per_channel(inv_std)
+    return per_channel(gamma) * x_hat + per_channel(beta), (x_hat, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="inv_std multiplies the mean alone: x - mu * inv_std. Brackets are missing: x_hat is (x - mu) * inv_std.",
+)
+def brackets_missing(x, gamma, beta, eps=1e-5):
+    inv_std = 1 / xp.sqrt(x.var(axis=RIGHT) + eps)
+    x_hat = x - per_channel(x.mean(axis=RIGHT) * inv_std)
+    return per_channel(gamma) * x_hat + per_channel(beta), (x_hat, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="gamma multiplies beta as well: gamma * (x_hat + beta). y is gamma * x_hat + beta.",
+)
+def beta_scaled(x, gamma, beta, eps=1e-5):
+    _, cache = right(x, gamma, beta, eps)
+    return per_channel(gamma) * (cache[0] + per_channel(beta)), cache
+
+
+@mutant(
+    TASK,
+    says="You divided by inv_std, or multiplied by the standard deviation. inv_std is 1 / sqrt(var + eps) already: "
+    "x_hat is (x - mu) * inv_std.",
+)
+def divided_by_inv_std(x, gamma, beta, eps=1e-5):
+    inv_std = 1 / xp.sqrt(x.var(axis=RIGHT) + eps)
+    x_hat = (x - x.mean(axis=RIGHT, keepdims=True)) / per_channel(inv_std)
+    return per_channel(gamma) * x_hat + per_channel(beta), (x_hat, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="Your y is right, but the inv_std of your cache lacks eps. It is the one that y was made with: 1 / sqrt(var "
+    "+ eps).",
+)
+def eps_missing_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x_hat, _, gamma) = right(x, gamma, beta, eps)
+    return y, (x_hat, 1 / xp.sqrt(x.var(axis=RIGHT)), gamma)
+
+
+@mutant(
+    TASK,
+    says="You averaged the variances of the images. Images differ in their means too, and that is a part of the "
+    "variance: take it once, over axis=(0, 2, 3).",
+)
+def mean_of_the_images_variances(x, gamma, beta, eps=1e-5):
+    return with_width(x, gamma, beta, 1 / xp.sqrt(x.var(axis=(2, 3)).mean(axis=0) + eps))
+
+
+@mutant(
+    TASK,
+    says="You took the variance of the images' means. It is that of all values of a channel: over axis=(0, 2, 3) at "
+    "once.",
+)
+def variance_of_the_images_means(x, gamma, beta, eps=1e-5):
+    return with_width(x, gamma, beta, 1 / xp.sqrt(x.mean(axis=(2, 3)).var(axis=0) + eps))
+
+
+@mutant(
+    TASK,
+    says="Your variance divides by N, the number of images. The values that share it are N * H * W.",
+)
+def variance_divided_by_images(x, gamma, beta, eps=1e-5):
+    return with_width(x, gamma, beta, 1 / xp.sqrt(x.var(axis=RIGHT) * (x.shape[2] * x.shape[3]) + eps))

@@ -308,6 +308,10 @@ BRACKETS = {
     "scale * v - mean - (x - mu) * w * slope": "without_brackets",
     "scale * (v - mean - slope)": "without_x_hat",
     "scale * (v - slope - (x - mu) * w * mean)": "exchanged_sums",
+    "scale * (v - mean - (x - mu * w) * slope)": "without_brackets_in_x_hat",
+    "scale * (v - mean - x * w * slope)": "without_mu",
+    "scale * (v - mean - x - mu * w * slope)": "torn_x_hat",
+    "scale * (v - mean) - (x - mu) * w * slope": "last_term_outside",
 }
 DX_WITH = {
     name: ElementwiseKernel("T v, T x, T mu, T w, T scale, T mean, T slope", "T r", f"r = {right_side}", name)
@@ -351,3 +355,167 @@ def dy_and_x_exchanged(dy, cache):
     x, mu, inv_std, _ = cache
     dgamma = AGAINST(x, dy, per_channel(mu), per_channel(inv_std), axis=RIGHT)
     return with_sums(dy, cache, dgamma, TOTAL(dy, axis=RIGHT))
+
+
+@mutant(
+    TASK,
+    says="You divided by H * W. The images share the statistics as well: the values that share a mean are N * H * W.",
+)
+def divided_by_positions(dy, cache):
+    return closed_form(dy, cache, mean=float(len(dy)), variance=float(len(dy)))
+
+
+@mutant(
+    TASK,
+    says="inv_std stands twice in front of dx: the factor of the bracket is gamma * inv_std.",
+)
+def inv_std_twice(dy, cache):
+    return closed_form(dy, cache, scale=cache[2] ** 2 * cache[3])
+
+
+@mutant(
+    TASK,
+    says="gamma stands twice in dx. Either dy is multiplied by it before the sums, or the bracket is multiplied by "
+    "it behind them.",
+)
+def gamma_twice(dy, cache):
+    return closed_form(dy, cache, scale=cache[2] * cache[3] ** 2)
+
+
+@mutant(
+    TASK,
+    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with "
+    "dy as it comes.",
+)
+def dgamma_times_gamma(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma * cache[-1], dbeta
+
+
+@mutant(
+    TASK,
+    says="Your dgamma and dbeta are multiplied by gamma. They are the sums of dy * x_hat and of dy as it comes; "
+    "gamma enters dx alone.",
+)
+def dgamma_and_dbeta_times_gamma(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma * cache[-1], dbeta * cache[-1]
+
+
+@mutant(
+    TASK,
+    says="You averaged dgamma. N * H * W values share gamma, and gradients add up: sum, as for dbeta.",
+)
+def dgamma_averaged(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma / (dy.size // dy.shape[1]), dbeta
+
+
+@mutant(
+    TASK,
+    says="You averaged dbeta. N * H * W values share beta, and gradients add up: sum, as for dgamma.",
+)
+def dbeta_averaged(dy, cache):
+    dx, dgamma, dbeta = closed_form(dy, cache)
+    return dx, dgamma, dbeta / (dy.size // dy.shape[1])
+
+
+def with_map(expression, dy, cache):
+    """Everything done right, but for the map of dgamma."""
+    x, mu, inv_std, _ = cache
+    other = ReductionKernel("T v, T x, T mu, T w", "T r", expression, "a + b", "r = a", "0", "other_map")
+    dgamma = other(dy, x, per_channel(mu), per_channel(inv_std), axis=RIGHT)
+    return with_sums(dy, cache, dgamma, TOTAL(dy, axis=RIGHT))
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in the map of dgamma: inv_std multiplies mu alone. x_hat is (x - mu) * inv_std.",
+)
+def brackets_missing_in_the_map(dy, cache):
+    return with_map("v * (x - mu * w)", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in the map of dgamma: dy multiplies x alone. It is dy * ((x - mu) * inv_std).",
+)
+def dy_times_x_alone(dy, cache):
+    return with_map("v * x - mu * w", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in the x_hat of dx: inv_std multiplies mu alone. x_hat is (x - mu) * inv_std.",
+)
+def brackets_missing_in_x_hat(dy, cache):
+    return with_dx("without_brackets_in_x_hat", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in x_hat, in the map of dgamma and in dx: inv_std multiplies mu alone. x_hat is (x - "
+    "mu) * inv_std.",
+)
+def brackets_missing_in_both(dy, cache):
+    x, mu, inv_std, gamma = cache
+    shifted = (x + per_channel(mu) - per_channel(mu * inv_std)) / 1
+    return with_sums(
+        dy,
+        (shifted, mu, xp.ones_like(mu), gamma),
+        *sums(dy, (shifted, mu, xp.ones_like(mu), gamma)),
+        scale=gamma * inv_std,
+    )
+
+
+@mutant(
+    TASK,
+    says="You forgot mu in dx: its x_hat is (x - mu) * inv_std, as in the map of dgamma.",
+)
+def mu_missing_in_dx(dy, cache):
+    return with_dx("without_mu", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="Brackets are missing in dx: - x - mu * inv_std * slope multiplies mu alone. x_hat as a whole is "
+    "multiplied: (x - mu) * inv_std * slope.",
+)
+def x_hat_without_brackets_in_dx(dy, cache):
+    return with_dx("torn_x_hat", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="gamma * inv_std multiplies dy minus its mean alone. It multiplies all three terms: the last one, x_hat "
+    "times a mean, belongs into the bracket.",
+)
+def last_term_outside_the_bracket(dy, cache):
+    return with_dx("last_term_outside", dy, cache)
+
+
+@mutant(
+    TASK,
+    says="You divided by inv_std where it multiplies: it is 1 / sqrt(var + eps) already, in x_hat and in front of dx.",
+)
+def divided_by_inv_std(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return closed_form(dy, (x, mu, 1 / inv_std, gamma), scale=gamma / inv_std)
+
+
+@mutant(
+    TASK,
+    says="Your x_hat divides by inv_std, which is 1 / sqrt(var + eps) already: x_hat is (x - mu) * inv_std.",
+)
+def divided_by_inv_std_in_x_hat(dy, cache):
+    x, mu, inv_std, gamma = cache
+    return closed_form(dy, (x, mu, 1 / inv_std, gamma), scale=gamma * inv_std)
+
+
+@mutant(
+    TASK,
+    says="dx is divided by inv_std, which is 1 / sqrt(var + eps) already: the factor of the bracket is gamma * "
+    "inv_std.",
+)
+def scale_divided_by_inv_std(dy, cache):
+    return closed_form(dy, cache, scale=cache[3] / cache[2])

@@ -367,3 +367,91 @@ def squared_where_joined(x, gamma, beta, eps=1e-5):
 def eps_in_the_map(x, gamma, beta, eps=1e-5):
     mu = MEAN(x, count(x), axis=RIGHT)
     return with_var(x, gamma, beta, eps * float(count(x)), SQUARES(x, per_channel(mu), count(x), axis=RIGHT), mu)
+
+
+def with_y(expression, x, gamma, beta, eps):
+    """Right statistics, and another third kernel."""
+    _, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
+    other = ElementwiseKernel("T x, T mu, T w, T g, T b", "T y", f"y = {expression}", "other_y")
+    return other(x, *map(per_channel, (mu, inv_std, gamma, beta))), (x, mu, inv_std, gamma)
+
+
+@mutant(
+    TASK,
+    says="inv_std multiplies the mean alone: x - mu * inv_std. Brackets are missing: x_hat is (x - mu) * inv_std.",
+)
+def brackets_missing(x, gamma, beta, eps=1e-5):
+    return with_y("g * (x - mu * w) + b", x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="gamma multiplies beta as well: gamma * (x_hat + beta). y is gamma * x_hat + beta.",
+)
+def beta_scaled(x, gamma, beta, eps=1e-5):
+    return with_y("g * ((x - mu) * w + b)", x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="You divided by inv_std, or multiplied by the standard deviation. inv_std is 1 / sqrt(var + eps) already: "
+    "x_hat is (x - mu) * inv_std.",
+)
+def divided_by_inv_std(x, gamma, beta, eps=1e-5):
+    return with_y("g * ((x - mu) / w) + b", x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The mean is not subtracted in the kernel that makes y: it is gamma * (x - mu) * inv_std + beta.",
+)
+def mu_missing(x, gamma, beta, eps=1e-5):
+    return with_y("g * (x * w) + b", x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="You divided by N, the number of images. The values that share a mean and a variance are N * H * W.",
+)
+def divided_by_images(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, x.dtype.type(len(x)), axis=RIGHT)
+    return with_var(x, gamma, beta, eps, SQUARES(x, per_channel(mu), x.dtype.type(len(x)), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says="You divided by _out_ind.size(), which is the number of channels. The count of values of a channel is "
+    "_in_ind.size() / _out_ind.size().",
+)
+def divided_by_the_results(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, of_mean="r = a / _out_ind.size()", of_var="r = a / _out_ind.size()")
+
+
+@mutant(
+    TASK,
+    says="You divided your mean by _out_ind.size(), which is the number of channels. The count of values of a "
+    "channel is _in_ind.size() / _out_ind.size().",
+)
+def mean_divided_by_the_results(x, gamma, beta, eps=1e-5):
+    return divided_at_the_end(x, gamma, beta, eps, of_mean="r = a / _out_ind.size()")
+
+
+@mutant(
+    TASK,
+    says="Your variance is the mean of the absolute distances from the mean. Its map squares them: (x - mu) * (x - "
+    "mu).",
+)
+def absolute_distances(x, gamma, beta, eps=1e-5):
+    mu = MEAN(x, count(x), axis=RIGHT)
+    absolute = ReductionKernel("T x, T k, T m", "T r", "abs(x - k) / m", "a + b", "r = a", "0", "absolute")
+    return with_var(x, gamma, beta, eps, absolute(x, per_channel(mu), count(x), axis=RIGHT), mu)
+
+
+@mutant(
+    TASK,
+    says="Your y is right, but the inv_std of your cache lacks eps. It is the one that y was made with: 1 / sqrt(var "
+    "+ eps).",
+)
+def eps_missing_in_cache(x, gamma, beta, eps=1e-5):
+    y, (x, mu, _, gamma) = right(x, gamma, beta, eps)
+    return y, (x, mu, 1 / xp.sqrt(SQUARES(x, per_channel(mu), count(x), axis=RIGHT)), gamma)

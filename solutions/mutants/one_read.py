@@ -286,3 +286,133 @@ def sums_go_on(x, gamma, beta, eps=1e-5):
          "    a = own, b = squares;\n"),
     )  # fmt: skip
     return launch(code, x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="inv_std multiplies the mean alone: x - mu * inv_std. Brackets are missing: x_hat is (x - mu) * inv_std.",
+)
+def x_hat_without_brackets(x, gamma, beta, eps=1e-5):
+    return launch(edited(("((held[k] - center) * width)", "(held[k] - center * width)")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="gamma multiplies beta as well: gamma * (x_hat + beta). y is gamma * x_hat + beta.",
+)
+def beta_scaled(x, gamma, beta, eps=1e-5):
+    return launch(
+        edited(("((held[k] - center) * width) + beta[c]", "((held[k] - center) * width + beta[c])")),
+        x,
+        gamma,
+        beta,
+        eps,
+    )
+
+
+@mutant(
+    TASK,
+    says="You divided by inv_std, or multiplied by the standard deviation. inv_std is 1 / sqrt(var + eps) already: "
+    "x_hat is (x - mu) * inv_std.",
+)
+def divided_by_inv_std(x, gamma, beta, eps=1e-5):
+    return launch(edited(("(held[k] - center) * width", "(held[k] - center) / width")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="A sign is flipped in your variance: the square of S_1 / m is subtracted from S_2 / m.",
+)
+def second_term_added(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b + a * a")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The second term of your variance is not squared: it is S_2 / m minus the square of S_1 / m.",
+)
+def second_term_not_squared(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b - a")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your variance mixes x and x - K: from the mean of (x - K) * (x - K) the square of S_1 / m is subtracted, "
+    "the mean of x - K, and not that of mu.",
+)
+def mean_of_x_in_the_variance(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b - (shift + a) * (shift + a)")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="In your variance the second term is missing: S_2 / m - (S_1 / m)^2. K is near the mean, and not equal to it.",
+)
+def second_term_missing(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b - a * a", "b")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your mean is that of x - K: add K to it again before you use or store it.",
+)
+def shift_not_added(x, gamma, beta, eps=1e-5):
+    return launch(edited(("center = shift + a", "center = a")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your variance takes S_2 as a sum: it is S_2 / m minus the square of S_1 / m.",
+)
+def squares_not_divided(x, gamma, beta, eps=1e-5):
+    return launch(edited(("b += two[warp] / m", "b += two[warp]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your mean takes S_1 as a sum: mu is K + S_1 / m.",
+)
+def mean_not_divided(x, gamma, beta, eps=1e-5):
+    return launch(edited(("a += one[warp] / m", "a += one[warp]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="Your cache holds the standard deviation. Store inv_std = 1 / sqrt(var + eps).",
+)
+def std_in_cache(x, gamma, beta, eps=1e-5):
+    return launch(edited(("inv_std[c] = width", "inv_std[c] = 1.f / width")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="All channels get the gamma of channel 0: each has its own, gamma[c].",
+)
+def first_gamma_for_all(x, gamma, beta, eps=1e-5):
+    return launch(edited(("gamma[c] *", "gamma[0] *")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="gamma is taken by the number of the block. A block has several channels in turn, and c is the one it is "
+    "at: gamma[c].",
+)
+def gamma_by_the_block(x, gamma, beta, eps=1e-5):
+    return launch(edited(("gamma[c] *", "gamma[blockIdx.x] *")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The shift is a number of another channel, where a block is at its second one, and far from zero no digit "
+    "is left. Take it from channel c: x[c * positions].",
+)
+def shift_by_the_block(x, gamma, beta, eps=1e-5):
+    return launch(edited(("shift = x[c * positions]", "shift = x[blockIdx.x * positions]")), x, gamma, beta, eps)
+
+
+@mutant(
+    TASK,
+    says="The shift is subtracted twice in y: mu holds it already. y is made of x - mu, or of (x - K) - S_1 / m.",
+)
+def shift_subtracted_twice(x, gamma, beta, eps=1e-5):
+    return launch(edited(("(held[k] - center)", "(held[k] - shift - center)")), x, gamma, beta, eps)

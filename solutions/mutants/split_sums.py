@@ -92,7 +92,8 @@ def whole_channel_each(x, shift, parts):
 
 @mutant(
     TASK,
-    says="One block works on a channel, whatever `parts` is. The grid is (parts, C), and blockIdx.x says which part.",
+    says="A channel has fewer blocks than `parts` says: one alone, or as many whatever `parts` is. The grid is "
+    "(parts, C), and blockIdx.x says which part.",
 )
 def one_block_a_channel(x, shift, parts):
     return launch(CODE, x, shift, 1)
@@ -265,3 +266,64 @@ def returned_early(x, shift, parts):
   if (t == 0) atomicAdd(&s1[c], one[0]), atomicAdd(&s2[c], two[0]);
 }"""
     return launch(head.replace("i += 64", "i += 128") + rounds, x, shift, parts, threads=128)
+
+
+@mutant(
+    TASK,
+    says="A part goes one number too far, which is the next part's first one: its numbers are i < last.",
+)
+def one_too_far(x, shift, parts):
+    return launch(edited(("i < last", "i <= last")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Every part starts at number 0 of the channel, so that early numbers count several times. Start at first + "
+    "threadIdx.x, with first = blockIdx.x * chunk.",
+)
+def every_part_starts_at_zero(x, shift, parts):
+    return launch(edited(("i = first + threadIdx.x", "i = threadIdx.x")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Your sums are added to the number of the part. Results are counted by channels: s1[c] with c = blockIdx.y.",
+)
+def added_by_the_part(x, shift, parts):
+    return launch(edited(("s1[c], a", "s1[blockIdx.x], a"), ("s2[c], b", "s2[blockIdx.x], b")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Your second sum is not added up in the warp: what lane 0 adds is its own. Shuffle both sums.",
+)
+def second_sum_not_shuffled(x, shift, parts):
+    return launch(edited(("  b = sum_of_warp(b);\n", "")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Lane 31 of each warp adds what it has. After steps by __shfl_down_sync it is lane 0 that has the sum of "
+    "the warp: if (threadIdx.x % 32 == 0).",
+)
+def last_lane_adds(x, shift, parts):
+    return launch(edited(("threadIdx.x % 32 == 0", "threadIdx.x % 32 == 31")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Each warp squares its own sum, and these squares are added up. The sum is of the squares: d * d is added "
+    "inside the loop, for each number.",
+)
+def squares_of_the_warps_sums(x, shift, parts):
+    return launch(edited(("&s2[c], b", "&s2[c], a * a")), x, shift, parts)
+
+
+@mutant(
+    TASK,
+    says="Your sums are divided by the number of parts. Parts have different numbers, and their sums add up: nothing "
+    "is averaged.",
+)
+def averaged_over_the_parts(x, shift, parts):
+    s1, s2 = launch(CODE, x, shift, parts)
+    return s1 / xp.float32(parts), s2 / xp.float32(parts)

@@ -148,3 +148,38 @@ def first_number_left_out(x):
 )
 def counted_from_zero(x):
     return answer(x, welford=welford(x, first=0))
+
+
+@mutant(
+    TASK,
+    says="Your naive and your shifted formula have each other's name: the shifted one subtracts K first and keeps "
+    "digits far from zero, the naive one does not.",
+)
+def naive_and_shifted_exchanged(x):
+    return answer(x, naive=naive(x - x[:, :1]), shifted=naive(x))
+
+
+@mutant(
+    TASK,
+    says="In your naive formula the squares are added up and not averaged: it is the mean of the squares minus the "
+    "square of the mean.",
+)
+def squares_not_divided(x):
+    return answer(x, naive=(x * x).sum(axis=1) - x.mean(axis=1) ** 2)
+
+
+@mutant(
+    TASK,
+    says="In your naive formula the mean is not squared: it is the mean of the squares minus the square of the mean.",
+)
+def mean_not_squared(x):
+    return answer(x, naive=(x * x).mean(axis=1) - x.mean(axis=1))
+
+
+@mutant(
+    TASK,
+    says="You added K to the shifted variance. A shift moves the mean and leaves the variance as it is: nothing has "
+    "to be added again.",
+)
+def shift_added_again(x):
+    return answer(x, shifted=naive(x - x[:, :1]) + x[:, 0])

@@ -99,7 +99,7 @@ def rest_not_written(x, mu, inv_std, gamma, beta):
 @mutant(
     TASK,
     says="Threads beyond the end of the array work as well: the grid is rounded up to whole blocks, so each thread has "
-    "to ask whether its number exists.",
+    "to ask whether its number exists: not with k >= total, for they are counted from 0.",
 )
 def no_look_at_the_end(x, mu, inv_std, gamma, beta):
     code = edited(("  if (k >= total) return;\n", ""), ("if (k < size) ", ""))
@@ -359,3 +359,94 @@ def number_of_the_block_forgotten(x, mu, inv_std, gamma, beta):
 def vectors_at_any_number(x, mu, inv_std, gamma, beta):
     code = edited(("const float4 v = x[k];", "const float4 v = *(const float4*)((const float*)x + k);"))
     return launch(code, x, mu, inv_std, gamma, beta)
+
+
+def made_of(second, third, fourth):
+    """CODE whose vectors are made of these numbers in place of v.y, v.z and v.w."""
+    code = CODE
+    for name, other in {"v.y": second, "v.z": third, "v.w": fourth}.items():
+        code = code.replace(f"line({name},", f"line({other},")
+    return code
+
+
+@mutant(
+    TASK,
+    says="All four numbers of your vectors are made of v.x: the others are v.y, v.z and v.w.",
+)
+def first_number_four_times(x, mu, inv_std, gamma, beta):
+    return launch(made_of("v.x", "v.x", "v.x"), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="The last two numbers of your vectors are the same: the fourth is made of v.w, and not of v.z.",
+)
+def third_number_twice(x, mu, inv_std, gamma, beta):
+    return launch(made_of("v.y", "v.z", "v.z"), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="v.x alone is transformed, and v.y, v.z and v.w are stored as they came. Each of the four needs its line.",
+)
+def first_number_alone(x, mu, inv_std, gamma, beta):
+    code = CODE
+    for number in ("v.y", "v.z", "v.w"):
+        code = code.replace(f"line({number}, mu, inv_std, gamma, beta, c)", number)
+    return launch(code, x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="inv_std multiplies the mean alone: x - mu * inv_std. Brackets are missing: x_hat is (x - mu) * inv_std.",
+)
+def x_hat_without_brackets(x, mu, inv_std, gamma, beta):
+    return launch(edited(("(v - mu[c]) * inv_std[c]", "v - mu[c] * inv_std[c]")), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="gamma multiplies beta as well: gamma * (x_hat + beta). y is gamma * x_hat + beta.",
+)
+def beta_scaled(x, mu, inv_std, gamma, beta):
+    return launch(
+        edited(("((v - mu[c]) * inv_std[c]) + beta[c]", "((v - mu[c]) * inv_std[c] + beta[c])")),
+        x,
+        mu,
+        inv_std,
+        gamma,
+        beta,
+    )
+
+
+@mutant(
+    TASK,
+    says="inv_std is missing: y is gamma * (x - mu) * inv_std + beta.",
+)
+def inv_std_missing(x, mu, inv_std, gamma, beta):
+    return launch(edited(("((v - mu[c]) * inv_std[c])", "(v - mu[c])")), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="All vectors are taken for ones of channel 0. Vector k belongs to channel k / (H * W / 4) % C.",
+)
+def first_channel_for_all(x, mu, inv_std, gamma, beta):
+    return launch(edited(("c = (k / packs) % channels", "c = 0")), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="The channel is taken from the number of the block. A block has 128 vectors here, whichever channels they "
+    "belong to: that of vector k is k / (H * W / 4) % C.",
+)
+def channel_by_the_block(x, mu, inv_std, gamma, beta):
+    return launch(edited(("c = (k / packs) % channels", "c = blockIdx.x % channels")), x, mu, inv_std, gamma, beta)
+
+
+@mutant(
+    TASK,
+    says="The last vector, or number, is never written: places are counted from 0, and the last one is total - 1.",
+)
+def last_one_left_out(x, mu, inv_std, gamma, beta):
+    return launch(edited(("k >= total", "k >= total - 1"), ("k < size)", "k < size - 1)")), x, mu, inv_std, gamma, beta)

@@ -368,3 +368,38 @@ def all_lanes_write_the_place(x, shift):
 )
 def numbers_of_all_channels(x, shift):
     return launch(edited(("m = images * positions", "m = images * channels * positions")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="You added the shift. Both sums are of x - shift.",
+)
+def shift_added(x, shift):
+    return launch(edited((" - shift[c]", " + shift[c]")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your mask has too few bits, and leaves out lanes that come to the shuffle: a warp has 32 lanes, so the "
+    "full mask is eight f, 0xffffffffu.",
+)
+def mask_of_half_a_warp(x, shift):
+    return launch(edited(("0xffffffffu", "0xffffu")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Your second sum is not added up in the warp: what lane 0 hands over is its own. Shuffle both sums.",
+)
+def second_sum_not_shuffled(x, shift):
+    return launch(edited(("  b = sum_of_warp(b);\n  if", "  if")), x, shift)
+
+
+@mutant(
+    TASK,
+    says="Every thread adds to the same number in global memory, and an atomicAdd waits for all those before it. Let "
+    "each warp add up by shuffles first, so that one lane has its sum.",
+)
+def every_thread_adds_in_global_memory(x, shift):
+    own_sum = CODE[: CODE.index("  a = sum_of_warp(a);")].replace("  __shared__ float one[32], two[32];\n", "")
+    return launch(own_sum + "  atomicAdd(&s1[c], a);\n  atomicAdd(&s2[c], b);\n}", x, shift, start=xp.zeros)

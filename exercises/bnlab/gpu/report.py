@@ -21,7 +21,7 @@ KINDS = {  # the numbers of cuda/runtime.h
 }
 TOTALS = (  # as in cuda/traffic.h
     "load_bytes store_bytes load_sectors store_sectors load_requests store_requests "
-    "shared_load_bytes shared_store_bytes shared_requests bank_conflicts"
+    "shared_load_bytes shared_store_bytes shared_requests bank_conflicts global_atomics"
 ).split()
 COUNTERS = "barriers warp_operations atomics switches".split()
 DYNAMIC, NOWHERE, GLOBAL = -1000, -2000, -3000
@@ -113,7 +113,7 @@ class Launch:
         barriers, warp_operations, atomics, switches.
     totals : dict
         load_bytes, store_bytes, load_sectors, store_sectors, load_requests, store_requests, shared_load_bytes,
-        shared_store_bytes, shared_requests, bank_conflicts.
+        shared_store_bytes, shared_requests, bank_conflicts, global_atomics.
     notes : list of str
         What is no mistake in itself, and may explain a strange result.
     frame : int
@@ -157,7 +157,9 @@ class Launch:
                 f"  {self.sectors_per_request:.1f} sectors a request, efficiency {self.efficiency:.2f}, "
                 f"{self.totals['bank_conflicts']} bank conflicts"
             )
-        lines.append(f"  {self.counters['barriers']} barriers, {self.counters['atomics']} atomics")
+        in_global = self.totals.get("global_atomics", 0)
+        where = f", {in_global} of them in global memory" if in_global else ""
+        lines.append(f"  {self.counters['barriers']} barriers, {self.counters['atomics']} atomics{where}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 

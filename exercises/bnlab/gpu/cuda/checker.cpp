@@ -194,6 +194,8 @@ static void access(char* address, int size, bool write, const void* pc, bool is_
     const int each = part ? part : size;
     for (int k = 0; k * each < size; ++k)
       traffic.note(me, pc, k, (uintptr_t)address + k * each, std::min(each, size - k * each), write, is_shared);
+  } else if (!write && !is_shared) {
+    traffic.totals.global_atomics++;  // each reads once, and writes where something changes
   }
   if (!r->cells) return;
   if (size < r->grain || (uintptr_t)(address - r->low) % r->grain) refine(*r, size % 2 || (address - r->low) % 2 ? 1 : 2);

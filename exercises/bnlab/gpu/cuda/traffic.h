@@ -12,7 +12,7 @@ namespace simt {
 
 struct Totals {  // report.py has the same list
   long long load_bytes, store_bytes, load_sectors, store_sectors, load_requests, store_requests;
-  long long shared_load_bytes, shared_store_bytes, shared_requests, bank_conflicts;
+  long long shared_load_bytes, shared_store_bytes, shared_requests, bank_conflicts, global_atomics;
 };
 
 struct Traffic {
