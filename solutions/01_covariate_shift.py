@@ -494,8 +494,8 @@ for degrees in (0, 10, 45, 90):
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     rotated = z @ np.array([[cos, sin], [-sin, cos]])
     covariance = np.round(rotated.T @ rotated / 500, 3).tolist()
-    away = np.mean(np.sum((rotated - (x - x.mean(axis=0))) ** 2, axis=1))
-    print(f"{degrees:2} degrees: covariance {covariance}, mean square way {away:.2f}")
+    away = np.sqrt(np.mean(np.sum((rotated - (x - x.mean(axis=0))) ** 2, axis=1)))
+    print(f"{degrees:2} degrees: covariance {covariance}, moved by {away:.2f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -504,8 +504,9 @@ for degrees in (0, 10, 45, 90):
 # - (b) No. PCA whitening (without the last rotation back) and Cholesky whitening give white batches as well.
 # - (c) No, see (a): the printed matrices are all the same.
 #
-# What singles ZCA out is the last number in each row, the mean square of the way that a point has moved from the
-# centred `x`: of all whitened versions ZCA stays closest, so that a whitened pixel can still be recognized as that pixel.
+# What singles ZCA out is the last number in each row, how far the points have moved from the centred `x`
+# (root mean square): of all whitened versions ZCA stays closest, so that a whitened pixel still
+# resembles that pixel.
 #
 # </details>
 

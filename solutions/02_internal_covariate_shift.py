@@ -294,7 +294,7 @@ bell, coin = rng.normal(size=(10_000, 1)), rng.choice([-1.0, 1.0], size=(10_000,
 bell = (bell - bell.mean()) / bell.std()
 coin = (coin - coin.mean()) / coin.std()
 distance = wasserstein_drift(bell, coin)[0]
-print(f"a bell and a coin, mean 0 and variance 1 in both: distance {distance:.3f}\n")
+print(f"bell and coin, each with mean 0 and variance 1: distance {distance:.3f}\n")
 print("records 20 steps apart: mean distance, and median distance in units of")
 print("the standard deviation of the earlier record")
 for (activation, kind), run in RUNS.items():
