@@ -173,7 +173,7 @@ draw_percentiles(RUNS[activation, "plain"].steps, lines)
 #
 # **Predict once more.** You train the plain ReLU network with a tenth of the learning rate. Does the unit drift less?
 #
-# <details><summary>Yes, and the network learns just as fast</summary>
+# <details><summary>Yes, and the network learns as fast as before</summary>
 #
 # The unit drifts less, yes. But compare the losses at the end, too.
 #

@@ -67,7 +67,7 @@ def rows_and_columns_mixed_up(x, eps):
 
 @mutant(
     TASK,
-    says="You transposed the wrong factor: the eigenvectors are the COLUMNS of the matrix that eigh returns, so the "
+    says="You exchanged V and V.T: the eigenvectors are the COLUMNS of the matrix that eigh returns, so the "
     "whitening matrix is V D V.T.",
 )
 def eigenvectors_as_rows(x, eps):

@@ -176,7 +176,7 @@ def _rows_for_columns(inputs, z):
         turn = v * signs
         if agree(z, x @ turn.T @ np.diag(1 / np.sqrt(values + inputs["eps"])) @ turn):
             return (
-                "You transposed the wrong factor: the eigenvectors are the COLUMNS of the matrix that eigh returns, so "
+                "You exchanged V and V.T: the eigenvectors are the COLUMNS of the matrix that eigh returns, so "
                 "the whitening matrix is V D V.T."
             )
     return None
