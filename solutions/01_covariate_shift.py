@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 01 Covariate shift: training here, testing there
 #
-# You measure, correct and undo differences between the data that a model is trained on and the data that it meets:
-# standardizing without a leak, importance weights, weighted least squares, whitening.
-# The last task turns to the optimizer, and shows what the scale of the inputs does to gradient descent.
+# A model learns from one set of data and then meets another.
+# You write four tools that deal with the difference: standardizing without a leak, importance weights,
+# weighted least squares, and whitening.
+# The last task turns to the optimizer and shows what the scale of the inputs does to gradient descent.
 #
 # - Time: about 90 minutes.
 # - Read first: [chapter 1, Covariate shift](https://bn-course.github.io/bn-course/book/01_covariate_shift.html)
@@ -18,7 +19,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+# bnlab lies beside the notebook, or it is installed.
+for folder in (".", "../exercises", "exercises"):
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
@@ -26,7 +28,8 @@ if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     if not find_spec("bnlab"):
         archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
-        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+        cure = f"unpack {archive}, open this notebook in its exercises/"
+        raise ModuleNotFoundError(f"bnlab is missing: {cure}")
 import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
@@ -36,14 +39,14 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## 1. Standardize without a leak
 #
-# Bring each feature to mean 0 and standard deviation 1, as measured on the training set.
-# The test set is treated in the same way, with the same numbers: it has no say in them.
+# Shift and scale each feature to mean 0 and standard deviation 1, as measured on the training set.
+# Treat the test set in the same way and with the same numbers: it has no say in them.
 #
 # $$z_{nc} = \frac{x_{nc} - \mu_c}{\sigma_c}, \qquad
 # \mu_c = \frac{1}{N} \sum_n x^{\text{train}}_{nc}, \qquad
 # \sigma_c^2 = \frac{1}{N} \sum_n (x^{\text{train}}_{nc} - \mu_c)^2.$$
 #
-# Where $\sigma_c$ is 0, divide by 1.
+# Here $x$ is a sample of either set. Where $\sigma_c$ is 0, divide by 1 instead.
 #
 # | name | shape | meaning |
 # |---|---|---|
@@ -54,33 +57,36 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # The means are 3 and 4, the deviations 2 and 0.
 # So `train_z` has the columns (-1, -1, 1, 1) and (0, 0, 0, 0), and `test_z` has (0, 3) and (0, 2).
 #
-# **Predict first.** The test set holds one image. You standardize it with its own mean and deviation. What comes out?
+# **Predict first.** The test set holds a single image, and you standardize it with its own mean and deviation.
+# What comes out?
 #
-# - (a) About the same as with the numbers of the training set.
-# - (b) Zeros, for every image.
-# - (c) An error, for one sample has no mean.
+# - (a) About the same as with the mean and deviation of the training set.
+# - (b) Zeros, whatever the image shows.
+# - (c) An error, because one sample has no mean.
 
 # %%
-# Play: take 2, 10 or 200 test images in place of 1, and other amounts of extra light.
+# Play: take 2, 10 or 200 test images instead of 1, and more or less extra light.
 from bnlab.traces import digits_sample
 
 images, labels = digits_sample()
 few, light = 1, 0.3
 train, test = images[:400], images[400 : 400 + few] + light
-print(f"pixels 26 to 29 of the first test image, with extra light: {test[0, 26:30]}")
-print(f"minus the mean of the test set:                            {(test - test.mean(axis=0))[0, 26:30]}")
-print(f"minus the mean of the training set:                        {(test - train.mean(axis=0))[0, 26:30].round(2)}")
+by_test, by_train = test - test.mean(axis=0), test - train.mean(axis=0)
+print("pixels 26 to 29 of the first test image")
+print("with extra light:                  ", test[0, 26:30].round(2))
+print("minus the mean of the test set:    ", by_test[0, 26:30].round(2))
+print("minus the mean of the training set:", by_train[0, 26:30].round(2))
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# - (a) No. It comes near to that only for a large test set without any shift.
-# - (b) Yes. One sample is its own mean, so nothing is left of the image. With 2 images the mean leaves half of their
-#   difference, once with each sign, and the division turns it into ±1.
-# - (c) No. It has a mean, itself; NumPy computes it without a word.
+# - (a) No. That holds, roughly, only for a large test set that has not shifted.
+# - (b) Yes. One sample is its own mean, so nothing is left of the image. With 2 images, half of their difference
+#   is left, with a plus sign in one and a minus sign in the other, and the division makes ±1 of it.
+# - (c) No. The mean of one sample is the sample itself, and NumPy computes it without complaint.
 #
-# The extra light disappears too when the test set is measured with its own numbers, and what came with the light
-# along with it. You may want that at times (chapter 9 returns to it), but then it is a choice, not an accident.
+# Statistics of the test set would also have removed the extra light, and with it everything else that sets this
+# test set apart. Sometimes you want that (chapter 9 returns to it), but then it should be a choice, not an accident.
 #
 # </details>
 
@@ -102,7 +108,8 @@ def standardize(train, test):
     -------
     train_z : ndarray, shape (N, C), dtype of train
     test_z : ndarray, shape (M, C), dtype of train
-        A feature that is constant in `train` (standard deviation exactly 0) is centred and divided by 1, in both.
+        A feature that is constant in `train` (standard deviation exactly 0) is
+        centred and divided by 1, in both sets.
     """
     ### BEGIN SOLUTION
     mean, std = train.mean(axis=0), train.std(axis=0)
@@ -149,23 +156,25 @@ np.testing.assert_allclose(
 # %% [markdown]
 # ## 2. Importance weights
 #
-# The inputs that you trained on come from a source density, those that you will meet from a target density.
-# Give each training point the weight that makes source averages stand for target averages.
+# Your training inputs come from a source density; the inputs that the model will meet come from a target density.
+# Give each training point the weight that turns averages over the source into averages over the target.
 #
 # $$w(x) = \frac{p_{\text{target}}(x)}{p_{\text{source}}(x)}, \qquad
 # p(x) = \frac{1}{\sqrt{2 \pi}\,\sigma} \exp\left(-\frac{(x - \mu)^2}{2 \sigma^2}\right).$$
+#
+# Both densities are normal, each with its own mean $\mu$ and standard deviation $\sigma$.
 #
 # | name | shape | meaning |
 # |---|---|---|
 # | `x` | (N,) | points |
 # | `source`, `target` | pair of numbers | mean and standard deviation of a normal density |
-# | `w` | (N,) | weights, not rescaled in any way |
+# | `w` | (N,) | weights: the plain ratio, not rescaled in any way |
 #
-# Far out both densities are smaller than the smallest number, and 0/0 is not a number.
-# Their ratio is harmless: subtract the exponents, and take `exp` of the difference.
+# Far out, both densities are too small for a floating-point number, and 0/0 gives NaN.
+# Their ratio is harmless, though: subtract the exponents first, then take `exp` of the difference.
 #
 # Example: source (0, 2) and target (0, 1) give $w(x) = 2 \exp(-3 x^2 / 8)$, so $w(0) = 2$ and $w(2) \approx 0.446$.
-# The target is narrower: points in the middle count more, points outside count less.
+# The target is narrower than the source: points in the middle count more, points far out count less.
 #
 # **Predict first.** The source is (0, 1) and the target (0, 2), twice as wide. Where are the weights largest?
 #
@@ -235,37 +244,39 @@ np.testing.assert_allclose(total, 1, rtol=1e-6, err_msg="the weights have the me
 ### END HIDDEN TESTS
 
 # %%
-# Play: make the target wider or move it away, and see how many of 1000 samples are still worth something.
+# Play: make the target wider or move it away. How many of 1000 samples still count?
 rng = np.random.default_rng(3)
 x = rng.normal(size=1000)
 for target in ((0.0, 1.0), (0.0, 0.5), (1.0, 1.0), (3.0, 1.0), (0.0, 2.0)):
     w = importance_weights(x, (0.0, 1.0), target)
     worth = w.sum() ** 2 / (w**2).sum()
-    print(f"source (0, 1), target {target}: largest weight {w.max():8.2f}, as good as {worth:4.0f} equal samples")
+    shown = f"largest weight {w.max():8.2f}, worth {worth:4.0f} equal samples"
+    print(f"source (0, 1), target {target}: {shown}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
 # - (a) No: $w(0) = 1/2$. The source has more points there than the target asks for.
-# - (b) Yes: $w(x) = \tfrac{1}{2} \exp(3 x^2 / 8)$ grows for ever.
-# - (c) No. The ratio of the widths is the factor in front, 1/2 here; the exponential is not bounded.
+# - (b) Yes: $w(x) = \tfrac{1}{2} \exp(3 x^2 / 8)$ grows without limit.
+# - (c) No. The ratio of the widths is only the factor in front, 1/2 here; the exponential has no bound.
 #
 # In a sample, the few points that happen to lie far out then carry most of the weight.
-# The last column counts with the rule $(\sum w)^2 / \sum w^2$: weights are paid for with variance.
+# The last number in each row is the effective number of samples, $(\sum w)^2 / \sum w^2$:
+# weights are paid for with variance.
 #
 # </details>
 
 # %% [markdown]
 # ## 3. Weighted least squares
 #
-# Fit a linear model in which some samples count more than others.
-# Together with the weights of task 2 it fits where the target lies, although the data come from the source.
+# Fit a linear model to samples of which some count more than others.
+# With the weights of task 2 it fits best where the target lies, although the data come from the source.
 #
 # $$\theta = \arg\min_\theta \sum_n w_n \left( y_n - \textstyle\sum_p \text{features}_{np}\, \theta_p \right)^2.$$
 #
 # | name | shape | meaning |
 # |---|---|---|
-# | `features` | (N, P) | as they are meant; a column of ones is among them where an intercept is wanted |
+# | `features` | (N, P) | P features of N samples, used as given; one of them is all ones where an intercept is wanted |
 # | `y` | (N,) | targets |
 # | `w` | (N,) | weights, 0 or more |
 # | `theta` | (P,) | coefficients |
@@ -273,8 +284,9 @@ for target in ((0.0, 1.0), (0.0, 0.5), (1.0, 1.0), (3.0, 1.0), (0.0, 2.0)):
 # Example: three samples with the one feature 1, `y` = (0, 3, 6) and `w` = (1, 1, 2).
 # Then `theta` is the weighted mean, $(0 + 3 + 2 \cdot 6) / 4 = 3.75$; equal weights would give 3.
 #
-# **Predict first.** The truth is $y = x^3 - x$ plus noise. Training inputs lie around 0.5, test inputs around 0.
-# One model is a straight line, the other a cubic. For which of them do importance weights lower the test error?
+# **Predict first.** The truth is $y = x^3 - x$ plus noise. The training inputs lie around 0.5, the test inputs
+# around 0. One model is a straight line, the other a cubic polynomial.
+# For which of them do importance weights lower the test error?
 #
 # - (a) For both: the inputs have shifted, so the weights are needed.
 # - (b) For the line only.
@@ -290,7 +302,7 @@ def weighted_least_squares(features, y, w):
     Parameters
     ----------
     features : ndarray, shape (N, P), float
-        Of rank P on the samples with a positive weight. No column is added or centred.
+        Of rank P on the samples with a positive weight. Add no column, centre none.
     y : ndarray, shape (N,)
     w : ndarray, shape (N,)
         Weights, 0 or more.
@@ -341,25 +353,29 @@ np.testing.assert_allclose(exact, [1, -2, 3], rtol=1e-8, err_msg="where the mode
 # Play: take a larger shift, fewer samples, or a quadratic model (degree 2).
 rng = np.random.default_rng(5)
 source, target, n = (0.5, 0.5), (0.0, 0.3), 100
-for degree, name in ((1, "line "), (3, "cubic")):
+for degree, name in ((1, "line"), (3, "cubic")):
     errors = {"equal weights": [], "importance weights": []}
     for _ in range(200):
         x = rng.normal(*source, size=n)
         y = x**3 - x + 0.3 * rng.normal(size=n)
         x_test = rng.normal(*target, size=500)
-        for kind, w in (("equal weights", np.ones(n)), ("importance weights", importance_weights(x, source, target))):
+        y_test = x_test**3 - x_test
+        weights = (np.ones(n), importance_weights(x, source, target))
+        for kind, w in zip(errors, weights):
             theta = weighted_least_squares(np.vander(x, degree + 1), y, w)
-            errors[kind].append(np.mean((np.vander(x_test, degree + 1) @ theta - (x_test**3 - x_test)) ** 2))
-    print(f"{name}: " + ", ".join(f"{kind} {np.mean(values):.4f}" for kind, values in errors.items()))
+            predicted = np.vander(x_test, degree + 1) @ theta
+            errors[kind].append(np.mean((predicted - y_test) ** 2))
+    for kind, values in errors.items():
+        print(f"{name:5} with {kind:18}: test error {np.mean(values):.4f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# - (a) No: the error of the line falls to about a twentieth, that of the cubic rises by more than half.
-# - (b) Yes. A line cannot follow the curve, so it matters where it fits well: around the training inputs it falls
-#   slowly, around the test inputs steeply.
-# - (c) No, it is the other way round. The cubic is right everywhere, so it has nothing to correct;
-#   weights only make part of the data count for less.
+# - (a) No: the error of the line falls to about 4 % of what it was, but that of the cubic nearly doubles.
+# - (b) Yes. A line cannot follow the curve, so it matters where it fits well: the curve falls gently around the
+#   training inputs and steeply around the test inputs.
+# - (c) No, it is the other way round. The cubic can be right everywhere, so there is nothing to correct;
+#   the weights only make part of the data count for less.
 #
 # A change of the inputs alone does no harm where the model is right. Keep that in mind for notebook 02, where
 # "the distribution of the inputs changes" is offered as an explanation.
@@ -370,12 +386,12 @@ for degree, name in ((1, "line "), (3, "cubic")):
 # ## 4. Whiten
 #
 # Make the features of a batch uncorrelated, each with variance 1, and move the points as little as possible.
-# This is ZCA whitening; what batch normalization does is its cheap cousin, one feature at a time.
+# This is ZCA whitening. Batch normalization is its cheap cousin, which takes one feature at a time.
 #
 # $$z_n = (x_n - \mu)\, V\, \text{diag}\left(\frac{1}{\sqrt{\lambda_c + \epsilon}}\right) V^T, \qquad
 # \frac{1}{N} \sum_n (x_n - \mu)^T (x_n - \mu) = V\, \text{diag}(\lambda)\, V^T,$$
 #
-# with $x_n$ and $\mu$ as rows, and the eigenvectors as the columns of $V$.
+# with $x_n$ and $\mu$ as rows, the eigenvalues $\lambda_c$ of the covariance, and its eigenvectors as columns of $V$.
 #
 # | name | shape | meaning |
 # |---|---|---|
@@ -386,23 +402,25 @@ for degree, name in ((1, "line "), (3, "cubic")):
 # is [[2.5, 2], [2, 2.5]], with eigenvalue 4.5 along (1, 1) and 0.5 along (1, -1).
 # The whitened points are $(\sqrt{2}, 0)$, $(0, \sqrt{2})$, $(-\sqrt{2}, 0)$, $(0, -\sqrt{2})$.
 #
-# **Predict first.** You turn a whitened cloud of points by some angle. What happens to its covariance?
+# **Predict first.** You rotate a whitened cloud of points by some angle. What happens to its covariance?
 #
-# - (a) It stays the unit matrix: whitening can be done in many ways, and ZCA is one of them.
-# - (b) It is no longer the unit matrix: only ZCA whitens.
+# - (a) It stays the identity matrix: there are many ways to whiten, and ZCA is one of them.
+# - (b) It is no longer the identity matrix: only ZCA whitens.
 # - (c) It depends on the angle.
 
 
 # %% solution="zca-whiten"
 def zca_whiten(x, eps):
-    """Centre a batch and multiply it by the symmetric inverse root of its covariance.
+    """Multiply the centred batch by the symmetric inverse root of its covariance.
 
-    z = (x - mu) V diag(1 / sqrt(lambda + eps)) V.T, where V diag(lambda) V.T is the covariance of x with 1/N
+    z = (x - mu) V diag(1 / sqrt(lambda + eps)) V.T,
+    where V diag(lambda) V.T is the covariance of x, taken with 1/N
 
     Parameters
     ----------
     x : ndarray, shape (N, C), float
-        A batch; N may be 1 or smaller than C, and a feature may be constant, where eps > 0.
+        A batch. If eps > 0, N may be 1 or smaller than C, and a feature may be
+        constant.
     eps : float
         Added to the eigenvalues, inside the root.
 
@@ -445,7 +463,7 @@ x = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 3)) + 5
 z = zca_whiten(x, 0.0)
 np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-8, err_msg="each feature of z has mean 0")
 np.testing.assert_allclose(
-    z.T @ z / 40, np.eye(3), atol=1e-8, err_msg="for eps = 0 the covariance of z is the unit matrix"
+    z.T @ z / 40, np.eye(3), atol=1e-8, err_msg="for eps = 0 the covariance of z is the identity matrix"
 )
 np.testing.assert_allclose(
     zca_whiten(z, 0.0),
@@ -456,35 +474,39 @@ np.testing.assert_allclose(
 )
 order = [2, 0, 1]
 np.testing.assert_allclose(
-    zca_whiten(x[:, order], 0.5), zca_whiten(x, 0.5)[:, order], atol=1e-8, err_msg="exchanged features stay exchanged"
+    zca_whiten(x[:, order], 0.5),
+    zca_whiten(x, 0.5)[:, order],
+    atol=1e-8,
+    err_msg="features in another order give z in that order",
 )
 q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
 np.testing.assert_allclose(
-    zca_whiten(x @ q, 0.5), zca_whiten(x, 0.5) @ q, atol=1e-8, err_msg="a turned batch gives the turned z"
+    zca_whiten(x @ q, 0.5), zca_whiten(x, 0.5) @ q, atol=1e-8, err_msg="a rotated batch gives the rotated z"
 )
 ### END HIDDEN TESTS
 
 # %%
-# Play: other angles, and a batch with features that hardly go together.
+# Play: other angles, and a batch whose features are hardly correlated.
 rng = np.random.default_rng(7)
 x = rng.normal(size=(500, 2)) @ np.array([[2.0, 1.0], [1.0, 1.5]])
 z = zca_whiten(x, 0.0)
 for degrees in (0, 10, 45, 90):
-    angle = np.radians(degrees)
-    turned = z @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    away = np.mean(np.sum((turned - (x - x.mean(axis=0))) ** 2, axis=1))
-    print(f"turned by {degrees:2} degrees: covariance {np.round(turned.T @ turned / 500, 3).tolist()}, ", end="")
-    print(f"mean squared way from x {away:.2f}")
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    rotated = z @ np.array([[cos, sin], [-sin, cos]])
+    covariance = np.round(rotated.T @ rotated / 500, 3).tolist()
+    away = np.sqrt(np.mean(np.sum((rotated - (x - x.mean(axis=0))) ** 2, axis=1)))
+    print(f"{degrees:2} degrees: covariance {covariance}, moved by {away:.2f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# - (a) Yes: turning changes the covariance from $I$ to $Q^T I\, Q = I$.
-# - (b) No. PCA whitening (no last turn back) and Cholesky whitening are white as well.
+# - (a) Yes: a rotation $Q$ takes the covariance from $I$ to $Q^T I\, Q = I$.
+# - (b) No. PCA whitening (without the last rotation back) and Cholesky whitening give white batches as well.
 # - (c) No, see (a): the printed matrices are all the same.
 #
-# What singles ZCA out is the last column: of all white versions it is the one that stays closest to `x`,
-# so that a whitened pixel is still recognizable as that pixel.
+# What singles ZCA out is the last number in each row, how far the points have moved from the centred `x`
+# (root mean square): of all whitened versions ZCA stays closest, so that a whitened pixel still
+# resembles that pixel.
 #
 # </details>
 
@@ -492,13 +514,13 @@ for degrees in (0, 10, 45, 90):
 # ## 5. The largest stable learning rate
 #
 # Find the learning rate above which gradient descent on least squares diverges.
-# It depends on the features alone, which is why scaling them pays.
+# It depends on the features alone, which is why it pays to scale them.
 #
 # $$L(\theta) = \frac{1}{2N} \sum_n \left( \textstyle\sum_c \text{features}_{nc}\, \theta_c - y_n \right)^2, \qquad
 # \theta \leftarrow \theta - \text{lr} \cdot \nabla L(\theta).$$
 #
-# The curvature of $L$ is the matrix $\text{features}^T \text{features} / N$. Along its eigenvector with eigenvalue
-# $\lambda$ a step multiplies the error by $1 - \text{lr} \cdot \lambda$, and that must not fall below -1:
+# $L$ is a bowl whose curvature is the matrix $\text{features}^T \text{features} / N$. Along an eigenvector with
+# eigenvalue $\lambda$, a step multiplies the error by $1 - \text{lr} \cdot \lambda$, which must not fall below -1:
 #
 # $$\text{lr} \le \frac{2}{\lambda_{\max}}.$$
 #
@@ -507,20 +529,21 @@ for degrees in (0, 10, 45, 90):
 # | `features` | (N, C) | as the loss sees them: not centred, no column added |
 # | result | number | $2 / \lambda_{\max}$ |
 #
-# Example: the features (1, 3) and (3, 1) have the curvature [[10, 6], [6, 10]] / 2, with eigenvalues 8 and 2.
-# The limit is 2/8 = 0.25. At this rate the error along (1, 1) is multiplied by $1 - 0.25 \cdot 8 = -1$ in each step.
+# Example: two samples with the features (1, 3) and (3, 1) give the curvature [[10, 6], [6, 10]] / 2, which has the
+# eigenvalues 8 and 2. The limit is 2/8 = 0.25.
+# At this rate the error along (1, 1) is multiplied by $1 - 0.25 \cdot 8 = -1$ in each step.
 #
-# **Predict first.** Two runs on the digits, with 0.99 and 1.01 times the limit.
-# How do their losses compare after 300 steps?
+# **Predict first.** You train twice on the digits, with 0.99 and with 1.01 times the limit.
+# How do the losses of the two runs compare over 300 steps?
 #
-# - (a) They are nearly the same: 2 % more is hardly different.
-# - (b) The second has exploded at once, in the first ten steps or so.
-# - (c) The second fell at first, and then grew without end.
+# - (a) They stay nearly the same: 2 % more makes hardly any difference.
+# - (b) The second explodes at once, within ten steps or so.
+# - (c) The second falls at first and then grows without end.
 
 
 # %% solution="max-stable-lr"
 def max_stable_lr(features):
-    """Return the largest learning rate for which gradient descent on least squares does not diverge.
+    """Return the largest stable learning rate of gradient descent on least squares.
 
     2 / (largest eigenvalue of features.T @ features / N)
 
@@ -576,11 +599,12 @@ for share, grows in ((0.99, False), (1.01, True)):
 ### END HIDDEN TESTS
 
 # %%
-# Play: closer shares such as 0.999 and 1.001, more steps, another digit to tell from the rest.
+# Play: shares closer to 1 (0.999 and 1.001), more steps, another digit than 3.
 images, labels = digits_sample()
 features, y = np.hstack([images, np.ones((600, 1))]), (labels == 3).astype(float)
 limit = max_stable_lr(features)
 print(f"largest stable learning rate: {limit:.4f}")
+print("loss after 0, 1, 30, 100, 200, 300 steps")
 for share in (0.5, 0.99, 1.01):
     theta, losses = np.zeros(65), []
     for _ in range(301):
@@ -588,32 +612,32 @@ for share in (0.5, 0.99, 1.01):
         losses.append(np.mean(residual**2) / 2)
         theta = theta - share * limit * features.T @ residual / 600
     shown = ", ".join(f"{losses[step]:.4f}" for step in (0, 1, 30, 100, 200, 300))
-    print(f"{share} times that: loss {shown} after 0, 1, 30, 100, 200, 300 steps")
+    print(f"{share:4} times the limit: {shown}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# - (a) No. Along the steepest direction the error is multiplied by $1 - 1.98 = -0.98$ in one run and by
-#   $1 - 2.02 = -1.02$ in the other: it dies out or it grows, 1 % away from the limit on either side.
-# - (b) No, it needs patience: $1.02^{300}$ is about 380, and the loss has the square of it.
-# - (c) Yes. What it gained along the other directions hid the growth for a while; in the end the loss grows by 4 %
-#   in each step. In a plot of the first 30 steps you would not notice.
+# - (a) No. In each step the error along the steepest direction is multiplied by $1 - 1.98 = -0.98$ in one run and by
+#   $1 - 2.02 = -1.02$ in the other. In one it dies out, in the other it grows, only 1 % either side of the limit.
+# - (b) No, it takes patience: $1.02^{300}$ is about 380, and the loss grows with the square of that.
+# - (c) Yes. For a while, progress along the other directions hides the growth; in the end the loss grows by 4 %
+#   in each step. A plot of the first 30 steps would not show it.
 #
 # </details>
 #
-# **Predict once more.** The limit is set by the steepest direction, the time by the flattest.
-# Which of these needs the fewest steps, at half of its own limit: the digits with 10 added to every pixel, as they are,
-# centred, standardized, or whitened?
+# **Predict once more.** The steepest direction sets the limit, the flattest one sets the time.
+# You train on five versions of the digits, each at half of its own limit: with 10 added to every pixel, as they are,
+# centred, standardized, and whitened. Which of them needs the fewest steps?
 #
-# <details><summary>All the same: each goes at half of its own limit</summary>
+# <details><summary>They need the same number: each runs at half of its own limit</summary>
 #
-# The limit belongs to the steepest direction. What is left over for the flattest one is very different from bowl to
-# bowl.
+# The limit belongs to the steepest direction. How fast the flattest one moves at that rate differs greatly from
+# bowl to bowl.
 #
 # </details>
 # <details><summary>With 10 added: larger inputs give larger gradients</summary>
 #
-# Larger, and above all in one direction, the common one. It sets the rate, and the others crawl.
+# They do, but mostly along one direction, in which all pixels grow together. It sets the rate, and the others crawl.
 #
 # </details>
 # <details><summary>Whitened</summary>
@@ -634,24 +658,26 @@ versions = {
 for name, values in versions.items():
     features = np.hstack([values, np.ones((600, 1))])
     bowl, pull = features.T @ features / 600, features.T @ y / 600
-    limit, best = max_stable_lr(features), np.linalg.lstsq(features, y, rcond=None)[0]
+    limit = max_stable_lr(features)
+    best = np.linalg.lstsq(features, y, rcond=None)[0]
     theta, steps = np.zeros(65), 0
     goal = 0.01 * best @ bowl @ best  # 1 % of what there is to gain
     while (theta - best) @ bowl @ (theta - best) > goal and steps < 5000:
         theta, steps = theta - limit / 2 * (bowl @ theta - pull), steps + 1
-    print(f"{name:13} limit {limit:.5f}, {steps if steps < 5000 else 'more than 5000'} steps")
+    shown = steps if steps < 5000 else "5000 or more"
+    print(f"{name:13} limit {limit:.5f}, {shown} steps")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
 # Whitened, then standardized, centred, as they are; with 10 added the minimum is out of reach.
-# Adding a number to every pixel changes nothing that a linear model with an intercept could not undo in one line.
-# But it stretches the bowl into a canyon: a huge curvature along the common direction sets the rate,
-# and along all the others this rate is far too small.
-# (The limit 2 of two rows belongs to the column of ones, whose eigenvalue is 1.)
+# A number added to every pixel could be undone by the intercept alone: the best fit is no worse.
+# But it stretches the bowl into a canyon: the huge curvature along the direction that all pixels share sets the rate,
+# and along all other directions this rate is far too small.
+# (Where the limit is 2, the steepest direction is that of the column of ones, whose eigenvalue is 1.)
 #
-# This is a theorem for least squares. For the inner layers of a network it is an analogy, and a motive:
-# batch normalization centres and scales what each layer gets. Whether that is why it helps is the question of
+# This is a theorem for least squares. For the inner layers of a network it is an analogy, and a motivation:
+# batch normalization centres and scales what each layer receives. Whether that is why it helps is the question of
 # [notebook 02](https://bn-course.github.io/bn-course/exercises/02_internal_covariate_shift.html).
 #
 # </details>

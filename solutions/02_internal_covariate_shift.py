@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 02 Internal covariate shift: measure it before you believe it
 #
-# The paper that introduced batch normalization gave a reason for it: the inputs of a layer keep changing their
-# distribution while the layers before it learn, and the transform reduces that "internal covariate shift".
+# The paper that introduced batch normalization also gave a reason why it works: the distribution of a layer's inputs
+# keeps changing while the layers before it learn, and the transform reduces this "internal covariate shift".
 # You write three measures of such a change, apply them to networks with and without batch normalization,
 # and then judge the reason that was given.
 #
@@ -17,7 +17,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+# bnlab lies beside the notebook, or it is installed.
+for folder in (".", "../exercises", "exercises"):
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
@@ -25,7 +26,8 @@ if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     if not find_spec("bnlab"):
         archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
-        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+        cure = f"unpack {archive}, open this notebook in its exercises/"
+        raise ModuleNotFoundError(f"bnlab is missing: {cure}")
 import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
@@ -37,14 +39,21 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 #
 # Four small networks learn to read 8 x 8 digits: six hidden layers of 16 units, with ReLU or with the sigmoid,
 # each without and with batch normalization before the nonlinearity.
-# Twins have the same initial weights, the same batches of 60 and the same learning rate (0.1 for ReLU, 0.3 for the
-# sigmoid). The plain ones are trained below, in a second; the others were recorded once, in PyTorch.
+# A plain network and its twin with batch normalization share the initial weights, the batches of 60 images and the
+# learning rate (0.1 for ReLU, 0.3 for the sigmoid). The plain ones are trained below, which takes about a second;
+# their twins were trained in PyTorch and recorded.
 #
-# `run.inputs[layer]` has shape (T, N, C): at T steps, what C units of that layer put into their nonlinearity for the
-# same N = 60 images. `run.losses` is the loss of each batch; guessing costs ln 10 = 2.30.
+# `run.inputs[layer]` has shape (T, N, C): at each of T steps, what C units of that layer pass to their nonlinearity
+# for the same N = 60 images. `run.losses` holds the loss of each batch; a network that guesses has ln 10 = 2.30.
 
 # %%
-from bnlab.traces import GRADIENT_STEPS, draw_percentiles, recorded, seeds_table, train_plain
+from bnlab.traces import (
+    GRADIENT_STEPS,
+    draw_percentiles,
+    recorded,
+    seeds_table,
+    train_plain,
+)
 
 RUNS = {
     (activation, kind): make(activation)
@@ -52,14 +61,15 @@ RUNS = {
     for kind, make in (("plain", train_plain), ("batchnorm", recorded))
 }
 for (activation, kind), run in RUNS.items():
-    shown = ", ".join(f"{run.losses[step - 20 : step].mean():.2f}" for step in (20, 60, 200, 300))
+    before = [run.losses[step - 20 : step].mean() for step in (20, 60, 200, 300)]
+    shown = ", ".join(f"{loss:.2f}" for loss in before)
     print(f"{activation:8}{kind:10} loss before steps 20, 60, 200, 300: {shown}")
 
 # %% [markdown]
 # ## 1. Percentiles of a unit
 #
-# Follow one unit through training by a few percentiles of its activations.
-# This is how the paper drew its figure: three lines for 15, 50 and 85 percent.
+# Follow one unit through training by means of a few percentiles of its activations.
+# The paper drew its figure in this way, with three lines for 15, 50 and 85 percent.
 #
 # | name | shape | meaning |
 # |---|---|---|
@@ -70,15 +80,15 @@ for (activation, kind), run in RUNS.items():
 # Percentile q of N numbers stands at place $q/100 \cdot (N - 1)$ of the sorted row, counted from 0;
 # between two places it is interpolated linearly.
 #
-# Example: the steps (1, 2, 3, 4, 5) and (10, 0, 20, 30, 40) with q = (25, 50, 15) give
-# (2, 3, 1.6) and (10, 20, 6): place 0.6 is 60 % of the way from the first to the second.
+# Example: two steps with the activations (1, 2, 3, 4, 5) and (10, 0, 20, 30, 40), and q = (25, 50, 15), give
+# (2, 3, 1.6) and (10, 20, 6). Percentile 15 stands at place 0.6, 60 % of the way from the smallest to the next.
 #
-# **Predict first.** Batch normalization with gamma = 1 and beta = 0 gives a unit mean 0 and variance 1 on each batch.
-# What can still drift while the network learns?
+# **Predict first.** Batch normalization with gamma = 1 and beta = 0 gives each unit mean 0 and variance 1 on each
+# batch. What can still drift while the network learns?
 #
 # - (a) Nothing: the distribution is fixed.
 # - (b) The percentiles, within limits.
-# - (c) The mean, since it is only 0 on average.
+# - (c) The mean, since it is 0 only on average.
 
 
 # %% solution="percentile-drift"
@@ -138,12 +148,14 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %%
-# Play: layer 2 in place of 6, another unit (0 to 4), the sigmoid networks.
+# Play: layer 2 instead of 6, another unit (0 to 4), the sigmoid networks.
 activation, layer, unit = "relu", 6, 0
 lines = {}
 for kind in ("plain", "batchnorm"):
-    lines[kind] = percentile_drift(RUNS[activation, kind].inputs[layer][:, :, unit], (15, 50, 85))
-    print(f"{kind:10} 15, 50, 85 % at the start {lines[kind][0].round(2)}, at the end {lines[kind][-1].round(2)}")
+    trace = RUNS[activation, kind].inputs[layer][:, :, unit]
+    lines[kind] = percentile_drift(trace, (15, 50, 85))
+    start, end = lines[kind][[0, -1]].round(2)
+    print(f"{kind:10} 15, 50, 85 % at the start {start}, at the end {end}")
 draw_percentiles(RUNS[activation, "plain"].steps, lines)
 
 # %% [markdown]
@@ -152,26 +164,26 @@ draw_percentiles(RUNS[activation, "plain"].steps, lines)
 # - (a) No. Two moments do not fix a distribution: it can become lopsided, or fall into two clumps.
 # - (b) Yes. With mean 0 and variance 1 the median cannot leave the range from -1 to 1, but within such limits
 #   the percentiles move. In training gamma and beta move as well, and then there is no limit.
-# - (c) No. On each batch it is 0 but for rounding.
+# - (c) No. It is 0 on each single batch, up to rounding.
 #
 # So the calm picture on the right is true **by construction**: the transform fixes what the picture shows.
 # That it is calm says nothing yet about why the network learns faster.
 #
 # </details>
 #
-# **Predict once more.** The plain ReLU network learns with a tenth of the learning rate. Does the unit drift less?
+# **Predict once more.** You train the plain ReLU network with a tenth of the learning rate. Does the unit drift less?
 #
-# <details><summary>Yes, and it learns as fast</summary>
+# <details><summary>Yes, and the network learns as fast as before</summary>
 #
-# Less, yes. Compare the losses at the end too.
+# The unit drifts less, yes. But compare the losses at the end, too.
 #
 # </details>
-# <details><summary>Yes, and it learns less</summary>
+# <details><summary>Yes, and the network learns less</summary>
 #
 # Right. What learns, moves.
 #
 # </details>
-# <details><summary>No, drift does not depend on the rate</summary>
+# <details><summary>No, drift does not depend on the learning rate</summary>
 #
 # Each step moves the weights by the rate times the gradient, and the units with them.
 #
@@ -183,22 +195,24 @@ for lr in (0.01, 0.1, 0.3):
     run = train_plain("relu", lr=lr)
     lines = percentile_drift(run.inputs[6][:, :, 0], (15, 50, 85))
     path = np.abs(np.diff(lines[:, 1])).sum()
-    print(f"lr {lr}: the median travels {path:6.2f} in 300 steps, loss at the end {run.losses[-20:].mean():.2f}")
+    loss = run.losses[-20:].mean()
+    print(f"lr {lr:4}: the median travels {path:6.2f}, loss at the end {loss:.2f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It drifts less, and it learns less. Whatever learns, moves: a network whose units stand still has stopped learning
-# (or never began: at 0.3 the plain network is thrown off in its first steps and then stays where it is).
-# A measure of drift that is not compared at equal progress, or against the loss, says little.
+# The unit drifts less, and the network learns less. Whatever learns, moves: a network whose units stand still has
+# stopped learning (or never began: at 0.3 the plain network is thrown off in its first steps and then stays where
+# it is). Drift says little unless you compare it at equal progress, or against the loss.
 #
 # </details>
 
 # %% [markdown]
 # ## 2. A distance between distributions
 #
-# Compare two batches of activations as a whole, not at three percentiles only.
-# The Wasserstein-1 distance is the mean way that the samples of one have to travel to become those of the other.
+# Compare two batches of activations as a whole, not only at three percentiles.
+# The Wasserstein-1 distance says how far, on average, the samples of one batch have to travel to become those of the
+# other.
 #
 # $$W_1(a, b)_c = \frac{1}{N} \sum_{k=1}^{N} \left| a_{(k)c} - b_{(k)c} \right|,$$
 #
@@ -208,14 +222,14 @@ for lr in (0.01, 0.1, 0.3):
 # | name | shape | meaning |
 # |---|---|---|
 # | `a`, `b` | (N, C) | activations of C units for N samples, earlier and later, rows in any order |
-# | result | (C,) | the distance for each unit, in the units of the activations |
+# | result | (C,) | the distance for each unit, on the scale of its activations |
 #
 # Example with one feature: a = (0, 4) and b = (3, 1) have the same mean, 2.
-# Sorted they are (0, 4) and (1, 3), so the ways are 1 and 1 and the distance is 1.
+# Sorted, they are (0, 4) and (1, 3): each sample travels 1, so the distance is 1.
 #
 # **Predict first.** Two large batches have the same mean and the same variance. How large is their distance?
 #
-# - (a) 0.
+# - (a) It is 0.
 # - (b) It may be above 0.
 # - (c) It depends on the order of the samples.
 
@@ -274,30 +288,34 @@ assert (there <= wasserstein_drift(a, c) + wasserstein_drift(c, b) + 1e-12).all(
 ### END HIDDEN TESTS
 
 # %%
-# Play: take every second record ([::2]), so that the pairs lie 40 steps apart.
+# Play: take every second record, records[::2]: the pairs then lie 40 steps apart.
 rng = np.random.default_rng(3)
 bell, coin = rng.normal(size=(10_000, 1)), rng.choice([-1.0, 1.0], size=(10_000, 1))
 bell = (bell - bell.mean()) / bell.std()
 coin = (coin - coin.mean()) / coin.std()
-print(f"a bell and a coin, both with mean 0 and variance 1: distance {wasserstein_drift(bell, coin)[0]:.3f}\n")
-print("mean distance between records 20 steps apart, and in units of the earlier record's deviation")
+distance = wasserstein_drift(bell, coin)[0]
+print(f"bell and coin, each with mean 0 and variance 1: distance {distance:.3f}\n")
+print("records 20 steps apart: mean distance, and median distance in units of")
+print("the standard deviation of the earlier record")
 for (activation, kind), run in RUNS.items():
     for layer, records in run.inputs.items():
-        ways = np.array([wasserstein_drift(early, late) for early, late in zip(records[:-1], records[1:])])
+        pairs = zip(records[:-1], records[1:])
+        ways = np.array([wasserstein_drift(early, late) for early, late in pairs])
         relative = np.median(ways / records[:-1].std(axis=1))
-        print(f"{activation:8}{kind:10} layer {layer}: {ways.mean():.3f}, median in deviations {relative:.3f}")
+        shown = f"mean {ways.mean():.3f}, median in deviations {relative:.3f}"
+        print(f"{activation:8}{kind:10} layer {layer}: {shown}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# - (a) No: the bell and the coin agree in both moments and lie about 0.53 apart.
+# - (a) No: the bell and the coin agree in both moments, and yet they lie about 0.53 apart.
 # - (b) Yes.
-# - (c) No: both batches are sorted. Who compares row by row measures something else.
+# - (c) No: both batches are sorted first. A comparison row by row would measure something else.
 #
-# Read the table twice. In the ReLU networks the units with batch normalization move less, in both units of measure.
-# In the sigmoid networks the plain units hardly move at all, and yet this network is the one that learns nothing;
-# in the deep layer its units are so nearly constant (their deviation over the images is tiny) that in units of the
-# deviation the verdict turns round. The answer depends on the yardstick.
+# Read the table twice. In the ReLU networks the units with batch normalization move less, by either measure.
+# In the plain sigmoid network the units hardly move at all, and yet this is the network that learns nothing.
+# Its units in the deep layer are nearly constant over the images; measured in their tiny standard deviations, the
+# verdict is reversed. The answer depends on the yardstick.
 #
 # </details>
 
@@ -305,11 +323,11 @@ for (activation, kind), run in RUNS.items():
 # ## 3. Gradients before and after
 #
 # A distribution may drift without any harm (notebook 01 had a case).
-# What a layer would suffer from is a gradient that is out of date: computed before the layers below took their step,
-# used after it. This measure was proposed in 2018 (Santurkar and others):
+# What would harm a layer is a gradient that is out of date: computed before the layers below it took their step, and
+# used after it. In 2018 Santurkar and others proposed to compare two gradients:
 #
 # - $G$: gradient of the loss with respect to the layer's weights.
-# - $G'$: the same for the same batch, after all the layers before it, and only those, have taken their step.
+# - $G'$: the same gradient on the same batch, after all layers before it, and only those, have taken their step.
 #
 # $$\text{cosine} = \frac{\sum_i G_i G'_i}{\sqrt{\sum_i G_i^2}\,\sqrt{\sum_i G_i'^2}}, \qquad
 # \text{l2} = \sqrt{\textstyle\sum_i (G_i - G'_i)^2},$$
@@ -321,14 +339,14 @@ for (activation, kind), run in RUNS.items():
 # | `grad`, `grad_after` | any, the same for both |
 # | `cosine`, `l2` | two numbers |
 #
-# Example: $G$ = [[3, 0], [0, 4]] and $G'$ = [[0, 0], [0, 4]] have the product 16 and the norms 5 and 4,
+# Example: $G$ = [[3, 0], [0, 4]] and $G'$ = [[0, 0], [0, 4]] have the scalar product 16 and the norms 5 and 4,
 # so the cosine is 16/20 = 0.8, and l2 is 3.
 #
 # **Predict first.** What are the two numbers for the first layer of a network, whatever the learning rate?
 #
 # - (a) Cosine 1 and l2 0.
-# - (b) Those of the other layers, more or less.
-# - (c) The worst of all layers: the images are farthest from the loss.
+# - (b) About the same as for the other layers.
+# - (c) The worst of all layers, since it is the farthest from the loss.
 #
 # And the plain sigmoid network, whose loss stays at 2.30: do you expect its cosines near 0, near 1, or below 0?
 
@@ -342,8 +360,8 @@ def gradient_shift(grad, grad_after):
     Parameters
     ----------
     grad, grad_after : ndarray, any shape, float
-        Gradients with respect to the weights of one layer, before and after the layers below took their step;
-        neither is 0 everywhere.
+        Gradients with respect to the weights of one layer, before and after the
+        layers below took their step; neither is 0 everywhere.
 
     Returns
     -------
@@ -398,24 +416,25 @@ np.testing.assert_allclose(l2**2, np.sum(g**2) + np.sum(h**2) - 2 * np.sum(g * h
 ### END HIDDEN TESTS
 
 # %%
-# Play: print the second number, l2, relative to the length of G.
+# Play: print l2, the second number, in units of the length of G.
 for (activation, kind), run in RUNS.items():
     for step in GRADIENT_STEPS:
         cosines = [gradient_shift(*pair)[0] for pair in run.gradients[step]]
         shown = " ".join(f"{cosine:5.2f}" for cosine in cosines)
-        print(f"{activation:8}{kind:10} step {step:3}: cosines of layers 1 to 7 {shown}")
+        print(f"{activation:8}{kind:10} step {step:3}: cosine by layer {shown}")
 
 # %%
-# The same for five seeds: median cosine of the hidden layers 2 to 6, and the median loss around that step.
+# The same for five seeds: cosines of the hidden layers 2 to 6, and median losses.
 for activation in ("relu", "sigmoid"):
     for kind in ("plain", "batchnorm"):
         cosines, losses = seeds_table(activation, kind == "batchnorm")
-        middle = np.median(cosines[:, :, 1:6], axis=(0, 2))
-        lowest, highest = np.quantile(cosines[:, :, 1:6], (0.25, 0.75), axis=(0, 2))
-        for step, values in zip(GRADIENT_STEPS, zip(middle, lowest, highest)):
-            shown = f"median {values[0]:5.2f}, half of them from {values[1]:5.2f} to {values[2]:5.2f}"
+        hidden = cosines[:, :, 1:6]
+        quartiles = np.quantile(hidden, (0.25, 0.5, 0.75), axis=(0, 2)).T
+        for step, (low, middle, high) in zip(GRADIENT_STEPS, quartiles):
+            shown = f"median {middle:5.2f}, half from {low:5.2f} to {high:5.2f}"
             print(f"{activation:8}{kind:10} step {step:3}: {shown}")
-        print(f"{'':18} losses before steps 20, 60, 200, 300: {np.median(losses, axis=0).round(2)}")
+        shown = np.median(losses, axis=0).round(2)
+        print(f"{'':18} losses before steps 20, 60, 200, 300: {shown}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -423,7 +442,7 @@ for activation in ("relu", "sigmoid"):
 # - (a) Yes, always: no layer lies before the first one, so $G' = G$. At learning rate 0 the same holds for every layer.
 #   Both make good tests of a program that measures this shift.
 # - (b) No, see (a).
-# - (c) No. What counts is how many layers before it move, not how far the loss is.
+# - (c) No. What counts is whether layers before it move, not how far away the loss is.
 #
 # The plain sigmoid network has cosines of 1.00, no shift at all, and learns nothing: its gradients hardly reach
 # the lower layers, so these hardly move. Its twin with batch normalization has much more shift and learns.
@@ -436,12 +455,12 @@ for activation in ("relu", "sigmoid"):
 # ## 4. Your verdict
 #
 # A colleague writes: "Batch normalization speeds up training because it reduces internal covariate shift."
-# Judge this sentence in half a page, on the grounds of what you measured in this notebook:
+# Judge this sentence in half a page, on the basis of what you measured in this notebook:
 #
-# 1. What does internal covariate shift mean, and why do the measures of tasks 1 and 2 not mean the same as task 3?
-# 2. Give numbers from this notebook: at least one that speaks for the sentence and at least one against it.
-# 3. Which of your observations is true by construction, and therefore no evidence?
-# 4. Why would even a perfect agreement between less shift and faster training not show a cause?
+# 1. What does internal covariate shift mean, and why do tasks 1 and 2 not measure the same thing as task 3?
+# 2. Give numbers from this notebook: at least one that supports the sentence and at least one that speaks against it.
+# 3. Which of your observations are true by construction, and therefore no evidence?
+# 4. Why would even perfect agreement between less shift and faster training not prove that one causes the other?
 #    Describe an experiment that could tell.
 # 5. Write the sentence that you would put in place of the colleague's.
 #

@@ -2,7 +2,7 @@
 # # 03 Forward: normalize a batch
 #
 # You write batch normalization for features: the statistics of a batch, the transform of training,
-# the running statistics, the transform of evaluation, and a layer that knows which of the two it is in.
+# the running statistics, the transform of evaluation, and a layer that switches between the two transforms.
 #
 # - Time: about 75 minutes.
 # - Read first: [chapter 6, The transform](https://bn-course.github.io/bn-course/book/06_transform.html).
@@ -16,7 +16,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+# bnlab lies beside the notebook, or it is installed.
+for folder in (".", "../exercises", "exercises"):
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
@@ -24,7 +25,8 @@ if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     if not find_spec("bnlab"):
         archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
-        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+        cure = f"unpack {archive}, open this notebook in its exercises/"
+        raise ModuleNotFoundError(f"bnlab is missing: {cure}")
 import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
@@ -48,24 +50,24 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # The squared distances from them are (9, 1, 1, 9) and (4, 4, 36, 36), so the variances are 5 and 20.
 #
 # **Predict first.** Batches of 4 numbers are drawn from a population with variance 9.
-# You compute the variance of each batch with $1/N$ and average over very many batches.
-# Is the average 9, less, or more? By what factor?
+# You compute the variance of each batch with $1/N$ and average it over very many batches.
+# Is the average 9, less than 9, or more? By what factor?
 #
-# <details><summary>9, for the errors cancel</summary>
+# <details><summary>9: the errors cancel</summary>
 #
-# They would if you measured from the population's mean. You measure from the batch's own, which the same 4 numbers
-# pull towards themselves.
+# They would if you measured from the mean of the population. You measure from the mean of the batch, which the same
+# 4 numbers pull towards themselves.
 #
 # </details>
 # <details><summary>Less, three quarters of it</summary>
 #
-# Right: the factor is $(N-1)/N$. The cell below counts.
+# Right: the factor is $(N-1)/N$. The cell below measures it.
 #
 # </details>
 # <details><summary>More</summary>
 #
-# The other way round: the 4 numbers lie closer to their own mean than to any other number, the population's mean
-# included.
+# It is the other way round: the mean square distance of the 4 numbers from their own mean is smaller than from any
+# other number, and the mean of the population is such a number.
 #
 # </details>
 
@@ -74,25 +76,27 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 rng = np.random.default_rng(0)
 size = 4
 batches = 3 * rng.normal(size=(100_000, size))
-print(f"average variance with 1/N:     {np.mean(np.var(batches, axis=-1)):.3f}")
-print(f"average variance with 1/(N-1): {np.mean(np.var(batches, axis=-1, ddof=1)):.3f}")
+biased, unbiased = batches.var(axis=-1), batches.var(axis=-1, ddof=1)
+print(f"average variance with 1/N:     {biased.mean():.3f}")
+print(f"average variance with 1/(N-1): {unbiased.mean():.3f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
 # Less: 6.75 instead of 9, the factor $(N-1)/N = 3/4$.
 # The mean is fitted to the same 4 numbers, so they lie closer to it than to the mean of the population.
-# Training uses the smaller value all the same, for it normalizes this batch and no other.
+# Training uses the smaller value all the same, because it normalizes this batch and no other.
 # Task 3 needs the larger one.
 #
 # </details>
 #
-# **Predict once more.** In float32, 1000 numbers lie around 10,000 with standard deviation 1.
+# **Predict once more.** You have 1000 numbers in float32, around 10,000 and with standard deviation 1.
 # What does the textbook shortcut "mean of the squares minus square of the mean" give for their variance?
 #
-# <details><summary>1, but for rounding in the last digit</summary>
+# <details><summary>1, up to rounding in the last digit</summary>
 #
-# In exact arithmetic. The two terms are near 100,000,000, where float32 steps by 8: what is left of 1 after that?
+# In exact arithmetic, yes. But both terms are near 100,000,000, where float32 goes in steps of 8.
+# What is left of the 1?
 #
 # </details>
 # <details><summary>A multiple of 8, of either sign or 0</summary>
@@ -102,23 +106,24 @@ print(f"average variance with 1/(N-1): {np.mean(np.var(batches, axis=-1, ddof=1)
 # </details>
 # <details><summary>An error</summary>
 #
-# Not at all: NumPy computes it in silence. A root of a negative one gives nan, much later.
+# No: NumPy computes it without complaint. If the result is negative, its root is NaN, and you find out much later.
 #
 # </details>
 
 # %%
-# Play: move the centre towards 0 and see when the shortcut becomes usable.
+# Play: move the centre towards 0. When does the shortcut become usable?
 centre = 10_000
 values = (centre + np.random.default_rng(1).normal(size=1000)).astype(np.float32)
-print(f"float32 numbers near {centre}**2 lie {np.spacing(np.float32(centre) ** 2):g} apart")
-print(f"mean of squares minus square of mean: {np.mean(values**2) - np.mean(values) ** 2:g}")
-print(f"mean of squared distances:            {np.mean((values - np.mean(values)) ** 2):g}")
+mu, apart = np.mean(values), np.spacing(np.float32(centre) ** 2)
+print(f"float32 numbers near {centre}**2 lie {apart:g} apart")
+print(f"mean of squares minus square of mean: {np.mean(values**2) - mu**2:g}")
+print(f"mean of squared distances:            {np.mean((values - mu) ** 2):g}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# A multiple of 8, for near $10^8$ the float32 numbers lie 8 apart: the true value 1 cannot even be written down.
-# With some seeds the result is negative, and its root is not a number.
+# A multiple of 8, because near $10^8$ the float32 numbers lie 8 apart: the true value, 1, is out of reach.
+# With some seeds the result is negative, and its root is NaN.
 # Subtract the mean first, then square.
 #
 # </details>
@@ -194,6 +199,7 @@ np.testing.assert_allclose(moved_var, 4 * var, rtol=1e-9, err_msg="the variance 
 # | `x`, `x_hat`, `y` | (N, C) | input, normalized input, output |
 # | `gamma`, `beta` | (C,) | scale and shift, learned |
 # | `inv_std` | (C,) | $1 / \sqrt{\sigma_c^2 + \epsilon}$ |
+# | `eps` | number | $\epsilon$, usually small: it keeps the division safe where a feature hardly varies |
 #
 # Example with one feature, eps = 4, gamma = 6, beta = 10:
 # the column (1, 3, 5, 7) has mean 4 and variance 5, so `inv_std` is $1/\sqrt{5 + 4} = 1/3$,
@@ -204,8 +210,8 @@ np.testing.assert_allclose(moved_var, 4 * var, rtol=1e-9, err_msg="the variance 
 #
 # <details><summary><code>y</code> is multiplied by 3, and one sample gives <code>y = x</code></summary>
 #
-# Mean and standard deviation follow the shift and the scale, so nothing of either is left. Look again at a batch of
-# one: what is its mean?
+# The mean follows the shift and the standard deviation follows the scale, so almost nothing of either is left in `y`.
+# And look again at a batch of one: what is its mean?
 #
 # </details>
 # <details><summary>Next to nothing changes, and one sample gives <code>y = beta</code></summary>
@@ -215,7 +221,8 @@ np.testing.assert_allclose(moved_var, 4 * var, rtol=1e-9, err_msg="the variance 
 # </details>
 # <details><summary>Next to nothing changes, and one sample gives an error</summary>
 #
-# Right for the first. A variance over one sample is 0, not an error, and eps keeps the division going.
+# Right about the first question. But the variance of one sample is 0, which is no error, and eps keeps the division
+# safe.
 #
 # </details>
 
@@ -224,7 +231,8 @@ np.testing.assert_allclose(moved_var, 4 * var, rtol=1e-9, err_msg="the variance 
 def batchnorm_train(x, gamma, beta, eps=1e-5):
     """Normalize a batch with its own statistics, then scale and shift.
 
-    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta  (Ioffe and Szegedy 2015, Algorithm 1)
+    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta
+    (Ioffe and Szegedy 2015, Algorithm 1)
 
     Parameters
     ----------
@@ -289,18 +297,19 @@ np.testing.assert_allclose(shuffled, y[order], atol=1e-9, err_msg="shuffling the
 ### END HIDDEN TESTS
 
 # %%
-# Play: try other scales and shifts, a scale of 0.001, and a batch of one sample.
+# Play: other scales and shifts, a scale of 0.001, and a batch of one sample.
 scale, shift = 3, 100
 x = np.array([[1.0], [3.0], [5.0], [7.0]])
 gamma, beta = np.array([6.0]), np.array([10.0])
-print("y of x:              ", batchnorm_train(x, gamma, beta)[0].ravel())
-print("y of scale * x + shift:", batchnorm_train(scale * x + shift, gamma, beta)[0].ravel())
+moved = scale * x + shift
+print("y of x:                ", batchnorm_train(x, gamma, beta)[0].ravel())
+print("y of scale * x + shift:", batchnorm_train(moved, gamma, beta)[0].ravel())
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Almost nothing happens: the shift goes with the mean and the scale goes with the standard deviation.
-# Only eps makes a difference, and a small one as long as the variance is much larger than eps;
+# Almost nothing happens: subtracting the mean removes the shift, and dividing by the standard deviation removes the
+# scale. Only eps makes a difference, and a small one as long as the variance is much larger than eps;
 # at the scale 0.001 the variance is $5 \cdot 10^{-6}$, half of eps, and `y` shrinks towards beta.
 # A single sample is its own mean, so `x_hat` is 0 and `y` is beta, whatever `x` says.
 #
@@ -309,7 +318,7 @@ print("y of scale * x + shift:", batchnorm_train(scale * x + shift, gamma, beta)
 # %% [markdown]
 # ## 3. Running statistics
 #
-# Bring the running mean and variance up to date with a new batch.
+# Update the running mean and the running variance with a new batch.
 # In evaluation they stand for the whole population, so the variance that goes in is the unbiased one.
 #
 # $$\text{running} \leftarrow (1 - \text{momentum}) \cdot \text{running} + \text{momentum} \cdot \text{batch}, \qquad
@@ -318,7 +327,7 @@ print("y of scale * x + shift:", batchnorm_train(scale * x + shift, gamma, beta)
 # | name | shape | meaning |
 # |---|---|---|
 # | `running_mean`, `running_var` | (C,) | what is known so far |
-# | `x` | (N, C) | the new batch, N at least 2 |
+# | `x` | (N, C) | the new batch; raise a `ValueError` where N is less than 2 |
 # | `momentum` | number | the weight of the NEW batch |
 #
 # Example with one feature: running mean 0, running variance 1, momentum 0.1, batch (1, 3, 5, 7).
@@ -326,11 +335,11 @@ print("y of scale * x + shift:", batchnorm_train(scale * x + shift, gamma, beta)
 # $0.9 \cdot 0 + 0.1 \cdot 4 = 0.4$ and $0.9 \cdot 1 + 0.1 \cdot 20/3 \approx 1.567$.
 #
 # **Predict first.** A running mean starts at 0, and each batch has mean 10.
-# After how many batches has it come to 9, with momentum 0.1? And with 0.01?
+# How many batches does it take to reach 9 with momentum 0.1? And with 0.01?
 #
 # <details><summary>10 and 100</summary>
 #
-# That would be so if each batch closed a tenth of the *first* gap. It closes a tenth of what is left.
+# Not quite: with momentum 0.1 each batch closes a tenth of the gap that is *left*, and that gap keeps shrinking.
 #
 # </details>
 # <details><summary>22 and 230</summary>
@@ -340,7 +349,7 @@ print("y of scale * x + shift:", batchnorm_train(scale * x + shift, gamma, beta)
 # </details>
 # <details><summary>1 and 1</summary>
 #
-# That is momentum 1: then the running mean forgets everything but the last batch.
+# That would take momentum 1, with which the running mean forgets everything but the last batch.
 #
 # </details>
 
@@ -355,8 +364,8 @@ for momentum in (0.5, 0.1, 0.01):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# 22 and 230. What is missing shrinks by the factor 1 - momentum with each batch, and
-# $0.9^{22} \approx 0.098$ is the first power below 0.1. A small momentum averages over many batches and forgets slowly.
+# 22 and 230. Each batch shrinks the gap to 10 by the factor 1 - momentum, and $0.9^{22} \approx 0.098$ is the first
+# power below 0.1. A small momentum averages over many batches and forgets slowly.
 #
 # </details>
 
@@ -365,7 +374,8 @@ for momentum in (0.5, 0.1, 0.01):
 def update_running(running_mean, running_var, x, momentum=0.1):
     """Mix the statistics of a batch into the running ones.
 
-    running = (1 - momentum) * running + momentum * batch, with the unbiased variance of the batch, N / (N - 1) * var.
+    running = (1 - momentum) * running + momentum * batch,
+    with the unbiased variance of the batch, N / (N - 1) * var
 
     Parameters
     ----------
@@ -435,7 +445,7 @@ np.testing.assert_allclose(
 # ## 4. The transform of evaluation
 #
 # Normalize with the running statistics instead of those of the batch.
-# Then what comes out for a sample does not depend on its neighbours in the batch.
+# The output for a sample then no longer depends on its neighbours in the batch.
 #
 # $$y_{nc} = \gamma_c \frac{x_{nc} - \text{running mean}_c}{\sqrt{\text{running var}_c + \epsilon}} + \beta_c.$$
 #
@@ -445,14 +455,14 @@ np.testing.assert_allclose(
 # | `gamma`, `beta`, `running_mean`, `running_var` | (C,) |
 #
 # Example with one feature: running mean 2, running variance 5, eps = 4, gamma = 6, beta = 10.
-# Then $x = 5$ gives $6 \cdot (5 - 2)/3 + 10 = 16$, and $x = 8$ gives 22, alone or in company.
+# Then $x = 5$ gives $6 \cdot (5 - 2)/3 + 10 = 16$, and $x = 8$ gives 22, each alone or in the same batch.
 #
 # **Predict first.** Two batches share their first row and nothing else.
 # Is the first row of `y` the same for both in training? And in evaluation?
 #
 # <details><summary>The same in both</summary>
 #
-# In training each batch is normalized by its own mean and width, and the neighbours take part in these.
+# In training each batch is normalized by its own mean and width, and the neighbours have a share in both.
 #
 # </details>
 # <details><summary>Different in training, the same in evaluation</summary>
@@ -528,17 +538,19 @@ np.testing.assert_allclose(
 # %%
 # Play: change the neighbours and watch the first row in both modes.
 first, gamma, beta = [5.0], np.array([6.0]), np.array([10.0])
+known = np.array([2.0]), np.array([5.0])  # running mean and variance
 for neighbours in ([[1.0], [3.0], [7.0]], [[50.0], [-20.0], [0.0]]):
     x = np.array([first, *neighbours])
     trained = batchnorm_train(x, gamma, beta, eps=4)[0]
-    evaluated = batchnorm_eval(x, gamma, beta, np.array([2.0]), np.array([5.0]), eps=4)
-    print(f"neighbours {np.ravel(neighbours)}: training {trained[0, 0]:.3f}, evaluation {evaluated[0, 0]:.3f}")
+    evaluated = batchnorm_eval(x, gamma, beta, *known, eps=4)
+    shown = f"training {trained[0, 0]:.3f}, evaluation {evaluated[0, 0]:.3f}"
+    print(f"neighbours {np.ravel(neighbours)}: {shown}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In training the rows differ, since the neighbours set the mean and the width: 12.000 and 9.123 above.
-# In evaluation both are 16. A prediction that changed with the company a picture happens to keep would be no use.
+# In training the first rows differ, because the neighbours have a share in the mean and the width: 12.000 and 9.123
+# above. In evaluation both are 16. A prediction that depended on which other pictures share the batch would be no use.
 #
 # </details>
 
@@ -546,7 +558,7 @@ for neighbours in ([[1.0], [3.0], [7.0]], [[50.0], [-20.0], [0.0]]):
 # ## 5. A layer with a memory
 #
 # Put the pieces together in a class that remembers its parameters and its running statistics.
-# Its switch `training` decides which of the two transforms a call makes.
+# Its switch `training` decides which of the two transforms a call applies.
 #
 # | attribute | shape | at the start |
 # |---|---|---|
@@ -558,14 +570,14 @@ for neighbours in ([[1.0], [3.0], [7.0]], [[50.0], [-20.0], [0.0]]):
 # It returns (-1, -1/3, 1/3, 1), and its running statistics become 0.4 and 1.567.
 # In evaluation the input 0.4 then gives 0.
 #
-# The tests of this task bring nothing from the tasks above; you may call your own functions or write the lines anew.
+# The tests of this task do not supply the functions of the tasks above: call your own, or write the lines anew.
 #
 # **Predict first.** What does a new layer do to its input in evaluation, before any training?
 #
 # <details><summary>It normalizes: mean 0 and variance 1 come out</summary>
 #
-# It would have to know the mean and the variance of its inputs. What do `running_mean` and `running_var` hold before
-# the first batch?
+# For that it would have to know the mean and the variance of its inputs. What do `running_mean` and `running_var`
+# hold before the first batch?
 #
 # </details>
 # <details><summary>Next to nothing</summary>
@@ -573,7 +585,7 @@ for neighbours in ([[1.0], [3.0], [7.0]], [[50.0], [-20.0], [0.0]]):
 # Right: it subtracts 0 and divides by $\sqrt{1 + \epsilon}$.
 #
 # </details>
-# <details><summary>It gives zeros</summary>
+# <details><summary>It returns zeros</summary>
 #
 # That would need a running mean equal to the input, or gamma = 0. A new layer has neither.
 #
@@ -584,9 +596,9 @@ for neighbours in ([[1.0], [3.0], [7.0]], [[50.0], [-20.0], [0.0]]):
 class BatchNorm:
     """Batch normalization over the samples of a batch, with running statistics.
 
-    In training a call normalizes with the batch's own mean and biased variance, and mixes its mean and unbiased
-    variance into the running ones with the weight `momentum`. In evaluation a call uses the running ones and
-    changes nothing.
+    In training a call normalizes with the batch's own mean and biased variance,
+    and mixes its mean and unbiased variance into the running ones with the weight
+    `momentum`. In evaluation a call uses the running ones and changes nothing.
 
     Parameters
     ----------
@@ -617,7 +629,10 @@ class BatchNorm:
         ### END SOLUTION
 
     def __call__(self, x):
-        """Return y, shape (N, C), for a batch x of shape (N, C); in training N is at least 2."""
+        """Return y, shape (N, C), for a batch x of shape (N, C).
+
+        In training N is at least 2.
+        """
         ### BEGIN SOLUTION
         if self.training:
             mean, var = x.mean(axis=0), x.var(axis=0)
@@ -662,14 +677,15 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %%
-# Play: train the layer on batches of a population and see how training and evaluation come together.
+# Play: another momentum. How soon do training and evaluation come together?
 rng = np.random.default_rng(8)
 layer = BatchNorm(1, momentum=0.1)
 probe = np.array([[14.0]])
 for step in range(61):
     if step % 20 == 0:
         layer.training = False
-        print(f"after {step:2} batches: y(14) in evaluation {layer(probe)[0, 0]:.2f}")
+        y = layer(probe)[0, 0]
+        print(f"after {step:2} batches: y(14) in evaluation {y:.2f}")
         layer.training = True
     layer(10 + 2 * rng.normal(size=(32, 1)))
 
@@ -682,7 +698,7 @@ for step in range(61):
 #
 # </details>
 #
-# You have the forward pass.
+# That completes the forward pass.
 # Next: [04 Backward](https://bn-course.github.io/bn-course/exercises/04_backward.html), the gradient.
 
 # %% [markdown]

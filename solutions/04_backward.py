@@ -3,13 +3,13 @@
 #
 # You write the backward pass of batch normalization four times:
 # by finite differences, node by node, in one line, and for evaluation.
-# Each version is a test of the next.
+# The first version is slow, and it tests all the others.
 #
 # - Time: about 100 minutes.
 # - Read first: [chapter 7, By computation graph](https://bn-course.github.io/bn-course/book/07_backward_graph.html)
 #   and [chapter 8, In one line](https://bn-course.github.io/bn-course/book/08_backward_one_line.html).
-# - `dy` is the upstream gradient, with the shape of `y`: `dy[n, c]` is the growth of the loss per unit of `y[n, c]`.
-#   `dx`, `dgamma`, `dbeta` mean the same for `x`, `gamma`, `beta` and have their shapes.
+# - `dy` is the upstream gradient, with the shape of `y`: `dy[n, c]` is the derivative of the loss with respect to
+#   `y[n, c]`. `dx`, `dgamma` and `dbeta` mean the same for `x`, `gamma` and `beta`, and have their shapes.
 # - Functions return new arrays and leave their arguments alone; results have the dtype of `dy`.
 # - Stuck? `hint("backward")` gives a first hint, and a further one each time you run it.
 
@@ -19,7 +19,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+# bnlab lies beside the notebook, or it is installed.
+for folder in (".", "../exercises", "exercises"):
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
@@ -27,7 +28,8 @@ if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     if not find_spec("bnlab"):
         archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
-        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+        cure = f"unpack {archive}, open this notebook in its exercises/"
+        raise ModuleNotFoundError(f"bnlab is missing: {cure}")
 import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
@@ -37,8 +39,8 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## 1. A gradient from differences
 #
-# Measure the gradient of the number $L(x) = \sum dy \cdot f(x)$ without knowing anything about $f$.
-# It is slow, and it is the judge of every formula that follows.
+# Measure the gradient of the number $L(x) = \sum dy \cdot f(x)$, summed over all entries of $f(x)$, without knowing
+# anything about $f$. This is slow, but it can judge every formula that follows.
 #
 # $$dx_i = \frac{L(x + h\, e_i) - L(x - h\, e_i)}{2h},$$
 #
@@ -46,8 +48,8 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 #
 # | name | shape | meaning |
 # |---|---|---|
-# | `f` | | a function of an array; its result may be a view of what it is given |
-# | `x`, `dx` | any, with one axis, two, three or more | where the gradient is taken; the gradient |
+# | `f` | | a function of an array; its result may be a view of its argument |
+# | `x`, `dx` | any, with one axis or more | where the gradient is taken; the gradient |
 # | `dy` | that of `f(x)` | upstream gradient |
 # | `h` | number | the step, the same for every entry |
 #
@@ -59,23 +61,23 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 #
 # <details><summary>1e-2</summary>
 #
-# Here the formula itself is at fault: its error falls as $h^2$, so there is much to win with smaller steps.
+# At this step nearly all of the error comes from the formula. It falls as $h^2$, so smaller steps still help a lot.
 #
 # </details>
 # <details><summary>1e-5</summary>
 #
-# Right: the error of the formula and that of rounding meet near there.
+# Right: near there, the error of the formula and the error of rounding are about equal.
 #
 # </details>
 # <details><summary>1e-8</summary>
 #
-# It is the best step for the one-sided difference. The central one has less error in its formula, and rounding grows
-# as $1/h$.
+# That is the best step for a one-sided difference. The formula of the central one is more exact and allows a larger
+# step, which pays, because the error of rounding grows as $1/h$.
 #
 # </details>
 # <details><summary>1e-11</summary>
 #
-# The two values of the function agree in nearly all their digits, and the difference keeps what rounding left over.
+# Here the two values of the function agree in nearly all their digits, and their difference is mostly rounding.
 #
 # </details>
 
@@ -85,32 +87,36 @@ point, slope = 0.7, 1 - np.tanh(0.7) ** 2
 for h in (1e-2, 1e-5, 1e-8, 1e-11):
     one_sided = (np.tanh(point + h) - np.tanh(point)) / h
     central = (np.tanh(point + h) - np.tanh(point - h)) / (2 * h)
-    print(f"h = {h:.0e}: error one-sided {abs(one_sided - slope):.0e}, central {abs(central - slope):.0e}")
+    errors = abs(one_sided - slope), abs(central - slope)
+    print(f"h = {h:.0e}: error one-sided {errors[0]:.0e}, central {errors[1]:.0e}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# 1e-5. The error of the formula falls as $h^2$, but the two values of $L$ agree in ever more digits,
-# and their difference keeps only the rounding: that error grows as $10^{-16}/h$. The two meet near $h = 10^{-5}$.
-# A one-sided difference has an error of order $h$: at its best step it is still far from the best of the central one.
+# 1e-5. The error of the formula falls as $h^2$. But as $h$ shrinks, the two values of $L$ agree in more and more
+# digits, and what is left in their difference is rounding: that error grows as $10^{-16}/h$.
+# The two errors meet near $h = 10^{-5}$.
+# A one-sided difference has an error of order $h$: even at its best step it is far less accurate.
 #
 # </details>
 
 
 # %% solution="numerical-gradient"
 def numerical_gradient(f, x, dy, h=1e-5):
-    """Return the gradient of sum(dy * f(x)) with respect to x by central differences.
+    """Return the gradient of sum(dy * f(x)) at x, by central differences.
 
-    dx[i] = (sum(dy * f(x + h e_i)) - sum(dy * f(x - h e_i))) / (2 h)  for every index i of x
+    dx[i] = (sum(dy * f(x + h e_i)) - sum(dy * f(x - h e_i))) / (2 h)
+    for every index i of x
 
     Parameters
     ----------
     f : callable
-        Array -> array of the shape of dy. It may return a view of its argument: hand it a fresh array each time.
+        Array -> array of the shape of dy. It may return a view of its argument:
+        hand it a fresh array each time.
     x : ndarray, any shape and number of axes, float64
     dy : ndarray, shape of f(x)
     h : float
-        The step, for every entry the same.
+        The step, the same for every entry.
 
     Returns
     -------
@@ -192,7 +198,7 @@ for wrong in (
 # ## 2. Node by node
 #
 # Walk back through the graph of the forward pass and return the gradient at each node.
-# Each of the six earns its share of the points; put None for one that you do not have yet.
+# Each of the six gradients earns its share of the points; put None in place of any that you do not have yet.
 #
 # $$\mu = \tfrac{1}{N}\textstyle\sum_n x_n, \qquad \sigma^2 = \tfrac{1}{N}\sum_n (x_n - \mu)^2, \qquad
 # \hat{x}_n = (x_n - \mu)(\sigma^2 + \epsilon)^{-1/2}, \qquad y_n = \gamma \hat{x}_n + \beta.$$
@@ -215,7 +221,7 @@ for wrong in (
 #
 # <details><summary>All entries are <code>gamma * inv_std</code></summary>
 #
-# That is the direct path alone. Two more paths lead through mu and var, and one of them takes all of it back.
+# That is the direct path alone. Two more paths lead through mu and var, and one of them cancels it.
 #
 # </details>
 # <details><summary>0</summary>
@@ -247,7 +253,8 @@ def batchnorm_backward_graph(dy, x, gamma, eps=1e-5):
     Returns
     -------
     dict
-        "dx_hat" and "dx" of shape (N, C); "dvar", "dmu", "dgamma" and "dbeta" of shape (C,).
+        "dx_hat" and "dx" of shape (N, C);
+        "dvar", "dmu", "dgamma" and "dbeta" of shape (C,).
     """
     ### BEGIN SOLUTION
     n = x.shape[0]
@@ -301,22 +308,23 @@ assert agreement, f"dgamma and central differences: {agreement}"
 ### END HIDDEN TESTS
 
 # %%
-# Play: make dy constant, or take a batch of 2 samples, and compare the size of dx with that of dy.
+# Play: other batches. What does a constant dy do to dx, and a batch of 2 samples?
 rng = np.random.default_rng(3)
 for n, constant in ((8, False), (8, True), (2, False)):
     x = rng.normal(size=(n, 3))
     dy = np.ones((n, 3)) if constant else rng.normal(size=(n, 3))
     dx = batchnorm_backward_graph(dy, x, np.ones(3))["dx"]
-    print(f"N = {n}, dy {'constant' if constant else 'random'}: largest |dx| {np.abs(dx).max():.1e}")
+    kind = "constant" if constant else "random"
+    print(f"N = {n}, dy {kind}: largest |dx| {np.abs(dx).max():.1e}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# 0, up to rounding. Adding the same number to all samples of a feature changes neither `x_hat` nor `y`, so a loss that
-# only sees the sum of `y` (which is N times beta) cannot be changed through `x` at all.
-# For N = 2 each feature becomes -1 and 1 whatever `x` is (but for eps), so `dx` is tiny for every `dy`.
-# So a test with a constant `dy` sees no mistake in the path through the variance, whose sum is 0 there, and neither
-# kind of test sees a forgotten factor such as gamma: take a random `dy`, and N > 2.
+# 0, up to rounding. With such a `dy` the loss sees only the sum of `y`, which is N times beta for each feature,
+# whatever `x` is.
+# For N = 2 each feature becomes -1 and 1 whatever `x` is (apart from eps), so `dx` is tiny for every `dy`.
+# Remember this when you test: a constant `dy` hides every mistake in the path through the variance, whose sum is 0
+# there, and a constant `dy` or a batch of 2 hides a forgotten factor such as gamma. Take a random `dy`, and N > 2.
 #
 # </details>
 
@@ -324,7 +332,7 @@ for n, constant in ((8, False), (8, True), (2, False)):
 # ## 3. In one line
 #
 # Write the whole backward pass in closed form, from the cache alone.
-# It is the same gradient with fewer passes over the data.
+# It is the gradient of task 2 with fewer passes over the data.
 #
 # $$dx_n = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \left( dy_n - \tfrac{1}{N} \textstyle\sum_k dy_k
 # \;-\; \hat{x}_n \tfrac{1}{N} \sum_k dy_k \hat{x}_k \right).$$
@@ -337,19 +345,21 @@ for n, constant in ((8, False), (8, True), (2, False)):
 # Example, the one of task 2: gamma * inv_std = 6/3 = 2, the mean of dy is 1/4, the mean of dy * x_hat is -1/4, so
 # dx = 2 * ((1, 0, 0, 0) - 1/4 + x_hat / 4) = 2 * (1/2, -1/3, -1/6, 0) = (1, -2/3, -1/3, 0).
 #
-# **Predict first.** What is `dx` when `dy` equals `x_hat`, and why is it not quite 0?
+# **Predict first.** What is `dx` when `dy` equals `x_hat`?
 #
 # <details><summary><code>gamma * inv_std * x_hat</code></summary>
 #
-# That is the first term. The last one takes `x_hat` times the mean of `x_hat` squared away again, nearly the same.
+# That is the first term alone. The last term subtracts `x_hat` times the mean of `x_hat` squared, which is nearly the
+# same.
 #
 # </details>
-# <details><summary>Nearly 0, and the rest is rounding</summary>
+# <details><summary>Nearly 0, and what remains is rounding</summary>
 #
-# Nearly 0, yes. But the rest is larger than rounding and does not depend on the machine: eps has a hand in it.
+# Nearly 0, yes. But what remains is larger than rounding and the same on every machine. What else keeps the mean
+# square of `x_hat` from being 1?
 #
 # </details>
-# <details><summary>Nearly 0, and the rest comes from eps</summary>
+# <details><summary>Nearly 0, and what remains comes from eps</summary>
 #
 # Right: stretching the batch changes `y` only through eps.
 #
@@ -360,7 +370,8 @@ for n, constant in ((8, False), (8, True), (2, False)):
 def batchnorm_backward(dy, cache):
     """Return the gradients of the transform of training in closed form.
 
-    dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)), means over the samples
+    dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)),
+    with means over the samples
 
     Parameters
     ----------
@@ -451,21 +462,23 @@ for eps in (4, 0.1, 1e-5):
 # %% [markdown]
 # ## 4. Fast enough
 #
-# The same function, timed on a batch of 300 samples with 1000 features.
-# Full points for at most 2.5 times the time of our solution, measured several times and side by side with it.
+# Now the function of task 3 is timed on a batch of 300 samples with 1000 features.
+# You earn full points if it takes at most 2.5 times as long as our solution; the two are timed side by side, several
+# times.
 #
-# A batch of this size has 2.4 MB in float64, so each expression such as `a * b` or `a.sum(axis=0)` moves megabytes.
-# What counts is the number of these passes.
+# A batch of this size takes 2.4 MB in float64, so each expression such as `a * b` or `a.sum(axis=0)` moves megabytes.
+# What counts is the number of such passes.
 #
 # Example: `n * dy - dbeta - x_hat * dgamma` makes four passes that write a full (N, C) array, one for each operation.
-# Dividing `dbeta` and `dgamma` by n beforehand saves one of them, for numbers of shape (C,) cost next to nothing.
+# Divide `dbeta` and `dgamma` by n beforehand, and you save one of them: work on arrays of shape (C,) costs next to
+# nothing.
 #
 # **Predict first.** Which takes longer for an array of shape (300, 1000), and by what factor:
 # `(2.0 * a) * 3.0` or `(2.0 * 3.0) * a`?
 #
 # <details><summary>They take the same time</summary>
 #
-# They do the same arithmetic on paper. But the first one walks through the array twice.
+# On paper they give the same numbers. But the first one goes through the array twice.
 #
 # </details>
 # <details><summary>The first, by about 1.3 to 2 times</summary>
@@ -484,7 +497,13 @@ for eps in (4, 0.1, 1e-5):
 from timeit import repeat
 
 a = np.random.default_rng(5).normal(size=(300, 1000))
-for text in ("(2.0 * a) * 3.0", "(2.0 * 3.0) * a", "a.sum(axis=0)", "np.einsum('nc,nc->c', a, a)"):
+expressions = (
+    "(2.0 * a) * 3.0",
+    "(2.0 * 3.0) * a",
+    "a.sum(axis=0)",
+    "np.einsum('nc,nc->c', a, a)",
+)
+for text in expressions:
     seconds = min(repeat(text, globals={"a": a, "np": np}, number=1, repeat=15))
     print(f"{text:30} {1e3 * seconds:.2f} ms")
 
@@ -492,7 +511,7 @@ for text in ("(2.0 * a) * 3.0", "(2.0 * 3.0) * a", "a.sum(axis=0)", "np.einsum('
 # <details><summary>Answer</summary>
 #
 # The first: it makes two passes over the array, the second makes one.
-# It is not quite twice as slow, for NumPy writes the second product over the first instead of taking new memory.
+# It is not quite twice as slow, because NumPy writes the second product over the first instead of taking new memory.
 # The arithmetic is nearly free; reading and writing memory is what takes the time.
 #
 # </details>
@@ -524,27 +543,29 @@ race("backward-speed", batchnorm_backward, inputs=cache_inputs(300, 1000), limit
 # **Predict first.** `dy` is 1 for the first sample and 0 for the others.
 # For how many samples is `dx` different from 0 in training? And in evaluation?
 #
-# <details><summary>Of the first only, both times</summary>
+# <details><summary>For the first only, both times</summary>
 #
-# In evaluation, yes: the statistics are constants. In training the first sample has a share in mu and var, and every
-# sample is measured by these.
-#
-# </details>
-# <details><summary>Of all, both times</summary>
-#
-# In evaluation mu and var are stored numbers. No other sample can be felt through them.
+# In evaluation, yes: the statistics are constants. In training every sample has a share in mu and var, and through
+# them in the first row of `y`.
 #
 # </details>
-# <details><summary>Of all in training, of the first in evaluation</summary>
+# <details><summary>For all of them, both times</summary>
 #
-# Right, as a rule (in the example of task 2 one of them is 0 by accident): in training mu and var couple the samples.
+# In evaluation the mean and the variance are stored numbers. No sample can influence another through them.
+#
+# </details>
+# <details><summary>For all of them in training, for the first only in evaluation</summary>
+#
+# Right, as a rule (in the example of task 2 one entry happens to be 0): in training mu and var couple the samples.
 #
 # </details>
 
 
 # %% solution="backward-eval"
 def batchnorm_eval_backward(dy, x, gamma, running_mean, running_var, eps=1e-5):
-    """Return the gradients of y = gamma * (x - running_mean) / sqrt(running_var + eps) + beta.
+    """Return the gradients of the transform of evaluation.
+
+    y = gamma * (x - running_mean) / sqrt(running_var + eps) + beta
 
     Parameters
     ----------

@@ -168,7 +168,7 @@ def test_exchanged_eigenvectors_are_named_whatever_their_signs():
         return whiten
 
     for signs in ((1,), (1, -1), (-1, 1, 1)):
-        assert "transposed on the side where it does not belong" in report_at_home("zca-whiten", answer(signs)).likely
+        assert "exchanged V and V.T" in report_at_home("zca-whiten", answer(signs)).likely
 
 
 def test_a_rate_of_another_eigenvalue_and_the_frobenius_norm():

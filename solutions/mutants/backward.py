@@ -62,10 +62,7 @@ def inv_std_missing(dy, cache):
     return closed_form(dy, cache, scale=cache[2])
 
 
-@mutant(
-    TASK,
-    says="You used inv_std squared in dx. One factor is right; the others of the long way round are inside x_hat.",
-)
+@mutant(TASK, says="You used inv_std squared in dx. One factor is right; all others are already inside x_hat.")
 def inv_std_squared(dy, cache):
     return closed_form(dy, cache, scale=cache[2] * cache[1] ** 2)
 
@@ -110,7 +107,7 @@ def one_over_n_missing(dy, cache):
     return closed_form(dy, cache, mean=len(dy), variance=len(dy))
 
 
-@mutant(TASK, says="The factor 1/N is missing where you subtract from dy: its mean, not its sum.")
+@mutant(TASK, says="The factor 1/N is missing where you subtract from dy: subtract its mean, not its sum.")
 def one_over_n_missing_for_mean(dy, cache):
     return closed_form(dy, cache, mean=len(dy))
 
@@ -171,15 +168,15 @@ def variance_sign_flipped(dy, cache):
     return closed_form(dy, cache, variance=-1)
 
 
-@mutant(TASK, says="The sign of dx is turned.")
+@mutant(TASK, says="The sign of dx is flipped: dy comes with a plus, and the two corrections are subtracted from it.")
 def sign_flipped(dy, cache):
     return closed_form(dy, cache, scale=-cache[1] * cache[2])
 
 
 @mutant(
     TASK,
-    says="The term with x_hat comes twice in your dx. The 2 of the square's derivative meets the 1/2 of the root's: "
-    "together they are 1.",
+    says="The term with x_hat comes twice in your dx. The 2 from the derivative of the square cancels the 1/2 from "
+    "that of the root.",
 )
 def variance_path_doubled(dy, cache):
     return closed_form(dy, cache, variance=2)
@@ -187,8 +184,8 @@ def variance_path_doubled(dy, cache):
 
 @mutant(
     TASK,
-    says="The factor x_hat is missing in the last term: it subtracts x_hat * mean(dy * x_hat), a different number "
-    "for each sample.",
+    says="The factor x_hat is missing in the last term, which is x_hat * mean(dy * x_hat): a different number for "
+    "each sample.",
 )
 def x_hat_missing_in_last_term(dy, cache):
     x_hat, inv_std, gamma = cache

@@ -60,7 +60,7 @@ def half_missing_in_dvar(dy, x, gamma, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The sign of dvar is turned: a larger variance makes x_hat smaller, so the derivative of (var + "
+    says="The sign of dvar is flipped: a larger variance makes x_hat smaller, so the derivative of (var + "
     "eps)**(-1/2) is negative.",
 )
 def dvar_sign_flipped(dy, x, gamma, eps=1e-5):
@@ -113,8 +113,8 @@ def dvar_averaged(dy, x, gamma, eps=1e-5):
 
 @mutant(
     TASK,
-    says="In dmu the path through x_hat is missing, and it is the one that counts: each x_hat contains -mu * "
-    "inv_std. The path through var adds nothing, for the distances from mu sum to 0.",
+    says="In dmu the path through x_hat is missing, and it is the one that counts: each x_hat contains -mu * inv_std. "
+    "The path through var adds nothing, because the distances from mu sum to 0.",
 )
 def dmu_without_x_hat(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dmu=lambda s: -2 * s["dvar"] * s["centred"].mean(axis=0))
@@ -123,7 +123,7 @@ def dmu_without_x_hat(dy, x, gamma, eps=1e-5):
 @mutant(
     TASK,
     says="In dmu the path through var came out different from 0. It is dvar times the mean of -2 (x - mu), and the "
-    "distances from mu sum to 0. Look whether you subtracted mu.",
+    "distances from mu sum to 0. Check that you subtracted mu.",
 )
 def dmu_var_path_wrong(dy, x, gamma, eps=1e-5):
     return walk(
@@ -136,7 +136,7 @@ def dmu_counted_twice(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dmu=lambda s: -2 * s["dx_hat"].sum(axis=0) * s["inv_std"])
 
 
-@mutant(TASK, says="The sign of dmu is turned: mu enters x_hat with a minus.")
+@mutant(TASK, says="The sign of dmu is flipped: mu enters x_hat with a minus.")
 def dmu_sign_flipped(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dmu=lambda s: s["dx_hat"].sum(axis=0) * s["inv_std"])
 
@@ -184,10 +184,7 @@ def direct_path_from_dy(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, direct=lambda s: s["dy"] * s["inv_std"])
 
 
-@mutant(
-    TASK,
-    says="Your dmu adds up dy. What comes back to mu comes through x_hat: add up dx_hat, which is gamma * dy.",
-)
+@mutant(TASK, says="Your dmu adds up dy. The gradient reaches mu through x_hat: add up dx_hat, which is gamma * dy.")
 def dmu_from_dy(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dmu=lambda s: -s["dy"].sum(axis=0) * s["inv_std"])
 
@@ -204,7 +201,7 @@ def factor_two_missing(dy, x, gamma, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The factor 1/N is missing in dx: mu and var are means, so each sample moves them by 1/N of its own step.",
+    says="The factor 1/N is missing in dx: mu and var are means, so a single sample has a share of 1/N in each.",
 )
 def one_over_n_missing(dy, x, gamma, eps=1e-5):
     without = {"through_var": lambda s: s["dvar"] * 2 * s["centred"], "through_mu": lambda s: s["dmu"]}
@@ -213,8 +210,7 @@ def one_over_n_missing(dy, x, gamma, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The factor 1/N is missing on the path through mu: mu is a mean, so each sample moves it by 1/N of its own "
-    "step.",
+    says="The factor 1/N is missing on the path through mu: mu is a mean, so a single sample has a share of 1/N in it.",
 )
 def one_over_n_missing_for_mu(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, through_mu=lambda s: s["dmu"])
@@ -259,7 +255,7 @@ def dgamma_uses_centred_x(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dgamma=lambda s: (s["dy"] * s["centred"]).sum(axis=0))
 
 
-@mutant(TASK, says="dgamma is made of dx_hat, which contains gamma already. It is the sum of dy * x_hat.")
+@mutant(TASK, says="You computed dgamma from dx_hat, which contains gamma already. It is the sum of dy * x_hat.")
 def dgamma_uses_dx_hat(dy, x, gamma, eps=1e-5):
     return walk(dy, x, gamma, eps, dgamma=lambda s: (s["dy"] * s["gamma"] * s["x_hat"]).sum(axis=0))
 

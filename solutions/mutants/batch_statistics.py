@@ -23,8 +23,8 @@ def unbiased_variance(x):
 
 @mutant(
     TASK,
-    says="You computed the variance as mean(x**2) - mean(x)**2. Far from zero two huge numbers cancel and little is "
-    "left of their difference: subtract the mean first, then square.",
+    says="You computed the variance as mean(x**2) - mean(x)**2. Far from zero two huge numbers nearly cancel, and few "
+    "digits of their difference are right: subtract the mean first, then square.",
 )
 def one_pass_variance(x):
     mu = x.mean(axis=0)

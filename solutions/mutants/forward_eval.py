@@ -103,7 +103,7 @@ def mean_subtracted_late(x, gamma, beta, running_mean, running_var, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You corrected running_var by N/(N-1). The update has done that already; evaluation takes it as it is.",
+    says="You corrected running_var by N/(N-1). The update has already done that; evaluation takes it as it is.",
 )
 def variance_corrected_again(x, gamma, beta, running_mean, running_var, eps=1e-5):
     return gamma * (x - running_mean) / np.sqrt(running_var * (len(x) / max(len(x) - 1, 1)) + eps) + beta
@@ -126,8 +126,8 @@ def multiplied_by_std(x, gamma, beta, running_mean, running_var, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The parentheses are missing: x - running_mean / sqrt(running_var + eps) divides the mean alone. The distance "
-    "from it is divided.",
+    says="The parentheses are missing: x - running_mean / sqrt(running_var + eps) divides the mean alone. Divide the "
+    "distance from the mean.",
 )
 def mean_alone_divided(x, gamma, beta, running_mean, running_var, eps=1e-5):
     return gamma * (x - running_mean / np.sqrt(running_var + eps)) + beta

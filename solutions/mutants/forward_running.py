@@ -96,8 +96,8 @@ def standard_deviation_stored(running_mean, running_var, x, momentum=0.1):
 
 @mutant(
     TASK,
-    says="You corrected twice. One factor N/(N-1) turns the biased variance into the unbiased one; with ddof=1 it is"
-    " in already.",
+    says="You corrected twice. One factor N/(N-1) turns the biased variance into the unbiased one; with ddof=1 it is "
+    "already included.",
 )
 def corrected_twice(running_mean, running_var, x, momentum=0.1):
     n = len(x)
@@ -117,8 +117,8 @@ def correction_upside_down(running_mean, running_var, x, momentum=0.1):
 
 @mutant(
     TASK,
-    says="You corrected the mixture. The factor N/(N-1) belongs to the variance of this batch; the old running value"
-    " has had its own.",
+    says="You corrected the mixture. The factor N/(N-1) belongs to the variance of this batch alone; the old running "
+    "value has been corrected already.",
 )
 def mixture_corrected(running_mean, running_var, x, momentum=0.1):
     spread(x)
@@ -126,7 +126,7 @@ def mixture_corrected(running_mean, running_var, x, momentum=0.1):
     return blend(running_mean, x.mean(axis=0), momentum), mixed * (len(x) / (len(x) - 1))
 
 
-@mutant(TASK, says="You took N from the number of features. N is the number of samples, the length of axis 0.")
+@mutant(TASK, says="You used the number of features for N. N is the number of samples, the length of axis 0.")
 def features_for_samples(running_mean, running_var, x, momentum=0.1):
     spread(x)
     n = x.shape[1]
@@ -176,10 +176,7 @@ def single_sample_gives_nan(running_mean, running_var, x, momentum=0.1):
     return blend(running_mean, x.mean(axis=0), momentum), blend(running_var, x.var(axis=0, ddof=1), momentum)
 
 
-@mutant(
-    TASK,
-    says="For a single sample N - 1 is 0, and your division failed. Look at N first and raise a ValueError.",
-)
+@mutant(TASK, says="For a single sample N - 1 is 0, and your division failed. Check N first, and raise a ValueError.")
 def single_sample_divides_by_zero(running_mean, running_var, x, momentum=0.1):
     factor = len(x) / (len(x) - 1)
     return blend(running_mean, x.mean(axis=0), momentum), blend(running_var, x.var(axis=0) * factor, momentum)
@@ -187,8 +184,8 @@ def single_sample_divides_by_zero(running_mean, running_var, x, momentum=0.1):
 
 @mutant(
     TASK,
-    says="You took a batch of one sample without a word, and its spread of 0 went into the running variance. Raise a"
-    " ValueError: one sample says nothing about spread.",
+    says="You accepted a batch of one sample, and its spread of 0 went into the running variance. Raise a ValueError: "
+    "one sample says nothing about spread.",
 )
 def single_sample_counts_as_zero(running_mean, running_var, x, momentum=0.1):
     var = x.var(axis=0) * (len(x) / max(len(x) - 1, 1))
@@ -216,8 +213,8 @@ def weight_without_parentheses(running_mean, running_var, x, momentum=0.1):
 
 @mutant(
     TASK,
-    says="Your momentum is the right way round for the mean and turned for the variance. Both give the NEW batch the "
-    "weight momentum.",
+    says="Your momentum is right for the mean and reversed for the variance. Both give the NEW batch the weight "
+    "momentum.",
 )
 def momentum_flipped_for_variance(running_mean, running_var, x, momentum=0.1):
     return blend(running_mean, x.mean(axis=0), momentum), blend(spread(x), running_var, momentum)

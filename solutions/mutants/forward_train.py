@@ -31,8 +31,8 @@ def wrong_axis(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The parentheses are missing: x - mu / sqrt(var + eps) divides the mean alone. The distance from it is "
-    "divided: (x - mu) / sqrt(var + eps).",
+    says="The parentheses are missing: x - mu / sqrt(var + eps) divides the mean alone. Divide the distance from the "
+    "mean: (x - mu) / sqrt(var + eps).",
 )
 def mean_alone_divided(x, gamma, beta, eps=1e-5):
     inv_std = inverse_root(x, eps)

@@ -26,7 +26,7 @@ def norms_forgotten(grad, grad_after):
     return float(np.vdot(grad, grad_after)), length(grad - grad_after)
 
 
-@mutant(TASK, says="You divided by one of the norms only. Both lengths have to go: dot product over their product.")
+@mutant(TASK, says="You divided by one of the norms only. Divide the dot product by the product of both.")
 def one_norm_only(grad, grad_after):
     return float(np.vdot(grad, grad_after)) / length(grad), length(grad - grad_after)
 
@@ -57,7 +57,7 @@ def cosine_distance(grad, grad_after):
     return 1 - angle_cosine(grad, grad_after), length(grad - grad_after)
 
 
-@mutant(TASK, says="You took the absolute value. A negative cosine is the news: the two gradients point apart.")
+@mutant(TASK, says="You took the absolute value. A negative cosine is worth knowing: the two gradients point apart.")
 def sign_lost(grad, grad_after):
     return abs(angle_cosine(grad, grad_after)), length(grad - grad_after)
 
@@ -87,8 +87,8 @@ def l2_squared(grad, grad_after):
 
 @mutant(
     TASK,
-    says="You divided the difference by the norm of grad. That is a sensible third number; l2 is the plain length of "
-    "the difference.",
+    says="You divided the difference by the norm of grad. That is a sensible number too, but l2 is the plain length "
+    "of the difference.",
 )
 def relative_l2(grad, grad_after):
     return angle_cosine(grad, grad_after), length(grad - grad_after) / length(grad)

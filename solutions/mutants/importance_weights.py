@@ -24,8 +24,8 @@ def right(x, source, target):
 
 @mutant(
     TASK,
-    says="Your ratio is upside down. The weight is target density over source density: points that the target has "
-    "more often count more.",
+    says="Your ratio is upside down. The weight is target density over source density: points that are more common in "
+    "the target count more.",
 )
 def ratio_upside_down(x, source, target):
     return right(x, target, source)
@@ -42,7 +42,8 @@ def std_factor_missing(x, source, target):
 
 @mutant(
     TASK,
-    says="Your factor in front is upside down. A density has 1/std in front, so the ratio has source std / target std.",
+    says="Your factor in front is upside down. Each density has 1/std in front, so the ratio has source std / target "
+    "std.",
 )
 def std_factor_upside_down(x, source, target):
     return np.exp(exponent(x, target) - exponent(x, source)) * (target[1] / source[1])
@@ -69,10 +70,7 @@ def half_forgotten(x, source, target):
     return np.exp(2 * (exponent(x, target) - exponent(x, source))) * (source[1] / target[1])
 
 
-@mutant(
-    TASK,
-    says="You did not square std in the exponent. There it stands under the square: (x - mean)**2 / (2 * std**2).",
-)
+@mutant(TASK, says="You did not square std in the exponent. It belongs under the square: (x - mean)**2 / (2 * std**2).")
 def std_not_squared(x, source, target):
     near, far = (-0.5 * (x - mean) ** 2 / std for mean, std in (target, source))
     return np.exp(near - far) * (source[1] / target[1])
@@ -88,13 +86,14 @@ def variance_taken_for_std(x, source, target):
 
 @mutant(
     TASK,
-    says="You squared std in front of the densities too. Only the exponent has its square; the factor is 1/std.",
+    says="You squared std in front of the densities too. It is squared in the exponent only; the factor in front is "
+    "1/std.",
 )
 def variance_in_front(x, source, target):
     return np.exp(exponent(x, target) - exponent(x, source)) * (source[1] / target[1]) ** 2
 
 
-@mutant(TASK, says="The sign of your exponents is turned: a density falls with the distance from its mean.")
+@mutant(TASK, says="The sign of your exponents is flipped: a density falls with the distance from its mean.")
 def sign_of_exponent(x, source, target):
     return np.exp(exponent(x, source) - exponent(x, target)) * (source[1] / target[1])
 
@@ -124,7 +123,11 @@ def scaled_to_mean_one(x, source, target):
     return w / w.mean()
 
 
-@mutant(TASK, says="You returned the target density alone. Divide by the source density: it says what is there.")
+@mutant(
+    TASK,
+    says="You returned the target density alone. Divide it by the source density, which says how common such points "
+    "are in your data.",
+)
 def target_density_alone(x, source, target):
     return density(x, target)
 
@@ -139,7 +142,7 @@ def difference_for_ratio(x, source, target):
     return density(x, target) - density(x, source)
 
 
-@mutant(TASK, says="You took the root of the ratio. Roots come in later, when a squared error is weighted.")
+@mutant(TASK, says="You took the root of the ratio. Roots come in later, when squared errors are weighted.")
 def root_taken(x, source, target):
     return np.sqrt(right(x, source, target))
 

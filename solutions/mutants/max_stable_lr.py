@@ -19,8 +19,8 @@ def steepest(matrix):
 
 @mutant(
     TASK,
-    says="You returned 1 / the largest eigenvalue. That is the fastest rate for its direction, and stable; the limit "
-    "is twice as large: 1 - lr * eigenvalue reaches -1 at 2 / eigenvalue.",
+    says="You returned 1 / the largest eigenvalue. That rate is stable, and the fastest along its direction, but the "
+    "limit is twice as large: 1 - lr * eigenvalue reaches -1 at 2 / eigenvalue.",
 )
 def one_over_lambda_max(features):
     return 1 / steepest(curvature(features))
@@ -50,8 +50,7 @@ def singular_value_not_squared(features):
 
 @mutant(
     TASK,
-    says="You returned 2 / the largest singular value. Square it and divide it by N: that is the eigenvalue which "
-    "counts.",
+    says="You returned 2 / the largest singular value. Square it and divide by N: that is the eigenvalue in question.",
 )
 def singular_value_alone(features):
     return float(2 / np.linalg.norm(features, 2))
@@ -62,7 +61,11 @@ def root_of_eigenvalue(features):
     return 2 / steepest(curvature(features)) ** 0.5
 
 
-@mutant(TASK, says="You returned the largest eigenvalue itself. The steeper the bowl, the smaller the rate: 2 / it.")
+@mutant(
+    TASK,
+    says="You returned the largest eigenvalue itself. The steeper the bowl, the smaller the rate: return 2 / "
+    "eigenvalue.",
+)
 def eigenvalue_returned(features):
     return steepest(curvature(features))
 
@@ -114,11 +117,19 @@ def mean_eigenvalue(features):
     return float(2 / np.linalg.eigvalsh(curvature(features)).mean())
 
 
-@mutant(TASK, says="You returned 4 / eigenvalue: a 1/2 too many. Here the curvature is features.T @ features / N.")
+@mutant(
+    TASK,
+    says="You returned 4 / eigenvalue, as if the curvature had one more factor of 1/2. It is features.T @ features / "
+    "N.",
+)
 def four_over_lambda_max(features):
     return 4 / steepest(curvature(features))
 
 
-@mutant(TASK, says="You returned the condition number, largest over smallest eigenvalue. It tells how slow it is.")
+@mutant(
+    TASK,
+    says="You returned the condition number, largest over smallest eigenvalue. It tells how slow gradient descent is, "
+    "not which rates are stable.",
+)
 def condition_number(features):
     return float(np.linalg.cond(curvature(features)))

@@ -35,7 +35,7 @@ def one_sided_from_below(f, x, dy, h=1e-5):
     return differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(x) - loss(minus)) / h)
 
 
-@mutant(TASK, says="You divided by h. The two points are 2h apart, so your gradient is twice too large.")
+@mutant(TASK, says="You divided by h. The two points are 2h apart, so your gradient is twice as large as it should be.")
 def factor_two_missing(f, x, dy, h=1e-5):
     return differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(plus) - loss(minus)) / h)
 
@@ -51,7 +51,7 @@ def half_a_step(f, x, dy, h=1e-5):
 
 @mutant(
     TASK,
-    says="You wrote / 2 * h, which divides by 2 and then multiplies by h. The whole way is 2h: / (2 * h).",
+    says="You wrote / 2 * h, which divides by 2 and then multiplies by h. The whole distance is 2h: / (2 * h).",
 )
 def multiplied_by_h(f, x, dy, h=1e-5):
     return differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(plus) - loss(minus)) / 2 * h)
@@ -59,8 +59,8 @@ def multiplied_by_h(f, x, dy, h=1e-5):
 
 @mutant(
     TASK,
-    says="dy multiplies only the first of your two values: dy * f(x + h) - f(x - h). Both belong to it, "
-    "dy * (f(x + h) - f(x - h)).",
+    says="dy multiplies only the first of your two values: dy * f(x + h) - f(x - h). It multiplies both: dy * (f(x + "
+    "h) - f(x - h)).",
 )
 def dy_on_one_side(f, x, dy, h=1e-5):
     dx = np.zeros(x.shape)
@@ -71,12 +71,12 @@ def dy_on_one_side(f, x, dy, h=1e-5):
     return dx
 
 
-@mutant(TASK, says="Your sign is turned: loss(x + h) comes first, then minus loss(x - h).")
+@mutant(TASK, says="Your sign is flipped: loss(x + h) comes first, and loss(x - h) is subtracted from it.")
 def sign_flipped(f, x, dy, h=1e-5):
     return differences(f, x, dy, h, lambda loss, plus, x, minus: (loss(minus) - loss(plus)) / (2 * h))
 
 
-@mutant(TASK, says="You forgot to divide by 2h: a gradient is a difference per step.")
+@mutant(TASK, says="You forgot to divide by 2h: a gradient is the change per unit of x.")
 def division_missing(f, x, dy, h=1e-5):
     return differences(f, x, dy, h, lambda loss, plus, x, minus: loss(plus) - loss(minus))
 
@@ -88,7 +88,7 @@ def step_hard_coded(f, x, dy, h=1e-5):
 
 @mutant(
     TASK,
-    says="You forgot dy. The slope that counts is that of sum(dy * f(x)): dy says how much the loss cares for each "
+    says="You forgot dy. The slope that counts is that of sum(dy * f(x)): dy says how much the loss depends on each "
     "output.",
 )
 def upstream_forgotten(f, x, dy, h=1e-5):
@@ -189,7 +189,7 @@ def step_scaled_by_entry(f, x, dy, h=1e-5):
 
 @mutant(
     TASK,
-    says="You walk through the first axis alone, so a whole row of x moves at once, and dx gets one number for all of "
+    says="You loop over the first axis alone, so a whole row of x moves at once, and dx gets one number for all of "
     "it. np.ndindex(x.shape) visits every index.",
 )
 def first_axis_alone(f, x, dy, h=1e-5):
@@ -203,7 +203,7 @@ def first_axis_alone(f, x, dy, h=1e-5):
 
 @mutant(
     TASK,
-    says="You walk through two axes, and x may have one, three or more: with three, x[i, j] is a whole row, which then "
+    says="You loop over two axes, but x may have one, three or more: with three, x[i, j] is a whole row, which then "
     "moves at once. np.ndindex(x.shape) visits every index of any shape.",
 )
 def two_axes_alone(f, x, dy, h=1e-5):

@@ -20,7 +20,10 @@ def wrong_axis(trace, q):
     return by_step(trace.T, q)
 
 
-@mutant(TASK, says="Your result is the right one turned: np.percentile puts q first, the contract wants (T, len(q)).")
+@mutant(
+    TASK,
+    says="Your result is right, but transposed: np.percentile puts q first, and the task wants the shape (T, len(q)).",
+)
 def transposed(trace, q):
     return by_step(trace, q).T.copy()
 

@@ -50,7 +50,8 @@ def sets_exchanged(train, test):
 
 @mutant(
     TASK,
-    says="Your test_z is test as it came. The mean and deviation of train belong to it (those of train_z are 0 and 1).",
+    says="Your test_z is test, unchanged. Apply the mean and the deviation of train to it (not those of train_z, "
+    "which are 0 and 1).",
 )
 def test_untouched(train, test):
     return scores(train, train), test.copy()
@@ -121,8 +122,8 @@ def deviation_at_least_one(train, test):
 
 @mutant(
     TASK,
-    says="You set the feature that is constant in train to 0 in test too. It is centred and divided by 1, so that a "
-    "change stays visible.",
+    says="You set the feature that is constant in train to 0 in test too. Centre it and divide it by 1, so that a "
+    "change in test stays visible.",
 )
 def constant_set_to_zero(train, test):
     varies = train.std(axis=0) > 0
@@ -182,8 +183,8 @@ def order_swapped(train, test):
 
 @mutant(
     TASK,
-    says="You computed the variance as mean(x**2) - mean(x)**2. Far from zero two huge numbers cancel and little is "
-    "left of their difference: subtract the mean first, then square.",
+    says="You computed the variance as mean(x**2) - mean(x)**2. Far from zero two huge numbers nearly cancel, and few "
+    "digits of their difference are right: subtract the mean first, then square.",
 )
 def one_pass_variance(train, test):
     mean = train.mean(axis=0)
@@ -194,7 +195,7 @@ def one_pass_variance(train, test):
 
 @mutant(
     TASK,
-    says="The parentheses are missing: train - mean / std divides the mean alone. The distance from it is divided: "
+    says="The parentheses are missing: train - mean / std divides the mean alone. Divide the distance from the mean: "
     "(train - mean) / std.",
 )
 def mean_alone_divided(train, test):

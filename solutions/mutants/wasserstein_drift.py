@@ -32,7 +32,7 @@ def means_only(a, b):
 
 @mutant(
     TASK,
-    says="You compared standard deviations. The distance sees centre, width and form: it compares the sorted samples.",
+    says="You compared standard deviations. The distance takes in centre, width and form: compare the sorted samples.",
 )
 def deviations_only(a, b):
     return np.abs(a.std(axis=0) - b.std(axis=0))
@@ -62,7 +62,7 @@ def averaged_over_features(a, b):
     return np.abs(gaps(a, b)).mean(axis=1)
 
 
-@mutant(TASK, says="You sorted a and not b. Both have to be sorted, so that like meets like.")
+@mutant(TASK, says="You sorted a and not b. Both have to be sorted, so that the smallest meets the smallest.")
 def only_first_sorted(a, b):
     return np.abs(np.sort(a, axis=0) - b).mean(axis=0)
 
@@ -96,19 +96,22 @@ def sum_for_mean(a, b):
 
 @mutant(
     TASK,
-    says="You averaged with the sign, so ways to the left and to the right cancel and the difference of the means is "
-    "left. Take absolute values first.",
+    says="You averaged with the sign, so moves up and moves down cancel and only the difference of the means is left. "
+    "Take absolute values first.",
 )
 def sign_kept(a, b):
     return gaps(a, b).mean(axis=0)
 
 
-@mutant(TASK, says="You took the longest way. The distance is the mean of all the ways.")
+@mutant(TASK, says="You took the largest distance that any sample travels. The result is the mean over all samples.")
 def longest_way(a, b):
     return np.abs(gaps(a, b)).max(axis=0)
 
 
-@mutant(TASK, says="You took the median of the ways. The distance is their mean: every grain counts.")
+@mutant(
+    TASK,
+    says="You took the median of the distances that the samples travel. The result is their mean: every sample counts.",
+)
 def median_way(a, b):
     return np.median(np.abs(gaps(a, b)), axis=0)
 

@@ -25,7 +25,7 @@ def weighted(features, y, w):
 
 @mutant(
     TASK,
-    says="Your weights count squared: you multiplied features and y by w, and the residual is squared afterwards. "
+    says="Your weights act as squares: you multiplied features and y by w, and the residual is squared afterwards. "
     "Multiply by sqrt(w).",
 )
 def weights_squared(features, y, w):
@@ -34,8 +34,8 @@ def weights_squared(features, y, w):
 
 @mutant(
     TASK,
-    says="Your weights count with their root: the sum of squares has w in front of each square, or sqrt(w) inside, "
-    "not both roots.",
+    says="Your weights act only as square roots: you took one root too many. Put w in front of each squared residual, "
+    "or sqrt(w) inside the square.",
 )
 def weights_rooted(features, y, w):
     return weighted(features, y, np.sqrt(w))
@@ -86,8 +86,8 @@ def matrix_unweighted(features, y, w):
 
 @mutant(
     TASK,
-    says="You added a column of ones. The features come as they are meant: where an intercept is wanted they hold "
-    "such a column already.",
+    says="You added a column of ones. Use the features as given: where an intercept is wanted, they include such a "
+    "column already.",
 )
 def intercept_added(features, y, w):
     return weighted(np.hstack([np.ones_like(y)[:, None], features]), y, w)
@@ -110,15 +110,12 @@ def centred_first(features, y, w):
     return weighted(features - share @ features, y - share @ y, w)
 
 
-@mutant(
-    TASK,
-    says="You fitted one feature at a time. The features share the work: solve for all of theta at once.",
-)
+@mutant(TASK, says="You fitted one feature at a time. The features explain y together: solve for all of theta at once.")
 def one_feature_at_a_time(features, y, w):
     return (features.T @ (w * y)) / (features**2).T.dot(w)
 
 
-@mutant(TASK, says="The sign of your theta is turned: features @ theta has to come near y, not -y.")
+@mutant(TASK, says="The sign of your theta is flipped: features @ theta has to come near y, not -y.")
 def sign_flipped(features, y, w):
     return -weighted(features, y, w)
 

@@ -37,8 +37,8 @@ def inverse_root(eps):
 
 @mutant(
     TASK,
-    says="You stayed in the coordinates of the eigenvectors: that is PCA whitening, a turned ZCA. Turn back with the "
-    "transposed eigenvectors, so that each column of z stays close to its feature.",
+    says="You stayed in the coordinates of the eigenvectors: that is PCA whitening, a rotated ZCA. Rotate back with "
+    "the transposed eigenvectors, so that each column of z stays close to its feature.",
 )
 def pca_rotation(x, eps):
     values, vectors = spectrum(covariance(x))
@@ -47,7 +47,7 @@ def pca_rotation(x, eps):
 
 @mutant(
     TASK,
-    says="You used a Cholesky factor. Its result is white as well, but turned; ZCA uses the symmetric root of the "
+    says="You used a Cholesky factor. Its result is white as well, but rotated; ZCA uses the symmetric root of the "
     "inverse covariance.",
 )
 def cholesky_used(x, eps):
@@ -67,8 +67,8 @@ def rows_and_columns_mixed_up(x, eps):
 
 @mutant(
     TASK,
-    says="You transposed on the side where it does not belong: the eigenvectors are the COLUMNS of the matrix that "
-    "eigh returns, so the whitening matrix is V D V.T.",
+    says="You exchanged V and V.T: the eigenvectors are the COLUMNS of the matrix that eigh returns, so the "
+    "whitening matrix is V D V.T.",
 )
 def eigenvectors_as_rows(x, eps):
     values, vectors = spectrum(covariance(x))
@@ -106,8 +106,8 @@ def multiplied_by_root(x, eps):
 
 @mutant(
     TASK,
-    says="You did not centre at all: x.T @ x is no covariance while the means are in it. Subtract the mean of each "
-    "feature first.",
+    says="You did not centre at all: x.T @ x is not a covariance as long as the means are in it. Subtract the mean of "
+    "each feature first.",
 )
 def not_centred(x, eps):
     return (wide(x) @ symmetric(wide(x).T @ wide(x) / len(x), inverse_root(eps))).astype(x.dtype)
@@ -154,7 +154,7 @@ def features_for_samples(x, eps):
 
 @mutant(
     TASK,
-    says="You divided each feature by its own deviation. That is standardizing: the features still go together. "
+    says="You divided each feature by its own deviation. That is standardizing: the features are still correlated. "
     "Whitening needs the whole covariance matrix.",
 )
 def standardized_only(x, eps):
@@ -171,15 +171,18 @@ def singular_values_not_squared(x, eps):
     return (left * (values / np.sqrt(values + eps))) @ right
 
 
-@mutant(TASK, says="You returned the whitening matrix. Apply it to the centred x and return z, of the shape of x.")
+@mutant(
+    TASK,
+    says="You returned the whitening matrix. Apply it to the centred x and return z, which has the shape of x.",
+)
 def matrix_returned(x, eps):
     return symmetric(covariance(x), inverse_root(eps))
 
 
 @mutant(
     TASK,
-    says="You computed the covariance as mean(x x.T) minus the product of the means. Far from zero huge numbers cancel "
-    "and little is left: centre first, then multiply.",
+    says="You computed the covariance as mean(x x.T) minus the product of the means. Far from zero huge numbers "
+    "nearly cancel, and few digits are right: centre first, then multiply.",
 )
 def one_pass_covariance(x, eps):
     mu = x.mean(axis=0)

@@ -131,8 +131,8 @@ NUMERIC = Task(
         Case("y = x**3, x with three axes, of shape (2, 3, 2)", function_inputs(cube, (2, 3, 2), h=0.1), 1e-6),
     ),
     hints=(
-        "Nudge one entry of a copy of x up by h, then down by h, and see how the one number sum(dy * f(x)) answers.",
-        "Visit every index of x, put the entry back (or start from a new copy), and divide by the whole distance, 2h.",
+        "Move one entry of a copy of x up by h, then down by h. How does the single number sum(dy * f(x)) respond?",
+        "Visit every index of x, start each time from a fresh copy of x, and divide by the whole distance, 2h.",
         "Chapter 7, section `How to measure a derivative`: its equation is the function that you write.",
     ),
     page="07_backward_graph.html#how-to-measure-a-derivative",
@@ -150,8 +150,8 @@ GRAPH = Task(
         Case("8 samples with 2 features, default eps", graph_inputs(8, 2, mean=-2.0, std=0.1)),
     ),
     hints=(
-        "Walk from y back to x. At each node: the gradient that arrives times the local derivative, summed over all "
-        "the entries that the node feeds.",
+        "Walk from y back to x. The gradient at a node is the gradient that arrives times the local derivative, summed "
+        "over all the entries that the node feeds.",
         "x feeds three nodes: x_hat, var and mu. dx is the sum of what comes back from the three.",
         "Chapter 7, section `One rule per node`: one equation for each key of the dict.",
     ),
@@ -170,7 +170,7 @@ BACKWARD = Task(
     ),
     hints=(
         "dgamma and dbeta are sums over the batch, and the two averages that dx needs are these sums divided by N.",
-        "dx is dy less its mean, less x_hat times the mean of dy * x_hat; then one factor for each feature.",
+        "dx is dy minus its mean, minus x_hat times the mean of dy * x_hat; then comes one factor for each feature.",
         "Chapter 8, section `Six equations become one`: the last of its equations.",
     ),
     page="08_backward_one_line.html#six-equations-become-one",
@@ -185,7 +185,7 @@ SPEED = Task(
     cases=(Case("a batch of 17 samples with 9 features", cache_inputs(17, 9)),),
     hints=(
         "Count the passes over (N, C) arrays: each `*`, `+` or `sum` over one of them reads it all from memory.",
-        "Numbers of shape (C,) cost nothing: multiply and divide those first, and the large arrays last and seldom.",
+        "Arrays of shape (C,) cost next to nothing: combine those first, and the large ones as seldom as you can.",
         "Chapter 8, section `What it costs`: arrays read and written by the graph and by the closed form.",
     ),
     page="08_backward_one_line.html#what-it-costs",
@@ -204,7 +204,7 @@ EVAL = Task(
         Case("6 samples with 4 features, default eps", eval_backward_inputs(6, 4)),
     ),
     hints=(
-        "Which of the numbers in the formula depend on x? In evaluation the statistics do not.",
+        "Which quantities in the formula depend on x? In evaluation the statistics do not.",
         "For each feature y is a straight line in x, so dx is dy times its steepness; dgamma and dbeta stay sums.",
         "Chapter 8, section `In evaluation the samples part`: one equation for each gradient.",
     ),

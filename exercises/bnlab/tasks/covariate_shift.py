@@ -128,8 +128,8 @@ def off_by_a_factor(inputs, expected, got):
     ratios = w / right
     if np.allclose(ratios, ratios[0], rtol=1e-4) and ratios[0] > 0:
         return (
-            f"All your weights are {ratios[0]:.6g} times the expected ones: the shape is right, and the constants in "
-            "front of the two densities are what is left to look at."
+            f"All your weights are {ratios[0]:.6g} times the expected ones: the curve is right, so look at the "
+            "constants in front of the two densities."
         )
     return None
 
@@ -155,8 +155,8 @@ def turned(inputs, expected, got):
         return None
     if agree(z @ z.T, right @ right.T):
         return (
-            "Your z is white, but turned or mirrored against the expected one: in the eigenvectors' coordinates (PCA "
-            "whitening), perhaps. ZCA turns back to the axes of the features as its last step."
+            "Your z is white, but rotated or mirrored relative to the expected one: perhaps it is still in the "
+            "eigenvectors' coordinates (PCA whitening). ZCA rotates back to the axes of the features as its last step."
         )
     if np.abs(z.mean(axis=0)).max() > 1e-4 * np.abs(right).max():
         return (
@@ -176,8 +176,8 @@ def _rows_for_columns(inputs, z):
         turn = v * signs
         if agree(z, x @ turn.T @ np.diag(1 / np.sqrt(values + inputs["eps"])) @ turn):
             return (
-                "You transposed on the side where it does not belong: the eigenvectors are the COLUMNS of the matrix "
-                "that eigh returns, so the whitening matrix is V D V.T."
+                "You exchanged V and V.T: the eigenvectors are the COLUMNS of the matrix that eigh returns, so "
+                "the whitening matrix is V D V.T."
             )
     return None
 
@@ -190,8 +190,8 @@ def other_eigenvalue(inputs, expected, got):
         return None
     if np.isclose(2 / lr, eigenvalues[:-1], rtol=1e-4).any():
         return (
-            "Your rate belongs to another eigenvalue than the largest one. np.linalg.eig returns them in no order: "
-            "take the largest of all."
+            "Your rate belongs to another eigenvalue than the largest one. np.linalg.eig returns them in no particular "
+            "order: take the largest of all."
         )
     if np.isclose(2 / lr, np.sqrt(np.sum(eigenvalues**2)), rtol=1e-4):
         return (
@@ -238,8 +238,9 @@ WEIGHTS = Task(
         Case("7 points in float32", ratio_inputs(7, (-1.0, 2.0), (0.5, 1.5), dtype=np.float32)),
     ),
     hints=(
-        "A point deserves a large weight where the target puts many points and the source few: which goes on top?",
-        "A normal density has 1/std in front and -z**2/2 in the exponent. Subtract the exponents, then use exp once.",
+        "A point deserves a large weight where the target has many points and the source few. Which density is on top?",
+        "With z = (x - mean) / std, a normal density has 1/std in front and -z**2/2 in the exponent. Subtract the two "
+        "exponents, then use exp once.",
         "Chapter 1, section `Importance weights`: the ratio of two normal densities is its second equation.",
     ),
     page="01_covariate_shift.html#importance-weights",
@@ -283,8 +284,8 @@ WHITEN = Task(
     ),
     hints=(
         "Centre first. Then you need the covariance of the features, a (C, C) matrix, and its eigenvectors.",
-        "Turn into the eigenvectors' coordinates, divide each by sqrt(eigenvalue + eps), and turn back.",
-        "Chapter 2, section `Whitening`: ZCA is the symmetric root among its equations.",
+        "Rotate into the eigenvectors' coordinates, divide each by the root of its eigenvalue + eps, and rotate back.",
+        "Chapter 2, section `Whitening`: ZCA is the equation with the symmetric root.",
     ),
     page="02_scaling_whitening.html#whitening",
     remarks=(turned,),

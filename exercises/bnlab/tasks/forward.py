@@ -207,9 +207,10 @@ RUNNING = Task(
         Case("a single sample, which has no spread to measure", running_inputs(1, 3)),
     ),
     hints=(
-        "Both numbers are weighted averages of the old value and of what this batch says; the weights sum to 1.",
+        "Both results are weighted averages of the old value and of what this batch says; the weights sum to 1.",
         "momentum is the weight of the new batch, and the variance that goes in is the unbiased one.",
-        "Chapter 6: the first equation of `Training and inference`, and of `The divisor is N, and it matters twice`.",
+        "Chapter 6: the first equation of `Training and inference`; for the variance, that of `The divisor is N, and "
+        "it matters twice`.",
     ),
     page="06_transform.html#training-and-inference",
 )
@@ -250,7 +251,7 @@ LAYER = Task(
     ),
     hints=(
         "The object remembers four arrays of C numbers and one switch; the call reads the switch first.",
-        "In training use the batch's own statistics and update the running ones; in evaluation only read the latter.",
+        "In training, use the batch's own statistics and update the running ones; in evaluation, only read those.",
         "Chapter 6, section `Training and inference`: the update and the evaluation, one equation each.",
     ),
     page="06_transform.html#training-and-inference",

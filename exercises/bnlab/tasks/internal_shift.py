@@ -69,7 +69,7 @@ def inside_the_row(inputs, expected, got):
             f"At step {t} all activations lie between {low[t, 0]:.4g} and {high[t, 0]:.4g}, but your percentile "
             f"number {j} there is {values[t, j]:.4g}: use the activations of that step and no others."
         )
-    return "Your values lie within each step's range: look at how you go from q to a place in the sorted row."
+    return "Your values lie within each step's range: look at how you get from q to a place in the sorted row."
 
 
 def under_a_shift(inputs, expected, got):
@@ -85,7 +85,9 @@ def under_a_shift(inputs, expected, got):
             f"The means of feature {c} differ by {floor[c]:.4g}, so its distance is at least that; yours is "
             f"{value[c]:.4g}."
         )
-    return "Your distances are larger than the difference of the means, as they should be; look at what is paired."
+    return (
+        "Your distances are larger than the difference of the means, as they should be; look at which samples you pair."
+    )
 
 
 def which_number(inputs, expected, got):
@@ -111,8 +113,8 @@ PERCENTILES = Task(
     ),
     hints=(
         "Each step is a sample of its own. Which axis holds the activations, and has to disappear?",
-        "NumPy has a function for this; it puts the percentiles first, where the contract wants the steps first.",
-        "Chapter 4, section `Percentiles of a unit`: the figure's three lines and the equation before it.",
+        "NumPy has a function for this. Its result has the percentiles first, but the steps are wanted first.",
+        "Chapter 4, section `Percentiles of a unit`: its equation, and the three lines of its figure.",
     ),
     page="04_internal_covariate_shift.html#percentiles-of-a-unit",
     remarks=(inside_the_row,),
@@ -149,7 +151,7 @@ GRADIENTS = Task(
         Case("5 inputs and 6 outputs in float32", gradient_inputs((5, 6), dtype=np.float32), 1e-4),
     ),
     hints=(
-        "Treat each gradient as one long vector, whatever its shape: the layer takes one step, not many.",
+        "Treat each gradient as one long vector, whatever its shape: the layer takes one step with all its weights.",
         "The cosine compares directions, so both lengths are divided out; l2 is the length of the difference.",
         "Chapter 4, section `Gradients before and after`: its two definitions.",
     ),
