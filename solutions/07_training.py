@@ -348,9 +348,9 @@ data = load_digits(dtype=np.float32)
 layers = build_network((64, 50, 10), ReLU, None, np.random.default_rng(1))
 layers = cast(layers, np.float32)
 history = train(layers, data, 0.3, 200, 60, np.random.default_rng(2))
+right = history["accuracy"]
 for step in (0, 10, 50, 100, 200):
-    accuracy = history["accuracy"][step // 10]
-    print(f"after {step:3} steps: {accuracy:.3f} of the test images right")
+    print(f"after {step:3} steps: {right[step // 10]:.3f} of the test images right")
 
 # %% [markdown]
 # ## 3. Fast enough
