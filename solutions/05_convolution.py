@@ -2,14 +2,15 @@
 # # 05 Convolution: one mean per channel, and its relatives
 #
 # You write batch normalization for images, forward and backward, and make it fast.
-# Then you change one thing, the axes over which a mean is taken,
-# and get layer, instance and group normalization.
+# Then you change a single thing, the axes over which the mean is taken,
+# and out come layer, instance and group normalization.
 #
 # - Time: about 90 minutes.
 # - Read first: [chapter 10, Convolutions and relatives](https://bn-course.github.io/bn-course/book/10_convolutions_and_relatives.html).
 # - A batch of images `x` has shape (N, C, H, W): N images, C channels, height H, width W.
-# - Functions return new arrays and leave their arguments alone; results have the dtype of `x` or `dy`.
-# - No task needs the answer of another. Stuck? `hint("group-norm")` gives a first hint, and a further one each time.
+# - Functions return new arrays and leave their arguments unchanged; results have the dtype of `x` or `dy`.
+# - No task needs your answer to another one.
+# - Stuck? `hint("group-norm")` gives you a first hint, and one more each time you run it.
 
 # %% readonly="setup"
 # @title Set-up: run this cell first
@@ -37,8 +38,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## 1. One mean per channel
 #
-# Normalize a batch of images with the statistics of training.
-# A convolution treats all positions of an image alike, so all positions of all images of a channel share one mean.
+# Normalize a batch of images as in training, with the statistics of the batch itself.
+# A convolution treats all positions of an image alike,
+# so within a channel all positions of all images share one mean and one variance.
 #
 # $$\mu_c = \frac{1}{m} \sum_{n,h,w} x_{nchw}, \qquad \sigma_c^2 = \frac{1}{m} \sum_{n,h,w} (x_{nchw} - \mu_c)^2,
 # \qquad m = N H W,$$
@@ -70,27 +72,28 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # </details>
 # <details><summary>24</summary>
 #
-# That is one for each channel of each image. It exists and is called instance normalization; see task 4.
+# That is one for each channel of each image. This exists too, and is called instance normalization; see task 4.
 #
 # </details>
 # <details><summary>105</summary>
 #
-# That is one for each position, over 8 values each. It treats the picture as 105 unrelated features;
-# the sky's pixel in the corner would be normalized differently from its neighbour.
+# That is one for each position of each channel, over 8 values each. It treats an image as 105 unrelated features:
+# a pixel of the sky would be normalized differently from the pixel beside it.
 #
 # </details>
 # <details><summary>840</summary>
 #
-# Then each number is its own mean, and `x_hat` is 0 everywhere.
+# Then every number would be its own mean, and `x_hat` would be 0 everywhere.
 #
 # </details>
 
 
 # %% solution="batchnorm2d-train"
 def batchnorm2d_train(x, gamma, beta, eps=1e-5):
-    """Normalize a batch of images with its own statistics for each channel, then scale and shift.
+    """Normalize images by the batch's statistics per channel, then scale and shift.
 
-    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta,  mu and var over the N * H * W values of a channel
+    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta,
+    mu and var over the N * H * W values of a channel
     (Ioffe and Szegedy 2015, section 3.2)
 
     Parameters
@@ -164,65 +167,71 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Predict first.** Someone normalizes each position by itself, over the 8 images alone.
-# Does the test "every channel of the result has mean 0 and standard deviation 1" find it out?
+# **Predict first.** Suppose someone normalizes each position by itself, over the images alone.
+# Would the test "every channel of the result has mean 0 and standard deviation 1" notice?
 
 # %%
-# Play: other shapes, and a batch in which one corner is brighter than the rest.
+# Play: try other shapes, or a whole edge in place of the corner.
 rng = np.random.default_rng(0)
 x = rng.normal(size=(8, 3, 5, 7))
 x[:, :, 0, 0] += 20  # a bright corner in every image
-apart = (x - np.average(x, axis=0)) / np.sqrt(np.average((x - np.average(x, axis=0)) ** 2, axis=0))
+apart = x - np.average(x, axis=0)
+apart = apart / np.sqrt(np.average(apart**2, axis=0))
 y, _ = batchnorm2d_train(x, np.ones(3), np.zeros(3))
 for name, result in (("each position by itself", apart), ("your function", y)):
     channel = result[:, 0]
-    print(f"{name:24} mean {channel.mean():6.3f}, std {channel.std():.3f}, corner {channel[:, 0, 0].mean():6.3f}")
+    corner = channel[:, 0, 0].mean()
+    print(f"{name:24} mean {channel.mean():6.3f}", end=", ")
+    print(f"std {channel.std():.3f}, corner {corner:6.3f}")
 
 # %% [markdown]
 # <details><summary>Yes</summary>
 #
-# It does not: the means and variances of all positions are 0 and 1, so those of the whole channel are too.
-# The first line above passes that test, and its bright corner has vanished: what distinguishes positions is lost.
+# It would not: every position has mean 0 and variance 1, so the whole channel has too.
+# The first line above passes that test, and yet its bright corner has vanished: what tells positions apart is lost.
 #
 # </details>
 # <details><summary>No</summary>
 #
-# Right. Each position has mean 0 and variance 1, hence the whole channel as well.
-# Only a comparison with the right values, or a count of the statistics, shows the difference:
-# the corner, brighter in every image, stays bright under batch normalization.
+# Right. Each position has mean 0 and variance 1, hence so has the whole channel.
+# The difference shows only if you compare with the right values, or count the statistics:
+# under batch normalization the corner, which is brighter in every image, stays bright.
 #
 # </details>
 
 # %% [markdown]
 # ## 2. The gradient for images
 #
-# Return the gradients of task 1 from the cache.
-# It is the closed form for features; the sums now run over images and positions, and the count is larger.
+# Compute the gradients of the transform of task 1 from its cache and the upstream gradient `dy`.
+# The formula is the closed form for features; only the sums now run over images and positions,
+# and the count $m$ is larger.
 #
-# $$dx_{nchw} = \gamma_c\, \text{inv std}_c \left( dy_{nchw} - \frac{1}{m} \sum_{n,h,w} dy_{nchw}
-# - \hat{x}_{nchw} \frac{1}{m} \sum_{n,h,w} dy_{nchw}\, \hat{x}_{nchw} \right), \qquad m = N H W.$$
+# $$dx_{nchw} = \frac{\gamma_c}{\sqrt{\sigma_c^2 + \epsilon}} \left( dy_{nchw} - \frac{1}{m} \sum_{n,h,w} dy_{nchw}
+# - \hat{x}_{nchw} \frac{1}{m} \sum_{n,h,w} dy_{nchw}\, \hat{x}_{nchw} \right), \qquad m = N H W,$$
+#
+# and `dgamma` and `dbeta` are the sums of $dy\, \hat{x}$ and of $dy$ over the same values.
 #
 # | name | shape |
 # |---|---|
 # | `dy`, `x_hat`, `dx` | (N, C, H, W) |
 # | `inv_std`, `gamma`, `dgamma`, `dbeta` | (C,) |
 #
-# Example, channel 1 of task 1: x_hat = (-1.4, 1), (0.6, -0.2), inv_std = 1/5, gamma = 5, dy = (0, 1), (0, 0).
-# Then dbeta = 1, dgamma = 1, both means are 1/4, the factor in front is 1, and
+# Example, with channel 1 of task 1: x_hat = (-1.4, 1), (0.6, -0.2), inv_std = 1/5, gamma = 5, and dy = (0, 1), (0, 0).
+# Then dbeta = 1 and dgamma = 1, so both means are 1/4. The factor in front is 1, and
 # dx = dy - 1/4 - x_hat / 4 = (0.1, 0.5), (-0.4, -0.2).
 #
-# **Predict first.** The loss looks at one pixel of one channel of one image: `dy` is 0 everywhere else.
-# In a batch of shape (4, 3, 5, 6), how many entries of `dx` are different from 0, as a rule?
+# **Predict first.** The loss depends on one pixel of one channel of one image: `dy` is 0 everywhere else.
+# In a batch of shape (4, 3, 5, 6), how many entries of `dx` differ from 0, as a rule?
 #
 # <details><summary>1</summary>
 #
-# That would be so if the statistics were constants, as in evaluation.
+# That would be so if the statistics were constants, as they are in evaluation.
 # In training the pixel shares its mean and its variance with others.
 #
 # </details>
 # <details><summary>30</summary>
 #
-# Those of its own channel and image. But the statistics run over the images too.
+# Those are the entries of its own channel in its own image. But the statistics run over the images too.
 #
 # </details>
 # <details><summary>120</summary>
@@ -232,7 +241,7 @@ for name, result in (("each position by itself", apart), ("your function", y)):
 # </details>
 # <details><summary>360</summary>
 #
-# Channels do not share statistics, so the other two get nothing. Within the channel you are right.
+# Channels do not share statistics, so the other two channels get nothing. Within the channel you are right.
 #
 # </details>
 
@@ -241,7 +250,8 @@ for name, result in (("each position by itself", apart), ("your function", y)):
 def batchnorm2d_backward(dy, cache):
     """Return the gradients of the transform of training for images, in closed form.
 
-    dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)),  means over the N * H * W values of a channel
+    dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)),
+    means over the N * H * W values of a channel
 
     Parameters
     ----------
@@ -321,59 +331,63 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %%
-# Play: let dy be 1 at another pixel, or at two.
+# Play: let dy be 1 at another pixel, or at two of them.
 x_hat = np.random.default_rng(6).normal(size=(4, 3, 5, 6))
 dy = np.zeros(x_hat.shape)
 dy[2, 1, 0, 3] = 1
 dx, dgamma, dbeta = batchnorm2d_backward(dy, (x_hat, np.ones(3), np.ones(3)))
-print("entries of dx that are not 0, by channel:", [int(np.count_nonzero(dx[:, c])) for c in range(3)])
+counts = [int(np.count_nonzero(dx[:, c])) for c in range(3)]
+print("entries of dx that are not 0, by channel:", counts)
 print("dgamma:", dgamma, " dbeta:", dbeta)
 
 # %% [markdown]
 # ## 3. Fast enough
 #
-# The same function, timed on 9 images with 60 channels of 21 x 23 pixels.
-# Full points for at most 4 times the time of our solution, measured several times and side by side with it.
+# There is nothing new to write here: your function of task 2 is timed on 9 images with 60 channels of 21 x 23 pixels.
+# It gets full points if it takes at most 4 times as long as our solution;
+# the two run side by side, several times, on the same machine.
 #
 # Example: a loop over images and channels calls NumPy $9 \cdot 60 = 540$ times for each expression,
-# each time for 483 numbers. The call costs more than the numbers.
+# each time for only 483 numbers. The call costs more than the arithmetic.
 #
-# **Predict first.** Three ways to sum each channel of such a batch:
-# (a) one sum over the axes (0, 2, 3); (b) move the channels to the end, reshape to (N * H * W, C), sum over axis 0;
-# (c) a Python loop over images and channels. Which is the fastest, which the slowest?
+# **Predict first.** There are three ways to sum each channel of such a batch:
+# (a) one sum over the axes (0, 2, 3);
+# (b) move the channels to the end, reshape to (N * H * W, C), and sum over axis 0;
+# (c) a Python loop over images and channels.
+# Which is the fastest, and which the slowest?
 #
 # <details><summary>(a) is the fastest, (c) the slowest</summary>
 #
-# Right, for this shape. Run the cell to see the factors on your machine.
+# Right, as a rule, for this shape. Run the cell to see the factors on your machine.
 #
 # </details>
 # <details><summary>(b) is the fastest: it sums one axis only</summary>
 #
-# The sum over axis 0 is quick. But the numbers first have to be copied into that order, all of them.
+# The sum over axis 0 is quick. But before it, every number has to be copied into that order.
 #
 # </details>
 # <details><summary>(c) is the fastest: each sum runs over memory in one piece</summary>
 #
-# It does, but there are 540 calls, and each costs some microseconds whatever it sums. With few and large images you
-# would be right.
+# It does, but there are 540 calls, and each costs some microseconds whatever it sums.
+# With a few large images the loop would do much better.
 #
 # </details>
 
 # %%
-# Play: other shapes, say 2 images of 200 x 200 pixels with 3 channels.
+# Play: try other shapes, say 2 images with 3 channels of 200 x 200 pixels.
 from timeit import repeat
 
 a = np.random.default_rng(7).normal(size=(9, 60, 21, 23))
 
 
 def looped(a):
-    """One number for each channel of each image, added up."""
+    """The sum of each channel, one image after the other."""
     return [sum(float(np.sum(image[c])) for image in a) for c in range(a.shape[1])]
 
 
 ways = {
     "(a) several axes at once": lambda: np.sum(a, axis=(0, 2, 3)),
-    "(b) moved and reshaped": lambda: np.moveaxis(a, 1, 3).reshape(-1, a.shape[1]).sum(0),
+    "(b) moved and reshaped": lambda: np.moveaxis(a, 1, 3).reshape(-1, 60).sum(0),
     "(c) a loop": lambda: looped(a),
 }
 for name, way in ways.items():
@@ -383,9 +397,9 @@ for name, way in ways.items():
 # <details><summary>Answer</summary>
 #
 # (a) is the fastest: it reads the array once, in the order in which it lies in memory.
-# (b) has the same sums to make but first copies the whole array into another order, which costs several times the sum.
-# (c) is the slowest here: 540 calls of a few microseconds each.
-# With few and large images the loop becomes cheap, for then a call has much to do.
+# (b) has the same sums to do, but first copies the whole array into another order, which costs more than the sums.
+# (c) is the slowest here, with its 540 calls of a few microseconds each.
+# With a few large images the loop becomes cheap, for then each call has a lot to do.
 #
 # </details>
 
@@ -401,14 +415,15 @@ race("batchnorm2d-speed", batchnorm2d_backward, inputs=image_cache_inputs((9, 60
 # %% [markdown]
 # ## 4. One function, four names
 #
-# Normalize an array of any shape over the axes that are named.
-# Batch, layer, instance and group normalization are this function with different axes.
+# Normalize an array of any shape over the axes that are given.
+# Batch, layer and instance normalization are this function with different axes;
+# group normalization (task 6) is the fourth, once the channels have been split into groups.
 #
 # $$\hat{x} = \frac{x - \text{mean}(x)}{\sqrt{\text{mean}\left((x - \text{mean}(x))^2\right) + \epsilon}},$$
 #
-# where the means run over `axes`, and every choice of the other indices has its own.
+# where the means run over `axes`, and each choice of the remaining indices has a mean and a variance of its own.
 #
-# | name | axes for (N, C) | axes for (N, C, H, W) | statistics |
+# | name | axes for (N, C) | axes for (N, C, H, W) | number of means |
 # |---|---|---|---|
 # | batch normalization | (0,) | (0, 2, 3) | C |
 # | layer normalization | (1,) | (1, 2, 3) | N |
@@ -419,34 +434,34 @@ race("batchnorm2d-speed", batchnorm2d_backward, inputs=image_cache_inputs((9, 60
 # | `x`, `x_hat` | any | input and result |
 # | `axes` | tuple of int, from 0 to x.ndim - 1, ascending | the axes that share a mean |
 #
-# Example: x = ((1, 3), (5, 7)) and eps = 4.
-# Over both axes, (0, 1): mean 4, variance 5, so x_hat = ((-1, -1/3), (1/3, 1)).
-# Over (1,) with eps = 3: means 2 and 6, variances 1, so x_hat = ((-1/2, 1/2), (-1/2, 1/2)).
+# Example: x = ((1, 3), (5, 7)).
+# Over both axes, (0, 1), and with eps = 4: the mean is 4 and the variance 5, so x_hat = ((-1, -1/3), (1/3, 1)).
+# Over (1,) and with eps = 3: the means are 2 and 6, the variances 1, so x_hat = ((-1/2, 1/2), (-1/2, 1/2)).
 #
-# **Predict first.** Which of these can be computed for one image alone, in training as in evaluation,
-# without any stored statistics?
+# **Predict first.** Which of these need only the image itself, in training and in evaluation alike,
+# and no stored statistics? There may be more than one.
 #
 # <details><summary>Batch normalization, axes (0, 2, 3)</summary>
 #
-# It can be computed for one image, but what comes out depends on who else is in the batch:
-# axis 0 is among its axes, and so evaluation needs stored statistics.
+# Axis 0 is among its axes, so what comes out depends on which other images are in the batch.
+# That is why evaluation needs stored statistics.
 #
 # </details>
 # <details><summary>Layer normalization, axes (1, 2, 3)</summary>
 #
-# Right: axis 0 is not among them. An image is normalized by itself, and training and evaluation are the same.
+# Right: axis 0 is not among its axes. Each image is normalized by itself, and training and evaluation are the same.
 #
 # </details>
 # <details><summary>Instance normalization, axes (2, 3)</summary>
 #
-# Right, for the same reason. It also keeps the channels apart, so the average brightness of each is lost.
+# Right, for the same reason. It also keeps the channels apart, so the average brightness of each one is lost.
 #
 # </details>
 
 
 # %% solution="normalize-over"
 def normalize_over(x, axes, eps=1e-5):
-    """Subtract the mean over some axes and divide by the standard deviation over them.
+    """Subtract the mean over some axes and divide by the standard deviation.
 
     x_hat = (x - mean) / sqrt(var + eps),  mean and biased variance over `axes`
 
@@ -516,19 +531,21 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %%
-# Play: add axes, and count how many numbers share a mean.
+# Play: add other axes. How many values share a mean? Does the batch matter?
 x = np.random.default_rng(9).normal(size=(8, 6, 5, 7))
-for name, axes in {"batch": (0, 2, 3), "layer": (1, 2, 3), "instance": (2, 3)}.items():
+family = {"batch": (0, 2, 3), "layer": (1, 2, 3), "instance": (2, 3)}
+for name, axes in family.items():
     alone, together = normalize_over(x[:1], axes)[0], normalize_over(x, axes)[0]
     shared = np.prod([x.shape[axis] for axis in axes])
-    print(f"{name:9} {x.size // shared:3} means of {shared} values; the first image changes by", end=" ")
-    print(f"{np.abs(alone - together).max():.2f} when it comes alone")
+    print(f"{name:9} {x.size // shared:3} means of {shared:3} values;", end=" ")
+    print(f"alone, the first image changes by {np.abs(alone - together).max():.2f}")
 
 # %% [markdown]
 # ## 5. Layer normalization
 #
-# Normalize each sample over its own features, then let each feature have its scale and shift.
-# It is what most transformers use, for it knows no batch.
+# Normalize each sample over its own features, then give each feature its scale and shift.
+# A sample is never compared with other samples, so the batch does not matter;
+# transformers normalize in this way, or with a variant of it.
 #
 # $$y_{nc} = \gamma_c \frac{x_{nc} - \mu_n}{\sqrt{\sigma_n^2 + \epsilon}} + \beta_c, \qquad
 # \mu_n = \frac{1}{C} \sum_c x_{nc}, \qquad \sigma_n^2 = \frac{1}{C} \sum_c (x_{nc} - \mu_n)^2.$$
@@ -540,18 +557,19 @@ for name, axes in {"batch": (0, 2, 3), "layer": (1, 2, 3), "instance": (2, 3)}.i
 #
 # Example with one sample, C = 4 and eps = 4: the row (1, 3, 5, 7) has mean 4 and variance 5,
 # so x_hat = (-1, -1/3, 1/3, 1).
-# With gamma = (6, 3, 3, 6) and beta = (10, 0, 0, 0) the result is (4, -1, 1, 6).
+# With gamma = (6, 3, 3, 6) and beta = (10, 0, 0, 0) the result is y = (4, -1, 1, 6).
 #
 # **Predict first.** One sample of the batch is replaced by 3 times itself plus 100. What happens to `y`?
 #
-# <details><summary>Only the row of that sample changes, and by much</summary>
+# <details><summary>Only the row of that sample changes, and it changes a lot</summary>
 #
-# Only that row can change, true; but by next to nothing: its mean and its width follow the change.
+# Only that row can change, true. But it hardly does: its mean and its standard deviation follow the change.
 #
 # </details>
 # <details><summary>Next to nothing changes</summary>
 #
-# Right. The other rows do not see it, and its own mean and width follow: only eps makes a tiny difference.
+# Right. The other rows do not see the change, and the row's own mean and standard deviation follow it:
+# only eps makes a tiny difference.
 #
 # </details>
 # <details><summary>All rows change</summary>
@@ -565,7 +583,8 @@ for name, axes in {"batch": (0, 2, 3), "layer": (1, 2, 3), "instance": (2, 3)}.i
 def layer_norm(x, gamma, beta, eps=1e-5):
     """Normalize each sample over its features, then scale and shift each feature.
 
-    y = gamma * (x - mu) / sqrt(var + eps) + beta,  mu and var of each sample over its C features (Ba et al. 2016)
+    y = gamma * (x - mu) / sqrt(var + eps) + beta,
+    mu and var of each sample over its C features (Ba et al. 2016)
 
     Parameters
     ----------
@@ -621,21 +640,23 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %%
-# Play: replace another sample, or multiply it by 0.001.
+# Play: change another sample, or multiply this one by 0.001. Why does y change now?
 x = np.random.default_rng(11).normal(size=(4, 6))
+gamma, beta = np.ones(6), np.zeros(6)
 changed = x.copy()
 changed[2] = 3 * x[2] + 100
-gap = np.abs(layer_norm(changed, np.ones(6), np.zeros(6)) - layer_norm(x, np.ones(6), np.zeros(6)))
+gap = np.abs(layer_norm(changed, gamma, beta) - layer_norm(x, gamma, beta))
 print("largest change of each row of y:", gap.max(axis=1))
 
 # %% [markdown]
 # ## 6. Group normalization
 #
-# Normalize each image over groups of channels that follow one another.
-# It lies between layer and instance normalization, and it does not care about the size of the batch.
+# Normalize each image over groups of neighbouring channels.
+# This lies between layer and instance normalization, and like them it does not depend on the batch.
 #
-# Group $g$ of image $n$ holds the channels from $g\,C/G$ to $(g + 1)\,C/G - 1$, all their pixels included:
-# $(C/G) \cdot H \cdot W$ values with one mean and one variance. `gamma` and `beta` stay one for each channel.
+# With $G$ groups, counted from 0, group $g$ of an image holds the channels from $g\,C/G$ to $(g + 1)\,C/G - 1$
+# with all their pixels: $(C/G) \cdot H \cdot W$ values that share one mean and one variance.
+# `gamma` and `beta` still have one entry for each channel.
 #
 # | name | shape | meaning |
 # |---|---|---|
@@ -645,14 +666,14 @@ print("largest change of each row of y:", gap.max(axis=1))
 #
 # Example with one image, C = 4 channels, H = 1, W = 2, two groups and eps = 4:
 # the channels (1, 3), (5, 7), (3, 15), (13, 9) form the groups (1, 3, 5, 7) and (3, 15, 13, 9),
-# with means 4 and 10, variances 5 and 21, and widths 3 and 5.
+# with means 4 and 10 and variances 5 and 21, so they are divided by $\sqrt{5 + 4} = 3$ and $\sqrt{21 + 4} = 5$.
 # With gamma = (6, 6, 5, 5) and beta = (10, 10, 0, 0), `y` is (4, 8), (12, 16), (-7, 5), (3, -1).
 #
 # **Predict first.** What is group normalization with as many groups as there are channels?
 #
 # <details><summary>Batch normalization</summary>
 #
-# Batch normalization also has one mean for each channel, but over all images.
+# Batch normalization also keeps the channels apart, but its means run over all images.
 # Group normalization stays within one image.
 #
 # </details>
@@ -663,17 +684,18 @@ print("largest change of each row of y:", gap.max(axis=1))
 # </details>
 # <details><summary>Instance normalization</summary>
 #
-# Right: each group is one channel of one image. And with one group it is layer normalization over (C, H, W).
+# Right: each group is one channel of one image. And with a single group it is layer normalization over (C, H, W).
 #
 # </details>
 
 
 # %% solution="group-norm"
 def group_norm(x, num_groups, gamma, beta, eps=1e-5):
-    """Normalize each image over groups of neighbouring channels, then scale and shift each channel.
+    """Normalize each image over groups of channels, then scale and shift.
 
-    y = gamma * (x - mu) / sqrt(var + eps) + beta,  mu and var over the C / num_groups * H * W values of a group of one
-    image (Wu and He 2018)
+    y = gamma * (x - mu) / sqrt(var + eps) + beta,
+    mu and var over the C / num_groups * H * W values of a group in one image
+    (Wu and He 2018)
 
     Parameters
     ----------
@@ -760,15 +782,15 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Predict first.** The same image is normalized in batches of 32, 8 and 2 other images.
-# By how much does its `y` vary with the company, for batch normalization and for group normalization?
+# **Predict first.** The same image is normalized together with 32, 8 or 2 other images, drawn anew each time.
+# For which of the two, batch or group normalization, does its `y` vary with the company it keeps?
 #
 # <details><summary>Both vary, and more in small batches</summary>
 #
 # Group normalization takes its statistics from one image. Which other image could make a difference?
 #
 # </details>
-# <details><summary>Batch normalization varies, the more the smaller the batch; group normalization does not</summary>
+# <details><summary>Batch normalization varies, more so in small batches; group normalization does not</summary>
 #
 # Right: the noise of a mean grows as fewer values share it.
 #
@@ -780,7 +802,7 @@ np.testing.assert_allclose(
 # </details>
 
 # %%
-# Play: larger images. Which of the two cares?
+# Play: try larger images. Which of the two cares?
 rng = np.random.default_rng(13)
 image, gamma, beta = rng.normal(size=(1, 8, 2, 3)), np.ones(8), np.zeros(8)
 for others in (32, 8, 2):
@@ -789,20 +811,20 @@ for others in (32, 8, 2):
         x = np.concatenate([image, rng.normal(size=(others, 8, 2, 3))])
         ys["batch"].append(normalize_over(x, (0, 2, 3))[0])
         ys["group"].append(group_norm(x, 4, gamma, beta)[0])
-    spread = {name: float(np.std(values, axis=0).mean()) for name, values in ys.items()}
-    print(f"{others:2} others: standard deviation {spread['batch']:.3f} with batch, {spread['group']:.3f} with group")
+    batch, group = (np.std(ys[name], axis=0).mean() for name in ("batch", "group"))
+    print(f"{others:2} others: std of y {batch:.3f} (batch), {group:.3f} (group)")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
 # For batch normalization the spread grows as the batch shrinks, roughly as one over the root of the number of values
 # that share a mean. This noise is part of what batch normalization does in training, for better or worse.
-# For group normalization it is 0: no other image enters. It also means that nothing has to be stored for evaluation.
-# With larger images batch normalization calms down too, for $m = N H W$ counts the pixels as well.
+# For group normalization it is 0, because no other image enters; for the same reason nothing has to be stored for
+# evaluation. With larger images batch normalization calms down too, for $m = N H W$ counts the pixels as well.
 #
 # </details>
 #
-# You have normalization for images, and its relatives.
+# You now have batch normalization for images, and its relatives.
 # Next: [06 Inference](https://bn-course.github.io/bn-course/exercises/06_inference.html).
 
 # %% [markdown]

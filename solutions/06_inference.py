@@ -1,15 +1,16 @@
 # %% [markdown]
 # # 06 Inference: statistics of a population, layers that disappear
 #
-# You put statistics together from parts, as several machines or a pass over a data set would.
-# You fold batch normalization into the layer before it, where it costs nothing.
-# Then you look at two variants that change whose statistics training uses.
+# You put statistics together from parts, as several machines would, or one pass over a data set.
+# You fold batch normalization into the layer before it, where it costs nothing any more.
+# Then you write two variants that change which statistics training uses.
 #
 # - Time: about 100 minutes.
 # - Read first: [chapter 9, Inference](https://bn-course.github.io/bn-course/book/09_inference.html)
 #   and [chapter 14, When it fails](https://bn-course.github.io/bn-course/book/14_when_it_fails.html).
-# - Functions return new arrays and leave their arguments alone; results have the dtype of the arrays that come in.
-# - No task needs the answer of another. Stuck? `hint("fold-linear")` gives a first hint, and a further one each time.
+# - Functions return new arrays and leave their arguments unchanged; results have the dtype of the arrays that come in.
+# - No task needs your answer to another one.
+# - Stuck? `hint("fold-linear")` gives you a first hint, and one more each time you run it.
 
 # %% readonly="setup"
 # @title Set-up: run this cell first
@@ -37,12 +38,12 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## 1. Merge statistics
 #
-# Put together the statistics of several parts of a data set, without seeing the samples again.
-# This is what machines that share a batch send each other.
+# Merge the statistics of several parts of a data set without looking at the samples again.
+# Machines that share a batch do this with the statistics that they send each other.
 #
-# A part is a triple (n, mean, m2): its number of samples, their mean,
-# and the sum of the squared distances from that mean, $M = \sum_i (x_i - \mu)^2$.
-# For two parts with the distance $\delta = \mu_b - \mu_a$ between the means,
+# Each part is a triple (n, mean, m2): the number of its samples, their mean,
+# and the sum of their squared distances from that mean, $M = \sum_i (x_i - \mu)^2$.
+# Two parts $a$ and $b$, whose means lie $\delta = \mu_b - \mu_a$ apart, together have
 #
 # $$n = n_a + n_b, \qquad \mu = \mu_a + \delta\, \frac{n_b}{n}, \qquad
 # M = M_a + M_b + \delta^2\, \frac{n_a n_b}{n}.$$
@@ -50,29 +51,31 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # | name | shape | meaning |
 # |---|---|---|
 # | `parts` | list of (int, (C,), (C,)) | one triple for each part, in any order |
-# | `n` | int | number of all samples |
+# | `n` | int | number of samples in all parts together |
 # | `mean`, `m2` | (C,) | their mean, and the sum of their squared distances from it |
 #
-# Example with one feature: the part (1, 3) has n = 2, mean 2 and m2 = 2, the part (5, 7, 9) has n = 3, mean 7, m2 = 8.
-# Then n = 5, mean = $2 + 5 \cdot 3/5 = 5$ and m2 = $2 + 8 + 25 \cdot 6/5 = 40$.
-# In truth: 1, 3, 5, 7, 9 have mean 5 and squared distances 16, 4, 0, 4, 16.
+# Example with one feature: the samples (1, 3) make a part with n = 2, mean 2 and m2 = 2,
+# the samples (5, 7, 9) one with n = 3, mean 7 and m2 = 8.
+# Merged, they have n = 5, mean = $2 + 5 \cdot 3/5 = 5$ and m2 = $2 + 8 + 25 \cdot 6/5 = 40$.
+# Indeed, 1, 3, 5, 7, 9 have the mean 5, and their squared distances from it are 16, 4, 0, 4, 16.
 #
 # **Predict first.** Two machines hold equally many samples, sorted by class.
-# On each the variance is 1; the means are 0 and 10. What is the variance of all samples?
+# On each machine the variance is 1; the means are 0 and 10. What is the variance of all samples?
 #
 # <details><summary>1</summary>
 #
-# That is the average of the two variances. It forgets that the two groups lie 10 apart.
+# That is the average of the two variances. It forgets that the means lie 10 apart.
 #
 # </details>
 # <details><summary>26</summary>
 #
-# Right: the common mean is 5, each group lies 5 away from it, and $1 + 5^2 = 26$.
+# Right: the common mean is 5, the mean of each machine lies 5 away from it, and $1 + 5^2 = 26$.
 #
 # </details>
 # <details><summary>101</summary>
 #
-# You added the squared distance between the means. Each sample lies only half of it away from the common mean.
+# You added the squared distance between the two means.
+# But each of them lies only half that distance away from the common mean.
 #
 # </details>
 
@@ -81,21 +84,22 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 def merge_statistics(parts):
     """Merge counts, means and sums of squared distances.
 
-    n = n_a + n_b,  mean = mean_a + delta n_b / n,  m2 = m2_a + m2_b + delta**2 n_a n_b / n,  delta = mean_b - mean_a
-    (Chan, Golub and LeVeque 1983)
+    delta = mean_b - mean_a,  n = n_a + n_b,  mean = mean_a + delta n_b / n,
+    m2 = m2_a + m2_b + delta**2 n_a n_b / n  (Chan, Golub and LeVeque 1983)
 
     Parameters
     ----------
     parts : list of tuple (n, mean, m2)
-        At least one part; n is an int of at least 1, mean and m2 are arrays of shape (C,).
-        The means may be large compared with their distances.
+        At least one part; n is an int of at least 1, mean and m2 have shape (C,).
+        The means may be large compared with the distances between them.
 
     Returns
     -------
     n : int
-        Number of all samples.
+        Number of samples in all parts together.
     mean, m2 : ndarray, shape (C,), dtype of the parts' arrays
-        Their mean, and the sum of their squared distances from it; the same for every order of the parts.
+        Their mean, and the sum of their squared distances from it.
+        The order of the parts makes no difference.
     """
     ### BEGIN SOLUTION
     n, mean, m2 = parts[0]
@@ -148,14 +152,15 @@ for order in ([3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]):
 ### END HIDDEN TESTS
 
 # %%
-# Play: deal the samples out at random (shuffle = True) or change the number of machines.
+# Play: deal the samples out at random (shuffle = True), or to 2 or 8 machines.
 rng, shuffle, machines = np.random.default_rng(2), False, 4
-x = np.repeat([0.0, 10.0], 64)[:, None] + rng.normal(size=(128, 1))  # two classes, sorted
+x = np.repeat([0.0, 10.0], 64)[:, None]  # two classes, sorted
+x = x + rng.normal(size=x.shape)
 if shuffle:
     x = rng.permutation(x)
 shards = np.split(x, machines)
 parts = [(len(a), a.mean(axis=0), len(a) * a.var(axis=0)) for a in shards]
-print(f"average of the shards' variances: {np.mean([np.var(a) for a in shards]):.3f}")
+print(f"average of their variances:       {np.mean([a.var() for a in shards]):.3f}")
 n, mean, m2 = merge_statistics(parts)
 print(f"merged:                           {m2[0] / n:.3f}")
 print(f"all samples on one machine:       {x.var():.3f}")
@@ -163,39 +168,42 @@ print(f"all samples on one machine:       {x.var():.3f}")
 # %% [markdown]
 # ## 2. Precise statistics
 #
-# Compute the mean and the unbiased variance of all samples of many batches.
-# A running average follows the last batches; this treats every sample alike, and is worth a pass over the data
-# after training.
+# Compute the mean and the unbiased variance of all samples in a list of batches.
+# A running average follows the most recent batches. Precise statistics give every sample the same weight,
+# and that is worth one more pass over the data after training.
 #
 # $$\mu = \frac{1}{n} \sum_{b} \sum_i x_{bi}, \qquad
-# \sigma^2_{\text{unbiased}} = \frac{1}{n - 1} \sum_{b} \sum_i (x_{bi} - \mu)^2, \qquad n = \sum_b n_b.$$
+# \sigma^2_{\text{unbiased}} = \frac{1}{n - 1} \sum_{b} \sum_i (x_{bi} - \mu)^2, \qquad n = \sum_b n_b,$$
+#
+# where $x_{bi}$ is sample $i$ of batch $b$, and $n_b$ the size of that batch.
 #
 # | name | shape | meaning |
 # |---|---|---|
 # | `batches` | list of (n_b, C) | batches, which may differ in size |
-# | `mean`, `var` | (C,) | of all samples together |
+# | `mean`, `var` | (C,) | mean and unbiased variance of all samples together |
 #
 # Example with one feature: the batches (1, 3) and (5, 7, 9) give mean 5 and variance $40/4 = 10$.
-# The average of the batches' means is 4.5, and their unbiased variances are 2 and 4: neither helps.
+# Averages over the batches lead astray: that of their means is 4.5, that of their unbiased variances, 2 and 4, is 3.
 #
-# **Predict first.** You average the unbiased variances of very many equal batches. When do you get the population's
-# variance?
+# **Predict first.** You average the unbiased variances of very many batches of the same size.
+# When do you get the variance of the population?
 #
 # <details><summary>Always</summary>
 #
-# Not when the batches differ systematically, say when each holds one class.
+# Not if the batches differ systematically, say because each of them holds a single class.
 # Then the spread between the batches is lost.
 #
 # </details>
 # <details><summary>When the batches are drawn at random</summary>
 #
 # Right: then each of the unbiased variances is right on average.
-# When the data are sorted it is too small by the spread between the batches. Precise statistics are right both times.
+# If the data are sorted, their average leaves out the spread between the batches and is too small.
+# Precise statistics are right in both cases.
 #
 # </details>
 # <details><summary>Never</summary>
 #
-# For batches drawn at random it works on average: that is what unbiased means.
+# For batches drawn at random it works: each variance is right on average, which is what "unbiased" means.
 #
 # </details>
 
@@ -209,7 +217,8 @@ def precise_statistics(batches):
     Parameters
     ----------
     batches : list of ndarray, shapes (n_b, C), float
-        At least 2 samples in all; a batch may hold a single one. Means may be large compared with the spread.
+        At least 2 samples in all; a batch may hold a single one.
+        The means may be large compared with the spread.
 
     Returns
     -------
@@ -256,50 +265,52 @@ for mean, var in found[1:]:
 ### END HIDDEN TESTS
 
 # %%
-# Play: sorted or random batches, other momenta for the running average.
+# Play: other momenta for the running average, larger or smaller batches.
 rng, momentum = np.random.default_rng(4), 0.1
 population = np.repeat([0.0, 10.0], 320)[:, None] + rng.normal(size=(640, 1))
-print(f"population: mean {population.mean():.2f}, variance {population.var(ddof=1):.2f}")
+print(f"population:      mean {population.mean():.2f}", end=", ")
+print(f"variance {population.var(ddof=1):.2f}")
 for order in ("random", "sorted"):
     x = rng.permutation(population) if order == "random" else population
-    batches, running = np.split(x, 20), [0.0, 1.0]
+    batches = np.split(x, 20)
+    running = np.array([0.0, 1.0])  # mean and variance
     for a in batches:
-        running = [(1 - momentum) * old + momentum * new for old, new in zip(running, (a.mean(), a.var(ddof=1)))]
-    print(f"{order} batches: running average {running[0]:.2f}, {running[1]:.2f}", end="; ")
+        running += momentum * (np.array([a.mean(), a.var(ddof=1)]) - running)
+    print(f"{order} batches: running mean {running[0]:.2f}", end=", ")
     mean, var = precise_statistics(batches)
-    print(f"precise {mean[0]:.2f}, {var[0]:.2f}")
+    print(f"variance {running[1]:.2f}; precise {mean[0]:.2f} and {var[0]:.2f}")
 
 # %% [markdown]
 # ## 3. Fold into a linear layer
 #
-# In evaluation batch normalization is a straight line for each output, and a linear layer can absorb it.
-# Return the weight and bias of the one layer that does what the two did.
+# In evaluation batch normalization is a straight line for each output, and the linear layer before it can absorb it.
+# Return the weight $W'$ and the bias $b'$ of the single layer that does what the two did.
 #
 # $$\text{BN}(W x + b) = \gamma\, \frac{W x + b - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta = W' x + b',$$
 #
-# with the running statistics $\mu$ and $\sigma^2$, each operation for each output by itself.
+# where $\mu$ and $\sigma^2$ are the running statistics, and every operation acts on each output by itself.
 #
 # | name | shape | meaning |
 # |---|---|---|
 # | `weight` | (out, in) | row o makes output o |
 # | `bias` | (out,) | zeros where the layer has none |
-# | `gamma`, `beta`, `running_mean`, `running_var` | (out,) | of the batch normalization behind the layer |
+# | `gamma`, `beta`, `running_mean`, `running_var` | (out,) | of the batch normalization after the layer |
 #
-# Example with one output and two inputs: weight (2, 1), bias 3, gamma 6, beta 10, running mean 4, running variance 5,
-# eps = 4. The factor is $6/3 = 2$, so the new weight is (4, 2) and the new bias $2 \cdot (3 - 4) + 10 = 8$.
-# For x = (1, 1) the two layers give $6 \cdot (6 - 4)/3 + 10 = 14$, the folded one $4 + 2 + 8 = 14$.
+# Example with one output and two inputs: weight (2, 1), bias 3, gamma 6, beta 10, running mean 4, running variance 5
+# and eps = 4. The factor is $6/3 = 2$, so the new weight is (4, 2) and the new bias $2 \cdot (3 - 4) + 10 = 8$.
+# For x = (1, 1) the two layers give $6 \cdot (6 - 4)/3 + 10 = 14$, and the folded one gives $4 + 2 + 8 = 14$ too.
 #
-# **Predict first.** Could you fold in training as well, and save the work there?
+# **Predict first.** Could you fold in training as well, and save the work there too?
 #
 # <details><summary>Yes, with the batch's statistics</summary>
 #
-# They depend on the output of the layer, which has to be computed first; and the gradient flows through them.
-# A layer folded with them would fit one batch only.
+# These statistics depend on the output of the layer, which has to be computed first, and the gradient flows through
+# them. A layer folded with them would fit that one batch only.
 #
 # </details>
 # <details><summary>No</summary>
 #
-# Right. Folding needs statistics that are constants. In training they are functions of the batch.
+# Right. Folding needs statistics that are constants, and in training they are functions of the batch.
 #
 # </details>
 
@@ -373,39 +384,40 @@ for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-4)):
 # %% [markdown]
 # ## 4. Fold into a convolution
 #
-# The same for a convolution: each output channel has its own factor.
-# Here a layer disappears from networks that are used on phones.
+# Do the same for a convolution, where each output channel has its own factor.
+# This is how the layer disappears from a trained network before it is put to use.
 #
 # | name | shape | meaning |
 # |---|---|---|
 # | `weight` | (out, in, kh, kw) | `weight[o]` makes output channel o |
 # | `bias` | (out,) | zeros where the layer has none |
-# | `gamma`, `beta`, `running_mean`, `running_var` | (out,) | of the batch normalization behind the convolution |
+# | `gamma`, `beta`, `running_mean`, `running_var` | (out,) | of the batch normalization after the convolution |
 #
 # Example with two output channels, one input channel and kernels of 1 x 2 pixels: (1, 2) and (3, -1), bias (3, 0).
 # With gamma = (6, 5), beta = (10, 0), running mean (4, 1), running variance (5, 21) and eps = 4 the factors are
 # $6/3 = 2$ and $5/5 = 1$. The new kernels are (2, 4) and (3, -1),
-# the new bias is $(2 \cdot (3 - 4) + 10, 0 - 1) = (8, -1)$.
+# and the new bias is $(2 \cdot (3 - 4) + 10,\; 1 \cdot (0 - 1) + 0) = (8, -1)$.
 #
-# The function `convolve2d(x, weight, bias)` of `bnlab.convolve` is a small convolution to try your answer on.
+# To try your answer, use the small convolution `convolve2d(x, weight, bias)` of `bnlab.convolve`.
 #
-# **Predict first.** Folded and unfolded agree to the last digit or so in float64.
-# How far are they apart in float32, for outputs of size 1 to 10?
+# **Predict first.** In float64, folded and unfolded outputs agree in all digits but the last one or two.
+# How far apart are they in float32, for outputs between 1 and 10?
 #
 # <details><summary>0: it is the same formula</summary>
 #
-# The same in exact arithmetic. Rounding happens at other places, so the last digits differ.
+# It is the same in exact arithmetic. But the rounding happens in other places, so the last digits differ.
 #
 # </details>
 # <details><summary>Some millionths</summary>
 #
 # Right: float32 has about 7 digits, and a handful of roundings costs the last one or two.
-# Whoever tests a folded network with a tolerance of 1e-7 will think it broken.
+# If you test a folded network with a tolerance of 1e-7, you will think that it is broken.
 #
 # </details>
 # <details><summary>About one hundredth</summary>
 #
-# That would be worth an investigation: a forgotten eps or a biased variance gives differences of this size.
+# That would be worth an investigation: a variance of 100 samples with the wrong divisor, 100 instead of 99,
+# already makes a difference of this size.
 #
 # </details>
 
@@ -414,7 +426,7 @@ for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-4)):
 def fold_conv2d(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     """Fold batch normalization in evaluation into the convolution before it.
 
-    BN(convolve2d(x, weight, bias)) = convolve2d(x, new_weight, new_bias)  for all images x
+    BN(convolve2d(x, weight, bias)) = convolve2d(x, new_weight, new_bias)  for all x
 
     Parameters
     ----------
@@ -470,24 +482,28 @@ for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 1e-4)):
 ### END HIDDEN TESTS
 
 # %%
-# Play: other kernels and dtypes. Pad the images with zeros first: does folding still hold?
+# Play: try other kernels. Pad the images with zeros first: does folding still hold?
 from bnlab.convolve import convolve2d
 
 rng = np.random.default_rng(7)
 for dtype in (np.float64, np.float32):
-    x, weight = rng.normal(size=(8, 3, 16, 16)).astype(dtype), rng.normal(size=(4, 3, 3, 3)).astype(dtype)
-    bias, gamma, beta, mean, var = (rng.uniform(0.5, 2, size=4).astype(dtype) for _ in range(5))
-    z = convolve2d(x, weight, bias)
-    two = beta[:, None, None] + (z - mean[:, None, None]) * (gamma / np.sqrt(var + dtype(1e-5)))[:, None, None]
+    x = rng.normal(size=(8, 3, 16, 16)).astype(dtype)
+    weight = rng.normal(size=(4, 3, 3, 3)).astype(dtype)
+    rows = rng.uniform(0.5, 2, size=(5, 4)).astype(dtype)
+    bias, gamma, beta, mean, var = rows
+    factor = gamma / np.sqrt(var + dtype(1e-5))
+    z = convolve2d(x, weight, bias) - mean[:, None, None]
+    two = factor[:, None, None] * z + beta[:, None, None]
     one = convolve2d(x, *fold_conv2d(weight, bias, gamma, beta, mean, var))
-    print(f"{dtype.__name__}: outputs up to {np.abs(two).max():.1f}, largest difference {np.abs(one - two).max():.1e}")
+    print(f"{dtype.__name__}: outputs up to {np.abs(two).max():.1f}", end=", ")
+    print(f"largest difference {np.abs(one - two).max():.1e}")
 
 # %% [markdown]
 # <details><summary>Answer, padding included</summary>
 #
-# Padding makes no difference: it changes what the convolution gives, and folding holds for whatever it gives.
-# The other order is another matter. Batch normalization before a padded convolution cannot be folded exactly:
-# the zeros at the rim are added after it, and would have to be other numbers.
+# Padding makes no difference: it changes what the convolution returns, and folding holds whatever that is.
+# The opposite order is another matter. Batch normalization *before* a padded convolution cannot be folded exactly:
+# the zeros at the rim are added after it, and the folded convolution would need other numbers there.
 #
 # </details>
 
@@ -495,10 +511,10 @@ for dtype in (np.float64, np.float32):
 # ## 5. Ghost batches
 #
 # Cut the batch into ghost batches, pieces of `ghost_size` neighbouring samples, and normalize each with its own
-# statistics. So a large batch can have the noisy statistics of a small one.
+# statistics. In this way a large batch keeps the noisy statistics of a small one.
 #
-# If N is no multiple of `ghost_size`, the last ghost batch holds the samples that are left, and is normalized with
-# their statistics.
+# If N is not a multiple of `ghost_size`, the last ghost batch holds the samples that are left over,
+# and is normalized with their statistics.
 #
 # | name | shape | meaning |
 # |---|---|---|
@@ -506,39 +522,45 @@ for dtype in (np.float64, np.float32):
 # | `ghost_size` | int, at least 1 | samples in a ghost batch; the last one may have fewer |
 # | `gamma`, `beta` | (C,) | the same for all ghost batches |
 #
-# Example with one feature, ghost_size = 2, eps = 3, gamma = 6, beta = 10: the column (1, 3, 5, 7, 42) has the ghost
-# batches (1, 3), (5, 7) and (42). The first two have variance 1 and so width $\sqrt{1 + 3} = 2$, and give (7, 13) both.
-# The last is its own mean and gives 10.
+# Example with one feature, ghost_size = 2, eps = 3, gamma = 6 and beta = 10:
+# the column (1, 3, 5, 7, 42) is cut into the ghost batches (1, 3), (5, 7) and (42).
+# The first two have variance 1, are divided by $\sqrt{1 + 3} = 2$, and both give (7, 13).
+# The last one holds a single sample, which is its own mean, and gives 10.
 #
-# **Predict first.** A batch of 1024 is cut into ghost batches of 16. How noisy are the means that training sees,
-# compared with those of the whole batch?
+# **Predict first.** A batch of 1024 samples is cut into ghost batches of 16.
+# How noisy are the means that are subtracted, compared with the mean of the whole batch?
 #
 # <details><summary>As noisy</summary>
 #
-# Each mean is taken over 16 samples only. That the others are in memory too does not help.
+# Each mean is taken over only 16 samples. That the others are in memory too does not help it.
 #
 # </details>
 # <details><summary>8 times as noisy</summary>
 #
-# Right: the standard deviation of a mean falls with the root of the number of samples, and $\sqrt{1024/16} = 8$.
+# Right: the standard deviation of a mean is inversely proportional to the root of the number of samples,
+# and $\sqrt{1024/16} = 8$.
 #
 # </details>
 # <details><summary>64 times as noisy</summary>
 #
-# That is the ratio of the sizes, and of the variances of the means. Their standard deviations differ by its root.
+# That is the ratio of the sizes, and also of the variances of the means.
+# The ratio of their standard deviations is its square root.
 #
 # </details>
 
 
 # %% solution="ghost-batchnorm"
 def ghost_batchnorm(x, ghost_size, gamma, beta, eps=1e-5):
-    """Normalize each ghost batch with its own statistics, then scale and shift (Hoffer, Hubara and Soudry 2017).
+    """Normalize each ghost batch with its own statistics, then scale and shift.
+
+    (Hoffer, Hubara and Soudry 2017)
 
     Parameters
     ----------
     x : ndarray, shape (N, C), float
-        A batch. Rows 0 to ghost_size - 1 are the first ghost batch, and so on; the last one takes the rows that are
-        left, so it may be smaller (for a single row y is beta).
+        A batch. Rows 0 to ghost_size - 1 are the first ghost batch, and so on; the
+        last one takes the rows that are left, so it may be smaller (for a single
+        row y is beta).
     ghost_size : int
         Samples in a ghost batch, at least 1; it may be larger than N.
     gamma, beta : ndarray, shape (C,)
@@ -609,7 +631,7 @@ np.testing.assert_allclose(
 ### END HIDDEN TESTS
 
 # %%
-# Play: other sizes. How much does the y of one sample vary with its company?
+# Play: try other sizes. How much does the y of one sample vary with its company?
 rng = np.random.default_rng(9)
 probe = np.array([[1.0]])
 for ghost_size in (4, 16, 64, 256):
@@ -617,58 +639,67 @@ for ghost_size in (4, 16, 64, 256):
     for _ in range(300):
         x = np.concatenate([probe, rng.normal(size=(255, 1))])
         ys.append(ghost_batchnorm(x, ghost_size, np.ones(1), np.zeros(1))[0, 0])
-    print(f"ghost batches of {ghost_size:3}: y(1) is {np.mean(ys):.2f}, give or take {np.std(ys):.2f}")
+    print(f"ghost batches of {ghost_size:3}: y of the first sample", end=" ")
+    print(f"is {np.mean(ys):.2f}, give or take {np.std(ys):.2f}")
 
 # %% [markdown]
 # ## 6. Batch renormalization
 #
-# Normalize with the batch, then correct the result towards the running statistics, as far as two limits allow.
-# So training can be led, step by step, to the function that evaluation computes.
+# Normalize with the statistics of the batch, then correct the result towards the running statistics,
+# as far as two limits allow.
+# Relaxing the limits leads training, step by step, to the function that evaluation computes.
 #
-# With the batch's mean $\mu_B$ and biased variance $\sigma_B^2$, and the running $\mu$ and $\sigma^2$,
+# With the mean $\mu_B$ and the biased variance $\sigma_B^2$ of the batch,
+# and the running mean $\mu$ and the running variance $\sigma^2$,
 #
 # $$r = \text{clip}\left( \frac{\sqrt{\sigma_B^2 + \epsilon}}{\sqrt{\sigma^2 + \epsilon}}, \frac{1}{r_{\max}}, r_{\max}
 # \right), \qquad
 # d = \text{clip}\left( \frac{\mu_B - \mu}{\sqrt{\sigma^2 + \epsilon}}, -d_{\max}, d_{\max} \right),$$
 #
-# $$y = \gamma \left( \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}\, r + d \right) + \beta.$$
+# $$y = \gamma \left( \frac{x - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}\, r + d \right) + \beta,$$
+#
+# where $\text{clip}(a, l, u)$ is $a$ itself, or the nearer of the limits $l$ and $u$ if $a$ lies outside them.
 #
 # | name | shape | meaning |
 # |---|---|---|
 # | `x`, `y` | (N, C) | a batch |
 # | `gamma`, `beta`, `running_mean`, `running_var` | (C,) | as in evaluation |
-# | `r_max` | number, at least 1 | limit of the correction of the width |
-# | `d_max` | number, at least 0 | limit of the correction of the centre |
+# | `r_max` | number, at least 1 | limit for r, the correction of the scale |
+# | `d_max` | number, at least 0 | limit for d, the correction of the shift |
 #
-# Example with one feature, eps = 4, gamma = 6, beta = 10: the column (1, 3, 5, 7) has mean 4 and width
-# $\sqrt{5 + 4} = 3$; the population has mean -2 and width $\sqrt{32 + 4} = 6$.
+# Example with one feature, eps = 4, gamma = 6, beta = 10: the column (1, 3, 5, 7) has mean 4 and variance 5, so its
+# root is $\sqrt{5 + 4} = 3$; with running mean -2 and running variance 32 the other root is $\sqrt{32 + 4} = 6$.
 # Without limits r = 3/6 = 0.5 and d = (4 + 2)/6 = 1. With r_max = 1.25 and d_max = 0.5 they become 0.8 and 0.5.
-# x_hat = (-1, -1/3, 1/3, 1) then gives x_hat * r + d = (-0.3, 0.233, 0.767, 1.3) and y = (8.2, 11.4, 14.6, 17.8).
+# From (-1, -1/3, 1/3, 1), the column normalized with its own statistics, multiplying by r and adding d makes
+# (-0.3, 0.233, 0.767, 1.3), and gamma and beta make y = (8.2, 11.4, 14.6, 17.8).
 #
-# **Predict first.** What is batch renormalization with limits so wide that nothing is ever cut off?
+# **Predict first.** What is batch renormalization if the limits are so wide that they never cut anything off?
 #
 # <details><summary>Batch normalization in training</summary>
 #
-# That is the other end: with r_max = 1 and d_max = 0 there is no correction at all.
+# That is the opposite end: with r_max = 1 and d_max = 0 there is no correction at all.
 #
 # </details>
 # <details><summary>Batch normalization in evaluation</summary>
 #
-# Right, for the values that come out: r and d turn the batch's centre and width into those of the population.
-# The gradient is another one, for it still flows through the batch's mean and variance;
-# r and d count as constants in it.
+# Right, as far as the outputs go: r and d exchange the statistics of the batch for the running ones.
+# The gradient is a different one: it still flows through the mean and the variance of the batch,
+# while r and d count as constants.
 #
 # </details>
 # <details><summary>The identity</summary>
 #
-# Only if gamma and beta happen to undo the normalization.
+# It is the identity only if gamma and beta happen to undo the normalization.
 #
 # </details>
 
 
 # %% solution="batch-renorm"
 def batch_renorm(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
-    """Normalize with the batch and correct towards the running statistics within limits (Ioffe 2017, Algorithm 1).
+    """Normalize with the batch, then correct towards the running statistics.
+
+    y = gamma * ((x - mu_B) / sqrt(var_B + eps) * r + d) + beta,  r and d limited
+    (Ioffe 2017, Algorithm 1)
 
     Parameters
     ----------
@@ -746,24 +777,25 @@ np.testing.assert_allclose(
 # %%
 # Play: move the batch, or relax the limits in other steps.
 rng = np.random.default_rng(11)
-x = 3 + 0.5 * rng.normal(size=(16, 1))  # an unusual batch of a population with mean 0 and variance 1
+x = 3 + 0.5 * rng.normal(size=(16, 1))  # the population has mean 0 and variance 1
 one, zero = np.ones(1), np.zeros(1)
 print(f"y(x[0]) in evaluation: {x[0, 0]:.3f}")
 for r_max, d_max in ((1, 0), (1.5, 1), (2, 2), (3, 5)):
     y = batch_renorm(x, one, zero, zero, one, r_max, d_max)
-    print(f"r_max = {r_max}, d_max = {d_max}: {y[0, 0]:.3f}, mean {y.mean():.3f}, std {y.std():.3f}")
+    print(f"r_max = {r_max}, d_max = {d_max}: y(x[0]) {y[0, 0]:.3f}", end=", ")
+    print(f"mean of y {y.mean():.3f}, std {y.std():.3f}")
 
 # %% [markdown]
 # <details><summary>What the lines show</summary>
 #
-# The first line is training as usual: the unusual batch gets mean 0 and standard deviation 1, like any other.
-# With wider limits its mean and its spread show through, until training and evaluation agree.
-# The method starts with r_max = 1 and d_max = 0 and relaxes the limits during training,
-# for a network that starts with running statistics that mean nothing yet should not rely on them.
+# With r_max = 1 and d_max = 0 it is training as usual: the unusual batch gets mean 0 and standard deviation 1,
+# like any other. With wider limits its own mean and spread show through, until training and evaluation agree.
+# The method starts with r_max = 1 and d_max = 0 and relaxes the limits during training:
+# at the start the running statistics mean nothing yet, and a network should not rely on them.
 #
 # </details>
 #
-# You know what evaluation needs, and what to do where batches are too small or too special.
+# You now know what evaluation needs, and what you can do when batches are too small or unlike the population.
 # Next: [07 Training](https://bn-course.github.io/bn-course/exercises/07_training.html).
 
 # %% [markdown]

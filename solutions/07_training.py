@@ -1,17 +1,17 @@
 # %% [markdown]
 # # 07 Training: your layer at work
 #
-# You build deep networks from ready-made parts and your own batch normalization, train them on handwritten digits,
-# and judge what came of it: steps to a target, the largest stable learning rate, an interval for what you claim.
+# You build deep networks from ready-made parts and your own batch normalization and train them on handwritten digits.
+# Then you judge the result: how many steps to a target, which learning rates are stable, and how sure you can be.
 #
 # - Time: about 120 minutes.
 # - Read first: [chapter 12, Claims on trial](https://bn-course.github.io/bn-course/book/12_claims_on_trial.html);
 #   where the layer goes is in [chapter 6](https://bn-course.github.io/bn-course/book/06_transform.html).
 # - The parts are in `bnlab.network`: `Linear`, `ReLU`, `Sigmoid`, `ScaleShift`, `Dropout` and the loss `cross_entropy`.
-#   Everything works in NumPy; checks use float64, the experiments float32.
-# - Each task is graded on its own. The tests of `build_network` and `train` bring layers of their own,
-#   and your layer is trained by a loop of the tests.
-# - Stuck? `hint("train")` gives a first hint, and a further one each time you run it.
+#   Everything runs in NumPy; the checks use float64, the experiments float32.
+# - Each task is graded on its own: the tests of `build_network` and `train` bring their own layers,
+#   and your layer is trained by the tests' own loop.
+# - Stuck? `hint("train")` gives you a first hint, and one more each time you run it.
 
 # %% readonly="setup"
 # @title Set-up: run this cell first
@@ -43,57 +43,59 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## 1. Build a network
 #
-# Put parts together to a deep network, with or without batch normalization.
-# Where the layers stand, which of them have a bias and how wide the weights are spread decides what can be learned.
+# Assemble a deep network from parts, with or without batch normalization.
+# Where the layers stand, which of them have a bias and how widely the weights are spread decides what can be learned.
 #
-# Every part has the same five things. A forward pass calls `forward` of each layer in order,
-# a backward pass calls `backward` in reverse.
+# Every part has the same five attributes and methods.
+# A forward pass calls `forward` of each layer in order, a backward pass calls `backward` in reverse order.
 #
 # | name | meaning |
 # |---|---|
-# | `params` | dict, name to array: what training changes (`weight`, `bias`; `gamma`, `beta`) |
-# | `grads` | dict with the same names: the gradients, filled by `backward` |
+# | `params` | dict from names to arrays: what training changes (`weight`, `bias`; `gamma`, `beta`) |
+# | `grads` | dict with the same names: the gradients, filled in by `backward` |
 # | `training` | True while the network learns, False in evaluation |
-# | `forward(x)` | (N, inputs) to (N, outputs); remembers what `backward` needs |
-# | `backward(dy)` | (N, outputs) to (N, inputs) |
+# | `forward(x)` | takes (N, inputs), returns (N, outputs), and remembers what `backward` needs |
+# | `backward(dy)` | takes (N, outputs), returns (N, inputs) |
 #
-# The network for `sizes` $= (n_0, n_1, \dots, n_L)$ has L linear layers, number $l$ from $n_{l-1}$ to $n_l$ features.
+# The network for `sizes` $= (n_0, n_1, \dots, n_L)$ has $L$ linear layers; number $l$ maps $n_{l-1}$ features to $n_l$.
 # Each but the last is followed by batch normalization, if there is any, and then by the activation.
-# The last one stands alone: its outputs are the logits.
+# The last one stands alone: its outputs are the logits, the inputs of the loss.
 #
-# - The bias is left out where batch normalization follows, for the mean takes it away again and `beta` does its work.
-#   Everywhere else there is one.
-# - The weights have the standard deviation $\text{gain} / \sqrt{n_{l-1}}$; `activation.gain` is $\sqrt{2}$ for ReLU and
-#   1 for Sigmoid, and the last layer, which no activation follows, has gain 1.
+# - A linear layer has no bias if batch normalization follows it: the mean would take the bias away again, and `beta`
+#   does its work. All other linear layers have one.
+# - The weights have the standard deviation $\text{gain} / \sqrt{n_{l-1}}$. The gain is `activation.gain`, which is
+#   $\sqrt{2}$ for ReLU and 1 for Sigmoid; the last layer, with no activation after it, has gain 1.
 #
 # `Linear(fan_in, fan_out, std, rng, bias=True)` draws its weights from `rng`; activations are made without arguments.
 #
-# Example: `build_network((64, 50, 10), ReLU, BatchNorm, rng)` is the list of a `Linear` from 64 to 50 without bias,
-# standard deviation $\sqrt{2/64} \approx 0.177$; a `BatchNorm(50)`; a `ReLU()`; and a `Linear` from 50 to 10 with bias,
-# standard deviation $\sqrt{1/50} \approx 0.141$. It has 3200 + 100 + 500 + 10 = 3810 parameters.
+# Example: `build_network((64, 50, 10), ReLU, BatchNorm, rng)` is a list of four layers:
+# a `Linear` from 64 to 50 without bias and with standard deviation $\sqrt{2/64} \approx 0.177$, a `BatchNorm(50)`,
+# a `ReLU()`, and a `Linear` from 50 to 10 with bias and with standard deviation $\sqrt{1/50} \approx 0.141$.
+# They have 3200 + 100 + 500 + 10 = 3810 parameters.
 #
-# **Predict first.** A batch goes through 20 linear layers of 100 units with ReLU.
+# **Predict first.** A batch goes through 20 linear layers of 100 units without bias, each followed by a ReLU.
 # The weights have the standard deviation $\sqrt{g/100}$.
-# How large are the outputs after 20 layers for $g = 1$, $2$ and $4$, if the inputs are of size 1?
+# If the inputs have a root mean square of 1, what is that of the outputs for $g = 1$, $2$ and $4$?
 #
 # <details><summary>0.5, 1 and 2</summary>
 #
-# That is about what *one* layer does to the mean square. There are 20 of them, and they multiply.
+# These are the factors by which *one* layer changes the mean square. There are 20 layers, and their factors multiply.
 #
 # </details>
 # <details><summary>0.001, 1 and 1000</summary>
 #
-# Right: $2^{\pm 20}$ in the mean square is a thousandth and a thousand in its root.
+# Right: the mean square changes by a factor of $2^{\pm 20}$, a millionth or a million, and its root by a thousandth
+# or a thousand.
 #
 # </details>
 # <details><summary>About 1 in all three cases</summary>
 #
-# Then the initial weights would not matter. Nothing in this network sets the scale again.
+# Then the initial weights would not matter. But nothing in this network resets the scale.
 #
 # </details>
 
 # %%
-# Play: other depths, and Sigmoid() in place of ReLU().
+# Play: try other depths, and Sigmoid() in place of ReLU().
 rng = np.random.default_rng(0)
 for g in (1, 2, 4):
     h = rng.normal(size=(200, 100))
@@ -104,9 +106,8 @@ for g in (1, 2, 4):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# About 0.001, 1 and 1000: a ReLU passes half of the mean square, so each layer multiplies it by $g/2$,
-# and $2^{\pm 20}$ is a million in the mean square, a thousand in its root.
-# Twenty layers forgive no careless factor. Batch normalization sets the scale anew after every layer;
+# Roughly 0.001, 1 and 1000: a ReLU lets half of the mean square pass, so each layer multiplies it by $g/2$.
+# Twenty layers do not forgive a careless factor. Batch normalization resets the scale after every linear layer;
 # that is one way out, and a gain of $\sqrt{2}$ is another.
 #
 # </details>
@@ -121,16 +122,17 @@ def build_network(sizes, activation, batchnorm, rng):
     sizes : tuple of int
         Features of the input, units of each hidden layer, classes.
     activation : class
-        ReLU or Sigmoid; `activation()` makes a layer, `activation.gain` is its gain.
+        ReLU or Sigmoid; `activation()` makes one, `activation.gain` is its gain.
     batchnorm : class or None
-        `batchnorm(num_features)` makes a normalizing layer; None for a network without.
+        `batchnorm(num_features)` makes a normalizing layer; None: there are none.
     rng : numpy.random.Generator
-        The weights are drawn from it, layer by layer from the input on; `Linear` does the drawing.
+        Handed to each `Linear`, which draws its weights from it; the layer at the
+        input comes first.
 
     Returns
     -------
     layers : list
-        New objects, one for each place: Linear, [batchnorm,] activation, ..., Linear.
+        Linear, [batchnorm,] activation, ..., Linear; a new object for each place.
     """
     ### BEGIN SOLUTION
     layers = []
@@ -173,10 +175,11 @@ examine(
 # ## 2. Train it
 #
 # Write the loop of mini-batch gradient descent for any list of such layers, and measure as you go.
-# All that follows, every curve and every claim, comes out of this loop.
+# Every curve and every claim in the rest of this notebook comes out of this loop.
 #
-# One step: draw a batch, go forward, get the loss and its gradient from `cross_entropy`, go backward, and then move
-# every array of every `params` a little against its gradient,
+# One step has five parts: draw a batch; go forward; get the loss and the gradient of the logits from
+# `loss, dlogits = cross_entropy(logits, labels)`; go backward; and move every array in every layer's `params`
+# a little against its gradient,
 #
 # $$\theta \leftarrow \theta - \text{lr} \cdot \frac{\partial \text{loss}}{\partial \theta}.$$
 #
@@ -185,42 +188,42 @@ examine(
 # | `data` | the tuple `(x_train, y_train, x_test, y_test)`: images (N, features), labels (N,) from 0 |
 # | `history["loss"]` | list of `steps` numbers: the loss of each step's batch, before the step's update |
 # | `history["step"]` | the list 0, 10, 20, ... up to at most `steps` |
-# | `history["accuracy"]` | for each of these: the share of `x_test` that is right after that many updates |
+# | `history["accuracy"]` | the share of `x_test` that is classified correctly after each of these numbers of updates |
 #
-# - The rows of a batch are `rng.choice(len(x_train), batch_size, replace=False)`, once a step:
-#   with the same generator everybody trains on the same batches, and runs can be compared to the digit.
-# - Accuracy is measured with `training = False` on all of `x_test`. Learning needs `training = True`.
-# - `train` changes the layers it is given and nothing else; in which mode it leaves them is up to you.
-#   The class with the largest logit is the network's answer.
+# - The rows of a batch are `rng.choice(len(x_train), batch_size, replace=False)`, drawn once per step:
+#   with the same generator everybody trains on the same batches, and runs can be compared digit by digit.
+# - The network's answer is the class with the largest logit.
+#   Accuracy is measured with `training = False` on all of `x_test`. Learning needs `training = True`.
+# - `train` changes the layers that it is given and nothing else. In which mode it leaves them is up to you.
 #
 # Example: one `Linear` from 1 to 2 without bias, both weights 0, and the batch x = 1 with label 0.
-# The logits are (0, 0), so both classes get 1/2, and the loss is $\log 2 \approx 0.693$.
-# The gradient of the logits is (-1/2, 1/2), that of the weights too, and with lr = 0.2 the weights become (0.1, -0.1).
-# The loss of the same batch is then $\log(1 + e^{-0.2}) \approx 0.598$.
+# The logits are (0, 0), so both classes get the probability 1/2, and the loss is $\log 2 \approx 0.693$.
+# The gradient of the logits is (-1/2, 1/2), that of the weights is the same,
+# and with lr = 0.2 the weights become (0.1, -0.1).
+# After this update the loss of the same batch is $\log(1 + e^{-0.2}) \approx 0.598$.
 #
-# **Predict first.** In which of these cases does the training loss still fall, so that looking at it shows nothing?
-# (a) plus instead of minus in the update, (b) the same batch in every step, (c) gamma and beta are never updated,
-# (d) accuracy is measured with `training = True`. It is three of the four: a falling loss is a weak test.
+# **Predict first.** A falling training loss is a weak test: it hides three of these four slips.
+# Which one does it give away?
 #
 # <details><summary>(a) Plus instead of minus</summary>
 #
-# This one shows: the loss climbs from the first step on.
+# Right, this one shows: the loss climbs from the first step on.
 #
 # </details>
 # <details><summary>(b) The same batch in every step</summary>
 #
-# The loss falls, and even faster than it should: the network learns one batch by heart.
+# The loss falls, and even faster than it should: the network learns that one batch by heart.
 #
 # </details>
 # <details><summary>(c) Gamma and beta are never updated</summary>
 #
-# The loss falls, a little more slowly. Nothing in the curve tells you why.
+# The loss still falls, perhaps a little more slowly. Nothing in the curve tells you why.
 #
 # </details>
 # <details><summary>(d) Accuracy is measured in training mode</summary>
 #
 # The training loss does not show it. Yet with batch normalization the test images then enter the running statistics,
-# and each answer depends on its neighbours in the test set.
+# and the answer for each image depends on the other images of the test set.
 #
 # </details>
 
@@ -234,7 +237,8 @@ def train(layers, data, lr, steps, batch_size, rng):
     layers : list
         With params, grads, training, forward and backward.
     data : tuple (x_train, y_train, x_test, y_test)
-        Arrays of shape (N, features), (N,), (M, features), (M,); labels are integers from 0.
+        Arrays of shape (N, features), (N,), (M, features), (M,); the labels are
+        integers from 0.
     lr : float
         Learning rate.
     steps : int
@@ -242,13 +246,14 @@ def train(layers, data, lr, steps, batch_size, rng):
     batch_size : int
         Rows in a batch, at most N.
     rng : numpy.random.Generator
-        Asked once a step: rng.choice(N, batch_size, replace=False).
+        Asked once per step: rng.choice(N, batch_size, replace=False).
 
     Returns
     -------
     history : dict
-        "loss", `steps` numbers, each before its update; "step", the numbers 0, 10, 20, ... up to at most `steps`;
-        "accuracy" on the test images in evaluation mode after that many updates.
+        "loss": `steps` numbers, each from before its update;
+        "step": the numbers 0, 10, 20, ... up to at most `steps`;
+        "accuracy": on the test images, in evaluation mode, after that many updates.
     """
     ### BEGIN SOLUTION
     x_train, y_train, x_test, y_test = data
@@ -338,50 +343,54 @@ for seed in (1, 2, 3):
 ### END HIDDEN TESTS
 
 # %%
-# Play: load the digits and train a shallow network. More units, another lr?
+# Play: load the digits and train a shallow network. Try more units, or another lr.
 from bnlab.data import load_digits
 
 data = load_digits(dtype=np.float32)
-layers = cast(build_network((64, 50, 10), ReLU, None, np.random.default_rng(1)), np.float32)
+layers = build_network((64, 50, 10), ReLU, None, np.random.default_rng(1))
+layers = cast(layers, np.float32)
 history = train(layers, data, 0.3, 200, 60, np.random.default_rng(2))
+right = history["accuracy"]
 for step in (0, 10, 50, 100, 200):
-    print(f"after {step:3} steps: {history['accuracy'][step // 10]:.3f} of the test images right")
+    print(f"after {step:3} steps: {right[step // 10]:.3f} of the test images right")
 
 # %% [markdown]
 # ## 3. Fast enough
 #
-# The same function, timed on 20 steps with 100 rows each; the network has two hidden layers of 128 units,
-# and 1000 images are held out.
-# Full points for at most twice the time of our solution, measured several times and side by side with it;
-# the ratio is also the ratio of the throughputs, in images per second.
+# There is nothing new to write here: your function of task 2 is timed on 20 steps with 100 rows each.
+# The network has two hidden layers of 128 units, and 1000 images are held out.
+# It gets full points if it takes at most twice as long as our solution;
+# the two run side by side, several times, on the same machine.
 #
-# A step with a batch of B rows costs about $6 B P$ operations for a network with P weights:
-# two for each weight and row forward, four backward. Measuring the accuracy costs $2 M P$ for M test images.
+# A step with a batch of $B$ rows costs about $6 B P$ operations for a network with $P$ weights:
+# for each weight and row, two on the way forward and four on the way back.
+# Measuring the accuracy costs $2 M P$ for $M$ test images.
 #
-# Example: with B = 60, P = 11,200 and M = 450 a step costs 4 million operations and a measurement 10 million.
-# One measurement in ten steps adds a quarter to the time; one in every step would more than triple it.
+# Example: with $B = 60$, $P = 11{,}200$ and $M = 450$ a step costs 4 million operations and a measurement 10 million.
+# One measurement in ten steps adds a quarter to the operations; one in every step would more than triple them.
 #
-# **Predict first.** The batches grow from 8 rows to 64 and to 512. What happens to the images per second?
+# **Predict first.** The batches grow from 8 rows to 64 and then to 512.
+# What happens to the number of images per second?
 #
-# <details><summary>They stay the same: each image costs what it costs</summary>
+# <details><summary>It stays the same: each image costs what it costs</summary>
 #
-# For the arithmetic that is true. With 8 rows most of the time goes into calling NumPy, which costs the same for 8
-# rows as for 64.
-#
-# </details>
-# <details><summary>They grow 8 times with each step</summary>
-#
-# Only if a step took the same time whatever the number of rows. At 512 rows the arithmetic counts.
+# For the arithmetic that is true. But with 8 rows most of the time goes into calling NumPy,
+# and a call costs as much for 8 rows as for 64.
 #
 # </details>
-# <details><summary>They grow, and less with each step</summary>
+# <details><summary>It becomes 8 times as large both times</summary>
 #
-# Right. Run the cell to see where your machine comes to its limit.
+# Only if a training step took the same time whatever the number of rows. At 512 rows the arithmetic counts.
+#
+# </details>
+# <details><summary>It grows, but less the second time</summary>
+#
+# Right. Run the cell to see where your machine reaches its limit.
 #
 # </details>
 
 # %%
-# Play: other widths; float64 by leaving out the cast.
+# Play: try other widths, or float64 by leaving out the cast.
 from time import perf_counter
 
 rng = np.random.default_rng(3)
@@ -390,14 +399,15 @@ for batch_size in (8, 64, 512):
     layers = cast(build_network((64, 128, 128, 10), ReLU, None, rng), np.float32)
     start = perf_counter()
     train(layers, (x, y, x[:1], y[:1]), 0.1, 60, batch_size, rng)
-    print(f"{batch_size:3} rows: {60 * batch_size / (perf_counter() - start):,.0f} images per second")
+    seconds = perf_counter() - start
+    print(f"{batch_size:3} rows: {60 * batch_size / seconds:,.0f} images a second")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# They grow, a few times from 8 to 64 rows and less after that: with few rows most of the time goes into calling
-# NumPy, with many into arithmetic, where the machine is at its limit.
-# More images per second is not the same as learning faster: what a step is worth does not grow with the batch.
+# It grows, several times from 8 to 64 rows and less after that: with few rows most of the time goes into calling
+# NumPy, with many into arithmetic, where the machine reaches its limit.
+# More images per second need not mean faster learning: a step on 8 times as many images is rarely worth 8 steps.
 #
 # </details>
 
@@ -414,45 +424,46 @@ race("train-speed", train, inputs=inputs, limit=2)
 # %% [markdown]
 # ## 4. Your layer, and three deep networks
 #
-# Make a part of a network out of your batch normalization of notebooks 03 and 04; paste the functions and call them.
+# Turn the batch normalization that you wrote in notebooks 03 and 04 into a part of a network:
+# paste your functions above the class and call them, or write the arithmetic anew.
 # The test trains deep networks with your layer on digits and counts the steps to a target.
 #
 # | name | shape | meaning |
 # |---|---|---|
-# | `params` | | dict with `gamma`, ones at the start, and `beta`, zeros, both (C,) float64 |
-# | `grads` | | dict with the gradients of the same names, set by `backward` |
+# | `params` | | dict with `gamma`, ones at the start, and `beta`, zeros at the start, both (C,) float64 |
+# | `grads` | | dict with the gradients under the same names, set by `backward` |
 # | `training` | | True at the start |
 # | `running_mean`, `running_var` | (C,) | zeros and ones at the start; `forward` updates them in training |
-# | `forward(x)` | (N, C) | the transform of training or of evaluation, whichever `training` says |
+# | `forward(x)` | (N, C) | y, by the transform of training or of evaluation, as `training` says |
 # | `backward(dy)` | (N, C) | dx for the last forward pass in training |
 #
-# Gamma and beta are looked up in `params` at each call, for `train` puts new arrays there.
+# Look gamma and beta up in `params` in each call, because `train` puts new arrays there.
 #
-# Example, the one of notebooks 03 and 04, with eps = 4 and momentum = 0.1: gamma = 6, beta = 10 are put into `params`.
-# `forward` of the column (1, 3, 5, 7) returns (4, 8, 12, 16), and the running statistics become 0.4 and 1.567.
-# `backward` of (1, 0, 0, 0) returns (1, -2/3, -1/3, 0), with -1 for gamma and 1 for beta in `grads`.
+# Example, the same as in notebooks 03 and 04: eps = 4, momentum = 0.1, and gamma = 6 and beta = 10 in `params`.
+# For the column (1, 3, 5, 7) `forward` returns (4, 8, 12, 16), and the running statistics become 0.4 and 1.567.
+# For (1, 0, 0, 0) `backward` returns (1, -2/3, -1/3, 0) and leaves -1 for gamma and 1 for beta in `grads`.
 #
-# The test: networks with four hidden layers of 50 units and your layer, once with ReLU (lr 0.1) and once with Sigmoid
-# (lr 0.3), each from three seeds, trained with batches of 60 until 90 % of held-out digits are right.
-# That may take at most 1.3 times the steps that it takes with our layer.
-# The third network has no normalization: task 2 has trained it with your loop.
+# The test puts your layer into networks with four hidden layers of 50 units, one with ReLU (lr 0.1) and one with
+# Sigmoid (lr 0.3). Each is trained from three seeds with batches of 60 until it gets 90 % of the held-out digits right,
+# which may take at most 1.3 times as many steps as with our layer.
+# The third network has no normalization; the tests of task 2 train it with your loop.
 #
-# **Predict first.** Four hidden layers, 120 steps, learning rate 0.1 for ReLU and 0.3 for Sigmoid.
+# **Predict first.** Take four hidden layers, 120 steps, and the learning rate 0.1 for ReLU and 0.3 for Sigmoid.
 # Which of the four networks (ReLU or Sigmoid, with or without batch normalization) are above 90 % at the end?
 #
 # <details><summary>Both with batch normalization, neither without</summary>
 #
-# Nearly. Look at the plain ReLU network: with weights of a good size, four layers are not too deep for it.
+# Nearly. But look at the plain ReLU network: with weights of a good size, four layers are not too deep for it.
 #
 # </details>
 # <details><summary>Both with batch normalization, and plain ReLU or nearly so</summary>
 #
-# Right, as a rule. The plain one needs more steps for it.
+# Right, as a rule. The plain ReLU network needs more steps to get there.
 #
 # </details>
 # <details><summary>All four</summary>
 #
-# The plain Sigmoid network starts with gradients so small that 120 steps move it nowhere.
+# The plain Sigmoid network starts with gradients so small that 120 steps get it nowhere.
 #
 # </details>
 
@@ -468,7 +479,8 @@ class BatchNorm:
     eps : float
         Added to the variance, inside the root.
     momentum : float
-        Weight of the new batch in the running statistics; the variance that goes in is the unbiased one.
+        Weight of the new batch in the running statistics; its variance enters
+        unbiased, with divisor N - 1.
 
     Attributes
     ----------
@@ -489,7 +501,10 @@ class BatchNorm:
         ### END SOLUTION
 
     def forward(self, x):
-        """Return y, shape (N, C), in the mode that `training` says; in training N is at least 2."""
+        """Return y, shape (N, C), in the mode that `training` says.
+
+        In training N is at least 2.
+        """
         ### BEGIN SOLUTION
         gamma, beta = self.params["gamma"], self.params["beta"]
         if not self.training:
@@ -505,7 +520,10 @@ class BatchNorm:
         ### END SOLUTION
 
     def backward(self, dy):
-        """Return dx, shape (N, C), for the last forward pass in training, and put two gradients into `grads`."""
+        """Return dx, shape (N, C), and put dgamma and dbeta into `grads`.
+
+        All three belong to the last forward pass in training.
+        """
         ### BEGIN SOLUTION
         n = len(dy)
         dgamma, dbeta = (dy * self.x_hat).sum(axis=0), dy.sum(axis=0)
@@ -583,59 +601,61 @@ for activation, lr in ((ReLU, 0.1), (Sigmoid, 0.3)):
 ### END HIDDEN TESTS
 
 # %%
-# Play: other depths, rates and seeds. This takes a few seconds.
+# Play: try other depths, rates and seeds. This takes a few seconds.
 from bnlab.data import load_digits
 
-data = load_digits(dtype=np.float32)
+data, sizes = load_digits(dtype=np.float32), (64, 50, 50, 50, 50, 10)
 for activation, lr in ((ReLU, 0.1), (Sigmoid, 0.3)):
-    for layer in (None, BatchNorm):
-        final = []
+    for norm in (None, BatchNorm):
+        name = "with batch normalization" if norm else "without"
+        print(f"{activation.__name__:8} {name:24}", end="")
         for seed in (1, 2, 3):
-            layers = build_network((64, 50, 50, 50, 50, 10), activation, layer, np.random.default_rng(seed))
-            history = train(cast(layers, np.float32), data, lr, 120, 60, np.random.default_rng([seed, 1]))
-            final.append(history["accuracy"][-1])
-        name = "with batch normalization" if layer else "without"
-        print(f"{activation.__name__:8} {name:24} {' '.join(f'{accuracy:.3f}' for accuracy in final)}")
+            start, batches = (np.random.default_rng([seed, i]) for i in range(2))
+            layers = cast(build_network(sizes, activation, norm, start), np.float32)
+            history = train(layers, data, lr, 120, 60, batches)
+            print(f" {history['accuracy'][-1]:.3f}", end="")
+        print()
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# As a rule both with batch normalization, and the plain ReLU network too or nearly so; it needs about twice the steps.
-# The plain Sigmoid network is still guessing, near 10 %, and so it is at rates from 0.03 to 3, also after 400 steps.
-# Each sigmoid passes on a quarter of the gradient at most, and from these weights hardly any of the differences
-# between images arrive at the end.
-# With weights four times as wide it learns without batch normalization, to 96 to 98 % in 400 steps at lr 1,
-# so what this table proves is about deep sigmoid networks *from this start*.
+# As a rule both networks with batch normalization are above 90 %, and the plain ReLU network is, or nearly so;
+# it needs about twice as many steps.
+# The plain Sigmoid network is still guessing, near 10 %, and it still does after 400 steps at any rate from 0.03 to 3.
+# Each sigmoid passes on at most a quarter of the gradient, and with these initial weights
+# hardly any of the differences between images reach the end of the network.
+# With weights four times as wide it learns without batch normalization, up to 96 to 98 % in 400 steps at lr 1.
+# So this table is evidence about deep sigmoid networks *from this start*, and about no others.
 #
 # </details>
 
 # %% [markdown]
 # ## 5. Steps to a target
 #
-# Read from a history how many steps it took to reach a target accuracy.
-# It is the fairest single number for the speed of learning: it does not depend on the machine,
-# and it asks for the same quality of everybody.
+# Read off from a history how many steps it took to reach a target accuracy.
+# If a single number has to stand for the speed of learning, this is a fair one:
+# it does not depend on the machine, and it asks the same quality of every network.
 #
 # Example: `history["step"]` is [0, 10, 20, 30] and `history["accuracy"]` is [0.10, 0.85, 0.92, 0.89].
 # For the target 0.9 the answer is 20, although the accuracy falls below 0.9 afterwards. For 0.95 it is None.
 #
-# **Predict first.** Two networks reach 0.90 after 40 and 80 steps. For the target 0.95 they need 100 and 105.
-# Is the first "twice as fast"?
+# **Predict first.** Two networks reach 0.90 after 40 and 80 steps, and 0.95 after 100 and 105 steps.
+# Is the first one "twice as fast"?
 #
 # <details><summary>Yes: 40 steps instead of 80</summary>
 #
-# To 0.90 it is. To 0.95 it is hardly faster at all, and nobody forces you to stop at 0.90.
+# To 0.90 it is. To 0.95 it is hardly faster at all, and nothing says that you have to stop at 0.90.
 #
 # </details>
 # <details><summary>No: 100 steps against 105</summary>
 #
-# To 0.95 it is hardly faster. To 0.90 it is, and that may be the target that counts.
+# To 0.95 it is hardly faster. But to 0.90 it is, and that may be the target that counts.
 #
 # </details>
 # <details><summary>That depends on the target</summary>
 #
-# Right. A factor of speed belongs to a target, and a target chosen after looking at the curves can show almost
-# anything: choose it before, and say which.
+# Right. A speedup belongs to a target, and a target chosen after a look at the curves can show almost anything.
+# Choose it before, and say which one it is.
 #
 # </details>
 
@@ -647,13 +667,13 @@ def steps_to_accuracy(history, target):
     Parameters
     ----------
     history : dict
-        From `train`: the lists "step" and "accuracy" belong together, entry by entry.
+        From `train`; entry i of "accuracy" was measured at entry i of "step".
     target : float
 
     Returns
     -------
     int or None
-        A number out of history["step"]; None where the target is never reached.
+        An entry of history["step"], or None if the target is never reached.
     """
     ### BEGIN SOLUTION
     for step, accuracy in zip(history["step"], history["accuracy"]):
@@ -688,24 +708,24 @@ examine(
 # %% [markdown]
 # ## 6. The largest stable learning rate
 #
-# Find in a sweep the largest learning rate that can be trusted.
+# Find the largest learning rate in a sweep that can be trusted.
 # "Batch normalization allows higher learning rates" is a claim about this number.
 #
-# A run is **stable** if all its losses are finite and the mean of its last 10 losses is below 0.9 times its first one.
-# A rate is stable if its runs are, for every seed.
-# The answer is the largest rate that is stable together with all smaller rates of the sweep:
-# a rate that works above one that fails has been lucky.
+# A run is **stable** if all its losses are finite and the mean of its last 10 losses is below 0.9 times its first loss.
+# A rate is stable if its runs are stable for every seed.
+# The answer is the largest rate such that it and all smaller rates of the sweep are stable:
+# a rate that works although a smaller one fails has been lucky.
 #
 # | name | shape | meaning |
 # |---|---|---|
-# | `results` | list of tuples `(lr, losses)` | in any order |
-# | `losses` | (S, T) | `history["loss"]` of S seeds, T steps each; perhaps with nan or inf |
+# | `results` | list of tuples `(lr, losses)` | one for each rate, in any order |
+# | `losses` | (S, T) | `history["loss"]` of S seeds with T steps each; it may hold nan or inf |
 #
-# Example with 2 seeds: at 0.1 the losses fall from 2.4 to 0.3 for both; at 0.3 one seed ends in nan;
+# Example with 2 seeds: at 0.1 the losses of both fall from 2.4 to 0.3; at 0.3 one seed ends in nan;
 # at 1 both end at 0.4.
-# The answer is 0.1. Had 0.1 failed, it would be 0.0: no rate of the sweep is stable.
+# The answer is 0.1. If 0.1 had failed too, it would be 0.0, which means that no rate can be trusted.
 #
-# **Predict first.** A run ends with the loss 2.303 in every step, no nan in sight. What has happened?
+# **Predict first.** Towards the end of a run the loss is 2.303 in every step, with no nan in sight. What has happened?
 #
 # <details><summary>It has converged: the loss does not move any more</summary>
 #
@@ -714,9 +734,10 @@ examine(
 # </details>
 # <details><summary>It has died: every class gets the same probability</summary>
 #
-# Right. As a rule one step was so large that no ReLU passes anything any more, and without a gradient nothing can
-# change. It is finite and it is dead, so a finite loss is not enough. The first loss of our networks is 2.4 or 2.5: a
-# loss below 0.9 times the first one shows that something has been learned.
+# Right. As a rule one step was so large that no ReLU lets anything pass any more, and without a gradient nothing can
+# recover. The run is finite and yet dead, so a finite loss is not enough.
+# The first loss of our networks is 2.4 or 2.5, and $0.9 \cdot 2.5 = 2.25$ lies below $\log 10$:
+# an end below 0.9 times the start shows that something has been learned.
 #
 # </details>
 # <details><summary>It has not started: the learning rate is too small</summary>
@@ -728,19 +749,20 @@ examine(
 
 # %% solution="largest-stable-lr"
 def largest_stable_lr(results):
-    """Return the largest learning rate that is stable, and all smaller ones with it.
+    """Return the largest learning rate that is stable with all smaller ones.
 
-    A rate is stable if, for every seed, all losses are finite and the mean of the last 10 is below 0.9 times the first.
+    A rate is stable if, for every seed, all losses are finite and the mean of the
+    last 10 is below 0.9 times the first.
 
     Parameters
     ----------
     results : list of tuple (lr, losses)
-        In any order; losses is an array of shape (S, T), S seeds and T steps, T at least 10.
+        In any order; losses is an array of shape (S, T): S seeds, T steps, T >= 10.
 
     Returns
     -------
     float
-        One of the rates, or 0.0 where the smallest rate is not stable.
+        One of the rates, or 0.0 if the smallest rate is not stable.
     """
     ### BEGIN SOLUTION
     best = 0.0
@@ -783,59 +805,62 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: a sweep of your own. More rates, other depths, more steps? This takes a few seconds.
+# Play: a sweep of your own. Try more rates or other depths. It takes a few seconds.
 from bnlab.data import load_digits
 
-data = load_digits(dtype=np.float32)
-rates = (0.03, 0.1, 0.3, 1, 3, 10)
-for layer in (None, BatchNorm):
+data, sizes = load_digits(dtype=np.float32), (64, 50, 50, 50, 50, 10)
+for norm in (None, BatchNorm):
+    print("with batch normalization" if norm else "without")
     results = []
-    for lr in rates:
+    for lr in (0.03, 0.1, 0.3, 1, 3, 10):
         losses = []
         for seed in (1, 2, 3):
-            layers = build_network((64, 50, 50, 50, 50, 10), ReLU, layer, np.random.default_rng(seed))
+            start, batches = (np.random.default_rng([seed, i]) for i in range(2))
+            layers = cast(build_network(sizes, ReLU, norm, start), np.float32)
             with np.errstate(all="ignore"):  # a run that diverges overflows
-                history = train(cast(layers, np.float32), data, lr, 100, 60, np.random.default_rng([seed, 1]))
-            losses.append(history["loss"])
-        results.append((lr, np.array(losses)))
-    for lr, losses in results:
-        print(f"{'with' if layer else 'without':8} lr {lr:<5} final losses {losses[:, -10:].mean(axis=1).round(2)}")
+                losses.append(train(layers, data, lr, 100, 60, batches)["loss"])
+        losses = np.array(losses)
+        results.append((lr, losses))
+        print(f"lr {lr:<5} final losses {losses[:, -10:].mean(axis=1).round(2)}")
     print(f"largest stable learning rate {largest_stable_lr(results)}\n")
 
 # %% [markdown]
 # ## 7. How sure are you?
 #
 # Compute an interval for a mean by the bootstrap, from nothing but the values themselves.
-# Three seeds are three numbers out of very many that could have come; the interval says how far that matters.
+# The results of three seeds are three numbers out of very many that could have come;
+# the interval says how much that matters.
 #
-# Take the n values for the whole population: draw n of them with replacement and note their mean; do that 2000 times.
+# Treat the $n$ values as if they were the whole population: draw $n$ of them with replacement and note their mean.
+# Do this 2000 times.
 # The interval reaches from the quantile $(1 - \text{level})/2$ of these means to the quantile $(1 + \text{level})/2$.
 #
 # | name | shape | meaning |
 # |---|---|---|
 # | `values` | (n,) | one number for each seed |
-# | `low`, `high` | numbers | |
+# | `level` | number between 0 and 1 | share of the means that lie inside the interval |
+# | `low`, `high` | numbers | the two ends of the interval |
 #
 # Example: the values (1, 2, 6) have the mean 3 and 27 equally likely resamples, from (1, 1, 1) to (6, 6, 6).
-# One of them has the mean 1, three have 4/3, and so on up to one with the mean 6.
-# For level = 0.8 the interval is about (4/3, 14/3).
+# One of them has the mean 1, three have the mean 4/3, and so on up to one with the mean 6.
+# For level = 0.8 the interval is (4/3, 14/3).
 #
 # **Predict first.** You make 100 intervals with level 0.9, each from 4 new values of a normal distribution.
-# How many of them contain the true mean: 100, about 90, or fewer?
+# How many of them contain the true mean: all 100, about 90, or fewer?
 #
 # <details><summary>100</summary>
 #
-# A level below 1 means that some are allowed to miss.
+# A level below 1 means that some of them may miss it.
 #
 # </details>
 # <details><summary>About 90</summary>
 #
-# That is what the level promises, and with 30 values it nearly holds. Four values are few.
+# That is what the level promises, and with 30 values the promise is nearly kept. But four values are few.
 #
 # </details>
 # <details><summary>Fewer</summary>
 #
-# Right: four values hide the tails of their population, so the intervals come out too narrow.
+# Right: four values show little of the tails of their population, so the intervals come out too narrow.
 #
 # </details>
 
@@ -848,14 +873,16 @@ def bootstrap_interval(values, rng, level=0.95):
     ----------
     values : ndarray, shape (n,), float
     rng : numpy.random.Generator
-        All random numbers come from it: the same generator gives the same interval.
+        All random numbers come from it: the same seed gives the same interval.
     level : float
-        Between 0 and 1; the share of the resampled means inside the interval, with equal shares outside at both ends.
+        Between 0 and 1; the share of the resampled means inside the interval, with
+        equal shares outside at both ends.
 
     Returns
     -------
     low, high : float
-        Quantiles of the means of 2000 resamples of n values each, drawn with replacement.
+        Quantiles of the means of 2000 resamples of n values each, drawn with
+        replacement.
     """
     ### BEGIN SOLUTION
     means = rng.choice(values, size=(2000, len(values))).mean(axis=1)
@@ -903,7 +930,8 @@ assert 0.6 <= inside / sets <= 0.95, (
 ### END HIDDEN TESTS
 
 # %%
-# Play: n = 30, other levels, values with a long tail (rng.exponential(size=n), true mean 1).
+# Play: try n = 30, other levels, or values with a long tail:
+# rng.exponential(size=n), whose true mean is 1.
 n, rng, inside = 4, np.random.default_rng(4), 0
 for _ in range(100):
     low, high = bootstrap_interval(rng.normal(size=n), rng, level=0.9)
@@ -913,25 +941,29 @@ print(f"{n} values: {inside} of 100 intervals with level 0.9 contain the true me
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Fewer, about 75: four values hide the tails of their population, and the means of resamples vary too little,
-# by the factor $\sqrt{3/4}$ at least. With 30 values it is close to 90.
-# For very few seeds a bootstrap interval is therefore too narrow: read it as "at least this uncertain".
+# Fewer, about 75. Four values show little of the tails of their population. Besides, resampling puts the biased
+# variance, with divisor $n$, in the place of the unbiased one, which alone makes the interval too narrow by a factor of
+# $\sqrt{3/4}$. With 30 values the count is close to 90.
+# Read a bootstrap interval from very few seeds as "at least this uncertain".
 #
 # </details>
 
 # %% [markdown] answer="claims-ledger" points=5
 # ## 8. A ledger of claims
 #
-# Judge these four claims by your own runs of this notebook. For each one write what you measured
-# (networks, rates, seeds, numbers with an interval or a range), your verdict - *holds*, *holds if ...*, *open here* or
-# *does not hold* - and what your runs cannot show.
+# Judge these four claims by your own runs in this notebook. For each of them, write down
+#
+# - what you measured: networks, rates, seeds, and numbers with an interval or a range;
+# - your verdict: *holds*, *holds if ...*, *open here* or *does not hold*;
+# - what your runs cannot show.
 #
 # 1. With batch normalization a deep network learns in fewer steps.
 # 2. Batch normalization allows higher learning rates.
 # 3. Batch normalization makes deep networks with saturating activations trainable.
 # 4. Batch normalization helps because it reduces internal covariate shift.
 #
-# A few lines for each are enough. Compare at equal learning rates *and* with the best rate for each side.
+# A few lines for each claim are enough.
+# Compare the two sides at equal learning rates *and* with the best rate for each.
 #
 # ### BEGIN SOLUTION
 # All runs: digits, 4 hidden layers of 50 units, batches of 60, seeds 1 to 3 (the range is given), up to 150 steps.

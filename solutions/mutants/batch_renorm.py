@@ -94,7 +94,7 @@ def d_missing(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5)
 
 @mutant(
     TASK,
-    says="Your r has no limit from below that counts, for it is never negative. A factor of 1/2 is as far from 1 as a "
+    says="The lower limit of your r is too low to act, for r is never negative. A factor of 1/2 is as far from 1 as a "
     "factor of 2: the limits are 1 / r_max and r_max.",
 )
 def r_clipped_at_zero(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
@@ -105,7 +105,7 @@ def r_clipped_at_zero(x, gamma, beta, running_mean, running_var, r_max, d_max, e
 
 @mutant(
     TASK,
-    says="You limited r to 1 from below. The population may be wider than the batch: the limits are 1 / r_max and "
+    says="You kept r from falling below 1. The population may be wider than the batch: the limits are 1 / r_max and "
     "r_max.",
 )
 def r_clipped_at_one(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
@@ -116,8 +116,8 @@ def r_clipped_at_one(x, gamma, beta, running_mean, running_var, r_max, d_max, ep
 
 @mutant(
     TASK,
-    says="You limited d to 0 from below. The batch may lie on either side of the population: the limits are -d_max and "
-    "d_max.",
+    says="You kept d from falling below 0. The batch may lie on either side of the population: the limits are -d_max "
+    "and d_max.",
 )
 def d_clipped_at_zero(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     r = corrections(x, running_mean, running_var, r_max, d_max, eps)[0]
@@ -132,7 +132,7 @@ def d_clipped_above_only(x, gamma, beta, running_mean, running_var, r_max, d_max
     return finish(x, gamma, beta, r, d, eps)
 
 
-@mutant(TASK, says="You exchanged the limits: r belongs to r_max and d to d_max.")
+@mutant(TASK, says="You exchanged the limits: r_max is the limit of r, d_max that of d.")
 def limits_exchanged(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     r, d = corrections(x, running_mean, running_var, d_max, r_max, eps)
     return finish(x, gamma, beta, r, d, eps)
@@ -157,15 +157,15 @@ def d_not_divided(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1
 
 @mutant(
     TASK,
-    says="Your r works upside down. It is the width of the batch over that of the population, and x_hat is multiplied "
-    "by it.",
+    says="Your r is upside down. It is the batch's standard deviation over that of the population, and x_hat is "
+    "multiplied by it.",
 )
 def r_upside_down(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     r, d = corrections(x, running_mean, running_var, r_max, d_max, eps)
     return finish(x, gamma, beta, 1 / r, d, eps)
 
 
-@mutant(TASK, says="The sign of d is turned: it is the mean of the batch minus running_mean, and it is added.")
+@mutant(TASK, says="The sign of your d is reversed: it is the mean of the batch minus running_mean, and it is added.")
 def d_sign_flipped(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     r, d = corrections(x, running_mean, running_var, r_max, d_max, eps)
     return finish(x, gamma, beta, r, -d, eps)
@@ -192,7 +192,7 @@ def d_outside_gamma(x, gamma, beta, running_mean, running_var, r_max, d_max, eps
 
 @mutant(
     TASK,
-    says="You corrected x_hat of evaluation. r and d start from the batch: x_hat = (x - mean of the batch) / "
+    says="You corrected the x_hat of evaluation. Start from that of the batch: x_hat = (x - mean of the batch) / "
     "sqrt(var of the batch + eps).",
 )
 def evaluation_corrected(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
@@ -218,8 +218,8 @@ def one_pass_variance(x, gamma, beta, running_mean, running_var, r_max, d_max, e
 
 @mutant(
     TASK,
-    says="eps is missing in the population's standard deviation: with sqrt(running_var + eps) the result is exactly "
-    "the one of evaluation where nothing is limited.",
+    says="eps is missing in the population's standard deviation: only with sqrt(running_var + eps) is the result "
+    "exactly that of evaluation where no limit acts.",
 )
 def eps_missing_in_population(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
     batch_std, _ = widths(x, running_var, eps)

@@ -60,7 +60,7 @@ def columns_kept_apart(dy, cache):
     return sums_over(dy, cache, (0, 2))
 
 
-@mutant(TASK, says="You summed along the channels (axis 1). Each channel is on its own: axes (0, 2, 3).")
+@mutant(TASK, says="You summed over the channels (axis 1). Each channel has sums of its own: axes (0, 2, 3).")
 def over_the_channels(dy, cache):
     return sums_over(dy, cache, (1,))
 
@@ -139,8 +139,8 @@ def m_minus_one(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma * inv_std met the last axis, the width. These numbers belong to the channels: give them the shape (C, "
-    "1, 1) first.",
+    says="gamma * inv_std was combined with the last axis, the width. These numbers belong to the channels: give them "
+    "the shape (C, 1, 1) first.",
 )
 def scale_on_the_last_axis(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache, scale=np.ones_like(cache[1]))
@@ -149,8 +149,8 @@ def scale_on_the_last_axis(dy, cache):
 
 @mutant(
     TASK,
-    says="The C numbers of each term met the last axis, the width. They belong to the channels: give gamma, inv_std "
-    "and both means the shape (C, 1, 1) first.",
+    says="The C numbers of each term were combined with the last axis, the width. They belong to the channels: give "
+    "gamma, inv_std and both means the shape (C, 1, 1) first.",
 )
 def everything_on_the_last_axis(dy, cache):
     x_hat, inv_std, gamma = cache
@@ -246,8 +246,8 @@ def variance_path_missing(dy, cache):
 
 @mutant(
     TASK,
-    says="You treated mu and var as constants. They are made of x, and both send a gradient back; a gradient that "
-    "ignores them does not belong to this function.",
+    says="You treated mu and var as constants. Both are computed from x, so both pass a gradient back to it: subtract "
+    "the two means as well.",
 )
 def mean_and_variance_paths_missing(dy, cache):
     return closed_form(dy, cache, mean=0, variance=0)
@@ -286,7 +286,7 @@ def axes_kept(dy, cache):
 
 @mutant(
     TASK,
-    says="dgamma and dbeta are summed over the images and not over the positions. Each has the shape of its "
+    says="Your dgamma and dbeta are summed over the images but not over the positions. Each has the shape of its "
     "parameter, (C,): sum over axes (0, 2, 3).",
 )
 def parameters_per_position(dy, cache):
@@ -296,7 +296,7 @@ def parameters_per_position(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma is twice in your dx: once in dy * gamma, and once more in front of the bracket. One of the two is "
+    says="gamma appears twice in your dx: once in dy * gamma, and once more in front of the bracket. One of the two is "
     "enough.",
 )
 def gamma_twice(dy, cache):
@@ -306,8 +306,8 @@ def gamma_twice(dy, cache):
 
 @mutant(
     TASK,
-    says="You summed dy * gamma for dgamma and dbeta. gamma belongs to the way back to x alone: dgamma is the sum of "
-    "dy * x_hat, dbeta the sum of dy.",
+    says="You summed dy * gamma for dgamma and dbeta. gamma enters only on the way back to x: dgamma is the sum of dy "
+    "* x_hat, dbeta the sum of dy.",
 )
 def parameters_from_dx_hat(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)

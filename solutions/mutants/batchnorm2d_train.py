@@ -32,8 +32,8 @@ def right(x, gamma, beta, eps):
 
 @mutant(
     TASK,
-    says="You averaged over the images alone (axis 0): a mean for each position of each channel. All positions of a "
-    "channel share one mean, for a convolution treats them alike: axes (0, 2, 3).",
+    says="You averaged over the images alone (axis 0): a mean for each position of each channel. A convolution treats "
+    "all positions alike, so all positions of a channel share one mean: axes (0, 2, 3).",
 )
 def statistics_per_position(x, gamma, beta, eps=1e-5):
     return normalized_over(x, gamma, beta, eps, (0,))
@@ -68,8 +68,8 @@ def statistics_per_image(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You averaged over the channels (axis 1). Each channel is normalized on its own: axes (0, 2, 3) disappear and "
-    "axis 1 stays.",
+    says="You averaged over the channels (axis 1). Each channel is normalized on its own: reduce over axes (0, 2, 3), "
+    "so that axis 1 stays.",
 )
 def over_the_channels(x, gamma, beta, eps=1e-5):
     return normalized_over(x, gamma, beta, eps, (1,))
@@ -92,8 +92,8 @@ def whole_array(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You treated the last axis as the channels: axes (0, 1, 2) leave the width. Here a batch has the shape "
-    "(N, C, H, W), so the channels are axis 1 and the means run over axes (0, 2, 3).",
+    says="You treated the last axis as the channels: reducing over axes (0, 1, 2) leaves the width. Here a batch has "
+    "the shape (N, C, H, W), so the channels are axis 1 and the means run over axes (0, 2, 3).",
 )
 def channels_taken_last(x, gamma, beta, eps=1e-5):
     inv_std = 1 / np.sqrt(x.var(axis=(0, 1, 2)) + eps)
@@ -149,8 +149,8 @@ def height_and_width_exchanged(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="gamma and beta met the last axis, the width. They belong to the channels: give them the shape (C, 1, 1) "
-    "first.",
+    says="gamma and beta were combined with the last axis, the width. They belong to the channels: give them the "
+    "shape (C, 1, 1) first.",
 )
 def gamma_on_the_last_axis(x, gamma, beta, eps=1e-5):
     _, cache = right(x, gamma, beta, eps)
@@ -159,8 +159,8 @@ def gamma_on_the_last_axis(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The C statistics met the last axis, the width, and so did gamma and beta. They belong to the channels: give "
-    "all four the shape (C, 1, 1) first.",
+    says="The C statistics were combined with the last axis, the width, and so were gamma and beta. They belong to "
+    "the channels: give all four the shape (C, 1, 1) first.",
 )
 def everything_on_the_last_axis(x, gamma, beta, eps=1e-5):
     inv_std = 1 / np.sqrt(x.var(axis=RIGHT) + eps)
@@ -170,7 +170,7 @@ def everything_on_the_last_axis(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You divided the sums by N. What shares a mean are the N * H * W values of a channel: m = N * H * W.",
+    says="You divided the sums by N. A mean is shared by all N * H * W values of a channel: m = N * H * W.",
 )
 def divided_by_images(x, gamma, beta, eps=1e-5):
     mu = x.sum(axis=RIGHT, keepdims=True) / len(x)
@@ -189,8 +189,8 @@ def variance_divided_by_images(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You averaged the variances of the single images. Images of a channel differ in their means too, and that "
-    "belongs to the variance: take it over axes (0, 2, 3) at once.",
+    says="You averaged the variances of the single images. The images differ in their means too, and this is part of "
+    "the variance: take it over axes (0, 2, 3) at once.",
 )
 def variance_between_images_missing(x, gamma, beta, eps=1e-5):
     return with_width(x, gamma, beta, 1 / np.sqrt(x.var(axis=(2, 3)).mean(axis=0) + eps))
@@ -198,8 +198,8 @@ def variance_between_images_missing(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You divided by m - 1, with m = N * H * W. Training normalizes with 1/m; only a running variance is "
-    "corrected.",
+    says="You divided by m - 1, with m = N * H * W. Training normalizes with 1/m; only the running variance uses 1/(m "
+    "- 1).",
 )
 def unbiased_variance(x, gamma, beta, eps=1e-5):
     return with_width(x, gamma, beta, 1 / np.sqrt(x.var(axis=RIGHT, ddof=1) + eps))

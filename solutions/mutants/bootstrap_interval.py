@@ -21,7 +21,7 @@ def ends(statistics, level):
 
 @mutant(
     TASK,
-    says="Your interval is one for the standard deviation. Take the mean of each resample.",
+    says="Yours is an interval for the standard deviation. Take the mean of each resample.",
 )
 def spread_for_mean(values, rng, level=0.95):
     return ends(resamples(values, rng).std(axis=1), level)
@@ -29,14 +29,14 @@ def spread_for_mean(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="Your means run over the resamples, not over the values of each: there are as many of them as values. Take "
-    "the mean of each resample.",
+    says="You averaged across the resamples, so you have one mean for each place instead of one for each resample. "
+    "Take the mean of each resample.",
 )
 def averaged_over_the_resamples(values, rng, level=0.95):
     return ends(resamples(values, rng).mean(axis=0), level)
 
 
-@mutant(TASK, says="Your interval is one for the median. Take the mean of each resample.")
+@mutant(TASK, says="Yours is an interval for the median. Take the mean of each resample.")
 def median_for_mean(values, rng, level=0.95):
     return ends(np.median(resamples(values, rng), axis=1), level)
 
@@ -48,7 +48,8 @@ def level_ignored(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="You left 1 - level out at each end. That share is for both ends together: each gets (1 - level) / 2.",
+    says="You left out the share 1 - level at each end. That is the share of both ends together: leave out (1 - "
+    "level) / 2 at each.",
 )
 def tails_too_large(values, rng, level=0.95):
     low, high = np.quantile(resamples(values, rng).mean(axis=1), sorted([1 - level, level]))
@@ -57,8 +58,7 @@ def tails_too_large(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="Your quantiles are in the unit of the other function: np.percentile wants per cent, np.quantile shares "
-    "between 0 and 1.",
+    says="You mixed up two functions: np.percentile takes percentages from 0 to 100, np.quantile shares from 0 to 1.",
 )
 def shares_as_percent(values, rng, level=0.95):
     low, high = np.percentile(resamples(values, rng).mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
@@ -76,7 +76,7 @@ def without_replacement(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="Your interval does not change with rng. Draw the resamples from the generator that is given.",
+    says="Your interval does not change with rng. Draw the resamples from the given generator.",
 )
 def rng_ignored(values, rng, level=0.95):
     return ends(resamples(values, np.random.default_rng(0)).mean(axis=1), level)
@@ -100,12 +100,12 @@ def quantiles_of_the_values(values, rng, level=0.95):
     return ends(resamples(values, rng).ravel(), level)
 
 
-@mutant(TASK, says="Your resamples are larger than the data. Draw as many values as there are, n, for each resample.")
+@mutant(TASK, says="Your resamples are larger than the data. Draw n values, as many as there are, for each resample.")
 def resamples_too_large(values, rng, level=0.95):
     return ends(rng.choice(values, size=(2000, 10 * len(values))).mean(axis=1), level)
 
 
-@mutant(TASK, says="Your resamples have two values each. Draw as many as there are, n, for each resample.")
+@mutant(TASK, says="Your resamples have two values each. Draw n values, as many as there are, for each resample.")
 def resamples_too_small(values, rng, level=0.95):
     return ends(rng.choice(values, size=(2000, 2)).mean(axis=1), level)
 
@@ -128,7 +128,8 @@ def all_the_means(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="Your interval is one-sided: all that level leaves out lies at one end. Leave out (1 - level) / 2 at each.",
+    says="Your interval is one-sided: all that is left out lies at one end. Leave out (1 - level) / 2 of the means at "
+    "each end.",
 )
 def one_sided(values, rng, level=0.95):
     means = resamples(values, rng).mean(axis=1)
@@ -137,7 +138,7 @@ def one_sided(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="You returned the distances from the mean. Asked for are the ends themselves, in the unit of the values.",
+    says="You returned distances from the mean. Return the ends of the interval themselves.",
 )
 def distances_for_ends(values, rng, level=0.95):
     low, high = ends(resamples(values, rng).mean(axis=1), level)
@@ -146,8 +147,8 @@ def distances_for_ends(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="Each of your resamples has 2000 values, so its mean moves too little. A resample is as large as the values "
-    "are many; 2000 is the number of resamples.",
+    says="Each of your resamples has 2000 values, so its mean varies too little. A resample has as many values as "
+    "there are, n; 2000 is the number of resamples.",
 )
 def resamples_of_two_thousand(values, rng, level=0.95):
     return ends(rng.choice(values, size=(2000, 2000)).mean(axis=1), level)
@@ -155,8 +156,8 @@ def resamples_of_two_thousand(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="Your means come from a normal distribution. Draw resamples of the values themselves: their means lean to one "
-    "side where the values do.",
+    says="Your means come from a normal distribution. Draw resamples of the values themselves: where the values are "
+    "skewed, their means are too.",
 )
 def drawn_from_a_normal(values, rng, level=0.95):
     return ends(rng.normal(values.mean(), values.std() / np.sqrt(len(values)), size=2000), level)
@@ -164,8 +165,8 @@ def drawn_from_a_normal(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="You took the mean plus and minus a multiple of the standard error, as a normal distribution has it. Asked "
-    "for are quantiles of resampled means.",
+    says="You took the mean plus and minus a multiple of the standard error, as for a normal distribution. Take "
+    "quantiles of the resampled means.",
 )
 def standard_errors(values, rng, level=0.95):
     far = statistics.NormalDist().inv_cdf((1 + level) / 2) * values.std() / np.sqrt(len(values))
@@ -174,8 +175,8 @@ def standard_errors(values, rng, level=0.95):
 
 @mutant(
     TASK,
-    says="You reflected the quantiles at the mean, which is the basic bootstrap interval. Asked for are the quantiles "
-    "as they are.",
+    says="You reflected the quantiles at the mean, which gives the basic bootstrap interval. Return the quantiles as "
+    "they are.",
 )
 def reflected(values, rng, level=0.95):
     low, high = ends(resamples(values, rng).mean(axis=1), level)

@@ -28,7 +28,7 @@ def assembled(sizes, activation, batchnorm, rng, std=he, bias=None, last_bias=Tr
 
 @mutant(
     TASK,
-    says="A normalizing layer follows your last Linear. The logits must be free to take any size, so nothing comes "
+    says="A normalizing layer follows your last Linear. The logits must be free to take any value, so nothing comes "
     "after it.",
 )
 def batchnorm_after_last(sizes, activation, batchnorm, rng):
@@ -87,8 +87,8 @@ def bias_kept(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
-    says="Your network without normalizing layers has no bias in its inner layers. It is superfluous only where a mean "
-    "is subtracted right after it.",
+    says="Your network without normalizing layers has no bias in its inner layers. A bias is superfluous only where a "
+    "mean is subtracted right after it.",
 )
 def bias_always_left_out(sizes, activation, batchnorm, rng):
     return assembled(sizes, activation, batchnorm, rng, bias=False)
@@ -102,7 +102,7 @@ def last_bias_forgotten(sizes, activation, batchnorm, rng):
     return assembled(sizes, activation, batchnorm, rng, last_bias=batchnorm is None)
 
 
-@mutant(TASK, says="None of your Linear layers has a bias. Only those in front of a normalizing layer go without.")
+@mutant(TASK, says="None of your Linear layers has a bias. Only those in front of a normalizing layer have none.")
 def no_bias_anywhere(sizes, activation, batchnorm, rng):
     return assembled(sizes, activation, batchnorm, rng, bias=False, last_bias=False)
 
@@ -118,8 +118,8 @@ def scaled_by_fan_out(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
-    says="You divided the gain by fan_in. The variances of the inputs add up, so the standard deviation goes with the "
-    "root: gain / sqrt(fan_in).",
+    says="You divided the gain by fan_in. The variances of fan_in terms add up, so the standard deviation has the "
+    "root of fan_in: gain / sqrt(fan_in).",
 )
 def root_forgotten(sizes, activation, batchnorm, rng):
     return assembled(sizes, activation, batchnorm, rng, std=lambda gain, fan_in, fan_out: gain / fan_in)
@@ -135,8 +135,8 @@ def variance_for_std(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
-    says="Your inner weights do without the gain. Multiply by activation.gain, which makes up for what the activation "
-    "takes away.",
+    says="The gain is missing in your inner weights. Multiply by activation.gain, which makes up for what the "
+    "activation takes away.",
 )
 def gain_ignored(sizes, activation, batchnorm, rng):
     return assembled(sizes, activation, batchnorm, rng, std=lambda gain, fan_in, fan_out: 1 / np.sqrt(fan_in))
@@ -175,7 +175,7 @@ def standard_deviation_one(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
-    says="Your weights do not come from the given rng. Hand rng on to Linear, or nobody can repeat your run or vary "
+    says="Your weights do not come from the given rng. Pass rng on to Linear, or nobody can repeat your run or vary "
     "its seed.",
 )
 def rng_ignored(sizes, activation, batchnorm, rng):
@@ -194,8 +194,8 @@ def last_drawn_first(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
-    says="All your activations are one and the same object. Each remembers its own forward pass, so call activation() "
-    "anew for every place.",
+    says="All your activations are one and the same object. An activation remembers its forward pass, so make a new "
+    "one, activation(), for every place.",
 )
 def activation_shared(sizes, activation, batchnorm, rng):
     layers = assembled(sizes, activation, batchnorm, rng)
@@ -205,7 +205,7 @@ def activation_shared(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
-    says="Your network ends before the last layer: the outputs need to be as many as there are classes, sizes[-1].",
+    says="Your network ends before the last layer: it needs as many outputs as there are classes, sizes[-1].",
 )
 def last_layer_missing(sizes, activation, batchnorm, rng):
     return assembled(sizes, activation, batchnorm, rng)[:-1]
@@ -230,8 +230,8 @@ def only_the_first_normalized(sizes, activation, batchnorm, rng):
 
 @mutant(
     TASK,
-    says="The Linear that stands alone comes one place too early in your network. It is the last one, and what follows "
-    "a hidden layer belongs behind each of the others.",
+    says="The Linear that stands alone comes one place too early in your network. It is the last one; each of the "
+    "others is followed by the layers of a hidden layer.",
 )
 def bare_linear_too_early(sizes, activation, batchnorm, rng):
     layers, last = [], len(sizes) - 3

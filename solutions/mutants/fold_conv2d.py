@@ -27,8 +27,8 @@ def scaled_along(axis, weight, bias, gamma, beta, running_mean, running_var, eps
 
 @mutant(
     TASK,
-    says="The factors met the last axis, the columns of the kernel. There is one factor for each output channel, "
-    "axis 0: give them the shape (out, 1, 1, 1).",
+    says="The factors were combined with the last axis, the columns of the kernel. There is one factor for each "
+    "output channel, axis 0: give them the shape (out, 1, 1, 1).",
 )
 def kernel_columns_scaled(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return scaled_along(3, weight, bias, gamma, beta, running_mean, running_var, eps)
@@ -36,8 +36,8 @@ def kernel_columns_scaled(weight, bias, gamma, beta, running_mean, running_var, 
 
 @mutant(
     TASK,
-    says="The factors met the rows of the kernel. There is one factor for each output channel, axis 0: give them the "
-    "shape (out, 1, 1, 1).",
+    says="The factors were combined with the rows of the kernel. There is one factor for each output channel, axis 0: "
+    "give them the shape (out, 1, 1, 1).",
 )
 def kernel_rows_scaled(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return scaled_along(2, weight, bias, gamma, beta, running_mean, running_var, eps)
@@ -45,8 +45,8 @@ def kernel_rows_scaled(weight, bias, gamma, beta, running_mean, running_var, eps
 
 @mutant(
     TASK,
-    says="The factors met the input channels, axis 1. Batch normalization follows the convolution, so its factors "
-    "belong to the output channels, axis 0: shape (out, 1, 1, 1).",
+    says="The factors were combined with the input channels, axis 1. Batch normalization follows the convolution, so "
+    "its factors belong to the output channels, axis 0: shape (out, 1, 1, 1).",
 )
 def input_channels_scaled(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return scaled_along(1, weight, bias, gamma, beta, running_mean, running_var, eps)
@@ -54,8 +54,8 @@ def input_channels_scaled(weight, bias, gamma, beta, running_mean, running_var, 
 
 @mutant(
     TASK,
-    says="You left the weight as it was. The factor multiplies what the kernels give, so the kernels of each output "
-    "channel get its factor.",
+    says="You left the weight as it was. The factor multiplies what the kernels return, so all kernels of an output "
+    "channel are multiplied by its factor.",
 )
 def weight_not_scaled(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return weight.copy(), folded(weight, bias, factor(gamma, running_var, eps), beta, running_mean)[1]
@@ -100,18 +100,21 @@ def mean_added(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return folded(weight, bias, factor(gamma, running_var, eps), beta, -running_mean)
 
 
-@mutant(TASK, says="running_mean is turned round: the bias becomes (bias - running_mean) * factor + beta.")
+@mutant(
+    TASK,
+    says="Your difference is reversed, running_mean - bias: the new bias is (bias - running_mean) * factor + beta.",
+)
 def difference_turned(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     scale = factor(gamma, running_var, eps)
     return weight * scale[:, None, None, None], (running_mean - bias) * scale + beta
 
 
-@mutant(TASK, says="You forgot running_mean: the bias becomes (bias - running_mean) * factor + beta.")
+@mutant(TASK, says="You forgot running_mean: the new bias is (bias - running_mean) * factor + beta.")
 def mean_forgotten(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return folded(weight, bias, factor(gamma, running_var, eps), beta, 0 * running_mean)
 
 
-@mutant(TASK, says="You forgot beta: the bias becomes (bias - running_mean) * factor + beta.")
+@mutant(TASK, says="You forgot beta: the new bias is (bias - running_mean) * factor + beta.")
 def beta_forgotten(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return folded(weight, bias, factor(gamma, running_var, eps), 0 * beta, running_mean)
 
@@ -174,8 +177,7 @@ def outputs_and_inputs_exchanged(weight, bias, gamma, beta, running_mean, runnin
 
 @mutant(
     TASK,
-    says="You turned the kernels round. What deep learning calls a convolution does not flip them, and folding only "
-    "scales.",
+    says="You flipped the kernels. What deep learning calls a convolution does not flip them, and folding only scales.",
 )
 def kernel_flipped(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     weight, bias = folded(weight, bias, factor(gamma, running_var, eps), beta, running_mean)
@@ -184,8 +186,8 @@ def kernel_flipped(weight, bias, gamma, beta, running_mean, running_var, eps=1e-
 
 @mutant(
     TASK,
-    says="You multiplied running_mean by the sum of the kernel. It is a mean of the convolution's output already, the "
-    "kernels are behind it: subtract it as it is.",
+    says="You multiplied running_mean by the sum of the kernel. It is already a mean of the convolution's output: "
+    "subtract it as it is.",
 )
 def mean_through_the_kernel(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return folded(weight, bias, factor(gamma, running_var, eps), beta, running_mean * weight.sum(axis=(1, 2, 3)))

@@ -19,15 +19,17 @@ def folded(weight, bias, scale, beta, running_mean):
 
 @mutant(
     TASK,
-    says="The factors met the inputs: NumPy lines shapes up from the right. There is one factor for each output, a row "
-    "of the weight: give them the shape (out, 1).",
+    says="The factors were combined with the inputs: NumPy lines shapes up from the right. There is one factor for "
+    "each output, a row of the weight: give them the shape (out, 1).",
 )
 def columns_scaled(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     scale = factor(gamma, running_var, eps)
     return weight * scale, folded(weight, bias, scale, beta, running_mean)[1]
 
 
-@mutant(TASK, says="You left the weight as it was. The factor multiplies W x, so each row of W gets its own.")
+@mutant(
+    TASK, says="You left the weight as it was. The factors multiply W x, so each row of W is multiplied by its own."
+)
 def weight_not_scaled(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return weight.copy(), folded(weight, bias, factor(gamma, running_var, eps), beta, running_mean)[1]
 
@@ -71,18 +73,21 @@ def mean_added(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return folded(weight, bias, factor(gamma, running_var, eps), beta, -running_mean)
 
 
-@mutant(TASK, says="running_mean is turned round: the bias becomes (bias - running_mean) * factor + beta.")
+@mutant(
+    TASK,
+    says="Your difference is reversed, running_mean - bias: the new bias is (bias - running_mean) * factor + beta.",
+)
 def difference_turned(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     scale = factor(gamma, running_var, eps)
     return weight * scale[:, None], (running_mean - bias) * scale + beta
 
 
-@mutant(TASK, says="You forgot running_mean: the bias becomes (bias - running_mean) * factor + beta.")
+@mutant(TASK, says="You forgot running_mean: the new bias is (bias - running_mean) * factor + beta.")
 def mean_forgotten(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return folded(weight, bias, factor(gamma, running_var, eps), beta, 0 * running_mean)
 
 
-@mutant(TASK, says="You forgot beta: the bias becomes (bias - running_mean) * factor + beta.")
+@mutant(TASK, says="You forgot beta: the new bias is (bias - running_mean) * factor + beta.")
 def beta_forgotten(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
     return folded(weight, bias, factor(gamma, running_var, eps), 0 * beta, running_mean)
 

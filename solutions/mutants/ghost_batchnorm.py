@@ -45,8 +45,8 @@ def whole_batch(x, ghost_size, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your ghost batches take every k-th sample. They are pieces of neighbours: rows 0 to ghost_size - 1, and so "
-    "on.",
+    says="Your ghost batches take every k-th sample. A ghost batch is a piece of neighbours: rows 0 to ghost_size - "
+    "1, and so on.",
 )
 def strided_ghosts(x, ghost_size, gamma, beta, eps=1e-5):
     x_hat, count = np.empty_like(x), -(-len(x) // ghost_size)
@@ -88,8 +88,8 @@ def last_ghost_left_as_it_is(x, ghost_size, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You joined what is left with the ghost batch before it. The last ghost batch is smaller, and has "
-    "statistics of its own.",
+    says="You joined the rows that are left over to the ghost batch before them. They form a smaller ghost batch, "
+    "with statistics of its own.",
 )
 def last_ghost_joined(x, ghost_size, gamma, beta, eps=1e-5):
     start = max(len(x) // ghost_size - 1, 0) * ghost_size
@@ -121,8 +121,8 @@ def last_ghost_overlaps(x, ghost_size, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You cut the batch into pieces of nearly equal size. All ghost batches have ghost_size samples, but for the "
-    "last, which takes what is left.",
+    says="You cut the batch into pieces of nearly equal size. All ghost batches have ghost_size samples, except for "
+    "the last, which takes what is left.",
 )
 def evenly_split(x, ghost_size, gamma, beta, eps=1e-5):
     pieces = np.array_split(x, -(-len(x) // ghost_size))
@@ -269,7 +269,7 @@ def features_of_a_sample(x, ghost_size, gamma, beta, eps=1e-5):
 @mutant(
     TASK,
     says="You cut the batch into N // ghost_size equal pieces, so they are larger than ghost_size. Each ghost batch "
-    "has ghost_size samples, and what is left makes a smaller one.",
+    "has ghost_size samples, and the rows left over form a smaller one.",
 )
 def fewer_and_larger(x, ghost_size, gamma, beta, eps=1e-5):
     pieces = np.split(x, max(1, len(x) // ghost_size))

@@ -65,8 +65,8 @@ def number_taken_for_size(x, num_groups, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You let the images share statistics. Group normalization treats each image by itself, so that it does not "
-    "care about the batch: keep axis 0.",
+    says="You let the images share statistics. Group normalization treats each image by itself: keep axis 0 out of "
+    "the mean.",
 )
 def over_the_batch_too(x, num_groups, gamma, beta, eps=1e-5):
     return finish(by_groups(x, num_groups, eps, (0, 2, 3, 4)), gamma, beta)
@@ -74,7 +74,7 @@ def over_the_batch_too(x, num_groups, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You normalized over the channels of a group at each pixel by itself. The pixels belong in: a group shares "
+    says="You normalized each pixel by itself, over the channels of its group. The pixels count too: a group shares "
     "one mean over C / num_groups * H * W values.",
 )
 def pixels_kept_apart(x, num_groups, gamma, beta, eps=1e-5):
@@ -110,7 +110,7 @@ def batch_normalization(x, num_groups, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your reshape put the groups last, and so mixed pixels instead of channels. Split the channel axis: (N, "
+    says="Your reshape put the groups last, so they hold pixels instead of channels. Split the channel axis: (N, "
     "num_groups, C / num_groups, H, W).",
 )
 def groups_of_pixels(x, num_groups, gamma, beta, eps=1e-5):
@@ -131,8 +131,8 @@ def gamma_per_group(x, num_groups, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="gamma and beta met the last axis, the width. They belong to the channels: give them the shape (C, 1, 1) "
-    "first.",
+    says="gamma and beta were combined with the last axis, the width. They belong to the channels: give them the "
+    "shape (C, 1, 1) first.",
 )
 def gamma_on_the_last_axis(x, num_groups, gamma, beta, eps=1e-5):
     return gamma * by_groups(x, num_groups, eps) + beta
@@ -140,8 +140,8 @@ def gamma_on_the_last_axis(x, num_groups, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You averaged the variances of the channels. Channels of a group differ in their means too, and that belongs "
-    "to the variance of the group.",
+    says="You averaged the variances of the channels. The channels differ in their means too, and this is part of the "
+    "variance of the group: take it over the whole group at once.",
 )
 def variance_between_channels_missing(x, num_groups, gamma, beta, eps=1e-5):
     def width(groups):

@@ -33,7 +33,8 @@ def largest_of_all(results):
 
 @mutant(
     TASK,
-    says="A rate above an unstable one counts in yours. An island is luck: stop at the first rate that is not stable.",
+    says="You count a rate that is stable above an unstable one. Such an island is luck: stop at the first rate that "
+    "is not stable.",
 )
 def island_counts(results):
     return max((lr for lr, losses in results if stable(losses)), default=0.0)
@@ -41,7 +42,8 @@ def island_counts(results):
 
 @mutant(
     TASK,
-    says="You returned the rate with the lowest final loss. The best and the largest stable rate are two questions.",
+    says="You returned the rate with the lowest final loss. The best rate and the largest stable rate are two "
+    "different questions.",
 )
 def best_rate(results):
     final = {lr: np.nan_to_num(ends(losses), nan=np.inf).mean() for lr, losses in results if stable(losses)}
@@ -50,8 +52,8 @@ def best_rate(results):
 
 @mutant(
     TASK,
-    says="Runs that end in nan pass your test. A comparison with nan is False, also a negated one: ask np.isfinite for "
-    "all losses first.",
+    says="Runs that end in nan pass your test. Every comparison with nan is False, be it < or >=: first ask "
+    "np.isfinite of all losses.",
 )
 def nan_counts_as_stable(results):
     return climbed(results, lambda losses: not (ends(losses) >= 0.9 * losses[:, 0]).any())
@@ -59,8 +61,8 @@ def nan_counts_as_stable(results):
 
 @mutant(
     TASK,
-    says="One seed that is stable is enough in yours. A rate that fails for one seed of three is not stable: all have "
-    "to pass.",
+    says="For you one stable seed is enough. A rate that fails for one seed of three is not stable: all seeds have to "
+    "pass.",
 )
 def one_seed_is_enough(results):
     def rule(losses):
@@ -104,7 +106,7 @@ def last_loss_alone(results):
 
 @mutant(
     TASK,
-    says="A finite loss is enough in yours. A dead network has one too: the end must be below 0.9 times the start.",
+    says="For you a finite loss is enough. A dead network has one too: the end must be below 0.9 times the start.",
 )
 def finite_is_enough(results):
     return climbed(results, lambda losses: bool(np.isfinite(losses).all()))
@@ -112,7 +114,7 @@ def finite_is_enough(results):
 
 @mutant(
     TASK,
-    says="Any end below the start is enough in yours. The mean of the last 10 losses must be below 0.9 times the "
+    says="For you any end below the start is enough. The mean of the last 10 losses must be below 0.9 times the "
     "first one.",
 )
 def below_the_start(results):
@@ -128,7 +130,7 @@ def finite_at_the_end(results):
     return climbed(results, lambda losses: bool((ends(losses) < 0.9 * losses[:, 0]).all()))
 
 
-@mutant(TASK, says="You returned the first rate that is not stable. Asked for is the last one before it.")
+@mutant(TASK, says="You returned the first rate that is not stable. Return the one before it.")
 def first_unstable(results):
     rates = sorted(results, key=lambda result: result[0])
     return next((lr for lr, losses in rates if not stable(losses)), rates[-1][0])
@@ -140,7 +142,7 @@ def smallest_stable(results):
     return lr if stable(losses) else 0.0
 
 
-@mutant(TASK, says="Where no rate is stable you returned None. The answer is then 0.0, a number like the others.")
+@mutant(TASK, says="Where no rate is stable you returned None. The answer is then 0.0.")
 def none_for_nothing(results):
     return climbed(results, stable) or None
 
@@ -161,13 +163,13 @@ def first_ten_judged(results):
     return climbed(results, rule)
 
 
-@mutant(TASK, says="You returned a position in the sorted sweep. Asked for is the learning rate that stands there.")
+@mutant(TASK, says="You returned a position in the sorted sweep. Return the learning rate at that position.")
 def position_for_rate(results):
     best = climbed(results, stable)
     return float(max(0, sum(lr <= best for lr, _ in results) - 1))
 
 
-@mutant(TASK, says="You looked for nan alone. A loss of inf is not finite either: np.isfinite refuses both.")
+@mutant(TASK, says="You looked for nan alone. A loss of inf is not finite either: np.isfinite finds both.")
 def nan_alone(results):
     return climbed(
         results, lambda losses: bool(not np.isnan(losses).any() and (ends(losses) < 0.9 * losses[:, 0]).all())

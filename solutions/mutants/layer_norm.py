@@ -49,8 +49,8 @@ def mean_over_the_batch(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The statistics of shape (N,) met the features: NumPy lines shapes up from the right. Give them the shape (N, "
-    "1), with keepdims=True or [:, None].",
+    says="The statistics of shape (N,) were combined with the features: NumPy lines shapes up from the right. Give "
+    "them the shape (N, 1), with keepdims=True or [:, None].",
 )
 def axis_not_kept(x, gamma, beta, eps=1e-5):
     return gamma * (x - x.mean(axis=1)) / np.sqrt(x.var(axis=1) + eps) + beta
@@ -58,7 +58,8 @@ def axis_not_kept(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="gamma and beta met the samples. They belong to the C features, so they meet the last axis as they are.",
+    says="You combined gamma and beta with the samples. They belong to the C features: with the shape (C,) they fit "
+    "the last axis as they are.",
 )
 def gamma_per_sample(x, gamma, beta, eps=1e-5):
     x_hat = (x - x.mean(axis=1, keepdims=True)) / widths(x, eps)
@@ -81,8 +82,8 @@ def samples_for_features(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You divided by the length of the centred sample, the root of the sum of squares. The variance is their mean: "
-    "divide by C under the root.",
+    says="You divided by the root of the sum of squares. The variance is their mean: divide the sum by C under the "
+    "root.",
 )
 def sum_for_variance(x, gamma, beta, eps=1e-5):
     return scaled(x, gamma, beta, np.sqrt(x.var(axis=1, keepdims=True) * x.shape[1] + eps))

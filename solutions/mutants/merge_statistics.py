@@ -33,8 +33,8 @@ def pairwise(parts, between, weight=lambda n_a, n_b: n_b / (n_a + n_b)):
 
 @mutant(
     TASK,
-    says="Between-shard variance missing: you added the m2 of the parts and stopped. The parts' means differ, and that "
-    "too is spread around the common mean: delta**2 * n_a * n_b / (n_a + n_b).",
+    says="Between-shard variance missing: you added the m2 of the parts and stopped. The means of the parts differ "
+    "too, and that adds spread around the common mean: delta**2 * n_a * n_b / (n_a + n_b).",
 )
 def between_shard_variance_missing(parts):
     n, mean, _ = merged(parts)
@@ -43,8 +43,8 @@ def between_shard_variance_missing(parts):
 
 @mutant(
     TASK,
-    says="You averaged the means as if all parts were of one size. A part counts as often as it has samples: weight "
-    "each mean with its n.",
+    says="You averaged the means as if all parts were of the same size. Weight each mean with its n, the number of "
+    "samples.",
 )
 def unweighted_means(parts):
     n, means, m2 = columns(parts)
@@ -64,8 +64,8 @@ def unweighted_and_between_missing(parts):
 
 @mutant(
     TASK,
-    says="You took the middle between the running mean and the next one, so the last part counts for half and the "
-    "result depends on the order. Move by n_b / (n_a + n_b) of the distance.",
+    says="You took the midpoint of the mean so far and the next one, so the last part counts for half and the order "
+    "matters. Move by n_b / (n_a + n_b) of the distance.",
 )
 def middle_of_two(parts):
     return pairwise(parts, lambda n_a, n_b, delta: delta**2 * n_a * n_b / (n_a + n_b), lambda n_a, n_b: 0.5)
@@ -84,8 +84,7 @@ def weights_exchanged(parts):
 
 @mutant(
     TASK,
-    says="In the term between the parts the counts are missing: delta**2 alone is not enough, it takes the factor "
-    "n_a * n_b / (n_a + n_b).",
+    says="The counts are missing in the term between the parts: multiply delta**2 by n_a * n_b / (n_a + n_b).",
 )
 def counts_missing_between(parts):
     return pairwise(parts, lambda n_a, n_b, delta: delta**2)
@@ -146,8 +145,8 @@ def delta_after_update(parts):
 
 @mutant(
     TASK,
-    says="You updated the count too early: in delta**2 * n_a * n_b / (n_a + n_b), n_a is the count before the part "
-    "came in.",
+    says="You updated the count too early: in delta**2 * n_a * n_b / (n_a + n_b), n_a is the count before this part "
+    "is added.",
 )
 def count_updated_too_early(parts):
     return pairwise(parts, lambda n_a, n_b, delta: delta**2 * (n_a + n_b) * n_b / (n_a + 2 * n_b))
@@ -183,8 +182,8 @@ def count_of_first_part(parts):
 
 @mutant(
     TASK,
-    says="You returned a variance. m2 is the sum of the squared distances; whoever needs a variance divides by n or "
-    "n - 1 in the end.",
+    says="You returned a variance. m2 is the sum of the squared distances; it is divided by n or n - 1 only when a "
+    "variance is needed.",
 )
 def variance_returned(parts):
     n, mean, m2 = merged(parts)
@@ -250,8 +249,8 @@ def raw_moments(parts):
 
 @mutant(
     TASK,
-    says="Your delta is turned round, so the mean moves away from the new part. delta = mean_b - mean_a leads from the "
-    "old mean to the new part.",
+    says="The sign of your delta is reversed, so the mean moves away from the new part. delta is mean_b - mean_a: it "
+    "points from the old mean to the new one.",
 )
 def delta_turned_round(parts):
     def between(n_a, n_b, delta):

@@ -19,8 +19,8 @@ def divided(x, axes, width):
 
 @mutant(
     TASK,
-    says="You took the statistics over the axes that were not named. `axes` are those that share a mean; all others "
-    "keep statistics of their own.",
+    says="You took the statistics over the axes that were not given. `axes` are the ones to average over; all others "
+    "remain.",
 )
 def other_axes(x, axes, eps=1e-5):
     return over(x, tuple(axis for axis in range(x.ndim) if axis not in axes), eps)
@@ -59,7 +59,7 @@ def one_axis_after_the_other(x, axes, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You averaged the variances of the single rows. Rows differ in their means too, and that belongs to the "
+    says="You averaged variances taken over one axis. The means along that axis differ too, and this is part of the "
     "variance: take it over all the axes at once.",
 )
 def variance_axis_by_axis(x, axes, eps=1e-5):
@@ -70,8 +70,8 @@ def variance_axis_by_axis(x, axes, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The statistics lost their axes and then met other axes of x: NumPy lines shapes up from the right. Keep "
-    "the axes with length 1 (keepdims=True).",
+    says="The statistics lost their axes and were then combined with other axes of x: NumPy lines shapes up from the "
+    "right. Keep the axes with length 1 (keepdims=True).",
 )
 def axes_not_kept(x, axes, eps=1e-5):
     return (x - x.mean(axis=axes)) / np.sqrt(x.var(axis=axes) + eps)

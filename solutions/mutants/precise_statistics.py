@@ -59,8 +59,8 @@ def weighted_average_of_variances(batches):
 
 @mutant(
     TASK,
-    says="You measured each sample from the mean of its own batch and divided by n - 1. The distance counts from the "
-    "mean of all samples.",
+    says="You measured each sample from the mean of its own batch and divided by n - 1. Measure it from the mean of "
+    "all samples.",
 )
 def distances_within_batches(batches):
     squares = sum(((x - x.mean(axis=0)) ** 2).sum(axis=0) for x in batches)
@@ -69,8 +69,8 @@ def distances_within_batches(batches):
 
 @mutant(
     TASK,
-    says="You averaged means and variances of the batches as if all were of one size. The result must not depend on "
-    "how the samples were cut into batches: weight with the sizes, and count the spread between batches too.",
+    says="You averaged means and variances of the batches as if all were of the same size. The result must not depend "
+    "on how the samples were cut: weight by the sizes, and add the spread between batches.",
 )
 def averages_without_weights(batches):
     return averaged(means(batches), batches, False), averaged([x.var(axis=0) for x in batches], batches, False)
@@ -78,8 +78,8 @@ def averages_without_weights(batches):
 
 @mutant(
     TASK,
-    says="You averaged means and unbiased variances of the batches as if all were of one size. Weight with the sizes, "
-    "and count the spread between batches too.",
+    says="You averaged means and unbiased variances of the batches as if all were of the same size. Weight by the "
+    "sizes, and add the spread between batches too.",
 )
 def unbiased_averages_without_weights(batches):
     variances = [x.var(axis=0, ddof=1) for x in batches]
@@ -109,8 +109,8 @@ def distances_from_unweighted_mean(batches):
 
 @mutant(
     TASK,
-    says="Your variance is the biased one, with divisor n. Evaluation speaks for the population, so divide the sum of "
-    "squares of all n samples by n - 1.",
+    says="Your variance is the biased one, with divisor n. Evaluation needs an estimate for the population, so divide "
+    "the sum of squares of all n samples by n - 1.",
 )
 def biased_variance(batches):
     x = pooled(batches)
@@ -156,12 +156,12 @@ def running_average_of_biased_variances(batches):
     return moving(batches, lambda x: x.mean(axis=0)), moving(batches, lambda x: x.var(axis=0))
 
 
-@mutant(TASK, says="You used the last batch alone: all batches belong in.")
+@mutant(TASK, says="You used only the last batch: the statistics are those of all batches.")
 def last_batch_only(batches):
     return batches[-1].mean(axis=0), batches[-1].var(axis=0, ddof=1)
 
 
-@mutant(TASK, says="You used the first batch alone: all batches belong in.")
+@mutant(TASK, says="You used only the first batch: the statistics are those of all batches.")
 def first_batch_only(batches):
     return batches[0].mean(axis=0), batches[0].var(axis=0, ddof=1)
 

@@ -54,7 +54,11 @@ def zero_for_never(history, target):
     return history["step"][found[0]] if found else 0
 
 
-@mutant(TASK, says="Where the target is never reached you returned -1. Return None, which nobody can compute with.")
+@mutant(
+    TASK,
+    says="Where the target is never reached you returned -1. Return None, which cannot be mistaken for a number of "
+    "steps.",
+)
 def minus_one_for_never(history, target):
     found = crossings(history, target)
     return history["step"][found[0]] if found else -1
@@ -97,7 +101,7 @@ def one_entry_early(history, target):
     return history["step"][max(found[0] - 1, 0)] if found else None
 
 
-@mutant(TASK, says="You returned the accuracy that was reached. Asked for is the step at which it was.")
+@mutant(TASK, says="You returned the accuracy that was reached. Return the step at which it was reached.")
 def accuracy_for_step(history, target):
     found = crossings(history, target)
     return history["accuracy"][found[0]] if found else None
@@ -105,8 +109,8 @@ def accuracy_for_step(history, target):
 
 @mutant(
     TASK,
-    says="A target that is reached before the first step gives None in yours: 0 counts as a number of steps. Test "
-    "`is not None`, for 0 is false.",
+    says="For a target that is reached at step 0 you return None. 0 is a number of steps like any other, but counts "
+    "as false: test `is not None`.",
 )
 def zero_taken_for_nothing(history, target):
     found = crossings(history, target)
@@ -115,7 +119,7 @@ def zero_taken_for_nothing(history, target):
 
 @mutant(
     TASK,
-    says="You waited until the accuracy stays above the target. The first time counts, even if it falls back.",
+    says="You waited until the accuracy stays above the target. The first time counts, even if it falls below again.",
 )
 def has_to_stay(history, target):
     accuracy = history["accuracy"]
@@ -125,7 +129,7 @@ def has_to_stay(history, target):
     return None
 
 
-@mutant(TASK, says="You compared the loss with the target. The target is one for history['accuracy'].")
+@mutant(TASK, says="You compared the loss with the target. The target is an accuracy: look at history['accuracy'].")
 def loss_for_accuracy(history, target):
     for step, loss in enumerate(history["loss"]):
         if loss <= target:
@@ -151,8 +155,8 @@ def only_equal(history, target):
 
 @mutant(
     TASK,
-    says="Your function gives None in every case, also where the target is reached. Is a `return` missing? print only "
-    "shows a number.",
+    says="Your function returns None in every case, even where the target is reached. Is a `return` missing? print "
+    "only shows a number.",
 )
 def nothing_returned(history, target):
     return None

@@ -60,7 +60,7 @@ def trained(
         history["loss"].append(cross_entropy(forward(x, False), y)[0] if late else loss)
 
 
-@mutant(TASK, says="Your update goes up the slope: the loss grows. Move against the gradient, params - lr * grads.")
+@mutant(TASK, says="Your update climbs: the loss grows. Move against the gradient, params - lr * grads.")
 def gradient_ascent(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, -lr, steps, batch_size, rng)
 
@@ -80,7 +80,7 @@ def first_rows(layers, data, lr, steps, batch_size, rng):
 
 @mutant(
     TASK,
-    says="Your batches walk through the data in its order, without shuffling. Draw the rows of each step with "
+    says="Your batches go through the data in order, without shuffling. Draw the rows of each step with "
     "rng.choice(N, batch_size, replace=False).",
 )
 def not_shuffled(layers, data, lr, steps, batch_size, rng):
@@ -102,8 +102,8 @@ def with_replacement(layers, data, lr, steps, batch_size, rng):
 
 @mutant(
     TASK,
-    says="You go through one permutation an epoch. That is good practice, but here each step asks "
-    "rng.choice(N, batch_size, replace=False), so that runs can be compared.",
+    says="You go through one permutation per epoch. That is good practice, but here each step draws rng.choice(N, "
+    "batch_size, replace=False), so that runs can be compared.",
 )
 def epochs_of_permutations(layers, data, lr, steps, batch_size, rng):
     waiting = []
@@ -129,12 +129,15 @@ def permutation_each_step(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, rows=rows)
 
 
-@mutant(TASK, says="Every step of yours uses all rows. Take batch_size of them, drawn with rng.choice.")
+@mutant(TASK, says="Each of your steps uses all rows. Take batch_size of them, drawn with rng.choice.")
 def batch_size_ignored(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, rows=lambda step: np.arange(len(data[0])))
 
 
-@mutant(TASK, says="Your batches come from a generator of your own. Draw from the given rng, or every seed is one run.")
+@mutant(
+    TASK,
+    says="Your batches come from a generator of your own. Draw from the given rng, or all seeds give the same run.",
+)
 def rng_ignored(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, np.random.default_rng(0))
 
@@ -147,7 +150,7 @@ def gamma_and_beta_not_trained(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, skip=("gamma", "beta"))
 
 
-@mutant(TASK, says="Your training leaves bias and beta as they are. Update every entry of params, the shifts too.")
+@mutant(TASK, says="Your training leaves bias and beta as they are. Update every entry of params, these two as well.")
 def shifts_not_trained(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, skip=("bias", "beta"))
 
@@ -167,8 +170,8 @@ def first_layer_only(layers, data, lr, steps, batch_size, rng):
 
 @mutant(
     TASK,
-    says="Your update throws the old value away: params[name] becomes -lr * grads[name]. The step is taken from where "
-    "the parameter stands, params[name] - lr * grads[name].",
+    says="Your update throws the old value away: params[name] becomes -lr * grads[name]. The step starts from the old "
+    "value: params[name] - lr * grads[name].",
 )
 def old_value_thrown_away(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, kept=0.0)
@@ -230,8 +233,8 @@ def history_off_by_one(layers, data, lr, steps, batch_size, rng):
 
 @mutant(
     TASK,
-    says="Your history lacks the accuracy after the last step where `steps` is a multiple of 10. Measure after the "
-    "update too.",
+    says="Your history lacks the accuracy after the last step, where `steps` is a multiple of 10. Measure after the "
+    "update, not before the next one.",
 )
 def last_measurement_missing(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, marks=tens(steps - 1))
@@ -249,18 +252,19 @@ def measured_every_step(layers, data, lr, steps, batch_size, rng):
 
 
 @mutant(
-    TASK, says="Your history counts measurements, 0, 1, 2, ... Its steps are the numbers of updates, 0, 10, 20, ..."
+    TASK,
+    says="history['step'] counts your measurements, 0, 1, 2, ... It should hold the numbers of updates, 0, 10, 20, ...",
 )
 def measurements_counted(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, marks={step: step // 10 for step in tens(steps)})
 
 
-@mutant(TASK, says="Your accuracy is in per cent. It is a share, between 0 and 1.")
+@mutant(TASK, says="Your accuracy is a percentage. It should be a share, between 0 and 1.")
 def accuracy_in_percent(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, score=lambda logits, y: 100 * share(logits, y))
 
 
-@mutant(TASK, says="You noted the share of errors. The accuracy is the share of images that are classified rightly.")
+@mutant(TASK, says="You noted the share of errors. The accuracy is the share of images that are classified correctly.")
 def error_for_accuracy(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, lr, steps, batch_size, rng, score=lambda logits, y: 1 - share(logits, y))
 
@@ -284,8 +288,8 @@ def learning_rate_ignored(layers, data, lr, steps, batch_size, rng):
 
 @mutant(
     TASK,
-    says="No parameter of yours changes. Store the new array in the layer, layer.params[name] = ...; a local variable "
-    "is forgotten.",
+    says="None of your parameters changes. Store the new array in the layer, layer.params[name] = ...; a local "
+    "variable is forgotten.",
 )
 def never_updated(layers, data, lr, steps, batch_size, rng):
     return trained(layers, data, 0.0, steps, batch_size, rng)

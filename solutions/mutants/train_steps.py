@@ -132,7 +132,7 @@ class gradients_averaged(Base):
         self.grads = {"gamma": dgamma / n, "beta": dbeta / n}
 
 
-@mutant(TASK, says="Your grads have gamma and beta exchanged: gamma gets sum(dy * x_hat), beta gets sum(dy).")
+@mutant(TASK, says="gamma and beta are exchanged in your grads: gamma gets sum(dy * x_hat), beta gets sum(dy).")
 class gradients_exchanged(Base):
     def keep(self, dgamma, dbeta, n):
         self.grads = {"gamma": dbeta, "beta": dgamma}
@@ -140,8 +140,8 @@ class gradients_exchanged(Base):
 
 @mutant(
     TASK,
-    says="Your gradients pile up over the calls of backward. Put new ones into grads each time, for one step belongs "
-    "to one batch.",
+    says="Your gradients pile up over the calls of backward. Put new ones into grads each time: a gradient belongs to "
+    "one batch.",
 )
 class gradients_pile_up(Base):
     def keep(self, dgamma, dbeta, n):
@@ -178,7 +178,7 @@ class parameters_frozen(Base):
 
 @mutant(
     TASK,
-    says="Your backward uses the first batch for ever. Store x_hat and inv_std anew in every forward pass of training.",
+    says="Your backward keeps using the first batch. Store x_hat and inv_std anew in every forward pass of training.",
 )
 class first_batch_kept(Base):
     def remember(self, x, mean, inv_std):

@@ -143,9 +143,9 @@ def other_axes(inputs, expected, got):
         return None
     found = centred_over(np.asarray(x_hat, np.float64))
     if found is None:
-        return f"Over the axes {axes} the means of x_hat have to be 0; yours are not, over any axes."
+        return f"Over the axes {axes} the means of x_hat have to be 0; yours are not 0 over any axes."
     if found != axes:
-        return f"The means of your x_hat are 0 over the axes {found}; asked for were {axes}."
+        return f"The means of your x_hat are 0 over the axes {found}; they have to be 0 over {axes}."
     return "Your x_hat has mean 0 over the right axes, so the slip is in the width: the variance, eps or the root."
 
 
@@ -177,8 +177,8 @@ TRAIN = Task(
         ),
     ),
     hints=(
-        "A channel of an image batch is N pictures of H x W numbers. Which axes have to disappear for C means to stay?",
-        "NumPy reduces over several axes at once; to meet x again, C numbers need the shape (1, C, 1, 1) or (C, 1, 1).",
+        "A channel of the batch is N pictures of H x W numbers. Over which axes do you average so that C means remain?",
+        "NumPy can reduce over several axes at once. To be combined with x, C numbers need the shape (C, 1, 1).",
         "Chapter 10, section `One mean per channel`: its first equation, with m = N * H * W.",
     ),
     page="10_convolutions_and_relatives.html#one-mean-per-channel",
@@ -195,7 +195,7 @@ BACKWARD = Task(
         Case("3 images with 4 channels of 5 x 4, small eps", image_cache_inputs((3, 4, 5, 4), eps=1e-5)),
     ),
     hints=(
-        "It is the closed form for features; only the sums run over more axes and the count m is larger.",
+        "It is the closed form for features; only the sums run over more axes, and the count m is larger.",
         "m is the number of values that share a mean: N * H * W. dgamma and dbeta are sums over the same values.",
         "Chapter 10, section `The gradient for images`; the flat formula is the last equation of chapter 8, section "
         "`Six equations become one`.",
@@ -214,8 +214,8 @@ SPEED = Task(
         Case("4 images with 3 channels of 2 x 8", image_cache_inputs((4, 3, 2, 8))),
     ),
     hints=(
-        "A Python loop over images, channels or pixels makes thousands of small NumPy calls: let one call do them all.",
-        "Moving the channels to the end copies every array. A sum can run over several axes without any move.",
+        "A Python loop over images, channels or pixels makes many small NumPy calls: let one call do the work of all.",
+        "Moving the channels to the end and reshaping copies every array. A sum can run over several axes as they are.",
         "Chapter 8, section `What it costs`, and chapter 10, section `The gradient for images`.",
     ),
     page="10_convolutions_and_relatives.html#the-gradient-for-images",
@@ -242,8 +242,8 @@ OVER = Task(
         ),
     ),
     hints=(
-        "Two reductions over the same axes, one subtraction, one division. The axes are an argument: pass them on.",
-        "What is left after a reduction has fewer axes than x. NumPy can keep them, with length 1, so that both meet.",
+        "Two means over the same axes, one subtraction, one division. NumPy's reductions accept a tuple of axes.",
+        "A reduction removes the axes it runs over. NumPy can keep them, with length 1: then the result still fits x.",
         "Chapter 10, section `One function, four names`: its equation, with the table of axes under it.",
     ),
     page="10_convolutions_and_relatives.html#one-function-four-names",
@@ -266,7 +266,7 @@ LAYER = Task(
     ),
     hints=(
         "Each sample is normalized by itself: its mean is taken over its own C features.",
-        "The statistics have shape (N, 1), gamma and beta (C,): the former belong to samples, the latter to features.",
+        "The statistics belong to samples and need the shape (N, 1); gamma and beta belong to features, shape (C,).",
         "Chapter 10, section `Layer norm`: its equation.",
     ),
     page="10_convolutions_and_relatives.html#layer-norm",
@@ -292,9 +292,9 @@ GROUP = Task(
         Case("pale images, default eps", image_inputs((2, 6, 3, 4), groups=3, std=0.003)),
     ),
     hints=(
-        "Group g of an image holds C / num_groups channels that follow one another, with all their pixels.",
-        "A reshape to five axes puts the groups on an axis of their own and moves nothing; gamma and beta wait until "
-        "the shape is (N, C, H, W) again.",
+        "A group of an image holds C / num_groups neighbouring channels with all their pixels, under one mean.",
+        "A reshape can split the channel axis, so that the groups get an axis of their own. gamma and beta come last, "
+        "when the shape is (N, C, H, W) again.",
         "Chapter 10, section `Groups of channels`: its equation and the picture of a reshape.",
     ),
     page="10_convolutions_and_relatives.html#groups-of-channels",

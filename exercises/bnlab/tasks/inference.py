@@ -133,10 +133,11 @@ def merged_mean(inputs, expected, got):
     if not isinstance(got["n"], int) or got["n"] != expected["n"]:
         return None
     if not np.allclose(got["mean"], expected["mean"], rtol=1e-6):
-        return "Look at the mean first: it is the mean of all samples, so each part counts as often as it has samples."
+        return "Look at the mean first: it is the mean of all samples, so each part counts in proportion to its n."
     total = got["m2"] < sum(part[2] for part in inputs["parts"]) * (1 - 1e-6)
     if np.any(total):
-        return "Your m2 is smaller than the sum of the parts' m2. Around a common mean no sum of squares can shrink."
+        return "Your m2 is smaller than the sum of the parts' m2. Measured from the common mean, no sum of squares "
+        "can shrink."
     return "Your mean is right, so the slip is in m2, in the term for the distance between the parts' means."
 
 
@@ -156,7 +157,7 @@ def straight_line_of_fold(inputs, expected, got):
         return None
     weight, bias = (np.allclose(got[leaf], expected[leaf], rtol=1e-4) for leaf in ("weight", "bias"))
     if weight and not bias:
-        return "Your weight is right. For the bias, ask what the two layers give for an input of zeros."
+        return "Your weight is right. For the bias, ask what the two layers return for an input of zeros."
     if bias and not weight:
         return "Your bias is right. The weight gets the same factor, one for each output."
     return None
@@ -187,13 +188,9 @@ def corrections_of_renorm(inputs, expected, got):
         slopes.append(not np.isclose(line[0], wanted[0], rtol=1e-3))
         offsets.append(not np.allclose(line, wanted, rtol=1e-3, atol=1e-3))
     if any(slopes):
-        return (
-            f"The steepness of y is off for the features {np.flatnonzero(slopes).tolist()}: look at r and its limits."
-        )
+        return ": look at r and its limits."
     if any(offsets):
-        return (
-            f"The steepness of y is right, the offset is not, for the features {np.flatnonzero(offsets).tolist()}: d."
-        )
+        return ": look at d."
     return None
 
 
@@ -211,8 +208,8 @@ MERGE = Task(
     ),
     hints=(
         "Begin with two parts. How far is the common mean from each of the two, and in what direction?",
-        "A sum of squares around another point grows by n times the squared distance of the point from the mean. "
-        "Then go on: merge the result with the next part.",
+        "Measured from a point other than the mean, a sum of squares is larger by n times the squared distance of that "
+        "point from the mean. With more than two parts, merge the result with the next one.",
         "Chapter 14, section `Statistics from several machines`: the rule for two parts.",
     ),
     page="14_when_it_fails.html#statistics-from-several-machines",
@@ -235,8 +232,8 @@ PRECISE = Task(
         ),
     ),
     hints=(
-        "The result must be that of one large batch with all the samples, however they were cut into batches.",
-        "Two passes are the safest: first the mean of all samples, then their squared distances from it; or merge.",
+        "The result must be the same however the samples were cut into batches: imagine one large batch.",
+        "Go through the batches twice: first for the mean of all samples, then for their squared distances from it.",
         "Chapter 9, section `Precise statistics`: its equation.",
     ),
     page="09_inference.html#precise-statistics",
@@ -245,7 +242,7 @@ PRECISE = Task(
 
 FOLD_HINTS = (
     "In evaluation batch normalization is a straight line for each output: a factor times z, plus a constant.",
-    "Put z = W x + b into that line and sort: what multiplies x is the new weight, all the rest is the new bias.",
+    "Put z = W x + b into that line and sort the terms: what multiplies x is the new weight, the rest is the new bias.",
 )
 
 FOLD_LINEAR = Task(
@@ -277,7 +274,8 @@ FOLD_CONV = Task(
     ),
     hints=(
         FOLD_HINTS[0],
-        "All entries of the kernels that make output channel o get the factor of o: which axis of the weight is o?",
+        "All kernels that make output channel o are multiplied by its factor. Which axis of the weight counts the "
+        "outputs?",
         "Chapter 9, section `Folding`: the equations for a linear layer, and what the indices are for a convolution.",
     ),
     page="09_inference.html#folding",
@@ -299,7 +297,8 @@ GHOST = Task(
     ),
     hints=(
         "Cut the batch along axis 0 into pieces and normalize each as if it were the whole batch.",
-        "Pieces are neighbours: rows 0 to ghost_size - 1, and so on. The last one takes what is left.",
+        "A piece is made of neighbours: rows 0 to ghost_size - 1 are the first, and so on. The last one takes what is "
+        "left.",
         "Chapter 14, section `Ghost batches`: its definition; for each piece the equations of chapter 6, section `The "
         "transform in four lines`.",
     ),
@@ -333,7 +332,7 @@ RENORM = Task(
         ),
     ),
     hints=(
-        "Begin with x_hat of training. Which scale and which shift turn it into x_hat of evaluation?",
+        "Begin with the x_hat of training. Which factor and which shift turn it into the x_hat of evaluation?",
         "r is a ratio of standard deviations, so its limits are 1 / r_max and r_max; d is a distance in units of the "
         "population's standard deviation, with limits -d_max and d_max.",
         "Chapter 14, section `Batch renormalization`: the equations for r, d and y.",

@@ -200,9 +200,9 @@ def where_it_parts(inputs, expected, got):
         return "All your losses are right: look at how the accuracy is measured, and at what happens at the last step."
     if other[0]:
         return (
-            "Your first loss is another already. It belongs before the update: look at where you note it, at the "
-            "forward pass, and at the batch, whose rows are rng.choice(N, batch_size, replace=False), once a step and "
-            "the only draw."
+            "Your first loss already differs. It is noted before the update: look at where you note it, at the forward "
+            "pass, and at the batch, whose rows are rng.choice(N, batch_size, replace=False), drawn once per step and "
+            "with nothing else drawn."
         )
     first = int(np.argmax(other))
     right = "The first loss is" if first == 1 else f"The first {first} losses are"
@@ -240,9 +240,9 @@ BUILD = Task(
         Case("sizes (8, 5, 6), Sigmoid, with a normalizing layer", build_inputs((8, 5, 6), "Sigmoid")),
     ),
     hints=(
-        "Take the sizes in pairs. Every pair gives a Linear; all but the last pair give more layers after it.",
-        "Inside: Linear without bias where a normalizing layer follows, that layer, then the activation. "
-        "The spread of the weights is the activation's gain over the root of fan_in; the last layer has gain 1.",
+        "Take the sizes in pairs. Every pair gives a Linear; for all pairs but the last, more layers follow it.",
+        "For a hidden layer: Linear (without bias if a normalizing layer follows), that layer, the activation. The "
+        "weights' standard deviation is the activation's gain over the root of fan_in; the last layer has gain 1.",
         "Chapter 6, sections `Where the layer goes` and `The bias in front is dead weight`.",
     ),
     page="06_transform.html#where-the-layer-goes",
@@ -285,7 +285,7 @@ SPEED = Task(
         Case("14 steps of a smaller one", train_inputs((4, 6, 3), "Sigmoid", batchnorm=False, steps=14)),
     ),
     hints=(
-        "Where does the time of a step go? Print the shape of what you send through the layers.",
+        "Where does the time of a step go? Print the shape of the arrays that you send through the layers.",
         "Only batch_size rows go forward and backward in a step; the held-out images go forward every tenth step only.",
         "Chapter 12, section `The protocol`: what one step costs, and what a measurement of the accuracy costs.",
     ),

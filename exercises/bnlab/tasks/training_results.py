@@ -157,7 +157,7 @@ STEPS = Task(
         Case("an accuracy every 25 steps", history_inputs([0.1, 0.2, 0.85, 0.97, 0.96], 0.9, every=25)),
     ),
     hints=(
-        "Two lists of the history belong together: at which step, and how accurate.",
+        "Two lists of the history belong together: one says at which step, the other how accurate.",
         "Go through them in order and stop at the first accuracy that is at least the target.",
         "Chapter 12, section `Steps to a target`: its definition is one line.",
     ),
@@ -187,7 +187,7 @@ LR = Task(
         Case("a rate that learns in one step all it learns", sweep_inputs("good good", "early good", "inf inf")),
     ),
     hints=(
-        "First decide for one rate alone whether it is stable: finite throughout, and a lower end in every seed.",
+        "First decide for a single rate whether it is stable: all losses finite, and for every seed a low enough end.",
         "Then climb from the smallest rate and stop at the first one that is not stable.",
         "Chapter 12, section `The largest stable learning rate`: the rule, and why an island above it does not count.",
     ),
@@ -208,7 +208,7 @@ BOOTSTRAP = Task(
         Case("7 values of 0 and one of 1, default level", outlier_inputs(8, 0, 1), BOOTSTRAP_TOLERANCE),
     ),
     hints=(
-        "Pretend that the values are the population: draw as many as there are from them, many times over.",
+        "Treat the values as the population: draw a sample of the same size from them, many times over.",
         "Each resample is drawn with replacement and gives one mean; the interval leaves (1 - level) / 2 of the means "
         "out at either end.",
         "Chapter 12, section `An interval by resampling`: three lines, the last one has the two quantiles.",
