@@ -20,7 +20,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small are fastest on one thread
+# Networks this small are fastest on one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # bnlab lies beside the notebook, or it is installed.
 for folder in (".", "../exercises", "exercises"):
@@ -36,7 +37,15 @@ if not find_spec("bnlab"):  # on Colab
 import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
-from bnlab.network import Dropout, Linear, ReLU, ScaleShift, Sigmoid, cast, cross_entropy  # noqa: F401
+from bnlab.network import (  # noqa: F401
+    Dropout,
+    Linear,
+    ReLU,
+    ScaleShift,
+    Sigmoid,
+    cast,
+    cross_entropy,
+)
 
 print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 
