@@ -40,6 +40,7 @@ PLACES = {
     "return Layer().forward(x)": " (in line 8 of Layer.forward, in another cell: return x.shap)",
     "return near(x)\n\ndef near(x):\n    return x.shap": " (in line 5 of near: return x.shap)",
     "return eval('x.shap')": " (in line 2: return eval('x.shap'))",
+    "return eval('x.shap x')": " (in line 2: return eval('x.shap x'))",
 }
 ENDLESS = "def helper(x):\n    while True:\n        x = x + 1\n"
 
@@ -64,7 +65,7 @@ def said_of(task, function):
 
 @pytest.mark.parametrize("body", PLACES)
 def test_the_function_that_raised_is_named_at_home(body):
-    assert f"has no attribute 'shap'{PLACES[body]}\n" in said_of("batch-statistics", defined(HELPERS, answer(body)))
+    assert f"{PLACES[body]}\n" in said_of("batch-statistics", defined(HELPERS, answer(body)))
 
 
 def test_a_name_without_np_is_told():

@@ -209,8 +209,8 @@ class Worker:
         """Type, message and the deepest of the student's own lines."""
         frames = traceback.walk_tb(error.__traceback__)
         line, source, helper = own_line(frames, lambda filename: filename.startswith("<cell "))
-        if isinstance(error, SyntaxError) and error.lineno:
-            line, source, helper = error.lineno, (error.text or "").strip(), ""
+        if isinstance(error, SyntaxError) and str(error.filename).startswith("<cell "):  # not of a string in one
+            line, source, helper = error.lineno or "", (error.text or "").strip(), ""
         shown = [type(error).__name__, message_of(error), source, helper]
         name, message, source, helper = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
         found = {"type": name, "message": message, "line": line, "source": source, "helper": helper}
