@@ -118,10 +118,6 @@ class People:
         line = self.lines.get(("moodle", number, ""))
         return line.notebooks if line else frozenset()
 
-    def knows_numbers_of(self, notebook):
-        """Whether a notebook came with numbers of Moodle."""
-        return any(notebook in one.notebooks for one in self.lines.values())
-
     def keys_of(self, student):
         """The keys of all names that platforms and lists give a student."""
         return {text for one in self.of_student.get(student, {}).values() for text in name_keys(one.name)}
@@ -225,7 +221,7 @@ def read():
         raise course.CourseError(f"{path} has the columns {', '.join(header)[:200]}; expected {', '.join(HEADER)}")
     seen, lines = {}, []
     for number, row in rows:
-        notebooks = frozenset(row.get(NOTEBOOKS, "").split())
+        notebooks = frozenset(re.split(r"[\s,;]+", row.get(NOTEBOOKS, ""))) - {""}
         one = Line(*(sheets.unsafe(row[name].strip()) for name in HEADER), notebooks)
         if one.platform not in PLATFORMS:
             raise course.CourseError(

@@ -87,6 +87,8 @@ for cell in Script.of("08_pytorch").cells:
         shell.run_cell(cell.source)
 shell.run_cell("import torch")
 shell.run_cell("import absent")
+shell.run_cell("raise ModuleNotFoundError('nameless')")
+shell.run_cell("def early():\\n    late += 1\\nearly()")
 del sys.modules["torch"]
 shell.run_cell("import torch")
 shell.run_cell("nonsense")
@@ -99,5 +101,6 @@ def test_without_torch_each_cell_tells_one_line():
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, timeout=120)
     told = [line for line in done.stdout.split("\n") if "needs PyTorch" in line]
     assert len(told) > 10 and len(set(told)) == 1 and "%pip install torch" in told[0], done.stdout + done.stderr
-    assert done.stdout.count("Traceback (most recent call last)") == 2
-    assert "No module named 'absent'" in done.stdout and "name 'nonsense'" in done.stdout
+    assert done.stdout.count("Traceback (most recent call last)") == 4
+    for own in ("No module named 'absent'", "nameless", "local variable 'late'", "name 'nonsense'"):
+        assert own in done.stdout

@@ -9,7 +9,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
-from bnlab import __version__, check, progress
+from bnlab import __version__, check, handed_in, progress
 from bnlab.__main__ import main
 from bnlab.checking import CheckFailed
 from nbclient import NotebookClient
@@ -72,14 +72,13 @@ def test_submit_writes_the_file_and_its_receipt(bnlab, tmp_path):
     (tmp_path / NAME).write_text(json.dumps(notebook))
     done = bnlab("submit", NAME)
     assert done.returncode == 0, done.stderr
-    handed_in = tmp_path / "hand_in" / NAME
+    target = tmp_path / "hand_in" / NAME
     assert (
-        hashlib.sha256(handed_in.read_bytes()).hexdigest()
-        in (tmp_path / "hand_in" / "03_forward.receipt.txt").read_text()
+        hashlib.sha256(target.read_bytes()).hexdigest() in (tmp_path / "hand_in" / "03_forward.receipt.txt").read_text()
     )
-    assert [
-        cell.get("outputs", []) for cell in nbformat.read(handed_in, as_version=4).cells if cell.cell_type == "code"
-    ][0] == []
+    assert [cell.get("outputs", []) for cell in nbformat.read(target, as_version=4).cells if cell.cell_type == "code"][
+        0
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -108,6 +107,11 @@ def test_cells_that_are_none_are_no_notebook(bnlab, tmp_path, command, cell):
     done = bnlab(command, NAME)
     assert done.returncode == 1 and not (tmp_path / "hand_in").exists()
     assert done.stderr == f"bnlab: {NAME} is not a notebook; save it in Jupyter, or download it from Colab as .ipynb\n"
+
+
+def test_what_is_nested_too_deep_is_no_notebook(bnlab, tmp_path):
+    (tmp_path / NAME).write_text("[" * 100_000)
+    assert bnlab("submit", NAME).stderr.startswith(f"bnlab: {NAME} is not a notebook; ")
 
 
 def test_usage(bnlab):
@@ -305,6 +309,31 @@ def test_submit_tells_what_the_file_shows_of_its_checks(bnlab, tmp_path, execute
     assert "not checked, as far as the file shows: forward-eval (" in told, "what is empty is told once"
     assert "not answered yet: forward-running." in told
     assert "forward-layer" not in told
+
+
+@pytest.mark.parametrize(
+    "outputs, said",
+    [
+        (5, "not checked, as far as the file shows"),
+        ("batch-statistics: correct", "not checked, as far as the file shows"),
+        ([None, 5, {"text": 5}, {"text": None}], "not right when last checked"),
+        ([{"text": ["batch-"]}, {"text": "statistics: correct (4 cases).\n"}], ""),
+    ],
+    ids=str,
+)
+def test_submit_reads_outputs_of_every_form(tmp_path, outputs, said):
+    notebook = json.loads((FOLDER / "perfect" / NAME).read_text(encoding="utf-8"))
+    next(cell for cell in notebook["cells"] if cell["id"] == "batch-statistics-test")["outputs"] = outputs
+    found = handed_in.checks_shown(notebook, "03_forward")
+    assert [words for words, tasks in found.items() if "batch-statistics" in tasks] == [said] * bool(said)
+
+
+def test_submit_writes_half_a_character_as_it_is(bnlab, tmp_path):
+    """What some editors leave of a picture sign that was cut in two."""
+    (tmp_path / NAME).write_text(json.dumps({"cells": [CODE | {"source": "# \ud83d"}]}))
+    assert bnlab("submit", NAME).returncode == 0
+    (cell,) = json.loads((tmp_path / "hand_in" / NAME).read_text(encoding="utf-8"))["cells"]
+    assert cell["source"] == "# \ud83d"
 
 
 def test_progress_sees_the_line_that_stands_for_an_answer(tmp_path, monkeypatch, capsys):

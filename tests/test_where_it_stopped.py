@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from bnlab import check, checking, progress, timing, waiting
 from bnlab.__main__ import run
-from bnlab.answers import AnswerError
+from bnlab.answers import AnswerError, own_line
 from bnlab.cells import run_cell
 from bnlab.checking import CheckFailed
 from bnlab.handed_in import read
@@ -39,6 +39,8 @@ PLACES = {
     "return normalize(x)": " (in line 4 of normalize, in another cell: return x.shap)",
     "return Layer().forward(x)": " (in line 8 of Layer.forward, in another cell: return x.shap)",
     "return near(x)\n\ndef near(x):\n    return x.shap": " (in line 5 of near: return x.shap)",
+    "return eval('x.shap')": " (in line 2: return eval('x.shap'))",
+    "return eval('x.shap x')": " (in line 2: return eval('x.shap x'))",
 }
 ENDLESS = "def helper(x):\n    while True:\n        x = x + 1\n"
 
@@ -63,7 +65,7 @@ def said_of(task, function):
 
 @pytest.mark.parametrize("body", PLACES)
 def test_the_function_that_raised_is_named_at_home(body):
-    assert f"has no attribute 'shap'{PLACES[body]}\n" in said_of("batch-statistics", defined(HELPERS, answer(body)))
+    assert f"{PLACES[body]}\n" in said_of("batch-statistics", defined(HELPERS, answer(body)))
 
 
 def test_a_name_without_np_is_told():
@@ -93,6 +95,27 @@ def test_the_function_that_raised_is_named_by_the_grader(tmp_path, monkeypatch):
         assert told.value.text.endswith(place)
     worker.close()
     zygote.close()
+
+
+SHAPELESS = """
+class Odd(Exception):
+    def __str__(self):
+        return self.shap
+"""
+
+
+def test_an_exception_that_cannot_be_shown_is_told_with_its_line():
+    said = said_of("batch-statistics", defined(SHAPELESS, answer("raise Odd()")))
+    assert "batch_statistics raised Odd: (its message cannot be shown) (in line 2: raise Odd())\n" in said
+
+
+def test_of_an_endless_line_the_beginning_is_shown():
+    said = said_of("batch-statistics", defined(answer(f"return x.shap, '{'a' * 9999}'")))
+    assert "(in line 2: return x.shap, 'aaa" in said and "aaa ...)\n" in said and len(said) < 1000
+
+
+def test_code_whose_lines_have_no_numbers_has_no_place():
+    assert own_line([(sys._getframe(), None)]) == ("", "", "")
 
 
 # -- words of several lines -------------------------------------------------------------------------------------------
@@ -150,6 +173,33 @@ def test_an_answer_that_ends_says_nothing(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_what_ended_while_its_line_was_made_is_not_told(monkeypatch, capsys):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+    begun, ended, made = threading.Event(), threading.Event(), threading.Event()
+
+    def line():
+        begun.set()
+        ended.wait(10)
+        made.set()
+        return "late"
+
+    with waiting.noticed(line):
+        begun.wait(10)
+    ended.set()
+    made.wait(10)
+    time.sleep(0.2)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_answer_that_took_sys_stderr_away_is_checked_all_the_same(monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+    taken = "import sys, time\n    sys.stderr = None\n    time.sleep(0.2)\n    sys.stderr = sys.__stderr__"
+    errors = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    assert "not yet right" in said_of("batch-statistics", defined(answer(taken)))
+    assert errors == []
+
+
 def test_without_threads_an_answer_is_checked_all_the_same(monkeypatch):
     """As in the pages of the book."""
 
@@ -160,11 +210,11 @@ def test_without_threads_an_answer_is_checked_all_the_same(monkeypatch):
     assert "not yet right" in said_of("batch-statistics", defined(answer("return x")))
 
 
-def endless(folder):
+def endless(folder, code=f"open('begun', 'w').close()\n{ENDLESS}\nhelper(1)"):
     """Notebook 03 in a folder, with a cell that never ends, and says so."""
     notebook = nbformat.read(FOLDER / "perfect" / "03_forward.ipynb", as_version=4)
     cell = next(cell for cell in notebook.cells if cell.id == "batch-statistics")
-    cell.source += f"\nopen('begun', 'w').close()\n{ENDLESS}\nhelper(1)"
+    cell.source += f"\n{code}"
     path = folder / "03_forward.ipynb"
     path.write_text(json.dumps(notebook))
     return path
@@ -192,18 +242,63 @@ def test_progress_takes_no_time_of_a_right_answer(monkeypatch, capsys):
     assert "backward-speed         5  right so far" in capsys.readouterr().out
 
 
+@pytest.fixture
+def checking_process(tmp_path):
+    """Start `bnlab check` in a folder, in a session of its own."""
+    started = []
+
+    def start(**env):
+        words = [sys.executable, "-m", "bnlab", "check", "03_forward.ipynb"]
+        options = {"cwd": tmp_path, "text": True, "start_new_session": True}
+        options["env"] = {**os.environ, "PYTHONPATH": str(course.EXERCISES), **env}
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+def interrupt_when(begun, process):
+    """Ctrl-C once a file is there; what the process printed."""
+    deadline = time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal tells all processes in the foreground
+    out, err = process.communicate(timeout=30)  # until the last process that holds its ends is gone, the cell's too
+    assert (process.returncode, out) == (1, "")
+    return list(filter(None, err.split("\n")))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of a Unix terminal")
-def test_ctrl_c_ends_a_check_in_a_line(tmp_path):
+def test_ctrl_c_ends_a_check_in_a_line(tmp_path, checking_process):
     endless(tmp_path)
-    words = [sys.executable, "-m", "bnlab", "check", "03_forward.ipynb"]
-    env = {**os.environ, "PYTHONPATH": str(course.EXERCISES)}
-    options = {"cwd": tmp_path, "env": env, "text": True, "start_new_session": True}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as started:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.killpg(started.pid, signal.SIGINT)  # a terminal tells all processes in the foreground
-        out, err = started.communicate(timeout=30)  # until the last process that holds its ends is gone, the cell's too
-    assert (started.returncode, out) == (1, "")
-    lines = list(filter(None, err.split("\n")))
+    lines = interrupt_when(tmp_path / "begun", checking_process())
     assert lines[1:] == ["bnlab: stopped; nothing is known about 03_forward.ipynb"] and "Ctrl-C stops it" in lines[0]
+
+
+SLOW_START = """
+import pathlib, sys, time
+if "_check" in sys.orig_argv:
+    pathlib.Path("begun").touch()
+    time.sleep(20)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of a Unix terminal")
+def test_ctrl_c_ends_a_check_that_has_not_begun(tmp_path, checking_process):
+    """The process below hears of it before its first line of code."""
+    endless(tmp_path)
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "sitecustomize.py").write_text(SLOW_START)
+    path = os.pathsep.join([str(tmp_path / "early"), str(course.EXERCISES)])
+    lines = interrupt_when(tmp_path / "begun", checking_process(PYTHONPATH=path))
+    assert lines[1:] == ["bnlab: stopped; nothing is known about 03_forward.ipynb"]
+
+
+def test_a_thread_that_goes_on_holds_no_check_up(tmp_path, checking_process):
+    endless(tmp_path, "import threading\nthreading.Thread(target=threading.Event().wait).start()")
+    process = checking_process()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Ready: " in out

@@ -214,6 +214,28 @@ def test_one_assignment_of_moodle_for_two_notebooks_has_one_worksheet(hand_over,
     assert grades("moodle", put(WORKSHEET), "Grade") == ({"Participant 503": "9"}, [])
 
 
+def test_where_more_have_handed_in_the_other_of_two_notebooks_the_worksheet_is_right_all_the_same(hand_over, put):
+    hand_over({moodle(who, "03_forward"): 2 for who in ("Wei Li_501", "Wei Li_502", "Bo Ng_503")}, "03_forward")
+    hand_over({moodle("Bo Ng_503"): 9})
+    assert grades("moodle", put(WORKSHEET), "Grade") == ({"Participant 503": "9"}, [])
+
+
+def test_the_worksheet_of_a_group_that_handed_in_by_another_way_is_not_refused(hand_over, put):
+    """One group's files came with Moodle's numbers, the other's in folders."""
+    hand_over({moodle("Bo Ng_503"): 9, f"wei1@example.org/{NAME}.ipynb": 7})
+    group = "".join(line for line in WORKSHEET.splitlines(True) if "Bo Ng" not in line)
+    assert grades("moodle", put(group), "Grade") == ({"Participant 501": "7"}, ["Bo Ng: is not on the list"])
+
+
+@pytest.mark.parametrize("mark", [", ", ";", "; ", " "])
+def test_notebooks_that_a_person_wrote_into_people_csv_are_read(hand_over, folder, put, mark):
+    """As the refusal asks for; Excel writes semicolons between the columns where commas stand in numbers."""
+    hand_over({moodle("Bo Ng_503"): 9})
+    columns = "platform;number;name;student;notebooks"
+    (folder / "people.csv").write_text(f'{columns}\r\nmoodle;503;Bo Ng;Bo Ng;"03_forward{mark}{NAME}"\r\n')
+    assert grades("moodle", put(WORKSHEET), "Grade") == ({"Participant 503": "9"}, [])
+
+
 def test_a_worksheet_of_which_nothing_tells_whose_it_is_is_named(hand_over, folder, put, tmp_path):
     """Handed in without Moodle's numbers, or a people.csv from before it kept notebooks: as it was, with a line."""
     hand_over({moodle("Bo Ng_503"): 9})

@@ -135,6 +135,11 @@ class RosterExport(TableExport):
         if number_in(theirs) not in (None, float(ours)):
             self.say(f"the platform counts to {theirs} points, the notebook to {points(ours)}; change it there")
 
+    def match(self, listed, rows, who):
+        """Which of the platform's rows are those who have handed in, see `roster.match`."""
+        about = {row["student"]: (row["last_name"], row["first_name"], row["email"]) for row in handed_in(rows)}
+        return roster.match(about, self.kind, listed, who)
+
     def fill(self, table, rows, column):
         """Put the scores into a column of the platform's list; who handed in nothing keeps what stands there.
 
@@ -148,8 +153,7 @@ class RosterExport(TableExport):
         """
         listed, who = table.people(), people.read()
         given = {row["student"]: row for row in handed_in(rows)}
-        about = {name: (row["last_name"], row["first_name"], row["email"]) for name, row in given.items()}
-        matched = roster.match(about, table.kind, listed, who)
+        matched = self.match(listed, rows, who)
         changed, nothing = [], []
         for student, position in matched.found.items():
             nothing += [student] if listed[position].get_low("status").lower().startswith("no submission") else []
@@ -224,7 +228,7 @@ class MoodleExport(RosterExport):
             raise course.CourseError(
                 f"{self.roster} is named like the worksheet of {other}; rename it if it is that of {name} all the same"
             )
-        sure = self.is_that_of(table, name) or column != self.usual
+        sure = self.is_that_of(table, name, rows) or column != self.usual
         if column not in table.header:
             table.header.append(column)
         count, problems = self.fill(table, rows, column)
@@ -236,25 +240,35 @@ class MoodleExport(RosterExport):
         sheets.write_rows(to, table.header, ([row.get(one, "") for one in table.header] for row in table.rows))
         return count, problems
 
-    def is_that_of(self, table, name):
+    def is_that_of(self, table, name, rows):
         """Whether numbers or the file's name tell that it is the worksheet of a notebook; False where nothing does.
+
+        Asked is of whom it has a score to fill in: with which notebooks the number beside it came, and with which
+        number this notebook.
 
         Raises
         ------
         CourseError
-            Where its numbers are others than those that came with the notebook.
+            Where more of these numbers are another worksheet's than this one's.
         """
-        who = people.read()
-        numbers = filter(None, (platforms.number_of(self.kind, row) for row in table.people()))
-        known = [who.notebooks_of(number) for number in numbers]
-        right, others = [one for one in known if name in one], [one for one in known if one and name not in one]
-        if len(others) > len(right) or (known and not right and who.knows_numbers_of(name)):
-            whose = f"that of {', '.join(sorted(frozenset.union(*others)))}" if others else f"not that of {name}"
+        listed, who = table.people(), people.read()
+        right, others = 0, []
+        for student, position in self.match(listed, rows, who).found.items():
+            number = platforms.number_of(self.kind, listed[position])
+            here = who.notebooks_of(number)
+            elsewhere = any(name in who.notebooks_of(one) for one in who.numbers_of(student, self.kind))
+            if name in here:
+                right += 1
+            elif number and (here or elsewhere):
+                others.append(here)
+        if len(others) > right:
+            whose = ", ".join(sorted(set().union(*others)))
+            whose = f"that of {whose}" if whose else f"not that of {name}"
             raise course.CourseError(
                 f"{self.roster} is {whose} by its numbers; download the worksheet of {name}, and if this is it all the "
                 f"same, correct the column {people.NOTEBOOKS} of people.csv"
             )
-        return bool(right) or people.key(name) in people.key(Path(self.roster).stem)
+        return right > 0 or people.key(name) in people.key(Path(self.roster).stem)
 
 
 def handed_in(rows):

@@ -23,6 +23,7 @@ from bnlab.answers import (
     changed_arguments,
     copy_arguments,
     is_foreign,
+    message_of,
     own_line,
     parameters_of,
 )
@@ -208,13 +209,9 @@ class Worker:
         """Type, message and the deepest of the student's own lines."""
         frames = traceback.walk_tb(error.__traceback__)
         line, source, helper = own_line(frames, lambda filename: filename.startswith("<cell "))
-        if isinstance(error, SyntaxError) and error.lineno:
-            line, source, helper = error.lineno, (error.text or "").strip(), ""
-        try:
-            message = str(error)
-        except Exception:
-            message = "(its message cannot be shown)"
-        shown = [type(error).__name__, message, source, helper]
+        if isinstance(error, SyntaxError) and str(error.filename).startswith("<cell "):  # not of a string in one
+            line, source, helper = error.lineno or "", (error.text or "").strip(), ""
+        shown = [type(error).__name__, message_of(error), source, helper]
         name, message, source, helper = (text.encode("utf-8", "replace").decode()[:MAX_MESSAGE] for text in shown)
         found = {"type": name, "message": message, "line": line, "source": source, "helper": helper}
         if isinstance(error, NotImplementedError) and not is_foreign(error):

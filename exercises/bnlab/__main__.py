@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import io
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import traceback
 from pathlib import Path
 
 from bnlab import __version__
-from bnlab.answers import own_line, raised_text
+from bnlab.answers import message_of, own_line, raised_text
 from bnlab.cells import run_cell
 from bnlab.handed_in import (
     any_id,
@@ -66,12 +67,12 @@ def run(notebook, name):
             pass
         except (Exception, SystemExit) as error:
             follows = isinstance(error, NameError) and error.name in stopped
-            if isinstance(error, ModuleNotFoundError):
+            if isinstance(error, ModuleNotFoundError) and error.name:
                 package = PACKAGES.get(error.name, error.name)
                 raised.append(f"{called(cell, number)} needs the package {package}: pip install {package}")
             elif type(error).__name__ != "CheckFailed" and not follows:
                 place = own_line(traceback.walk_tb(error.__traceback__))
-                raised.append(raised_text(called(cell, number), type(error).__name__, str(error), *place))
+                raised.append(raised_text(called(cell, number), type(error).__name__, message_of(error), *place))
             if any_id(cell) in tasks:
                 stopped[tasks[any_id(cell)].answer] = any_id(cell)
         # a later `train, test = ...` takes nothing away: the tests below an answer have had their say
@@ -93,14 +94,22 @@ def check(path):
     """Check a notebook in a process of its own, so that an endless loop ends; the exit code."""
     read(path)
     print(f"bnlab: running {path}, for at most {SECONDS} s; Ctrl-C stops it ...", file=sys.stderr)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the process below, from its first moment on
     try:
-        code = subprocess.run([sys.executable, "-m", "bnlab", "_check", str(path)], timeout=SECONDS).returncode
+        process = subprocess.Popen([sys.executable, "-m", "bnlab", "_check", str(path)])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        code = process.wait(SECONDS)
     except subprocess.TimeoutExpired:
         print(f"bnlab: {path} did not finish within {SECONDS} s; look for an endless loop there", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nbnlab: stopped; nothing is known about {path}", file=sys.stderr)
         return 1
+    finally:
+        process.kill()
+        process.wait()
     if code not in (GOOD, BAD):
         print(f"bnlab: a cell of {path} ended the Python process", file=sys.stderr)
     return 0 if code == GOOD else 1
@@ -122,7 +131,8 @@ def check_here(path):
     print(
         f"Ready: `python -m bnlab submit {shlex.quote(str(path))}` writes the file to hand in."
         if good and not problems
-        else "Not everything is right yet."
+        else "Not everything is right yet.",
+        flush=True,
     )
     return GOOD if good and not problems else BAD
 
@@ -134,7 +144,7 @@ def submit(path):
     for cell in notebook["cells"]:
         if cell.get("cell_type") == "code":
             cell["outputs"], cell["execution_count"] = [], None
-    data = (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+    data = (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
     folder = Path(path).resolve().parent / "hand_in"
     name = name_of(path)
     target, receipt = folder / f"{name}.ipynb", folder / f"{name}.receipt.txt"
@@ -176,8 +186,8 @@ def main(arguments=None):
     parser.add_argument("file", metavar="FILE", help="the notebook, NN_topic.ipynb")
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["_check"]:  # the process of `check`, which ends it after a Ctrl-C
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return check_here(arguments[1])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows hands nothing down
+        os._exit(check_here(arguments[1]))  # a thread that a cell started may never end
     given = parser.parse_args(arguments)
     return {"check": check, "submit": submit}[given.command](given.file)
 

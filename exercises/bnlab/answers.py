@@ -16,7 +16,7 @@ import traceback
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LONGEST = 300  # characters of an exception's text that are shown
+LONGEST = 300  # characters that are shown of an exception's text, or of a line of code
 
 
 class AnswerError(Exception):
@@ -128,15 +128,23 @@ def student_errors(name):
         raise AnswerError("changed", changed_text(name, changed.names)) from None
     except (Exception, SystemExit) as error:
         if isinstance(error, NotImplementedError) and not is_foreign(error):
-            raise AnswerError("missing", missing_text(name, str(error), begun(error))) from None
+            raise AnswerError("missing", missing_text(name, message_of(error), begun(error))) from None
         kind = getattr(error, "answer_kind", "raised")  # bnlab's own errors may know better
         frames = traceback.walk_tb(error.__traceback__)
-        raise AnswerError(kind, raised_text(name, type(error).__name__, str(error), *own_line(frames))) from None
+        raise AnswerError(kind, raised_text(name, type(error).__name__, message_of(error), *own_line(frames))) from None
+
+
+def message_of(error):
+    """The text of an exception, whatever a student's class makes of it."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be shown)"
 
 
 def is_own(filename):
-    """Whether a line of a traceback is the student's."""
-    return not is_library(filename) and not filename.startswith((HERE, "<frozen"))
+    """Whether a line of a traceback is the student's, and can be shown: of code in a string there is no source."""
+    return not is_library(filename) and not filename.startswith((HERE, "<frozen", "<string>"))
 
 
 def own_line(frames, is_own=is_own):
@@ -154,7 +162,7 @@ def own_line(frames, is_own=is_own):
     (line number, source, helper) of the deepest of the student's frames, ("", "", "") where there is none; helper is
     "" in the function that was called, else such as "normalize" or "normalize, in another cell".
     """
-    own = [(frame.f_code, line) for frame, line in frames if is_own(frame.f_code.co_filename)]
+    own = [(frame.f_code, line) for frame, line in frames if line and is_own(frame.f_code.co_filename)]
     if not own:
         return "", "", ""
     (asked, _), (code, line) = own[0], own[-1]
@@ -203,15 +211,19 @@ def raised_text(name, error_type, message, line="", source="", helper=""):
     """One sentence on an exception: what, in which function, at which of the student's lines."""
     if error_type == Misshapen.__name__:
         return f"{name}: {message}"
-    message = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
-    first, *more = message.split("\n")
+    first, *more = shortened(message).split("\n")
     return "\n".join([f"{name} raised {error_type}: {first}{line_text(line, source, helper)}", *more])
 
 
 def line_text(line, source="", helper=""):
     """What `own_line` found, as it follows upon a sentence: " (in line 6 of normalize: return x / s)"."""
     of = f" of {helper}" if helper else ""
-    return f" (in line {line}{of}{f': {source}' if source else ''})" if line else ""
+    return f" (in line {line}{of}{f': {shortened(source)}' if source else ''})" if line else ""
+
+
+def shortened(text):
+    """The beginning of a text."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 def changed_text(name, changed):

@@ -22,7 +22,7 @@ import traceback
 import warnings
 from datetime import timedelta
 
-from bnlab.answers import ChangedArguments, line_text, own_line
+from bnlab.answers import ChangedArguments, line_text, message_of, own_line
 
 TIMEOUT = 8.0  # seconds of computing time of a process until it is given up
 PATIENCE = 5  # seconds of waiting allowed for each of them: a busy machine is no mistake
@@ -278,4 +278,4 @@ def _account(error):
     """What a parent is told of an exception: its kind, its message, and the deepest line outside libraries."""
     if isinstance(error, ChangedArguments):
         return "changed", error.names, ""
-    return type(error).__name__, str(error)[:500], line_text(*own_line(traceback.walk_tb(error.__traceback__)))
+    return type(error).__name__, message_of(error)[:500], line_text(*own_line(traceback.walk_tb(error.__traceback__)))

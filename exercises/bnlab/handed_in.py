@@ -53,7 +53,7 @@ def read(path):
         if error.args[0] == "cells":
             raise SystemExit(f"bnlab: {path} is not a notebook; {SAVE}") from None
         raise SystemExit(f"bnlab: {path}: {error.args[0]}; keep the name of the file") from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         if conflict(text):
             raise SystemExit(
                 f"bnlab: {path} holds conflict markers of git, the first in line {conflict(text)}; take one of the two "
@@ -236,10 +236,10 @@ def checks_shown(notebook, name):
             continue
         calls = (cell for cell in cells if f'check("{task}"' in text_of(cell))
         test, answer = by_id.get(f"{task}-test") or next(calls, {}), by_id.get(task, {})
-        said = test.get("outputs") or []
-        if not said:
+        said = test.get("outputs")
+        if not said or not isinstance(said, list):
             found["not checked, as far as the file shows"].append(task)
-        elif not any(f"{task}: correct" in _text_of_output(one) for one in said):
+        elif f"{task}: correct" not in "".join(map(_text_of_output, said)):
             found["not right when last checked"].append(task)
         elif _later(answer, test):
             found["run again since it was last checked"].append(task)

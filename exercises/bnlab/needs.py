@@ -47,6 +47,8 @@ def lacks(name):
 
 def _told(shell, name, error, tb_offset):
     kind, value, traceback = error
-    if name not in shell.user_ns and (isinstance(value, NameError) or value.name.split(".")[0] == name):
+    # a variable that a function reads too early is the student's own, whatever is installed
+    follows = kind is NameError or issubclass(kind, ModuleNotFoundError) and (value.name or "").split(".")[0] == name
+    if follows and name not in shell.user_ns:
         value = NotInstalled(name)
     shell.showtraceback((type(value), value, traceback), tb_offset=tb_offset)

@@ -18,7 +18,14 @@ STOP = "Stop it with the square above the notebook, in a terminal with Ctrl-C."
 @contextlib.contextmanager
 def noticed(line):
     """Print a line, a text or a function that makes one, if what is done inside takes longer than PATIENCE."""
-    timer = threading.Timer(PATIENCE, lambda: say(line() if callable(line) else line))
+
+    def tell():
+        with contextlib.suppress(Exception):  # what is done inside may have closed sys.stderr, or replaced it
+            text = line() if callable(line) else line
+            if not timer.finished.is_set():  # it ended at this very moment
+                say(text)
+
+    timer = threading.Timer(PATIENCE, tell)
     timer.daemon = True
     with contextlib.suppress(RuntimeError):  # the Python of the book's pages has no threads
         timer.start()
