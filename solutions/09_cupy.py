@@ -143,7 +143,7 @@ with simulate() as log:
     y, cache = batchnorm_train(x, gamma, beta)
 counted = f"{len(log.launches)} operations, {log.transfers} copies to the host"
 moved = f"{log.bytes / x.nbytes:.1f} B moved"
-print(f"{counted}, {moved}" if device.simulated else "a real GPU: nothing is counted")
+print(f"{counted}, {moved}" if device.simulated else "a real GPU: nothing counted")
 
 # %% [markdown]
 # ## 2. Its gradient
@@ -518,7 +518,7 @@ for version in (batchnorm_train, batchnorm_train_fused):
         version(x, gamma, beta)
     counted = f"{len(log.launches):3} launches, {log.bytes / x.nbytes:5.2f} B"
     if not device.simulated:
-        counted = "a real GPU: nothing is counted"
+        counted = "a real GPU: nothing counted"
     print(f"{version.__name__:22} {counted}")
 
 # %% [markdown]
