@@ -403,16 +403,21 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 #
 # ```python
 # # arrays meet by broadcasting, as everywhere
-# double_and_add = ElementwiseKernel("T x, T y", "T z", "z = 2 * x + y", "double_and_add")
-# double_and_add(a, b)
+# double_and_add = ElementwiseKernel(
+#     "T x, T y", "T z", "z = 2 * x + y", "double_and_add"
+# )
+# double_and_add(x, y)
 #
-# largest = ReductionKernel("T x", "T z", "abs(x)", "max(a, b)", "z = a", "0", "largest")
-# largest(a, axis=(0, 2, 3))
+# largest = ReductionKernel(
+#     "T x", "T z", "abs(x)", "max(a, b)", "z = a", "0", "largest"
+# )
+# largest(x, axis=(0, 2, 3))
 #
 # # center has shape (C,): one number for each channel
-# inputs, distance = "T x, T c", "abs(x - c)"
-# farthest = ReductionKernel(inputs, "T z", distance, "max(a, b)", "z = a", "0", "farthest")
-# farthest(a, center[:, None, None], axis=(0, 2, 3))
+# farthest = ReductionKernel(
+#     "T x, T c", "T z", "abs(x - c)", "max(a, b)", "z = a", "0", "farthest"
+# )
+# farthest(x, center[:, None, None], axis=(0, 2, 3))
 # ```
 #
 # - The *identity* is what each partial result starts from. There are hundreds of partial results, so the identity

@@ -74,8 +74,8 @@ class Base(torch.nn.Module):
 
 @mutant(
     TASK,
-    says="Your running variance collects the biased variance. Training normalizes with 1/m, but the running variance "
-    "collects the unbiased one, with 1/(m-1).",
+    says="Your running variance collects the biased variance. Training normalizes with 1/m, but what is stored for "
+    "evaluation is the unbiased variance, with 1/(m-1).",
 )
 class biased_variance_stored(Base):
     def update(self, x, mean, var):

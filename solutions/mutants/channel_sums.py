@@ -231,7 +231,7 @@ def swapped(x, shift):
     return s2, s1
 
 
-@mutant(TASK, says="You forgot the shift: add up x - shift, with one shift for each channel.")
+@mutant(TASK, says="You forgot the shift: subtract it from each number first, with one shift for each channel.")
 def shift_missing(x, shift):
     return launch(CODE, x, xp.zeros_like(shift))
 

@@ -285,7 +285,9 @@ def whole_division_without_a_shift(x, gamma, beta, eps=1e-5):
     return launch(code, x, gamma, beta, eps)
 
 
-@mutant(TASK, says="Your mean is not divided: it is the shift plus the sum of x - shift over m = N * H * W.")
+@mutant(
+    TASK, says="Your mean is not divided: it is the shift plus S_1 / m, the sum of x - shift divided by m = N * H * W."
+)
 def mean_not_divided(x, gamma, beta, eps=1e-5):
     return with_division("", x, gamma, beta, eps, 0)
 

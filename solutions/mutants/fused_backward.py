@@ -489,7 +489,7 @@ def x_hat_without_brackets_in_dx(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma * inv_std multiplies dy minus its mean alone. It multiplies all three terms: the last one, x_hat "
+    says="gamma * inv_std multiplies only dy minus its mean. It has to multiply all three terms: the last one, x_hat "
     "times a mean, belongs in the bracket.",
 )
 def last_term_outside_the_bracket(dy, cache):

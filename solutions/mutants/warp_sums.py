@@ -168,7 +168,7 @@ def square_missing(x, shift):
     return launch(edited(("b += d * d;", "b += d;")), x, shift)
 
 
-@mutant(TASK, says="You forgot the shift: add up x - shift, with one shift for each channel.")
+@mutant(TASK, says="You forgot the shift: subtract it from each number first, with one shift for each channel.")
 def shift_missing(x, shift):
     return launch(CODE, x, xp.zeros_like(shift))
 
