@@ -1,18 +1,19 @@
 # %% [markdown]
 # # 08 PyTorch: a layer among others
 #
-# You bring batch normalization to a framework: as a function with a gradient of its own, as a module that can
-# take the place of PyTorch's, over two processes at once, and, after training, folded away.
+# In this notebook you bring batch normalization into a framework: first as a function with a gradient of its own, then
+# as a module that can take the place of PyTorch's, then across several processes at once, and finally, after training,
+# folded away.
 #
 # - Time: about 120 minutes.
 # - Read first: [chapter 9, Inference](https://bn-course.github.io/bn-course/book/09_inference.html)
 #   and [chapter 14, When it fails](https://bn-course.github.io/bn-course/book/14_when_it_fails.html);
-#   the gradient is that of [chapter 8](https://bn-course.github.io/bn-course/book/08_backward_one_line.html).
+#   the gradient is the one from [chapter 8](https://bn-course.github.io/bn-course/book/08_backward_one_line.html).
 # - `x` is a tensor of shape (N, C), or (N, C, H, W) where images are mentioned. Everything runs on the CPU.
 # - Functions return new tensors and leave their arguments alone.
-# - In tasks 1 to 3 you write the normalization yourself. An answer that calls a normalization layer of a library
-#   (`torch.nn.functional.batch_norm` and its kin) earns nothing by itself: a person looks at it.
-#   To compare with them in cells of your own is welcome.
+# - In tasks 1 to 3 you write the normalization yourself. An answer that calls a library's normalization layer
+#   (`torch.nn.functional.batch_norm` and its kin) earns nothing automatically: a person looks at it first.
+#   You are welcome to compare with them in cells of your own.
 # - Stuck? `hint("bn-module")` gives a first hint, and a further one each time you run it.
 
 # %% readonly="setup"
@@ -21,7 +22,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+# bnlab lies beside the notebook, or it is installed.
+for folder in (".", "../exercises", "exercises"):
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
@@ -29,7 +31,8 @@ if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     if not find_spec("bnlab"):
         archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
-        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+        cure = f"unpack {archive}, open this notebook in its exercises/"
+        raise ModuleNotFoundError(f"bnlab is missing: {cure}")
 import copy  # noqa: F401
 
 import bnlab
@@ -47,11 +50,15 @@ print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")
 # %% [markdown]
 # ## 1. A function with a gradient of its own
 #
-# Write the transform of training as a `torch.autograd.Function`: the forward pass, and the closed form of its gradient.
+# Write the transform of training as a `torch.autograd.Function`: the forward pass, and its gradient in closed form.
 # PyTorch then calls your backward pass wherever your function stands in a graph.
 #
-# $$y_{nc} = \gamma_c \hat{x}_{nc} + \beta_c, \qquad
-# dx_{nc} = \frac{\gamma_c}{\sqrt{\sigma_c^2 + \epsilon}} \left( dy_{nc} - \tfrac{1}{N} \textstyle\sum_k dy_{kc}
+# With the mean $\mu_c$ and the biased variance $\sigma_c^2$ of feature $c$ over the $N$ samples,
+#
+# $$\hat{x}_{nc} = \frac{x_{nc} - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}, \qquad
+# y_{nc} = \gamma_c \hat{x}_{nc} + \beta_c,$$
+#
+# $$dx_{nc} = \frac{\gamma_c}{\sqrt{\sigma_c^2 + \epsilon}} \left( dy_{nc} - \tfrac{1}{N} \textstyle\sum_k dy_{kc}
 # \;-\; \hat{x}_{nc} \tfrac{1}{N} \sum_k dy_{kc} \hat{x}_{kc} \right).$$
 #
 # | name | shape | meaning |
@@ -62,23 +69,24 @@ print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")
 # | `eps` | number | added to the biased variance, inside the root |
 #
 # The function is called as `BatchNormFunction.apply(x, gamma, beta, eps)`.
-# Its backward pass returns one gradient for each argument of forward after `ctx`, in the same order, each in the shape
-# of its argument, and `None` for what is no tensor.
+# Its backward pass returns one gradient for each argument of forward after `ctx`, in the same order and each in the
+# shape
+# of its argument; for an argument that is not a tensor it returns `None`.
 #
-# Example with one feature: x = (1, 3, 5, 7), gamma = 6, beta = 10, eps = 4 give y = (4, 8, 12, 16).
-# For dy = (1, 0, 0, 0) backward returns dx = (1, -2/3, -1/3, 0), dgamma = -1, dbeta = 1 and None.
+# Example with one feature: x = (1, 3, 5, 7), gamma = 6, beta = 10 and eps = 4 give y = (4, 8, 12, 16).
+# For dy = (1, 0, 0, 0), backward returns dx = (1, -2/3, -1/3, 0), dgamma = -1, dbeta = 1 and None.
 #
 # **Predict first.** You call `x.mean(dim=0)` inside your forward pass.
-# Does autograd record the operation, and differentiate it a second time on its own?
+# Does autograd record this operation, and differentiate it a second time on its own?
 #
 # <details><summary>Yes, so the gradient counts twice</summary>
 #
-# Then every Function would be wrong. Inside `forward` of a Function recording is switched off.
+# Then every Function would be wrong. Recording is switched off inside the `forward` of a Function.
 #
 # </details>
 # <details><summary>No, and it checks that your backward fits your forward</summary>
 #
-# It records nothing, true. But it takes whatever `backward` returns; no one compares.
+# It is true that nothing is recorded. But autograd takes whatever `backward` returns; nobody compares.
 #
 # </details>
 # <details><summary>No, and it believes whatever <code>backward</code> returns</summary>
@@ -90,14 +98,16 @@ print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")
 
 # %% solution="bn-function"
 class BatchNormFunction(torch.autograd.Function):
-    """Batch normalization of features in training: y = gamma * (x - mu) / sqrt(var + eps) + beta.
+    """Batch normalization of features in training.
+
+    y = gamma * (x - mu) / sqrt(var + eps) + beta
 
     Use it as `BatchNormFunction.apply(x, gamma, beta, eps)`.
     """
 
     @staticmethod
     def forward(ctx, x, gamma, beta, eps):
-        """Normalize a batch with its own statistics, and keep for backward what it needs.
+        """Normalize a batch with its own statistics; save what backward needs.
 
         Parameters
         ----------
@@ -121,7 +131,7 @@ class BatchNormFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy):
-        """Return the gradients of the four arguments of forward, the one of eps being None.
+        """Return one gradient for each argument of forward, and None for eps.
 
         Parameters
         ----------
@@ -171,22 +181,27 @@ examine(
 # %%
 # Play: look at the graph, then let gradcheck judge in float64 and in float32.
 torch.manual_seed(0)
-x = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
-gamma, beta = (torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
-print("y comes from", type(BatchNormFunction.apply(x, gamma, beta, 0.5).grad_fn).__name__)
-print("gradcheck in float64:", torch.autograd.gradcheck(BatchNormFunction.apply, (x, gamma, beta, 0.5)))
-narrow = [value.detach().float().requires_grad_() for value in (x, gamma, beta)]
-print("gradcheck in float32:", torch.autograd.gradcheck(BatchNormFunction.apply, (*narrow, 0.5), raise_exception=False))
+wide = [torch.randn(size, dtype=torch.float64) for size in ((7, 3), (3,), (3,))]
+narrow = [value.float() for value in wide]
+for values in (wide, narrow):
+    inputs = [value.requires_grad_() for value in values]  # x, gamma, beta
+    y = BatchNormFunction.apply(*inputs, 0.5)
+    right = torch.autograd.gradcheck(
+        BatchNormFunction.apply,
+        (*inputs, 0.5),
+        raise_exception=False,
+    )
+    print(f"y from {type(y.grad_fn).__name__} in {y.dtype}: gradcheck says {right}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Neither: inside the forward pass of a Function nothing is recorded.
-# All that the graph knows of it is one node, `BatchNormFunctionBackward`, and the gradient is what you return there.
+# No: nothing is recorded inside the forward pass of a Function. All that the graph knows of it is one node,
+# `BatchNormFunctionBackward`, and the gradient is whatever you return there.
 # Nobody checks it for you; that is what `gradcheck` is for.
-# It compares with central differences, so it needs float64:
-# in float32 a step small enough for the formula is lost in rounding, and gradcheck refuses right and wrong alike
-# (PyTorch warns about it).
+# It compares your gradient with central differences, so it needs float64. In float32, a step small enough for the
+# formula
+# is lost in rounding, and `gradcheck` rejects right and wrong answers alike (PyTorch warns about this).
 #
 # </details>
 
@@ -194,7 +209,9 @@ print("gradcheck in float32:", torch.autograd.gradcheck(BatchNormFunction.apply,
 # ## 2. A module that can stand in for PyTorch's
 #
 # Write the layer as a `torch.nn.Module`, for features and for images, so that it can take the place of
-# `torch.nn.BatchNorm1d` and `BatchNorm2d`: same results in both modes, and a `state_dict` that fits both ways.
+# `torch.nn.BatchNorm1d` and `BatchNorm2d`: the same results in both modes, and a `state_dict` that either layer can
+# load
+# from the other.
 #
 # | entry of `state_dict()` | kind | shape | at the start | who changes it |
 # |---|---|---|---|---|
@@ -202,42 +219,46 @@ print("gradcheck in float32:", torch.autograd.gradcheck(BatchNormFunction.apply,
 # | `running_mean`, `running_var` | buffer | (C,) | 0, 1 | the layer, in training |
 # | `num_batches_tracked` | buffer | (), integer | 0 | the layer: 1 more for each batch of training |
 #
-# A buffer is registered with `self.register_buffer(name, tensor)`: it is saved and moved with the module,
-# and no optimizer sees it. Registered as None, it exists as an attribute and is not saved;
-# so does a parameter that is None.
+# A buffer is registered with `self.register_buffer(name, tensor)`: it is saved and moved with the module, but no
+# optimizer sees it. A buffer registered as None exists as an attribute and is not saved. The same holds for a
+# parameter:
+# `self.register_parameter(name, None)`.
 #
-# - Statistics run over all axes but 1. With m values per channel (m = N, or N H W), training normalizes with the
-#   biased variance, and the running variance collects the unbiased one, m/(m-1) times as large.
-# - Training refuses a single value per channel with ValueError (its variance is 0); evaluation takes a single sample.
-# - `affine=False`: no weight and no bias, y is $\hat{x}$.
-# - `track_running_stats=False`: no running statistics; evaluation normalizes with the batch, too.
-# - The count is there for PyTorch's `momentum=None`, an average over all batches; you need not offer that.
+# - Statistics run over all axes but axis 1. With m values per channel (m = N, or N H W), training normalizes with the
+#   biased variance, while the running variance collects the unbiased one, which is m/(m-1) times as large.
+# - `momentum` is the weight of the new batch: running = (1 - momentum) * running + momentum * new.
+# - In training, a batch with a single value per channel raises ValueError (its variance is 0);
+#   in evaluation a single sample is fine.
+# - `affine=False`: there is no weight and no bias, and y is $\hat{x}$.
+# - `track_running_stats=False`: there are no running statistics, and evaluation normalizes with the batch as well.
+# - `num_batches_tracked` is there for PyTorch's `momentum=None`, an average over all batches; you need not offer that.
 #
 # Example with one feature: a new layer with eps = 4 and momentum = 0.1 is called in training with the column
-# (1, 3, 5, 7). It returns (-1, -1/3, 1/3, 1); then running_mean is 0.4, running_var is
+# (1, 3, 5, 7). It returns (-1, -1/3, 1/3, 1). Afterwards running_mean is 0.4, running_var is
 # $0.9 + 0.1 \cdot 20/3 \approx 1.567$, and num_batches_tracked is 1.
 #
-# **Predict first.** A layer mixes the batch's mean into its running mean. The mean has a graph, since `x` has one.
-# What does the running mean hold after 100 batches?
+# **Predict first.** A layer mixes the mean of each batch into its running mean. The batch's mean has a graph, since `x`
+# has one. What does the running mean hold after 100 batches?
 #
 # <details><summary>C numbers</summary>
 #
-# The numbers, yes. And whatever hangs on them: look at what `grad_fn` leads to.
+# The numbers, yes. And whatever hangs on them: look at where `grad_fn` leads.
 #
 # </details>
 # <details><summary>C numbers and the graphs of all 100 batches</summary>
 #
-# Right, unless you detach. The memory grows with each step.
+# Right, unless you detach. Memory grows with each step.
 #
 # </details>
 # <details><summary>C numbers and the graph of the last batch</summary>
 #
-# The new mean was computed from the old one, which had a graph too, and so on back to the first batch.
+# The new running mean was computed from the old one, which had a graph too, and so on back to the first batch.
 #
 # </details>
 
 # %%
-# Play: count the operations that hang on a running mean after 100 batches, with and without detach().
+# Play: count the operations that hang on a running mean after 100 batches,
+# with and without detach().
 
 
 def operations_behind(value):
@@ -262,18 +283,20 @@ for detach in (False, True):
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Without `detach()`, or `torch.no_grad()`, it holds the graphs of all 100 batches: some 500 operations here, and in a
-# network the whole way from the images to this layer, with every tensor that was saved on it.
-# Nothing looks strange but the memory, which grows with each step. The leak has been in published code more than once.
-# The opposite mistake is as quiet: statistics without a graph in `y` itself give a wrong gradient and a network that
-# still learns something.
+# Without `detach()` or `torch.no_grad()` it holds the graphs of all 100 batches: some 500 operations here, and in a
+# network everything between the images and this layer, with every tensor that was saved on the way.
+# Nothing looks strange except the memory, which grows with each step.
+# The opposite mistake is just as quiet: if the statistics that enter `y` have no graph, the gradient is wrong, and yet
+# the network still learns something.
 #
 # </details>
 
 
 # %% solution="bn-module"
 class BatchNorm(torch.nn.Module):
-    """Batch normalization over all axes but 1; its state_dict is that of torch.nn.BatchNorm1d and BatchNorm2d.
+    """Batch normalization over all axes but axis 1.
+
+    Its state_dict is that of torch.nn.BatchNorm1d and BatchNorm2d.
 
     Parameters
     ----------
@@ -284,13 +307,20 @@ class BatchNorm(torch.nn.Module):
     momentum : float
         Weight of the new batch in the running statistics.
     affine : bool
-        Whether there are `weight` and `bias`; they are None otherwise.
+        Whether there are `weight` and `bias`. Otherwise they are None.
     track_running_stats : bool
-        Whether there are `running_mean`, `running_var` and `num_batches_tracked`; they are None otherwise, and
-        evaluation uses the statistics of the batch.
+        Whether there are `running_mean`, `running_var` and `num_batches_tracked`.
+        Otherwise they are None, and evaluation uses the statistics of the batch.
     """
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+    ):
         ### BEGIN SOLUTION
         super().__init__()
         self.eps, self.momentum = eps, momentum
@@ -302,7 +332,9 @@ class BatchNorm(torch.nn.Module):
         ### END SOLUTION
 
     def forward(self, x):
-        """Normalize with the batch in training, with the running statistics in evaluation (see `self.training`).
+        """Normalize with the batch, or in evaluation with the running statistics.
+
+        `self.training` tells in which mode the layer is.
 
         Parameters
         ----------
@@ -315,7 +347,7 @@ class BatchNorm(torch.nn.Module):
         Raises
         ------
         ValueError
-            In training, for a batch with one value per channel: it has no variance.
+            In training, for a batch with a single value per channel.
         """
         ### BEGIN SOLUTION
         axes, m = [0, *range(2, x.ndim)], x.numel() // x.shape[1]
@@ -365,7 +397,8 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: put your layer into a network, train it, hand its state to PyTorch's, and compare the predictions.
+# Play: put your layer into a network and train it. Then hand its state to PyTorch's
+# layer, and compare the predictions.
 torch.manual_seed(1)
 x = torch.randn(256, 2)
 labels = (x.prod(dim=1) > 0).long()
@@ -373,8 +406,8 @@ labels = (x.prod(dim=1) > 0).long()
 
 def network(normalization):
     """A small classifier with a normalization of the given class."""
-    hidden = torch.nn.Linear(2, 16, bias=False)
-    return torch.nn.Sequential(hidden, normalization(16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
+    hidden, last = torch.nn.Linear(2, 16, bias=False), torch.nn.Linear(16, 2)
+    return torch.nn.Sequential(hidden, normalization(16), torch.nn.ReLU(), last)
 
 
 ours = network(BatchNorm)
@@ -389,29 +422,33 @@ theirs = network(torch.nn.BatchNorm1d)
 theirs.load_state_dict(ours.state_dict())
 ours.eval()
 theirs.eval()
-print(f"accuracy in evaluation: {(ours(x).argmax(dim=1) == labels).float().mean():.2f}")
-print(f"largest difference to PyTorch's layer: {(ours(x) - theirs(x)).abs().max():.1e}")
+right = ours(x).argmax(dim=1) == labels
+print(f"accuracy in evaluation: {right.float().mean():.2f}")
+gap = (ours(x) - theirs(x)).abs().max()
+print(f"largest difference from PyTorch's layer: {gap:.1e}")
 
 # %% [markdown]
 # ## 3. One batch in several processes
 #
-# In data-parallel training each process holds a shard of the batch. Find the mean and the biased variance of the whole
-# batch, in every process, by exchanging as little as possible.
+# In data-parallel training, each process holds one part of the batch, called a *shard*. Find the mean and the biased
+# variance of the whole batch, in every process, while exchanging as little as possible.
 #
 # | name | shape | meaning |
 # |---|---|---|
-# | `x` | (n, C) | this process's shard; n differs from process to process |
-# | `group` | | the processes that take part, handed on to each collective call; None stands for all |
+# | `x` | (n, C) | the shard of this process; n differs from process to process |
+# | `group` | | the processes that take part; pass it on to each collective call. None stands for all |
 # | `mean`, `var` | (C,) | of the whole batch, the same in every process |
 #
-# `dist.all_reduce(tensor, group=group)` adds a tensor up over the processes: it writes the sum into the tensor
-# of each process. Every process has to make the same calls in the same order, or all of them wait for ever.
+# `dist.all_reduce(tensor, group=group)` is such a collective call. It adds a tensor up over the processes and writes
+# the
+# sum into the tensor of each process. Every process has to make the same calls in the same order; otherwise all of them
+# wait forever.
 #
 # Example with one feature: process 0 holds (1, 3), process 1 holds (5, 7, 9).
-# Both return mean 5 and var 8, those of (1, 3, 5, 7, 9).
+# Both return mean 5 and var 8, the mean and variance of (1, 3, 5, 7, 9).
 #
 # **Predict first.** The shards of the example have the means 2 and 7 and the variances 1 and 8/3.
-# How close do you come to 8 by averaging the two variances with the weights 2/5 and 3/5?
+# How close to 8 do you come by averaging the two variances with the weights 2/5 and 3/5?
 #
 # <details><summary>Exactly 8</summary>
 #
@@ -430,7 +467,8 @@ print(f"largest difference to PyTorch's layer: {(ours(x) - theirs(x)).abs().max(
 # </details>
 
 # %%
-# Play: move the second shard up or down, and compare the average of the variances with the variance of all.
+# Play: move the second shard up or down, and compare the average of the variances
+# with the variance of all samples.
 shift = 0.0
 shards = torch.tensor([1.0, 3.0]), torch.tensor([5.0, 7.0, 9.0]) + shift
 sizes = torch.tensor([2.0, 3.0])
@@ -443,8 +481,9 @@ print(f"variance of all samples:  {torch.cat(shards).var(correction=0):.3f}")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Not at all: the weighted average is 2, a quarter of it. The shards agree on how wide they are and disagree on where
-# they lie, and the average sees the first only. With `shift = -5` their means coincide and the weighted average is
+# Not close at all: the weighted average is 2, a quarter of the variance. The average sees how wide each shard is, but
+# not
+# how far apart the shards lie. With `shift = -5` their means coincide, and the weighted average is
 # right. Shards drawn at random from one data set come close to that;
 # shards sorted by class, by hospital or by camera do not.
 #
@@ -453,12 +492,13 @@ print(f"variance of all samples:  {torch.cat(shards).var(correction=0):.3f}")
 
 # %% solution="sync-statistics"
 def sync_batch_statistics(x, group=None):
-    """Return the mean and the biased variance of a batch whose samples lie in several processes.
+    """Return the mean and biased variance of a batch spread over several processes.
 
     Parameters
     ----------
     x : tensor, shape (n, C), float
-        The samples of this process, at least one. Their mean may be large compared with their spread.
+        The samples of this process, at least one.
+        Their mean may be large compared with their spread.
     group : process group or None
         The processes that hold the batch; None stands for all.
 
@@ -504,22 +544,25 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: your function in two real processes; `run` starts them and collects what they return.
+# Play: your function in two real processes. `run` starts them and collects what
+# they return.
 from bnlab.distributed import run
 
 torch.manual_seed(2)
-x = torch.randn(12, 2, dtype=torch.float64) + torch.linspace(0, 9, 12, dtype=torch.float64)[:, None]
+drift = torch.linspace(0, 9, 12, dtype=torch.float64)[:, None]
+x = torch.randn(12, 2, dtype=torch.float64) + drift
 for rank, (mean, var) in enumerate(run(sync_batch_statistics, [x[:8], x[8:]])):
     print(f"process {rank}: mean {mean.tolist()}, var {var.tolist()}")
-print(f"full batch: mean {x.mean(dim=0).tolist()}, var {x.var(dim=0, correction=0).tolist()}")
+mean, var = x.mean(dim=0), x.var(dim=0, correction=0)
+print(f"full batch: mean {mean.tolist()}, var {var.tolist()}")
 
 # %% [markdown] answer="shard-variances" points=6
 # ### What the average of variances misses
 #
 # Shard $s$ holds $n_s$ of the $n$ samples of one feature, with mean $\mu_s$ and biased variance $\sigma_s^2$.
 # Derive the variance $\sigma^2$ of all samples from these numbers, and say what each term means.
-# When may one average the variances after all?
-# Then name what else the processes have to exchange, in the backward pass, so that `dx` is that of the full batch.
+# When is it all right to average the variances after all?
+# Then name what else the processes have to exchange in the backward pass, so that `dx` is that of the full batch.
 #
 # Write formulas between dollar signs. A third of a page is enough.
 #
@@ -530,13 +573,13 @@ print(f"full batch: mean {x.mean(dim=0).tolist()}, var {x.var(dim=0, correction=
 # $$\sum_{i \in s} (x_i - \mu)^2 = \sum_{i \in s} (x_i - \mu_s)^2 + 2 (\mu_s - \mu) \sum_{i \in s} (x_i - \mu_s)
 # + n_s (\mu_s - \mu)^2.$$
 #
-# The middle term is 0, for distances from the own mean sum to 0. Adding up the shards and dividing by $n$,
+# The middle term is 0, because distances from a shard's own mean sum to 0. Adding up the shards and dividing by $n$,
 #
 # $$\sigma^2 = \sum_s \tfrac{n_s}{n} \sigma_s^2 + \sum_s \tfrac{n_s}{n} (\mu_s - \mu)^2.$$
 #
 # The first term is the spread within the shards, the second the spread of the shards' means.
-# The weighted average of the variances is right exactly where all means are equal; it is always too small otherwise.
-# The plain average needs equal sizes (or equal variances) on top.
+# The weighted average of the variances is right exactly when all means are equal; otherwise it is always too small.
+# The plain average needs equal sizes (or equal variances) as well.
 #
 # The closed form of $dx$ contains the means of $dy$ and of $dy\,\hat{x}$ over the batch, so each process has to add its
 # sums of $dy$ and of $dy\,\hat{x}$ to those of the others, C numbers each.
@@ -554,46 +597,48 @@ print(f"full batch: mean {x.mean(dim=0).tolist()}, var {x.var(dim=0, correction=
 # ## 4. Folded away
 #
 # After training, a normalization that follows a linear layer is one more straight line for each channel.
-# Return a copy of a model in which these layers are merged: fewer operations, the same predictions.
+# Return a copy of a model in which these normalizations are merged into the layers before them: fewer operations, the
+# same predictions.
 #
-# With $s_c = \gamma_c / \sqrt{\text{running var}_c + \epsilon}$ for output channel $c$,
+# With $W_c$ and $b_c$ the weights and the bias of output channel $c$ of the linear layer, $\mu_c$ and $\sigma_c^2$ the
+# running mean and the running variance of the normalization, and $s_c = \gamma_c / \sqrt{\sigma_c^2 + \epsilon}$,
 #
-# $$W'_c = s_c W_c, \qquad b'_c = s_c\,(b_c - \text{running mean}_c) + \beta_c.$$
+# $$W'_c = s_c W_c, \qquad b'_c = s_c\,(b_c - \mu_c) + \beta_c.$$
 #
-# - Wherever a `BatchNorm1d` or `BatchNorm2d` follows directly on a `Linear` or `Conv2d` in the same `nn.Sequential`,
-#   at any depth of the model, fold it, and put `nn.Identity()` in its place, so that no name changes.
-# - A normalization that follows on anything else, or that has no running statistics, stays as it is.
+# - Wherever a `BatchNorm1d` or `BatchNorm2d` directly follows a `Linear` or `Conv2d` in the same `nn.Sequential`,
+#   at any depth of the model, fold it, and put `nn.Identity()` in its place so that no name changes.
+# - A normalization that follows anything else, or that has no running statistics, stays as it is.
 # - The weight of a `Linear` has shape (out, in), that of a `Conv2d` (out, in / groups, kh, kw). A bias may be None,
-#   and so may the `weight` and `bias` of a normalization (`affine=False`: 1 and 0).
+#   and so may the `weight` and `bias` of a normalization (with `affine=False` they count as 1 and 0).
 # - The copy is returned in evaluation mode. The given model stays as it is, in its mode and in all its values.
 #
-# Example: `Linear` with weight (2, 1) and bias 3, then a normalization with gamma 6, beta 10, running mean 4,
-# running variance 5 and eps 4. The scale is 6/3 = 2, so the folded weight is (4, 2) and the bias (3 - 4) * 2 + 10 = 8.
-# For the input (1, 1) both models give 14.
+# Example: a `Linear` with the weight [[2, 1]] and the bias 3, then a normalization with gamma = 6, beta = 10, running
+# mean 4, running variance 5 and eps = 4. The scale is 6/3 = 2, so the folded weight is [[4, 2]] and the folded bias is
+# (3 - 4) * 2 + 10 = 8. For the input (1, 1) both models give 14.
 #
 # **Predict first.** In exact arithmetic the folded model gives the same numbers.
 # How many of the seven digits of float32 agree in a network of ten layers?
 #
 # <details><summary>All seven</summary>
 #
-# The weights are rounded anew, and each of ten layers adds its own rounding.
+# The folded weights are rounded anew, and each of the ten layers adds its own rounding.
 #
 # </details>
 # <details><summary>About six</summary>
 #
-# Right: some 1e-6 of the largest output.
+# Right: the difference is some 1e-6 of the largest output.
 #
 # </details>
 # <details><summary>Two or three</summary>
 #
-# Differences of this size come from a mistake, such as a forgotten eps, not from rounding.
+# A difference of that size comes from a mistake, such as a forgotten eps, not from rounding.
 #
 # </details>
 
 
 # %% solution="fold-model"
 def fold_model(model):
-    """Return a copy of a model with each normalization folded into the linear layer directly before it.
+    """Return a copy of a model, normalizations folded into the layers before them.
 
     Parameters
     ----------
@@ -603,7 +648,7 @@ def fold_model(model):
     Returns
     -------
     torch.nn.Module
-        In evaluation mode, with `nn.Identity` in place of each folded normalization.
+        In evaluation mode, `nn.Identity` in place of each folded normalization.
     """
     ### BEGIN SOLUTION
     nn = torch.nn
@@ -671,13 +716,13 @@ for dtype in (torch.float32, torch.float64):
 # <details><summary>Answer</summary>
 #
 # About six: the difference is some 1e-6 of the largest output, ten times the rounding of a single operation,
-# because weights are rounded anew and the errors of ten layers add up.
-# In float64 it is about 1e-15. A test that allowed 1e-6 of each single number would refuse a right answer in float32;
+# because the weights are rounded anew and the errors of ten layers add up.
+# In float64 it is about 1e-15. A test that allowed each single number only 1e-6 would reject a right answer in float32;
 # 1e-4 is fair.
 #
 # </details>
 #
-# You have the layer as a library has it.
+# You now have the layer as a library has it.
 # Next: [09 CuPy](https://bn-course.github.io/bn-course/exercises/09_cupy.html), the layer on a GPU.
 
 # %% [markdown]

@@ -1,17 +1,18 @@
 # %% [markdown]
 # # 09 CuPy: the same transform where memory is far away
 #
-# You move batch normalization to the GPU: first with arrays, without a look back at the host; then you count bytes;
-# then you fuse the passes into three kernels.
+# In this notebook you move batch normalization to the GPU. You start with array operations that never look back at the
+# host, then you count the bytes they move, and then you fuse the passes into three kernels.
 #
 # - Time: about 90 minutes.
 # - Read first: [chapter 15, On the GPU](https://bn-course.github.io/bn-course/book/15_gpu.html).
 # - The *device* is the GPU, with a memory of its own; the *host* is the processor that runs Python.
-# - `x` has shape (N, C, H, W) and lives on the device; `gamma`, `beta` have shape (C,).
+# - `x` has shape (N, C, H, W) and lives on the device; `gamma` and `beta` have shape (C,).
 # - You need no GPU. With one, `xp` is CuPy; without one, `xp` is a simulated GPU with the same names, which also counts
-#   what your code moves. The set-up cell says in one line which it is. Speed is graded in section 7 alone.
+#   what your code moves. The set-up cell says in one line which of the two you have. Only section 7 grades speed.
 # - Functions return new arrays and leave their arguments alone; results have the dtype of `x` or `dy`.
-# - No task needs the answer of another. Stuck? `hint("cupy-train")` gives a first hint, and a further one each time.
+# - No task needs the answer of another. Stuck? `hint("cupy-train")` gives a first hint, and a further one each time you
+#   run it.
 
 # %% readonly="setup"
 # @title Set-up: run this cell first
@@ -19,7 +20,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+# bnlab lies beside the notebook, or it is installed.
+for folder in (".", "../exercises", "exercises"):
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
@@ -27,7 +29,8 @@ if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     if not find_spec("bnlab"):
         archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
-        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+        cure = f"unpack {archive}, open this notebook in its exercises/"
+        raise ModuleNotFoundError(f"bnlab is missing: {cure}")
 import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
@@ -38,10 +41,11 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## 1. Arrays on the device
 #
-# Write the transform of training with array operations of `xp`, which has NumPy's names.
-# Nothing may go to the host on the way: `float(a)`, `a.item()`, `a.get()`, `xp.asnumpy(a)`, and an `if` or a comparison
-# in Python on an array each stop the program until the device has finished, and copy.
-# On the device a mean of everything is still an array, of shape ().
+# Write the transform of training with the array operations of `xp`, which go by NumPy's names.
+# Nothing may go to the host on the way. `float(a)`, `a.item()`, `a.get()`, `xp.asnumpy(a)`, and an `if` or a comparison
+# in Python on an array: each of these stops the program until the device has finished, and copies the value to the
+# host.
+# On the device even the mean of all numbers is still an array, of shape ().
 #
 # $$\hat{x}_{nchw} = \frac{x_{nchw} - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}, \qquad
 # y_{nchw} = \gamma_c \hat{x}_{nchw} + \beta_c,$$
@@ -50,14 +54,14 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 #
 # Example with N = 1, C = 2, H = 1, W = 2 and eps = 0: channel 0 is (1, 3), with mean 2 and variance 1;
 # channel 1 is (0, 8), with mean 4 and variance 16. So `x_hat` is (-1, 1) in both, and `inv_std` is (1, 1/4).
-# With gamma = (3, 1) and beta = (0, 5), `y` is (-3, 3) and (4, 6).
+# With gamma = (3, 1) and beta = (0, 5), `y` is (-3, 3) in channel 0 and (4, 6) in channel 1.
 #
 # **Predict first.** A loop over 256 channels computes `float(x[:, c].mean())` for each.
 # How often does the program wait for the device?
 #
 # <details><summary>Never: CuPy collects the work and does it at the end</summary>
 #
-# It does collect work: a call returns before the device is done.
+# It does queue up work: a call returns before the device is done.
 # But `float` needs the number now, so Python has to wait for it.
 #
 # </details>
@@ -68,16 +72,17 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # </details>
 # <details><summary>256 times</summary>
 #
-# Right, once for each `float`. Between two of them the device has one small thing to do and then nothing.
+# Right, once for each `float`. Between two of them the device has one small thing to do, and then nothing.
 #
 # </details>
 
 
 # %% solution="cupy-train"
 def batchnorm_train(x, gamma, beta, eps=1e-5):
-    """Normalize a batch of images on the device with its own statistics for each channel, then scale and shift.
+    """Normalize images with the statistics of their batch, then scale and shift.
 
-    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta  (Ioffe and Szegedy 2015, section 3.2)
+    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta
+    (Ioffe and Szegedy 2015, section 3.2)
 
     Parameters
     ----------
@@ -90,7 +95,8 @@ def batchnorm_train(x, gamma, beta, eps=1e-5):
     -------
     y : device array, shape (N, C, H, W), dtype of x
     cache : tuple (x_hat, inv_std, gamma)
-        Device arrays of shape (N, C, H, W), (C,), (C,) and the dtype of x; inv_std = 1 / sqrt(var + eps).
+        Device arrays of shape (N, C, H, W), (C,), (C,) and the dtype of x;
+        inv_std = 1 / sqrt(var + eps).
     """
     ### BEGIN SOLUTION
     centred = x - xp.mean(x, axis=(0, 2, 3), keepdims=True)
@@ -130,28 +136,31 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: what does your version move, in B, the bytes of x? The simulated GPU counts; on a real one nothing is counted.
+# Play: how much does your version move, in units of B, the bytes of x?
+# The simulated GPU counts; on a real one nothing is counted.
 rng = np.random.default_rng(0)
 x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
 gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
 with simulate() as log:
     y, cache = batchnorm_train(x, gamma, beta)
-counted = f"{len(log.launches)} operations, {log.transfers} copies to the host, {log.bytes / x.nbytes:.1f} B moved"
-print(counted if device.simulated else "a real GPU: nothing is counted")
+counted = f"{len(log.launches)} operations, {log.transfers} copies to the host"
+moved = f"{log.bytes / x.nbytes:.1f} B moved"
+print(f"{counted}, {moved}" if device.simulated else "a real GPU: nothing counted")
 
 # %% [markdown]
 # ## 2. Its gradient
 #
-# Return the gradients of task 1 from the cache, with array operations that stay on the device.
+# Return the gradients of task 1, computed from the cache, with array operations that stay on the device.
 #
 # $$dx = \gamma\, \text{inv std} \left( dy - \frac{1}{m} \sum dy - \hat{x}\, \frac{1}{m} \sum dy\, \hat{x} \right),
 # \qquad d\gamma = \sum dy\, \hat{x}, \qquad d\beta = \sum dy,$$
 #
-# each sum over the $m = N H W$ values of a channel.
+# where each sum runs over the $m = N H W$ values of a channel.
 #
 # Example with one channel: x_hat = (-1, 1), inv_std = 1/2, gamma = 4, dy = (1, 0).
-# Then dbeta = 1, dgamma = -1, the means are 1/2 and -1/2, and dx = 2 * (1 - 1/2 - 1/2, 0 - 1/2 + 1/2) = (0, 0):
-# with two values a channel is always (-1, 1), whatever x is, so x has no influence.
+# Then dbeta = 1, dgamma = -1, the two means are 1/2 and -1/2, and dx = 2 * (1 - 1/2 - 1/2, 0 - 1/2 + 1/2) = (0, 0).
+# No wonder: with two values and eps = 0, x_hat is (-1, 1) or (1, -1) whatever x is, so a small change of x has no
+# effect.
 #
 # **Predict first.** Which of these has to wait for the device: (a) `dy.size // dy.shape[1]`, (b) `dy.sum() / m`,
 # (c) `if dy.sum() == 0:`?
@@ -168,23 +177,25 @@ print(counted if device.simulated else "a real GPU: nothing is counted")
 # </details>
 # <details><summary>(c)</summary>
 #
-# Right. The `if` is decided by Python on the host, so it waits for the sum and fetches it.
+# Right. Python decides the `if` on the host, so it waits for the sum and fetches it.
 #
 # </details>
 
 
 # %% solution="cupy-backward"
 def batchnorm_backward(dy, cache):
-    """Return the gradients of the transform of training on the device, in closed form.
+    """Return the gradients of the transform of training, in closed form.
 
-    dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)),  means over the N * H * W values of a channel
+    dx = gamma * inv_std * (dy - mean(dy) - x_hat * mean(dy * x_hat)),
+    with means over the N * H * W values of a channel
 
     Parameters
     ----------
     dy : device array, shape (N, C, H, W), float32 or float64
         Upstream gradient.
     cache : tuple (x_hat, inv_std, gamma)
-        Device arrays from the forward pass, shapes (N, C, H, W), (C,), (C,), dtype of dy.
+        Device arrays from the forward pass, of shape (N, C, H, W), (C,), (C,)
+        and the dtype of dy.
 
     Returns
     -------
@@ -226,30 +237,32 @@ examine(
 # ## 3. Counting bytes
 #
 # Before you make something faster, count what it has to move.
-# A *kernel* is a function that the device runs for many numbers at once; each array operation is one at least.
+# A *kernel* is a function that the device runs for many numbers at once; each array operation is at least one kernel.
 # A *fused* kernel does several operations on a number while it has it.
-# Write B for the bytes of `x`. Forward, in kernels that fuse all they can, `x` is read once for the statistics and once
-# more for the output, and `y` is written. Backward, `x` and `dy` are read once for the two sums and once more
-# for `dx`, which is written. Numbers for each channel are left out: there are C of them against N * H * W * C.
+#
+# Write B for the number of bytes of `x`. In the forward pass, kernels that fuse all they can read `x` once for the
+# statistics and once more for the output, and write `y`. In the backward pass they read `x` and `dy` once for the two
+# sums and once more for `dx`, which they write. The numbers per channel are left out: there are only C of them, against
+# N * H * W * C.
 #
 # Example: shape (2, 3, 4, 5) in float32 has 120 numbers, so B = 480 bytes: 1440 forward, 2400 backward.
 #
-# **Predict first.** Someone stores activations in float16 instead of float32, and computes in float32 inside the
-# kernels. By how much does the bound on time shrink that comes from memory?
+# **Predict first.** Someone stores activations in float16 instead of float32, and still computes in float32 inside the
+# kernels. The time can be no shorter than it takes to move the bytes. By how much does this lower bound shrink?
 #
 # <details><summary>Not at all: the arithmetic is the same</summary>
 #
-# The arithmetic is the same, and it was never the bound. The bytes are halved.
+# The arithmetic is the same, but it was never the bound. The bytes are halved.
 #
 # </details>
 # <details><summary>To a half</summary>
 #
-# Right: B is a half, and all that is counted here is a multiple of B.
+# Right: B is half as large, and everything that is counted here is a multiple of B.
 #
 # </details>
 # <details><summary>To a quarter</summary>
 #
-# Each number has a half of the bytes, and there are as many numbers as before.
+# Each number takes half as many bytes, but there are as many numbers as before.
 #
 # </details>
 
@@ -258,7 +271,8 @@ examine(
 def bytes_moved(shape, dtype, direction):
     """Count the bytes that fused kernels of batch normalization read and write.
 
-    Forward: x is read twice, y is written once. Backward: x and dy are read twice, dx is written once.
+    Forward: x is read twice, y is written once.
+    Backward: x and dy are read twice each, dx is written once.
 
     Parameters
     ----------
@@ -302,27 +316,30 @@ examine(
 # %% [markdown]
 # ## 4. Achieved bandwidth
 #
-# A kernel that is bound by memory is judged by its bandwidth: the bytes it has to move over the seconds it took,
-# in gigabytes a second, to be held against what a plain copy reaches on the same device.
+# A kernel that is bound by memory is judged by its bandwidth: the bytes that it has to move, divided by the seconds
+# that
+# it took, in gigabytes a second. This is compared with what a plain copy reaches on the same device.
+# Write the function that converts bytes and seconds to gigabytes a second.
 #
-# Example: 6,000,000 bytes in 0.002 s are 3,000,000,000 bytes a second: 3 GB/s.
+# Example: 6,000,000 bytes in 0.002 s are 3,000,000,000 bytes a second, or 3 GB/s.
 #
-# **Predict first.** A kernel reads `x` three times where two are needed, at 90 percent of a copy's bandwidth.
-# You divide the bytes that are *needed* (3 B) by its time. What do you get, in percent of a copy's bandwidth?
+# **Predict first.** A kernel reads `x` three times where two reads would do, and moves its bytes at 90 percent of a
+# copy's bandwidth. You divide the bytes that are *needed* (3 B) by its time. What do you get, in percent of a copy's
+# bandwidth?
 #
 # <details><summary>90</summary>
 #
-# That is what the memory delivers. But a fourth of it, one of three reads and a write, was not needed.
+# That is what the memory delivers. But a quarter of it, one of three reads and a write, was not needed.
 #
 # </details>
 # <details><summary>About 68</summary>
 #
-# Right: 90 times 3/4. Judged by the bytes it needs, a kernel gets no credit for moving more of them.
+# Right: 90 times 3/4. Judged by the bytes that are needed, a kernel gets no credit for moving more of them.
 #
 # </details>
 # <details><summary>120</summary>
 #
-# That is 90 times 4/3, as if the read had been free. It took time and brought nothing.
+# That is 90 times 4/3, as if the additional read had been free. It took time and gained nothing.
 #
 # </details>
 
@@ -367,7 +384,8 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: the bandwidth of a copy on this machine's host. On a GPU use cupyx.profiler.benchmark for the seconds.
+# Play: the bandwidth of a copy on the host of this machine.
+# On a GPU, cupyx.profiler.benchmark measures the seconds.
 from timeit import repeat
 
 source = np.ones(4_000_000, np.float32)
@@ -378,32 +396,48 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 # ## 5. Three kernels forward
 #
 # Each array operation reads its operands from memory and writes its result back. A fused kernel does more with each
-# number while it is on the chip. CuPy has two kinds that need no CUDA beyond an expression in C++. Their strings are
-# the inputs, the outputs and what is done with each number; a reduction then says how two values are joined, what is
-# done at the end, and what it starts from. The last string is a name.
+# number while it is on the chip. CuPy has two kinds of kernel for which you write no CUDA, only an expression in C++.
+#
+# - `ElementwiseKernel(inputs, outputs, operation, name)` computes each output from the inputs at the same place.
+# - `ReductionKernel(inputs, outputs, map, join, finish, identity, name)` maps the inputs at each place to a value,
+#   joins
+#   two values `a` and `b` into one until a single value `a` is left, and finishes with that one.
 #
 # ```python
-# double_and_add = ElementwiseKernel("T x, T y", "T z", "z = 2 * x + y", "double_and_add")
-# double_and_add(a, b)                         # arrays meet by broadcasting, as everywhere
-# largest = ReductionKernel("T x", "T z", "abs(x)", "max(a, b)", "z = a", "0", "largest")
-# largest(a, axis=(0, 2, 3))                   # map each x, join two values a and b, finish with the joined value a
-# farthest = ReductionKernel("T x, T c", "T z", "abs(x - c)", "max(a, b)", "z = a", "0", "farthest")
-# farthest(a, center[:, None, None], axis=(0, 2, 3))   # center has shape (C,): one number for each channel
+# # arrays meet by broadcasting, as everywhere
+# double_and_add = ElementwiseKernel(
+#     "T x, T y", "T z", "z = 2 * x + y", "double_and_add"
+# )
+# double_and_add(x, y)
+#
+# largest = ReductionKernel(
+#     "T x", "T z", "abs(x)", "max(a, b)", "z = a", "0", "largest"
+# )
+# largest(x, axis=(0, 2, 3))
+#
+# # center has shape (C,): one number for each channel
+# farthest = ReductionKernel(
+#     "T x, T c", "T z", "abs(x - c)", "max(a, b)", "z = a", "0", "farthest"
+# )
+# farthest(x, center[:, None, None], axis=(0, 2, 3))
 # ```
 #
-# - The last but one argument of `ReductionKernel` is its *identity*: what each partial result starts from. There are
-#   hundreds of them, so the identity enters hundreds of times. It must not change anything.
-# - `T` is the dtype of the argument; write `T` rather than `float`, and keep the dtype of `x`.
-# - Expressions are C++: a square is `d * d`, for there is no `**`, and `1 / m` is 0 for a whole number m.
-# - Give each kernel of yours a name; make the kernels inside the function or above it. The very first one takes some
+# - The *identity* is what each partial result starts from. There are hundreds of partial results, so the identity
+#   enters
+#   hundreds of times. It must not change anything.
+# - `T` is the dtype of the argument. Write `T` rather than `float`, and the result keeps the dtype of `x`.
+# - Expressions are C++: there is no `**`, so a square is `d * d`, and `1 / m` is 0 for a whole number m.
+# - The map knows all arguments, and one of them may be a number such as m. The finishing expression knows only `a` and
+#   two numbers: `_in_ind.size()`, the number of all elements, and `_out_ind.size()`, the number of results.
+# - Give each of your kernels a name, and make them inside the function or above it. The very first one takes some
 #   seconds, because the simulated GPU is compiled once.
-# - The expression that finishes knows `a` alone, and two numbers: `_in_ind.size()`, of all elements, and
-#   `_out_ind.size()`, of results. The map knows all arguments; a number among them may be m.
 #
-# Write the transform with such kernels. All reads and writes of arrays as large as `x` together may be at most 4
-# (the simulated GPU counts them). To keep to that, the cache holds `x` itself and the statistics instead of `x_hat`.
+# Write the transform with such kernels. All reads and writes of arrays as large as `x`, taken together, may be at most
+# 4
+# (the simulated GPU counts them). To stay within this limit, the cache holds `x` itself and the statistics instead of
+# `x_hat`.
 #
-# Example: channel (1, 3) with eps = 3: the first kernel gives mu = (1 + 3) / 2 = 2, the second
+# Example: channel (1, 3) with eps = 3. The first kernel gives mu = (1 + 3) / 2 = 2, the second
 # var = ((1 - 2)^2 + (3 - 2)^2) / 2 = 1, so inv_std = 1/2; the third gives y = gamma * (-1/2, 1/2) + beta.
 #
 # **Predict first.** A reduction that adds up starts from the identity "1" instead of "0". What comes out for a channel?
@@ -415,20 +449,20 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 # </details>
 # <details><summary>The sum, plus the number of partial results</summary>
 #
-# Right: plus 512 in the simulated GPU, and on a real one a number that depends on the launch.
+# Right: plus 512 in the simulated GPU, and on a real one plus a number that depends on the launch.
 #
 # </details>
-# <details><summary>The sum, for the first value replaces the identity</summary>
+# <details><summary>The sum, because the first value replaces the identity</summary>
 #
-# Partial results begin with the identity and join the first value to it.
-# An empty identity, "", changes nothing about that: it stands for `T()`, which is 0.
+# Each partial result begins with the identity and joins the first value to it.
+# An empty identity, "", is no way around this: it stands for `T()`, which is 0.
 #
 # </details>
 
 
 # %% solution="fused-train"
 def batchnorm_train_fused(x, gamma, beta, eps=1e-5):
-    """Normalize a batch of images as `batchnorm_train` does, in at most 4 passes over arrays of the size of x.
+    """Normalize a batch of images in at most 4 passes over arrays as large as x.
 
     Parameters
     ----------
@@ -441,7 +475,8 @@ def batchnorm_train_fused(x, gamma, beta, eps=1e-5):
     -------
     y : device array, shape (N, C, H, W), dtype of x
     cache : tuple (x, mu, inv_std, gamma)
-        Device arrays; mu and inv_std = 1 / sqrt(var + eps) have shape (C,) and the dtype of x.
+        Device arrays; mu and inv_std = 1 / sqrt(var + eps) have shape (C,)
+        and the dtype of x.
     """
     ### BEGIN SOLUTION
     finish = "out = a / (_in_ind.size() / _out_ind.size())"
@@ -480,35 +515,42 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: the bytes of both versions, in the simulated GPU. The count of task 3 is 3 B: where is the fourth?
-x = xp.asarray(np.random.default_rng(1).normal(size=(8, 16, 14, 14)).astype(np.float32))
+# Play: the bytes of both versions, in the simulated GPU.
+# The count of task 3 is 3 B: where does the fourth B come from?
+rng = np.random.default_rng(1)
+x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
 gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
 for version in (batchnorm_train, batchnorm_train_fused):
     with simulate() as log:
         version(x, gamma, beta)
     counted = f"{len(log.launches):3} launches, {log.bytes / x.nbytes:5.2f} B"
-    print(f"{version.__name__:22} {counted if device.simulated else 'a real GPU: nothing is counted'}")
+    if not device.simulated:
+        counted = "a real GPU: nothing counted"
+    print(f"{version.__name__:22} {counted}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
 # The mean has to be known before the squares of the distances can be added up, so two reductions read `x`.
-# One kernel can do both, if it subtracts another number near the mean:
-# [chapter 15, section Digits](https://bn-course.github.io/bn-course/book/15_gpu.html#digits). For that you write the
-# kernel yourself.
+# One kernel can do both if it subtracts another number near the mean:
+# [chapter 15, section Digits](https://bn-course.github.io/bn-course/book/15_gpu.html#digits). For that you have to
+# write
+# the kernel yourself.
 #
 # </details>
 #
 # ## 6. Three kernels backward
 #
-# The same for the gradient: two reductions and an elementwise kernel, at most 6 passes over arrays as large as `dy`.
-# The cache holds `x` and the statistics; compute `x_hat = (x - mu) * inv_std` inside the kernels that need it.
+# Now the same for the gradient: two reductions and an elementwise kernel, with at most 6 passes (reads or writes) over
+# arrays as large as `dy`. The cache holds `x` and the statistics; compute `x_hat = (x - mu) * inv_std` inside the
+# kernels
+# that need it.
 #
-# Example with one channel: x = (3, 7), mu = 5, inv_std = 1/2, so x_hat = (-1, 1) without being stored.
+# Example with one channel: x = (3, 7), mu = 5 and inv_std = 1/2, so x_hat = (-1, 1), without being stored anywhere.
 # With dy = (2, 5): dbeta = 7, dgamma = -2 + 5 = 3, and dx = gamma / 2 * (2 - 3.5 + 1.5, 5 - 3.5 - 1.5) = (0, 0).
 #
 # **Predict first.** Both sums need `dy`. How many reads and writes of arrays as large as `dy` do the three
-# kernels make?
+# kernels make in all?
 #
 # <details><summary>5</summary>
 #
@@ -522,21 +564,22 @@ for version in (batchnorm_train, batchnorm_train_fused):
 # </details>
 # <details><summary>8</summary>
 #
-# Then `x_hat` would be written by one kernel and read by another. Computed where it is needed, it never touches memory.
+# Then one kernel would write `x_hat` and another one read it. Computed where it is needed, it never touches memory.
 #
 # </details>
 
 
 # %% solution="fused-backward"
 def batchnorm_backward_fused(dy, cache):
-    """Return the gradients as `batchnorm_backward` does, in at most 6 passes over arrays of the size of dy.
+    """Return the gradients in at most 6 passes over arrays as large as dy.
 
     Parameters
     ----------
     dy : device array, shape (N, C, H, W), float32 or float64
         Upstream gradient.
     cache : tuple (x, mu, inv_std, gamma)
-        Device arrays from the forward pass, shapes (N, C, H, W), (C,), (C,), (C,), dtype of dy.
+        Device arrays from the forward pass, of shape (N, C, H, W), (C,), (C,), (C,)
+        and the dtype of dy.
 
     Returns
     -------
@@ -586,9 +629,9 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: what the log says of each kernel.
+# Play: what the log says about each kernel.
 rng = np.random.default_rng(2)
-x, dy = (xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32)) for _ in range(2))
+x, dy = xp.asarray(rng.normal(size=(2, 8, 16, 14, 14)).astype(np.float32))
 statistics = x.mean(axis=(0, 2, 3)), 1 / xp.sqrt(x.var(axis=(0, 2, 3)) + 1e-5)
 with simulate() as log:
     batchnorm_backward_fused(dy, (x, *statistics, xp.ones(16, xp.float32)))
@@ -597,35 +640,38 @@ print(log)
 # %% [markdown]
 # ## 7. How fast
 #
-# The points of this section are for the time that your two fused functions take on a GPU, held against our three
-# kernels: up to 1.25 times our time earns them. The grader measures it, on the same inputs for both, in turn, with
-# everything flushed from the caches before each call; if the grader has no GPU, these points wait until it has one.
-# There is nothing to write. If you have a GPU, this cell shows how you compare with a plain copy.
+# The points of this section depend on the time that your two fused functions take on a GPU, compared with our three
+# kernels: you earn them if you take at most 1.25 times as long. The grader measures both in turn, on the same inputs,
+# and
+# flushes all caches before each call. If the grader has no GPU, these points wait until it has one.
+# There is nothing to write. If you have a GPU, the next cell shows how you compare with a plain copy.
 #
-# **Predict first.** Three kernels move 4 B forward, a copy of `x` moves 2 B. At what share of a copy's pace do they
-# bring what *has* to be moved, 2 B, if each of them is as fast as the memory?
+# **Predict first.** Three kernels move 4 B forward, while a copy of `x` moves 2 B, which is also the least that a
+# forward
+# pass has to move. If each kernel runs as fast as the memory allows, what share of a copy's pace do the three reach?
 #
 # <details><summary>About 1</summary>
 #
-# That takes one read and one write in all. No chain of kernels can do it, for the mean comes after the last read.
+# That takes one read and one write in all. No chain of kernels can do it, since the mean is known only after the last
+# read.
 #
 # </details>
 # <details><summary>About 1/2</summary>
 #
-# Right: 2 B over 4 B. The hidden kernels of notebook 10 come closer.
+# Right: 2 B over 4 B. The kernels of notebook 10 come closer.
 #
 # </details>
 # <details><summary>About 1/4</summary>
 #
-# It would be so if a copy moved B. It reads B and writes B.
+# That would be so if a copy moved B. It reads B and writes B.
 #
 # </details>
 #
-# If the cell shows you a few hundredths instead, the premise does not hold: one of your kernels is slower than the
-# memory. Look at the sums. A reduction over the axes 0, 2 and 3 at once has only C results;
+# If the cell shows you a few hundredths instead, the assumption does not hold: one of your kernels is slower than the
+# memory. Look at the sums. A reduction over the axes 0, 2 and 3 at once has only C results, and
 # [chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#how-fast-they-are) shows what CuPy made of that on
-# one GPU. Try two steps, which read the images as often: first over the positions, which lie side by side,
-# `x.reshape(N, C, -1)` with `axis=2`, then over the images.
+# one GPU. Try two steps, which read the images no more often: first over the positions, which lie side by side, with
+# `x.reshape(N, C, -1)` and `axis=2`, and then over the images.
 
 # %%
 # Play: needs a GPU; a simulated one has no speed.
@@ -634,7 +680,8 @@ from bnlab.gpu.timing import share_of_copy
 rng = np.random.default_rng(3)
 x = rng.normal(size=(32, 64, 56, 56)).astype(np.float32)
 gamma, beta = np.ones(64, np.float32), np.zeros(64, np.float32)
-share = share_of_copy(batchnorm_train_fused, {"x": x, "gamma": gamma, "beta": beta}, "train", least=1)
+inputs = {"x": x, "gamma": gamma, "beta": beta}
+share = share_of_copy(batchnorm_train_fused, inputs, "train", least=1)
 print("no GPU, no time" if share is None else f"{share:.2f} of a copy's pace")
 
 # %% test="fused-train-speed-test" points=5
@@ -686,8 +733,8 @@ race_on_gpu(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# You have batch normalization on the device, in three kernels each way, and a number to judge them by.
-# What is left is the third read: for that one writes CUDA, in
+# You now have batch normalization on the device, in three kernels each way, and a number to judge them by.
+# What is left is to save the third read. For that you write CUDA, in
 # [notebook 10](https://bn-course.github.io/bn-course/exercises/10_cuda.html).
 # [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#four-plans-for-a-channel) has four plans.
 

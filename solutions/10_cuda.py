@@ -1,19 +1,22 @@
 # %% [markdown]
 # # 10 CUDA: one kernel a pass
 #
-# You write batch normalization in CUDA C: sums in shared memory, then by warps, then the whole forward and backward
-# pass in one kernel each; you load four numbers at once, split a channel among blocks, and at last read all just once.
+# In this notebook you write batch normalization in CUDA C. You add up a channel in shared memory, then by warps; you
+# put
+# the whole forward pass and the whole backward pass into one kernel each; you load four numbers at once and split a
+# channel among several blocks; and at last you read everything only once.
 #
-# - Time: about 150 minutes, in two sittings: after task 4 is a good place to stop. Each task works alone; tasks 1, 3
-#   and 4 are the heart of it.
+# - Time: about 150 minutes, in two sittings: after task 4 is a good place to stop. Each task stands on its own; tasks
+#   1,
+#   3 and 4 are the heart of the notebook.
 # - Read first: [chapter 15, On the GPU](https://bn-course.github.io/bn-course/book/15_gpu.html).
 # - `x` has shape (N, C, H, W), lies in memory in that order without gaps, and is float32, as are all other arrays.
-#   `gamma`, `beta`, `mu`, `inv_std`, `shift` have shape (C,). m = N * H * W.
-# - You need no GPU. With one, kernels run by CuPy; without one, the same source runs on a simulated GPU, which looks at
-#   every access and names the line of a race, a missing barrier, an index out of bounds. Your instructor's tests run
-#   there too, in three orders of threads. The set-up cell says which it is.
+#   `gamma`, `beta`, `mu`, `inv_std` and `shift` have shape (C,). m = N * H * W is the number of values in a channel.
+# - You need no GPU. With one, kernels run by way of CuPy; without one, the same source runs on a simulated GPU, which
+#   watches every access and names the line of a race, a missing barrier or an index out of bounds. Your instructor's
+#   tests run there too, in three orders of threads. The set-up cell says which of the two you have.
 # - Functions return new arrays and leave their arguments alone.
-# - Stuck? `hint("channel-sums")` gives a first hint, and a further one each time.
+# - Stuck? `hint("channel-sums")` gives a first hint, and a further one each time you run it.
 
 # %% readonly="setup"
 # @title Set-up: run this cell first
@@ -21,7 +24,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-for folder in (".", "../exercises", "exercises"):  # bnlab lies beside the notebook, or it is installed
+# bnlab lies beside the notebook, or it is installed.
+for folder in (".", "../exercises", "exercises"):
     if (Path(folder) / "bnlab" / "__init__.py").exists():
         sys.path.insert(0, str(Path(folder).resolve()))
         break
@@ -29,7 +33,8 @@ if not find_spec("bnlab"):  # on Colab
     # %pip install -q --no-deps "bnlab @ git+https://github.com/bn-course/bn-course"
     if not find_spec("bnlab"):
         archive = "https://github.com/bn-course/bn-course (Code, Download ZIP)"
-        raise ModuleNotFoundError(f"bnlab is missing: unpack {archive}, open this notebook in its exercises/")
+        cure = f"unpack {archive}, open this notebook in its exercises/"
+        raise ModuleNotFoundError(f"bnlab is missing: {cure}")
 import bnlab
 import numpy as np
 from bnlab import check, hint  # noqa: F401
@@ -40,33 +45,41 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## A kernel to start from
 #
-# A *kernel* is a function in C++ that many threads run at once. Threads form *blocks*; each knows its number in its
-# block, `threadIdx.x`, the number of its block, `blockIdx.x`, and how many threads a block has, `blockDim.x`.
-# The threads of a block share a little memory, declared `__shared__`, and can wait for each other at
-# `__syncthreads()`, which all of them have to reach. Blocks run in any order, and do not wait for each other.
+# A *kernel* is a function in C++ that many threads run at once. Threads form *blocks*. Each thread knows its number
+# within its block, `threadIdx.x`, the number of its block, `blockIdx.x`, and how many threads a block has,
+# `blockDim.x`.
+# The threads of a block share a little memory, declared `__shared__`, and can wait for each other at a *barrier*,
+# `__syncthreads()`, which all of them have to reach. Blocks run in any order and do not wait for each other.
 #
-# You have never written C++? This much does for the whole notebook:
+# You have never written C++? This much will do for the whole notebook:
 #
 # - A name gets its type where it first appears, `const int c = blockIdx.x;` or `float sum = 0.f;`, and is known up to
-#   the brace `}` around that line. `const` means that it stays as it is. A statement ends with `;`, and a comment
-#   begins with `//`.
-# - `const float* x` is an array without a shape. `x[k]` is its number k as they lie in memory, and `x[n, c, p]` is not
-#   an error: it means `x[p]`. Number p of channel c in image n lies at `(n * C + c) * H * W + p`.
+#   the brace `}` that closes the code around that line. `const` means that its value never changes. A statement ends
+#   with
+#   `;`, and a comment begins with `//`.
+# - `const float* x` is an array without a shape. `x[k]` is its number k, counted as the numbers lie in memory. Beware
+#   of
+#   `x[n, c, p]`: it is not an error, but means `x[p]`. Number p of channel c in image n is
+#   `x[(n * C + c) * H * W + p]`.
 # - `/` of whole numbers rounds down, so `1 / m` is 0. `%` is the remainder. There is no `**`: a square is `d * d`.
-# - `0.f` is a float32 and `0.` a float64. The functions end with f, too: `sqrtf`, `fmaxf`, `fabsf`.
+# - `0.f` is a float32 and `0.` a float64. The functions for float32 end with f, too: `sqrtf`, `fmaxf`, `fabsf`.
 # - `for (int i = t; i < m; i += 128)` is `for i in range(t, m, 128)`, and `t < 4 ? a : b` is `a if t < 4 else b`.
 # - A kernel that Python launches begins with `extern "C" __global__ void` and its name. `RawKernel(source, name)`
 #   compiles the string.
 #
-# The next cell finds the largest number of each channel, with one block of 128 threads for each. Run it: the first
-# kernel takes some seconds, because the simulated GPU is compiled once, later ones take one. Then read it. Each thread
-# walks through the channel in steps of 128, so that neighbours read neighbours; then the threads meet in shared memory,
-# and half of them fall out in each round. It is launched as `kernel(grid, block, arguments)`.
+# The next cell finds the largest number of each channel, with one block of 128 threads for each channel. Run it, then
+# read it. (The first kernel takes some seconds, because the simulated GPU is compiled once; later ones take about one.)
+# Each thread walks through the channel in steps of 128, so that neighbouring threads read neighbouring numbers. Then
+# the
+# threads meet in shared memory, and half of them drop out in each round. The kernel is launched as
+# `kernel(grid, block, arguments)`: the number of blocks, the number of threads in a block, and what the kernel is
+# given.
 
 # %%
 LARGEST = r"""
-extern "C" __global__ void largest(const float* x, float* result, int images, int channels, int positions) {
-  // one number for each thread, and this block has channel c
+extern "C" __global__ void largest(const float* x, float* result,
+                                   int images, int channels, int positions) {
+  // a place for each thread; this block has channel c
   __shared__ float best[128];
   const int t = threadIdx.x, c = blockIdx.x;
   float mine = -3e38f;
@@ -77,7 +90,7 @@ extern "C" __global__ void largest(const float* x, float* result, int images, in
   }
   best[t] = mine;
   for (int half = blockDim.x / 2; half > 0; half /= 2) {
-    // all have written, and all threads of the block come here
+    // all threads of the block come here, and wait until all have written
     __syncthreads();
     if (t < half) best[t] = fmaxf(best[t], best[t + half]);
   }
@@ -86,52 +99,67 @@ extern "C" __global__ void largest(const float* x, float* result, int images, in
 
 
 def largest_of_channels(x):
-    """The largest number of each channel: a complete example of a kernel and its launch."""
+    """The largest number of each channel: an example of a kernel and its launch."""
     n, c, h, w = x.shape
     result = xp.empty(c, xp.float32)
-    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))  # a kernel's int takes int32, its float takes float32
+    # a kernel's int takes int32, its float takes float32
+    sizes = (xp.int32(n), xp.int32(c), xp.int32(h * w))
     RawKernel(LARGEST, "largest")((c,), (128,), (x, result, *sizes))
     return result
 
 
-images = xp.asarray(np.random.default_rng(0).normal(size=(4, 3, 7, 7)).astype(np.float32))
+rng = np.random.default_rng(0)
+images = xp.asarray(rng.normal(size=(4, 3, 7, 7)).astype(np.float32))
 with simulate() as log:
     found = largest_of_channels(images)
 print(found, "expected", images.max(axis=(0, 2, 3)))
 print(log)
 
 # %% [markdown]
-# [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#what-a-thread-should-read) says how to read what
-# the log prints. You will read complaints of the simulator more often, so have some now. Break the kernel, and guess
-# first what each of three changes does. One of them leaves the result right: what is it that it spoils?
+# [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#what-a-thread-should-read) explains what the log
+# prints. You will meet the complaints of the simulator often, so have a look at some now: the next cell breaks the
+# kernel
+# in three ways. First guess what each change does. One of them leaves the result right: what does it spoil?
 
 # %%
-# Play: break it, in the simulated GPU; a real one would say nothing, or fall silent. Put in changes of your own, too.
+# Play: break it, in the simulated GPU; a real one would say nothing, or hang.
+# Put in changes of your own, too.
 from bnlab.gpu import KernelError
 
-CHANGES = {"__syncthreads();": "", "best[128]": "best[64]", "i += blockDim.x": "i += 64"}
+CHANGES = {
+    "__syncthreads();": "",
+    "best[128]": "best[64]",
+    "i += blockDim.x": "i += 64",
+}
 for old, new in CHANGES.items() if device.simulated else ():
-    result, sizes = xp.empty(3, xp.float32), (xp.int32(4), xp.int32(3), xp.int32(49))
+    broken, result = LARGEST.replace(old, new), xp.empty(3, xp.float32)
+    arguments = (images, result, xp.int32(4), xp.int32(3), xp.int32(49))
     try:
         with simulate() as log:
-            RawKernel(LARGEST.replace(old, new), "largest")((3,), (128,), (images, result, *sizes))
-        print(f"{old} -> {new}\n  {result}, x loaded {log.loaded(images):.2f} times\n")
+            RawKernel(broken, "largest")((3,), (128,), arguments)
+        said = f"{result}, x loaded {log.loaded(images):.2f} times"
     except KernelError as error:
-        print(f"{old} -> {new}\n  {str(error).splitlines()[0]}\n")
+        said = str(error).splitlines()[0]
+    print(f"{old} -> {new}\n  {said}\n")
 
 # %% [markdown]
 # ## 1. Sums of a channel
 #
-# Write one kernel that computes, for each channel, the sum of `x - shift` and the sum of its square, with one block a
-# channel and shared memory. It reads `x` once: that is what a kernel of your own is for.
-# An `atomicAdd` of every thread to the result would be right, too, and slow: all of them wait for each other at one
-# address. The block adds up first; then at most 2 atomics for each warp may go to global memory.
+# Write one kernel that computes for each channel the sum of `x - shift` and the sum of its square, with one block for
+# each channel and with shared memory. It reads `x` only once: that is what a kernel of your own is good for.
+# If every thread added to the result with an `atomicAdd`, an addition that no other thread can interrupt, the result
+# would be right, too, but slow: all threads would wait for each other at one address. So the block adds up first; after
+# that, at most 2 atomics for each warp (32 threads) may go to global memory, which is that of the arrays.
+#
+# With $K_c$ for `shift[c]`,
 #
 # $$S_{1,c} = \sum_{n,h,w} (x_{nchw} - K_c), \qquad S_{2,c} = \sum_{n,h,w} (x_{nchw} - K_c)^2 .$$
 #
-# Example with one channel: x = (1, 3, 8) and K = 2, so the differences are (-1, 1, 6), S_1 = 6 and S_2 = 38.
+# Example with one channel: for x = (1, 3, 8) and K = 2 the differences are (-1, 1, 6), so S_1 = 6 and S_2 = 38.
 #
-# **Predict first.** The example's block has 128 threads, and a channel has 15 numbers. What must the other 113 do?
+# **Predict first.** The block has 128 threads, as in the kernel above, and a channel has 15 numbers. What must the
+# other
+# 113 threads do?
 #
 # <details><summary>Return at once, since they have nothing to add</summary>
 #
@@ -152,7 +180,7 @@ for old, new in CHANGES.items() if device.simulated else ():
 
 # %% solution="channel-sums"
 def channel_sums(x, shift):
-    """Add up x - shift and its square for each channel, one block a channel, in shared memory.
+    """Add up x - shift and its square, one block a channel, in shared memory.
 
     Parameters
     ----------
@@ -162,7 +190,8 @@ def channel_sums(x, shift):
     Returns
     -------
     s1, s2 : device array, shape (C,), float32
-        Sums over images and positions. x is read once; at most 2 atomics a warp in global memory.
+        Sums over images and positions. x is read once, with at most 2 atomics
+        a warp in global memory.
     """
     ### BEGIN SOLUTION
     code = r"""
@@ -221,14 +250,16 @@ examine(
 # %% [markdown]
 # ## 2. The same by warps
 #
-# A *warp* is 32 threads that run together. They can hand numbers to each other without memory and without a barrier:
-# `__shfl_down_sync(0xffffffffu, v, 4)` gives each *lane*, as the threads of a warp are called (`threadIdx.x % 32` is a
-# thread's lane), the `v` of the lane 4 further on. That is an exchange: it is `v += __shfl_down_sync(...)` that adds.
-# The first argument, the *mask*, has a bit for each lane that takes part, and eight f are all 32 bits.
-# Five such steps add up a warp, and the sums of the warps of a block meet in shared memory.
-# Write the sums of task 1 with at most 4 barriers of a block, where the tree needed one each round.
+# A *warp* is 32 threads that run together; they are called its *lanes*, and `threadIdx.x % 32` is a thread's lane. They
+# can hand numbers to each other without memory and without a barrier. `__shfl_down_sync(0xffffffffu, v, 4)` gives each
+# lane the `v` of the lane 4 further on. This is only an exchange: what adds is `v += __shfl_down_sync(...)`.
+# The first argument, the *mask*, has a bit for each lane that takes part; eight f mean all 32 lanes.
+# Five such steps add up a warp. The sums of the warps of a block then meet in shared memory.
 #
-# Example with a warp of 4 lanes holding (1, 2, 3, 4): after adding the lane 2 further on, lanes 0 and 1 hold (4, 6);
+# Write the sums of task 1 with at most 4 barriers in each block; the rounds of task 1 needed one each.
+# As there, `x` is read once, and at most 2 atomics for each warp may go to global memory.
+#
+# Example with a warp of 4 lanes that hold (1, 2, 3, 4): after adding the lane 2 further on, lanes 0 and 1 hold (4, 6);
 # after adding the lane 1 further on, lane 0 holds 10.
 #
 # **Predict first.** A shuffle stands inside `if (lane < 16)`, with the full mask 0xffffffff. What happens?
@@ -240,7 +271,7 @@ examine(
 # </details>
 # <details><summary>It is undefined: the mask names lanes that do not come</summary>
 #
-# Right. A GPU may hang or give anything; the simulator names the line and the lanes.
+# Right. A GPU may hang or return anything; the simulator names the line and the lanes.
 #
 # </details>
 # <details><summary>The other lanes count as zeros</summary>
@@ -252,7 +283,7 @@ examine(
 
 # %% solution="warp-sums"
 def channel_sums_by_warps(x, shift):
-    """Add up x - shift and its square for each channel with warp shuffles, in at most 4 barriers of a block.
+    """Add up x - shift and its square by warp shuffles, one block a channel.
 
     Parameters
     ----------
@@ -262,7 +293,8 @@ def channel_sums_by_warps(x, shift):
     Returns
     -------
     s1, s2 : device array, shape (C,), float32
-        Sums over images and positions. x is read once.
+        Sums over images and positions. x is read once, with at most 4 barriers
+        a block and at most 2 atomics a warp in global memory.
     """
     ### BEGIN SOLUTION
     code = r"""
@@ -324,14 +356,19 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: barriers of both versions. The simulated GPU counts, a real one does not (task 1 and task 2 have to be there).
+# Play: the barriers of both versions (tasks 1 and 2 have to be answered).
+# The simulated GPU counts; on a real one nothing is counted.
 rng = np.random.default_rng(1)
-x, shift = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32)), xp.zeros(16, xp.float32)
+x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
+shift = xp.zeros(16, xp.float32)
 for version in (channel_sums, channel_sums_by_warps):
     with simulate() as log:
         version(x, shift)
-    counted = f"{log.total('barriers') / 16:4.0f} barriers a block, x read {log.loaded(x):.2f} times"
-    print(f"{version.__name__:22} {counted if device.simulated else 'a real GPU: nothing is counted'}")
+    barriers, reads = log.total("barriers") / 16, log.loaded(x)
+    counted = f"{barriers:4.0f} barriers a block, x read {reads:.2f} times"
+    if not device.simulated:
+        counted = "a real GPU: nothing counted"
+    print(f"{version.__name__:22} {counted}")
 
 # %% [markdown]
 # ## 3. Why the shift
@@ -339,25 +376,29 @@ for version in (channel_sums, channel_sums_by_warps):
 # Three formulas give the biased variance of m numbers in one pass over memory:
 #
 # - *naive*: the mean of the squares minus the square of the mean;
-# - *Welford*: number after number, the mean moves by (x - mean) / i, and the sum of squares grows by the product of the
-#   distances from the old and from the new mean;
-# - *shifted*: the naive formula for x - K, with K near the mean. Take the first number of each row.
+# - *Welford*: take number after number. Number i (counted from 1) moves the mean by (x - mean) / i, and adds to the sum
+#   of squares the product of its distance from the old mean and its distance from the new one. At the end the sum of
+#   squares is divided by m;
+# - *shifted*: the naive formula for x - K, with K near the mean. Take the first number of each row for K.
 #
-# Write all three for the rows of an array, in NumPy, with every step in float32. It runs on the host.
+# Write all three for the rows of an array, in NumPy, with every step in float32. They run on the host.
 #
 # Example: x = (1, 3). Naive: (1 + 9) / 2 - 2^2 = 1. Shifted with K = 1: the differences are (0, 2), and
 # (0 + 4) / 2 - 1^2 = 1. Welford: mean 1 and sum 0, then mean 2 and sum 0 + (3 - 1) * (3 - 2) = 2, so 2 / 2 = 1.
 #
-# **Predict first.** Numbers around 10,000 with standard deviation 1, in float32, which has 7 digits. What is left?
+# **Predict first.** The numbers lie around 10,000 with standard deviation 1, in float32, which has 7 digits. How many
+# digits of the variance are left?
 #
 # <details><summary>Naive: all digits, since each step is rounded correctly</summary>
 #
-# Each step is, to 7 digits. The squares are around 100,000,000 and are known to about 8; the variance is 1.
+# Each step is right to 7 digits. But the squares are around 100,000,000 and are known only to about 8, while the
+# variance
+# is 1.
 #
 # </details>
 # <details><summary>Naive: none; Welford and shifted: several</summary>
 #
-# Right. Welford and the shift both subtract first, while the difference is exact or nearly so.
+# Right. Welford and the shift both subtract first, while the difference is still exact or nearly so.
 #
 # </details>
 # <details><summary>None in all three: the numbers themselves are rounded</summary>
@@ -378,7 +419,8 @@ def variances(x):
     Returns
     -------
     dict with the keys naive, welford, shifted
-        ndarrays of shape (C,), float32; K of the shifted formula is the first number of a row.
+        ndarrays of shape (C,), float32. In the shifted formula, K is the first
+        number of a row.
     """
 
     ### BEGIN SOLUTION
@@ -422,45 +464,51 @@ rng = np.random.default_rng(2)
 for mean in (1, 100, 10_000, 100_000):
     rows = (mean + rng.normal(size=(8, 1000))).astype(np.float32)
     truth = rows.astype(float).var(axis=1)
-    print(f"mean {mean:7}", {name: f"{np.abs(v / truth - 1).max():.0e}" for name, v in variances(rows).items()})
+    print(f"mean {mean:7}", end="")
+    for name, found in variances(rows).items():
+        print(f"  {name} {np.abs(found / truth - 1).max():.0e}", end="")
+    print()
 
 # %% [markdown]
 # ## 4. The forward pass in one kernel
 #
-# Now the whole transform: one block a channel reads the channel for its sums, works out the statistics, and reads it
-# again to write `y`. That is two reads of `x` and one write, 3 B. Take the shift from the data, say the first number of
-# the channel, so that the statistics survive a mean far from zero:
+# Now the whole transform: a block reads its channel for the sums, works out the statistics, and reads the channel
+# again to write `y`. That is two reads of `x` and one write, or 3 B, where B is the number of bytes of `x`.
+# Take the shift K from the data, for instance the first number of the channel, so that the statistics survive a mean
+# far
+# from zero:
 #
 # $$\mu = K + \frac{S_1}{m}, \qquad \sigma^2 = \frac{S_2}{m} - \Big(\frac{S_1}{m}\Big)^2, \qquad
-# y = \gamma\,(x - \mu)\,\text{inv std} + \beta .$$
+# \text{inv std} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}, \qquad y = \gamma\,(x - \mu)\,\text{inv std} + \beta .$$
 #
-# Example with one channel (1, 3), K = 1, eps = 3: S_1 = 2 and S_2 = 4, so mu = 2, the variance is 2 - 1 = 1, and
+# Example with one channel (1, 3), K = 1 and eps = 3: S_1 = 2 and S_2 = 4, so mu = 2, the variance is 2 - 1 = 1, and
 # inv_std = 1/2. With gamma = 2 and beta = 5, y = (4, 6).
 #
 # **Predict first.** Thread 0 computes mu and writes it to shared memory. What has to happen before thread 77 reads it?
 #
 # <details><summary>Nothing: thread 0 is always first</summary>
 #
-# No order of threads is promised. It may be first on your GPU, and in a reverse order of the simulator it is last.
+# No order of threads is promised. Thread 0 may be first on your GPU; in the simulator's reverse order it is last.
 #
 # </details>
 # <details><summary><code>__syncthreads()</code>, outside of the <code>if</code> of thread 0</summary>
 #
-# Right: all threads reach it, and what was written before it can be read behind it.
+# Right: all threads reach it, and what was written before it can be read after it.
 #
 # </details>
 # <details><summary><code>__syncthreads()</code>, inside the <code>if</code> of thread 0</summary>
 #
-# Then thread 0 waits there alone, for ever or worse.
+# Then thread 0 waits there alone, forever or worse.
 #
 # </details>
 
 
 # %% solution="cuda-train"
 def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
-    """Normalize a batch of images with its own statistics for each channel, in one kernel with one block a channel.
+    """Normalize images with the statistics of their batch, one block a channel.
 
-    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta  (Ioffe and Szegedy 2015, section 3.2)
+    x_hat = (x - mu) / sqrt(var + eps),  y = gamma * x_hat + beta
+    (Ioffe and Szegedy 2015, section 3.2)
 
     Parameters
     ----------
@@ -474,7 +522,8 @@ def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
     y : device array, shape (N, C, H, W), float32
         x is read at most twice, y is written once.
     cache : tuple (x, mu, inv_std, gamma)
-        Device arrays; mu and inv_std = 1 / sqrt(var + eps) have shape (C,) and are float32.
+        Device arrays; mu and inv_std = 1 / sqrt(var + eps) have shape (C,)
+        and are float32.
     """
     ### BEGIN SOLUTION
     code = r"""
@@ -545,57 +594,64 @@ examine(
 ### END HIDDEN TESTS
 
 # %%
-# Play: what the kernel moves. The simulated GPU counts; on a real one nothing is counted.
-# Two reads and a write are 3 B; the versions of notebook 09 moved 4 B and more.
-# What goes beyond 2.00 is the shift, which every thread reads for itself: for a warp that is one sector.
+# Play: what the kernel moves. The simulated GPU counts; on a real one nothing is
+# counted. Two reads and a write are 3 B; the versions of notebook 09 moved at least
+# 4 B. If every thread reads the shift for itself, x is read a little more than 2.00
+# times: that is one sector for each warp.
 rng = np.random.default_rng(3)
 x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
+gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
 with simulate() as log:
-    y, cache = batchnorm_train_cuda(x, xp.ones(16, xp.float32), xp.zeros(16, xp.float32))
-counted = f"{len(log.launches)} launch, x read {log.loaded(x):.2f} times, y written {log.stored(y):.2f} times\n{log}"
-print(counted if device.simulated else "a real GPU: nothing is counted")
+    y, cache = batchnorm_train_cuda(x, gamma, beta)
+reads, writes = log.loaded(x), log.stored(y)
+counted = f"x read {reads:.2f} times, y written {writes:.2f} times\n{log}"
+print(counted if device.simulated else "a real GPU: nothing counted")
 
 # %% [markdown]
 # ## 5. Four numbers at once
 #
-# A thread that loads a `float4` moves 16 bytes with one instruction, and a warp needs a quarter of the instructions for
-# the same bytes. The address has to be a multiple of 16. A channel of an image begins `H * W` floats after the one
-# before: with 8 x 8 positions that is always such a multiple, with 7 x 7 it is not.
+# A thread that loads a `float4` moves 16 bytes with one instruction, so a warp needs a quarter of the instructions for
+# the same bytes. The address has to be a multiple of 16 bytes. A channel of an image begins `H * W` floats after the
+# one
+# before it: with 8 x 8 positions that is always such a multiple, with 7 x 7 it is not.
 #
-# Write the transform with given statistics so that a thread loads and stores four numbers at once where 4 divides
-# H * W, and one at a time elsewhere. In the kernel `float4 v = ((const float4*)x)[k];` takes x for an array of vectors
-# and loads number k of them, which is the numbers 4 k to 4 k + 3: they are called v.x, v.y, v.z and v.w. You work with
+# Write the transform with given statistics, so that a thread loads and stores four numbers at once where 4 divides
+# H * W, and one at a time elsewhere. In the kernel, `float4 v = ((const float4*)x)[k];` takes x for an array of vectors
+# and loads vector k, which consists of the numbers 4 k to 4 k + 3. They are called v.x, v.y, v.z and v.w; you work with
 # each by itself, and `((float4*)y)[k] = v;` stores all four.
 #
-# Here no thread needs another one, so a block need not be a channel: a thread can take one vector, whichever channel it
-# belongs to. The grid then has `(count + 127) // 128` blocks of 128, and a thread beyond the end may return at once,
-# for there is no barrier.
+# Here no thread needs another one, so a block need not be a channel: each thread can take one vector, whichever channel
+# it belongs to. For `count` vectors, or single numbers, the grid has `(count + 127) // 128` blocks of 128 threads. A
+# thread beyond the end may return at once, because there is no barrier.
 #
-# Example: H * W = 49. Channel 1 begins at byte 4 * 49 = 196 = 12 * 16 + 4: misaligned. With H * W = 24 it begins at
-# byte 96 = 6 * 16.
+# Example: with H * W = 49, channel 1 begins at byte 4 * 49 = 196 = 12 * 16 + 4, which is misaligned. With H * W = 24 it
+# begins at byte 96 = 6 * 16.
 #
-# **Predict first.** Images of 7 x 7 in a batch of 4: 4 divides N * H * W = 196. May a block read its channel as float4?
+# **Predict first.** A batch has 4 images of 7 x 7, so that 4 divides N * H * W = 196. May a block read its channel as
+# float4?
 #
 # <details><summary>Yes: the channel has 49 vectors</summary>
 #
-# It has 196 numbers, but in 4 pieces of 49, which lie apart in memory and begin anywhere.
+# It has 196 numbers, but in 4 pieces of 49, which lie apart in memory and need not begin at a multiple of 16 bytes.
 #
 # </details>
 # <details><summary>No: the pieces of a channel begin at multiples of 49 floats</summary>
 #
-# Right. The length of a piece decides, not their number.
+# Right. What decides is the length of a piece, not how many pieces there are.
 #
 # </details>
 # <details><summary>Yes, if the last number is read by itself</summary>
 #
-# A tail of one number helps at the end. Three pieces in four still begin at a wrong address.
+# That helps with the number left over at the end. Three pieces in four still begin at a wrong address.
 #
 # </details>
 
 
 # %% solution="vector-loads"
 def batchnorm_apply(x, mu, inv_std, gamma, beta):
-    """Normalize with given statistics, four numbers at once where rows allow it: y = gamma (x - mu) inv_std + beta.
+    """Normalize with given statistics, four numbers at once where rows allow it.
+
+    y = gamma * (x - mu) * inv_std + beta
 
     Parameters
     ----------
@@ -606,7 +662,8 @@ def batchnorm_apply(x, mu, inv_std, gamma, beta):
     Returns
     -------
     y : device array, shape (N, C, H, W), float32
-        x is read once, y is written once; a thread stores 4 numbers at once where 4 divides H * W.
+        x is read once, y is written once. A thread stores 4 numbers at once
+        where 4 divides H * W.
     """
     ### BEGIN SOLUTION
     code = r"""
@@ -662,12 +719,13 @@ examine(
 # %% [markdown]
 # ## 6. Several blocks a channel
 #
-# With 64 channels and one block each, half of a GPU with 132 multiprocessors has nothing to do. Split each channel
+# With 64 channels and one block for each, half of a GPU with 132 multiprocessors has nothing to do. Split each channel
 # among `parts` blocks, in a grid of (parts, C): `blockIdx.x` is the part, `blockIdx.y` the channel. Blocks cannot wait
-# for each other, but they can add to the same number by `atomicAdd(&s1[c], a)`, where `&` takes the address, or leave
-# partial sums in global memory, which is that of the arrays, for a second kernel.
+# for each other, but they have two ways to combine their sums: they can add to the same number by `atomicAdd(&s1[c],
+# a)`,
+# where `&` takes the address, or leave partial sums in global memory for a second kernel.
 #
-# Example: m = 10 in 3 parts of ceil(10 / 3) = 4: numbers 0 to 3, 4 to 7, and 8 to 9.
+# Example: m = 10 in 3 parts of ceil(10 / 3) = 4 gives the numbers 0 to 3, 4 to 7, and 8 to 9.
 #
 # **Predict first.** The blocks add up by `atomicAdd`, in float32. Is the result the same each time?
 #
@@ -676,21 +734,21 @@ examine(
 # No addition gets lost. But which comes first is open, and in floating point the order decides the last digits.
 #
 # </details>
-# <details><summary>But for the last digits</summary>
+# <details><summary>Yes, except for the last digits</summary>
 #
-# Right. Partial sums that a second kernel adds up in a fixed order give the same bits each time.
+# Right. If a second kernel adds up partial sums in a fixed order, the result has the same bits each time.
 #
 # </details>
 # <details><summary>No: two blocks may add at the same time, and one sum is lost</summary>
 #
-# That is what happens with `s1[c] += a`. The atomic reads, adds and writes without anybody in between.
+# That is what happens with `s1[c] += a`. The atomic reads, adds and writes without anybody coming in between.
 #
 # </details>
 
 
 # %% solution="split-sums"
 def channel_sums_split(x, shift, parts):
-    """Add up x - shift and its square for each channel, with several blocks a channel.
+    """Add up x - shift and its square, with several blocks a channel.
 
     Parameters
     ----------
@@ -756,45 +814,47 @@ examine(
 # %% [markdown]
 # ## 7. The backward pass in one kernel
 #
-# The same plan for the gradient: one block a channel reads `dy` and `x` for the two sums, and both again for `dx`.
-# That is four reads and one write, 5 B.
+# The same plan works for the gradient: one block for each channel reads `dy` and `x` for the two sums, and both again
+# for
+# `dx`. That is four reads and one write, 5 B.
 #
 # $$d\beta = \sum dy, \qquad d\gamma = \sum dy\,\hat{x}, \qquad
 # dx = \gamma\,\text{inv std} \left( dy - \frac{d\beta}{m} - \hat{x}\, \frac{d\gamma}{m} \right), \qquad
 # \hat{x} = (x - \mu)\,\text{inv std} .$$
 #
-# Example with one channel: x = (3, 5, 7), mu = 5, inv_std = 1/2, so x_hat = (-1, 0, 1). With dy = (1, 4, 4) and
+# Example with one channel: x = (3, 5, 7), mu = 5 and inv_std = 1/2, so x_hat = (-1, 0, 1). With dy = (1, 4, 4) and
 # gamma = 4: dbeta = 9, dgamma = 3, and dx = 2 * (1 - 3 + 1, 4 - 3, 4 - 3 - 1) = (-2, 2, 0).
 #
 # **Predict first.** What would it cost to write x_hat to memory in the first loop and to read it in the second?
 #
 # <details><summary>Nothing: the second loop reads one array in place of another</summary>
 #
-# The second loop does. The first one has a write more: 6 B in place of 5.
+# The second loop does. But the first one has an additional write: 6 B in place of 5.
 #
 # </details>
 # <details><summary>One more pass: 6 B</summary>
 #
-# Right, and memory for an array as large as x. Working it out again costs two operations for each number.
+# Right, and memory for an array as large as x. Computing x_hat again costs only two operations for each number.
 #
 # </details>
 # <details><summary>It saves a pass: 4 B</summary>
 #
-# Nothing is read less: `dy` and x_hat are needed for `dx`.
+# Nothing less is read: the second loop needs `dy` and x_hat for `dx`.
 #
 # </details>
 
 
 # %% solution="cuda-backward"
 def batchnorm_backward_cuda(dy, cache):
-    """Return the gradients of the transform of training, in one kernel with one block a channel.
+    """Return the gradients of the transform of training, one block a channel.
 
     Parameters
     ----------
     dy : device array, shape (N, C, H, W), float32
         Upstream gradient.
     cache : tuple (x, mu, inv_std, gamma)
-        Device arrays from the forward pass, shapes (N, C, H, W), (C,), (C,), (C,), float32.
+        Device arrays from the forward pass, float32, of shape (N, C, H, W),
+        (C,), (C,), (C,).
 
     Returns
     -------
@@ -879,31 +939,35 @@ examine(
 # %% [markdown]
 # ## 8. Bonus: one read, one write
 #
-# The second read is there because the channel is gone when its statistics are known. Keep it: load each number once,
-# into shared memory, add up, and write `y` from there. That is 2 B, and no kernel can do with less.
+# The second read is there because the numbers of the channel are gone by the time its statistics are known. So keep
+# them:
+# load each number once, into shared memory, add up, and write `y` from there. That is 2 B, and no kernel can do with
+# less.
 #
-# Shared memory whose size the launch decides is declared `extern __shared__ float held[];`, and the launch says
-# `kernel(grid, block, arguments, shared_mem=bytes)`, up to 48 KB: here a channel has at most 10,000 numbers. An array
-# without `__shared__` belongs to one thread, whose registers hold 255 numbers at most; a larger one lies in device
+# Shared memory whose size the launch decides is declared `extern __shared__ float held[];`, and the launch is
+# `kernel(grid, block, arguments, shared_mem=bytes)`, with up to 48 KB; here a channel has at most 10,000 numbers. An
+# array without `__shared__` belongs to one thread, whose registers hold at most 255 numbers; a larger one lies in
+# device
 # memory, and nothing is gained.
 #
-# Make the kernel *persistent*: at most 4 blocks, each of which takes channel after channel, c = blockIdx.x, then
-# c + gridDim.x, and so on.
+# Make the kernel *persistent*: launch at most 4 blocks, each of which takes channel after channel, first c =
+# blockIdx.x,
+# then c + gridDim.x (the number of blocks further on), and so on.
 #
 # Example: 3 channels and 2 blocks. Block 0 takes channels 0 and 2, block 1 takes channel 1.
 #
-# **Predict first.** Every thread adds up the sums of the warps itself, from shared memory, so that one barrier does.
-# A block is done with its first channel and goes on to the next one. What if there is no barrier between?
+# **Predict first.** Each warp leaves its sums in shared memory; after one barrier every thread adds them up for itself.
+# A block is done with its first channel and goes on to the next one. What if there is no barrier in between?
 #
 # <details><summary>Nothing: each thread is done with its own numbers</summary>
 #
-# That is so for `held`, where a thread reads what it wrote itself. What about the sums of the warps, which all threads
+# That is true of `held`, where a thread reads what it wrote itself. What about the sums of the warps, which all threads
 # read?
 #
 # </details>
 # <details><summary>A thread that is behind may read the next channel's sums</summary>
 #
-# Right: what all threads read and one writes again needs a barrier before the next round.
+# Right: what all threads read and one thread then overwrites needs a barrier before the next round.
 #
 # </details>
 # <details><summary>The blocks overtake each other</summary>
@@ -915,7 +979,7 @@ examine(
 
 # %% solution="one-read"
 def batchnorm_train_once(x, gamma, beta, eps=1e-5):
-    """Normalize as `batchnorm_train_cuda` does, with one read and one write, in a persistent kernel.
+    """Normalize with one read and one write, in a persistent kernel.
 
     Parameters
     ----------
@@ -930,7 +994,8 @@ def batchnorm_train_once(x, gamma, beta, eps=1e-5):
     y : device array, shape (N, C, H, W), float32
         x is read once, y is written once, by at most 4 blocks.
     cache : tuple (x, mu, inv_std, gamma)
-        Device arrays; mu and inv_std = 1 / sqrt(var + eps) have shape (C,) and are float32.
+        Device arrays; mu and inv_std = 1 / sqrt(var + eps) have shape (C,)
+        and are float32.
     """
     ### BEGIN SOLUTION
     code = r"""
@@ -1006,20 +1071,25 @@ examine(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# A channel that does not fit into one block can be held by several, which tell each other their sums and wait for them:
-# [chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#four-plans-for-a-channel) has that fourth plan.
+# A channel that does not fit into one block can be held by several blocks, which tell each other their sums and wait
+# for
+# each other: [chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#four-plans-for-a-channel) has that
+# fourth plan.
 #
 # ## 9. How fast
 #
-# On the simulated GPU nobody can tell: it counts bytes, and no time. The points of this section are for the time that
-# your kernels of tasks 4 and 7 take on a GPU, held against our kernels with one block a channel: up to 1.25 times our
-# time earns them. The grader measures it as in notebook 09; if it has no GPU, these points wait until it has one. It
-# also tells how far away our fastest kernels are, which choose among the four plans of chapter 15: no points, a mark
-# to aim at. There is nothing to write.
+# The simulated GPU cannot tell: it counts bytes, not time. The points of this section depend on the time that
+# your kernels of tasks 4 and 7 take on a GPU, compared with our kernels with one block for each channel: you earn them
+# if
+# you take at most 1.25 times as long. The grader measures this as in notebook 09; if it has no GPU, these points wait
+# until it has one. It also tells you how far away our fastest kernels are, which choose among the four plans of
+# chapter 15. There are no points for that; it is a mark to aim at. There is nothing to write.
 #
-# 128 threads were enough for the simulated GPU, where more only take longer. A real one has room for thousands of
-# threads beside each other, and 256 blocks of 128 leave most of it empty: `device.simulated` tells which one you have.
-# If you have a GPU, this cell shows how you compare with a plain copy.
+# On the simulated GPU 128 threads were enough, and more only take longer. A real GPU has room for thousands of
+# threads beside each other, and 256 blocks of 128 threads leave most of it empty. `device.simulated` tells your
+# function
+# which of the two it runs on, so that it can launch larger blocks on a real one.
+# If you have a GPU, the next cell shows how you compare with a plain copy.
 
 # %%
 # Play: needs a GPU; a simulated one has no speed.
@@ -1027,7 +1097,8 @@ from bnlab.gpu.timing import share_of_copy
 
 x = np.random.default_rng(3).normal(size=(32, 256, 28, 28)).astype(np.float32)
 gamma, beta = np.ones(256, np.float32), np.zeros(256, np.float32)
-share = share_of_copy(batchnorm_train_cuda, {"x": x, "gamma": gamma, "beta": beta}, "train", least=1)
+inputs = {"x": x, "gamma": gamma, "beta": beta}
+share = share_of_copy(batchnorm_train_cuda, inputs, "train", least=1)
 print("no GPU, no time" if share is None else f"{share:.2f} of a copy's pace")
 
 # %% test="cuda-train-speed-test" points=5

@@ -7,8 +7,8 @@ TASK = "achieved-bandwidth"
 
 @mutant(
     TASK,
-    says="You divided by 2**30: these are gibibytes, GiB. Data sheets and this course count GB of 10**9 bytes, and "
-    "so get 7 percent more of them.",
+    says="You divided by 2**30, which gives gibibytes, GiB. Data sheets and this course count in GB of 10**9 bytes, so "
+    "their numbers are 7 percent larger.",
 )
 def gibibytes(num_bytes, seconds):
     return num_bytes / seconds / 2**30
@@ -40,7 +40,7 @@ def gigabits(num_bytes, seconds):
     return 8 * num_bytes / seconds / 1e9
 
 
-@mutant(TASK, says="You divided the time by the bytes. A bandwidth is bytes for each second.")
+@mutant(TASK, says="You divided the time by the bytes. A bandwidth is bytes per second.")
 def turned_over(num_bytes, seconds):
     return seconds / num_bytes * 1e9
 
@@ -65,12 +65,12 @@ def mixed_units(num_bytes, seconds):
     return num_bytes / seconds / (1000 * 1024 * 1024)
 
 
-@mutant(TASK, says="In Python 10 ^ 9 is 3: ^ is no power. Write 10**9 or 1e9.")
+@mutant(TASK, says="In Python 10 ^ 9 is 3, because ^ is not a power. Write 10**9 or 1e9.")
 def caret_for_a_power(num_bytes, seconds):
     return num_bytes / seconds / (10 ^ 9)
 
 
-@mutant(TASK, says="You multiplied by 10**9. A GB has so many bytes, so bytes a second are divided by it.")
+@mutant(TASK, says="You multiplied by 10**9. That is how many bytes a GB has, so divide the bytes a second by it.")
 def giga_multiplied(num_bytes, seconds):
     return num_bytes / seconds * 1e9
 
@@ -92,8 +92,8 @@ def whole_bytes_a_second(num_bytes, seconds):
 
 @mutant(
     TASK,
-    says="Your number is 3 times too large. num_bytes are all that was moved already, in however many passes: divide "
-    "them by the seconds.",
+    says="Your number is 3 times too large. num_bytes counts everything that was moved, in however many passes: divide "
+    "it by the seconds.",
 )
 def three_passes_again(num_bytes, seconds):
     return 3 * num_bytes / seconds / 1e9

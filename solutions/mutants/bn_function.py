@@ -41,8 +41,8 @@ def with_corrections(ctx, dy, mean=1.0, variance=1.0):
 
 @mutant(
     TASK,
-    says="Your dx is that of evaluation: mu and var are treated as constants. In training both depend on every sample,"
-    " so two more terms are due.",
+    says="Your dx is that of evaluation: it treats mu and var as constants. In training both depend on every sample, "
+    "so dx needs two more terms.",
 )
 class mean_and_variance_paths_missing(Right):
     @staticmethod
@@ -79,7 +79,7 @@ class one_over_n_missing(Right):
         return gamma * inv_std * (dy - dbeta - x_hat * dgamma), dgamma, dbeta, None
 
 
-@mutant(TASK, says="gamma is missing in your dx. It scales y, so it scales what comes back to x.")
+@mutant(TASK, says="gamma is missing in your dx. It scales y, so it also scales the gradient that comes back to x.")
 class gamma_missing(Right):
     @staticmethod
     def backward(ctx, dy):
@@ -118,8 +118,8 @@ class n_minus_one(Right):
 
 @mutant(
     TASK,
-    says="Your dx adds the mean of dy. It is subtracted: a shift of all samples together changes nothing, so dx sums to"
-    " 0.",
+    says="Your dx adds the mean of dy. It is subtracted: a shift of all samples together changes nothing, so dx sums "
+    "to 0.",
 )
 class mean_sign_flipped(Right):
     @staticmethod
@@ -140,8 +140,8 @@ class variance_sign_flipped(Right):
 
 @mutant(
     TASK,
-    says="The term with x_hat comes twice in your dx. The 2 of the square's derivative meets the 1/2 of the root's: "
-    "together they are 1.",
+    says="The term with x_hat counts twice in your dx. The derivative of the square gives a factor 2 and that of the "
+    "root a factor 1/2: together they are 1.",
 )
 class variance_path_doubled(Right):
     @staticmethod
@@ -151,7 +151,7 @@ class variance_path_doubled(Right):
 
 @mutant(
     TASK,
-    says="The factor x_hat is missing in the last term of your dx: it subtracts x_hat times the mean of dy * x_hat, a "
+    says="The factor x_hat is missing in the last term of your dx. The term is x_hat times the mean of dy * x_hat, a "
     "different number for each sample.",
 )
 class x_hat_missing_in_last_term(Right):
@@ -210,7 +210,7 @@ class gamma_missing_in_corrections(Right):
         return inv_std * (gamma * dy - dy.mean(0) - x_hat * (dy * x_hat).mean(0)), dgamma, dbeta, None
 
 
-@mutant(TASK, says="inv_std is missing in your dx: x_hat = (x - mu) * inv_std, so every path brings that factor along.")
+@mutant(TASK, says="inv_std is missing in your dx: x_hat = (x - mu) * inv_std, so every path contributes that factor.")
 class inv_std_missing(Right):
     @staticmethod
     def backward(ctx, dy):
@@ -218,7 +218,7 @@ class inv_std_missing(Right):
         return dx / ctx.saved_tensors[1], dgamma, dbeta, None
 
 
-@mutant(TASK, says="The sign of your dx is turned.")
+@mutant(TASK, says="The sign of your dx is flipped.")
 class sign_flipped(Right):
     @staticmethod
     def backward(ctx, dy):
@@ -253,7 +253,7 @@ class dgamma_uses_x(Right):
 @mutant(
     TASK,
     says="The sum over the samples is missing in your dbeta: beta stands in every row of y, so its gradient is "
-    "dy.sum(0). torch adds it up in silence.",
+    "dy.sum(0). torch adds it up silently.",
 )
 class dbeta_not_summed(Right):
     @staticmethod
@@ -264,8 +264,8 @@ class dbeta_not_summed(Right):
 
 @mutant(
     TASK,
-    says="The sum over the samples is missing in your dgamma: gamma scales every row of y, so its gradient is "
-    "(dy * x_hat).sum(0). torch adds it up in silence.",
+    says="The sum over the samples is missing in your dgamma: gamma scales every row of y, so its gradient is (dy * "
+    "x_hat).sum(0). torch adds it up silently.",
 )
 class dgamma_not_summed(Right):
     @staticmethod
@@ -276,8 +276,8 @@ class dgamma_not_summed(Right):
 
 @mutant(
     TASK,
-    says="The sums over the samples are missing in your dgamma and dbeta: each has one number for a feature. torch "
-    "adds them up in silence; a gradient should have the shape of what it belongs to.",
+    says="The sums over the samples are missing in your dgamma and dbeta: each has one number for each feature. torch "
+    "adds them up silently, but a gradient should have the shape of what it belongs to.",
 )
 class dgamma_and_dbeta_not_summed(Right):
     @staticmethod
@@ -287,8 +287,8 @@ class dgamma_and_dbeta_not_summed(Right):
 
 @mutant(
     TASK,
-    says="Your gradients of gamma and beta are exchanged: backward returns them in the order of forward's arguments, "
-    "dx, dgamma, dbeta.",
+    says="Your gradients of gamma and beta are swapped: backward returns them in the order of forward's arguments, dx, "
+    "dgamma, dbeta.",
 )
 class gradients_exchanged(Right):
     @staticmethod
@@ -299,8 +299,8 @@ class gradients_exchanged(Right):
 
 @mutant(
     TASK,
-    says="backward has to return one value for each argument of forward after ctx, four in all: None stands for eps, "
-    "which is a number and has no gradient.",
+    says="backward has to return one value for each argument of forward after ctx, four in all. The fourth is None: "
+    "eps is a number and has no gradient.",
 )
 class none_for_eps_missing(Right):
     @staticmethod
@@ -310,7 +310,8 @@ class none_for_eps_missing(Right):
 
 @mutant(
     TASK,
-    says="You read ctx.needs_input_grad one place too far: its first entry belongs to x, ctx itself is not counted.",
+    says="You read ctx.needs_input_grad one place too far: its first entry belongs to x, because ctx itself does not "
+    "count.",
 )
 class needs_input_grad_shifted(Right):
     @staticmethod
@@ -322,8 +323,8 @@ class needs_input_grad_shifted(Right):
 
 @mutant(
     TASK,
-    says="Your dx comes only when gamma needs a gradient, too. Each of the three is asked for on its own: a frozen "
-    "gamma does not stop the gradient to x.",
+    says="You return dx only if gamma needs a gradient, too. Each of the three gradients is requested on its own: a "
+    "frozen gamma does not stop the gradient of x.",
 )
 class frozen_gamma_stops_dx(Right):
     @staticmethod
@@ -346,7 +347,7 @@ class unbiased_variance(Right):
         return (x - mu) * inv_std * gamma + beta
 
 
-@mutant(TASK, says="You added eps after the root. It belongs inside: sqrt(var + eps).")
+@mutant(TASK, says="You added eps outside the root. It belongs inside: sqrt(var + eps).")
 class eps_outside_sqrt(Right):
     @staticmethod
     def forward(ctx, x, gamma, beta, eps):
@@ -386,8 +387,8 @@ class wrong_axis(Right):
 
 @mutant(
     TASK,
-    says="What your backward returns counts as one gradient: a list does, a single tensor, and nothing at all. Return "
-    "the tuple dx, dgamma, dbeta, None.",
+    says="What your backward returns counts as a single gradient, as do a list, a lone tensor and nothing at all. "
+    "Return the tuple dx, dgamma, dbeta, None.",
 )
 class one_thing_returned(Right):
     @staticmethod

@@ -74,8 +74,8 @@ class Base(torch.nn.Module):
 
 @mutant(
     TASK,
-    says="Your running variance collects the biased variance. Training normalizes with 1/m; what is stored for "
-    "evaluation is corrected to 1/(m-1).",
+    says="Your running variance collects the biased variance. Training normalizes with 1/m, but what is stored for "
+    "evaluation is the unbiased variance, with 1/(m-1).",
 )
 class biased_variance_stored(Base):
     def update(self, x, mean, var):
@@ -93,8 +93,8 @@ class momentum_flipped(Base):
 
 @mutant(
     TASK,
-    says="num_batches_tracked is missing among your buffers, so torch's layer cannot load your state, nor you its: "
-    "register an integer that counts the batches of training.",
+    says="num_batches_tracked is missing among your buffers, so torch's layer cannot load your state, nor yours its "
+    "state. Register an integer that counts the batches of training.",
 )
 class count_missing(Base):
     def make_buffers(self, num_features, track):
@@ -190,8 +190,8 @@ class graph_kept(Base):
 
 @mutant(
     TASK,
-    says="No gradient flows through your batch statistics: y has to be computed from mean and var with their graphs; "
-    "only the running ones are updated without.",
+    says="No gradient flows through your batch statistics. Compute y from mean and var with their graphs; only the "
+    "running statistics are updated without a graph.",
 )
 class statistics_detached(Base):
     def statistics(self, x):
@@ -209,7 +209,7 @@ class eval_uses_batch(Base):
 
 @mutant(
     TASK,
-    says="Your layer changed its running statistics in evaluation. There it only reads them: look at self.training.",
+    says="Your layer changed its running statistics in evaluation. There it may only read them: look at self.training.",
 )
 class eval_updates_running(Base):
     def for_evaluation(self, x):
@@ -253,7 +253,7 @@ class affine_ignored(Base):
 
 @mutant(
     TASK,
-    says="For images you normalize each pixel over the samples alone. A channel has one mean and one variance: "
+    says="For images you normalize each pixel on its own, over the samples. A channel has one mean and one variance: "
     "reduce over the axes 0, 2 and 3.",
 )
 class pixels_on_their_own(Base):
@@ -272,8 +272,8 @@ class pixels_on_their_own(Base):
 
 @mutant(
     TASK,
-    says="For images you take the statistics of each sample on its own, as instance normalization does. The samples of "
-    "the batch belong to the mean, too: axes 0, 2 and 3.",
+    says="For images you take the statistics of each sample on its own, as instance normalization does. Take them over "
+    "all samples of the batch as well: axes 0, 2 and 3.",
 )
 class samples_on_their_own(Base):
     def statistics(self, x):
@@ -291,8 +291,8 @@ class samples_on_their_own(Base):
 
 @mutant(
     TASK,
-    says="For images you corrected the variance with N, the number of samples. m counts what goes into one mean: "
-    "N * H * W values.",
+    says="For images you corrected the variance with N, the number of samples. What counts is m, the number of values "
+    "that share a mean: N * H * W.",
 )
 class corrected_by_samples(Base):
     def update(self, x, mean, var):
@@ -302,7 +302,9 @@ class corrected_by_samples(Base):
             self.count()
 
 
-@mutant(TASK, says="In training you divide by m - 1, torch's default. It normalizes with 1/m: correction=0.")
+@mutant(
+    TASK, says="In training you divide by m - 1, which is torch's default. The layer normalizes with 1/m: correction=0."
+)
 class unbiased_variance(Base):
     def transform(self, x, mean, var):
         if self.training:
@@ -311,7 +313,7 @@ class unbiased_variance(Base):
         return super().transform(x, mean, var)
 
 
-@mutant(TASK, says="You added eps after the root. It belongs inside: sqrt(var + eps).")
+@mutant(TASK, says="You added eps outside the root. It belongs inside: sqrt(var + eps).")
 class eps_outside_sqrt(Base):
     def transform(self, x, mean, var):
         x_hat = (x - self.lift(mean, x)) / (torch.sqrt(self.lift(var, x)) + self.eps)
@@ -320,8 +322,8 @@ class eps_outside_sqrt(Base):
 
 @mutant(
     TASK,
-    says="Your parameters are called gamma and beta. In a state_dict of torch they are weight and bias, and names are "
-    "what it goes by.",
+    says="Your parameters are called gamma and beta. A state_dict goes by names, and torch's names are weight and "
+    "bias.",
 )
 class named_gamma_and_beta(Base):
     def make_parameters(self, num_features, affine):
@@ -335,8 +337,8 @@ class named_gamma_and_beta(Base):
 
 @mutant(
     TASK,
-    says="Your layer takes one value per channel in training. It has no variance: raise ValueError, as torch does, "
-    "before the running variance becomes nan.",
+    says="In training your layer accepts a single value per channel, which has no variance. Raise ValueError, as torch "
+    "does, before the running variance becomes nan.",
 )
 class single_value_accepted(Base):
     def require_two(self, x):
@@ -345,8 +347,8 @@ class single_value_accepted(Base):
 
 @mutant(
     TASK,
-    says="Your layer refuses a single sample in evaluation as well. There the running statistics are used and one is "
-    "enough: raise ValueError where self.training is True.",
+    says="Your layer refuses a single sample in evaluation as well. There the running statistics are used, so one "
+    "sample is enough: raise ValueError only if self.training is True.",
 )
 class single_value_refused_in_evaluation(Base):
     def forward(self, x):

@@ -16,7 +16,7 @@ def counted(shape, dtype, direction, forward=3, backward=5):
 
 @mutant(
     TASK,
-    says="You counted one read of each input. That is the limit for a channel that waits on the chip; fused kernels "
+    says="You counted one read of each input. That would take a channel that stays on the chip; the fused kernels here "
     "read once for the sums and once more for the output.",
 )
 def read_once(shape, dtype, direction):
@@ -35,7 +35,7 @@ def write_forgotten(shape, dtype, direction):
 
 @mutant(
     TASK,
-    says="Your backward pass reads one of x and dy once only. Both are needed for the sums, and both again for dx.",
+    says="Your backward pass reads x or dy only once. Both are needed for the sums, and both again for dx.",
 )
 def second_read_forgotten(shape, dtype, direction):
     return counted(shape, dtype, direction, 3, 4)
@@ -43,8 +43,8 @@ def second_read_forgotten(shape, dtype, direction):
 
 @mutant(
     TASK,
-    says="You counted a third read forward, or a sixth pass backward. One fused kernel makes both sums of a channel "
-    "in one pass; three kernels of CuPy do not, but they are not what is counted here.",
+    says="You counted a third read forward, or a sixth pass backward. Here one fused kernel makes both sums of a "
+    "channel in one pass. CuPy's three kernels do not, but they are not what is counted.",
 )
 def one_reduction_a_sum(shape, dtype, direction):
     return counted(shape, dtype, direction, 4, 6)
@@ -78,7 +78,9 @@ def batch_forgotten(shape, dtype, direction):
     return counted(shape[1:], dtype, direction)
 
 
-@mutant(TASK, says="You left out C: N * H * W is what shares a mean; what moves are the numbers of all channels.")
+@mutant(
+    TASK, says="You left out C. N * H * W is how many values share a mean; what moves are the numbers of all channels."
+)
 def channels_forgotten(shape, dtype, direction):
     return counted((shape[0], *shape[2:]), dtype, direction)
 
@@ -124,7 +126,7 @@ def numbers_of_channels_counted(shape, dtype, direction):
 
 @mutant(
     TASK,
-    says="You left H and W out: x has N * C * H * W numbers.",
+    says="You left out H and W: x has N * C * H * W numbers.",
 )
 def positions_forgotten(shape, dtype, direction):
     return counted((*shape[:2], 1, 1), dtype, direction)
@@ -132,8 +134,8 @@ def positions_forgotten(shape, dtype, direction):
 
 @mutant(
     TASK,
-    says="All your counts are twice as large as they should be. A float32 has 32 bits, and 8 bits are a byte: 4 "
-    "bytes, as .itemsize tells.",
+    says="All your counts are twice as large as they should be. A float32 has 32 bits, and 8 bits are a byte, so it "
+    "takes 4 bytes, as .itemsize tells.",
 )
 def bytes_doubled(shape, dtype, direction):
     return 2 * counted(shape, dtype, direction)

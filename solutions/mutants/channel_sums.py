@@ -51,8 +51,8 @@ def launch(code, x, shift, blocks=None, threads=128, exchanged=False, start=xp.e
 
 @mutant(
     TASK,
-    says="Threads read sums that others have not written yet: each round needs a __syncthreads() before it, the first "
-    "one too.",
+    says="Threads read sums that others have not written yet: each round needs a __syncthreads() before it, and so "
+    "does the first one.",
 )
 def barrier_missing(x, shift):
     return launch(edited(("    __syncthreads();\n", "")), x, shift)
@@ -71,8 +71,8 @@ def later_rounds_do_not_wait(x, shift):
 
 @mutant(
     TASK,
-    says="A channel's sum is written by all threads of the block, and they get in each other's way. One of them has it "
-    "in the end, and that one writes: if (t == 0).",
+    says="All threads of the block write the sum of a channel, and they get in each other's way. At the end one thread "
+    "has the sum, and it alone writes: if (t == 0).",
 )
 def all_threads_write_the_result(x, shift):
     return launch(edited(("  if (t == 0) {\n    s1", "  {\n    s1")), x, shift)
@@ -89,8 +89,8 @@ def fewer_threads_than_the_rounds(x, shift):
 
 @mutant(
     TASK,
-    says="Your arrays are not shared: without __shared__ each thread has one of its own, and finds nothing of what the "
-    "others have added up. Declare them as __shared__ float.",
+    says="Your arrays are not shared: without __shared__ each thread has an array of its own and finds nothing of what "
+    "the others have added up. Declare them as __shared__ float.",
 )
 def array_not_shared(x, shift):
     return launch(edited(("__shared__ float", "float")), x, shift)
@@ -98,7 +98,7 @@ def array_not_shared(x, shift):
 
 @mutant(
     TASK,
-    says="You launched one block, so that the first channel alone has its sums: the grid is (c,), a block for each "
+    says="You launched one block, so only the first channel has its sums: the grid is (c,), one block for each "
     "channel.",
 )
 def one_block_for_all(x, shift):
@@ -118,8 +118,8 @@ def not_a_power_of_two(x, shift):
 
 @mutant(
     TASK,
-    says="The sizes arrive in another order than the kernel declares them: the number of images and that of channels "
-    "are exchanged.",
+    says="The sizes arrive in another order than the kernel declares them: the numbers of images and of channels are "
+    "swapped.",
 )
 def sizes_exchanged(x, shift):
     return launch(CODE, x, shift, exchanged=True)
@@ -154,7 +154,7 @@ def returned_early(x, shift):
 
 @mutant(
     TASK,
-    says="The barrier stands where only a part of the threads comes by. __syncthreads() belongs inside the loop over "
+    says="The barrier stands where only some of the threads reach it. __syncthreads() belongs inside the loop over "
     "rounds and outside of every `if`.",
 )
 def barrier_in_the_branch(x, shift):
@@ -164,7 +164,7 @@ def barrier_in_the_branch(x, shift):
 
 @mutant(
     TASK,
-    says="A thread goes one number too far: numbers are counted from 0, so the loop runs while i < images * positions.",
+    says="A thread goes one number too far. Numbers are counted from 0, so the loop runs while i < images * positions.",
 )
 def one_too_far(x, shift):
     return launch(edited(("i < m;", "i <= m;")), x, shift)
@@ -199,8 +199,8 @@ def last_round_missing(x, shift):
 
 @mutant(
     TASK,
-    says="The address leaves out the other channels: between two images lie channels * positions numbers. It is "
-    "(image * channels + c) * positions + place.",
+    says="The address leaves out the other channels: from one image to the next it is channels * positions numbers. "
+    "The address is (image * channels + c) * positions + place.",
 )
 def channels_left_out(x, shift):
     return launch(edited(("((i / positions) * channels + c) * positions", "(i / positions) * positions")), x, shift)
@@ -208,38 +208,38 @@ def channels_left_out(x, shift):
 
 @mutant(
     TASK,
-    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
-    "it, and the other channels lie between.",
+    says="You take m numbers in a row, starting at c * m. But a channel is not in one piece: each image holds H * W of "
+    "its numbers, and the other channels lie in between.",
 )
 def channel_in_one_piece(x, shift):
     return launch(edited(("((i / positions) * channels + c) * positions + i % positions", "c * m + i")), x, shift)
 
 
-@mutant(TASK, says="You add up the first image alone: i runs over images * positions numbers of the channel.")
+@mutant(TASK, says="You add up only the first image: i runs over the images * positions numbers of the channel.")
 def first_image_alone(x, shift):
     return launch(edited(("m = images * positions", "m = positions")), x, shift)
 
 
-@mutant(TASK, says="Your second sum is not of squares: it adds up (x - shift) * (x - shift).")
+@mutant(TASK, says="Your second sum does not square. It has to add up (x - shift) * (x - shift).")
 def square_missing(x, shift):
     return launch(edited(("b += d * d;", "b += d;")), x, shift)
 
 
-@mutant(TASK, says="Your two sums come in the other order: the sum of x - shift is s1, the sum of its squares s2.")
+@mutant(TASK, says="Your two sums come in the other order: s1 is the sum of x - shift, s2 the sum of its squares.")
 def swapped(x, shift):
     s1, s2 = launch(CODE, x, shift)
     return s2, s1
 
 
-@mutant(TASK, says="You forgot the shift: the sums are of x - shift, with one shift for each channel.")
+@mutant(TASK, says="You forgot the shift: subtract it from each number first, with one shift for each channel.")
 def shift_missing(x, shift):
     return launch(CODE, x, xp.zeros_like(shift))
 
 
 @mutant(
     TASK,
-    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract it "
-    "from each number.",
+    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract the "
+    "shift from each number.",
 )
 def subtracted_after_the_sum(x, shift):
     m = x.size // x.shape[1]
@@ -247,7 +247,7 @@ def subtracted_after_the_sum(x, shift):
     return s1 - m * shift, s2 - 2 * shift * s1 + m * shift * shift
 
 
-@mutant(TASK, says="You divided by m. Sums are asked for, so that several blocks can add theirs up.")
+@mutant(TASK, says="You divided by m. The task asks for sums, so that several blocks can add theirs up.")
 def divided_by_m(x, shift):
     s1, s2 = launch(CODE, x, shift)
     return s1 / xp.float32(x.size // x.shape[1]), s2 / xp.float32(x.size // x.shape[1])
@@ -260,8 +260,8 @@ def one_kernel_a_sum(x, shift):
 
 @mutant(
     TASK,
-    says="The work was done by operations of whole arrays. Write one kernel that reads x, and launch it with one "
-    "block for each channel.",
+    says="The work was done by operations on whole arrays. Write one kernel that reads x, and launch it with one block "
+    "for each channel.",
 )
 def written_as_arrays(x, shift):
     d = x - shift[:, None, None]
@@ -270,8 +270,9 @@ def written_as_arrays(x, shift):
 
 @mutant(
     TASK,
-    says="Neighbours do not read neighbours, as where each thread walks through a stretch of its own, or one thread "
-    "walks alone: most of what is moved is thrown away. Thread t starts at t and goes on in steps of blockDim.x.",
+    says="Neighbouring threads do not read neighbouring numbers, as when each walks through a stretch of its own, or "
+    "one walks alone: most of what is moved is thrown away. Thread t starts at t and goes on in steps of "
+    "blockDim.x.",
 )
 def a_stretch_for_each_thread(x, shift):
     loop = "for (int i = t * ((m + 127) / 128); i < m && i < (t + 1) * ((m + 127) / 128); ++i)"
@@ -280,8 +281,8 @@ def a_stretch_for_each_thread(x, shift):
 
 @mutant(
     TASK,
-    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
-    "channel lie beside each other: (image * channels + c) * positions + place.",
+    says="Your address is right for images whose channels lie side by side, (N, H, W, C). Here the positions of a "
+    "channel lie side by side: (image * channels + c) * positions + place.",
 )
 def channels_last(x, shift):
     return launch(
@@ -301,8 +302,8 @@ def added_in_global_memory(x, shift):
 
 @mutant(
     TASK,
-    says="The sizes arrive in another order than the kernel declares them: the number of channels and that of "
-    "positions are exchanged.",
+    says="The sizes arrive in another order than the kernel declares them: the numbers of channels and of positions "
+    "are swapped.",
 )
 def channels_and_positions_exchanged(x, shift):
     return launch(
@@ -328,8 +329,8 @@ def first_shift_for_all(x, shift):
 
 @mutant(
     TASK,
-    says="The sizes arrive in another order than the kernel declares them: the number of images and that of positions "
-    "are exchanged.",
+    says="The sizes arrive in another order than the kernel declares them: the numbers of images and of positions are "
+    "swapped.",
 )
 def images_and_positions_exchanged(x, shift):
     changes = (
@@ -373,8 +374,8 @@ def written_by_the_number_of_the_thread(x, shift):
 
 @mutant(
     TASK,
-    says="x is read beyond its end, but not where there is one channel alone. A block goes through images * positions "
-    "numbers, and number `place` of image `image` lies at (image * channels + c) * positions + place.",
+    says="With more than one channel, x is read beyond its end. A block goes through images * positions numbers, and "
+    "number `place` of image `image` lies at (image * channels + c) * positions + place.",
 )
 def numbers_of_all_channels(x, shift):
     return launch(edited(("m = images * positions", "m = images * channels * positions")), x, shift)
@@ -400,8 +401,8 @@ def squares_of_the_threads_sums(x, shift):
 
 @mutant(
     TASK,
-    says="s1 and s2 are never set. Either nobody writes them, or they are added to as xp.empty gives them, which is "
-    "NaN here: the thread that has a sum writes it by =, and what several threads add to starts as xp.zeros.",
+    says="s1 and s2 are never set. Either nobody writes them, or they are added to as xp.empty leaves them, which is "
+    "NaN here. The thread that has the sum writes it with =; what several threads add to starts as xp.zeros.",
 )
 def added_to_what_is_not_zero(x, shift):
     return launch(edited(("s1[c] =", "s1[c] +="), ("s2[c] =", "s2[c] +=")), x, shift)

@@ -61,8 +61,8 @@ def launch(code, dy, cache, blocks=None, exchanged=False):
 
 @mutant(
     TASK,
-    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
-    "channel lie beside each other: (image * channels + c) * positions + place.",
+    says="Your address is right for images whose channels lie side by side, (N, H, W, C). Here the positions of a "
+    "channel lie side by side: (image * channels + c) * positions + place.",
 )
 def channels_last(dy, cache):
     code = edited(
@@ -74,8 +74,8 @@ def channels_last(dy, cache):
 
 @mutant(
     TASK,
-    says="You launched one block, so that the first channel alone has its gradients: the grid is (c,), a block for "
-    "each channel.",
+    says="You launched one block, so only the first channel has its gradients: the grid is (c,), one block for each "
+    "channel.",
 )
 def one_block_for_all(dy, cache):
     return launch(CODE, dy, cache, blocks=1)
@@ -83,8 +83,8 @@ def one_block_for_all(dy, cache):
 
 @mutant(
     TASK,
-    says="The threads read the sums before they are there: between the thread that writes them to shared memory and "
-    "those that read them a __syncthreads() is missing.",
+    says="The threads read the sums before they are there: a __syncthreads() is missing between the thread that writes "
+    "them to shared memory and those that read them.",
 )
 def sums_not_awaited(dy, cache):
     return launch(edited(("  __syncthreads();  // sums\n", "")), dy, cache)
@@ -92,8 +92,8 @@ def sums_not_awaited(dy, cache):
 
 @mutant(
     TASK,
-    says="A barrier stands where only a part of the threads comes by. __syncthreads() belongs outside of every `if` "
-    "on the number of the thread.",
+    says="A barrier stands where only some of the threads reach it. __syncthreads() belongs outside of every `if` on "
+    "the number of the thread.",
 )
 def barrier_in_the_branch(dy, cache):
     return launch(edited(("  }\n  __syncthreads();  // sums\n", "    __syncthreads();\n  }\n")), dy, cache)
@@ -101,7 +101,7 @@ def barrier_in_the_branch(dy, cache):
 
 @mutant(
     TASK,
-    says="A thread goes one number too far: numbers are counted from 0, so the loops run while i < images * positions.",
+    says="A thread goes one number too far. Numbers are counted from 0, so the loops run while i < images * positions.",
 )
 def one_too_far(dy, cache):
     return launch(edited(("k < m;", "k <= m;")), dy, cache)
@@ -109,8 +109,8 @@ def one_too_far(dy, cache):
 
 @mutant(
     TASK,
-    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
-    "it, and the other channels lie between.",
+    says="You take m numbers in a row, starting at c * m. But a channel is not in one piece: each image holds H * W of "
+    "its numbers, and the other channels lie in between.",
 )
 def channel_in_one_piece(dy, cache):
     code = edited(
@@ -130,7 +130,7 @@ def inv_std_missing_in_the_sum(dy, cache):
     return launch(edited(("hat = (x[at] - center) * width", "hat = x[at] - center")), dy, cache)
 
 
-@mutant(TASK, says="In dx the factor 1 / m is missing: means of dy and of dy * x_hat are subtracted, not sums.")
+@mutant(TASK, says="In dx the factor 1 / m is missing: the means of dy and of dy * x_hat are subtracted, not sums.")
 def one_over_m_missing(dy, cache):
     return launch(edited(("count = images * positions", "count = 1.f")), dy, cache)
 
@@ -175,7 +175,10 @@ def inv_std_missing(dy, cache):
     return launch(edited(("scale = gamma[c] * inv_std[c]", "scale = gamma[c]")), dy, cache)
 
 
-@mutant(TASK, says="You averaged dgamma and dbeta. N * H * W values share them, and gradients add up: sum.")
+@mutant(
+    TASK,
+    says="You averaged dgamma and dbeta. N * H * W values share each of them, and their gradients add up: take sums.",
+)
 def dgamma_and_dbeta_averaged(dy, cache):
     return launch(edited(("dbeta[c] = a, dgamma[c] = b", "dbeta[c] = a / count, dgamma[c] = b / count")), dy, cache)
 
@@ -198,7 +201,7 @@ def a_loop_for_each_sum(dy, cache):
 
 @mutant(
     TASK,
-    says="The work was done by operations of whole arrays. Write one kernel that reads dy and x and writes dx, with "
+    says="The work was done by operations on whole arrays. Write one kernel that reads dy and x and writes dx, with "
     "one block for each channel.",
 )
 def written_as_arrays(dy, cache):
@@ -228,7 +231,7 @@ def both_signs_flipped(dy, cache):
 
 @mutant(
     TASK,
-    says="In dx the factor 1 / m is missing at the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
+    says="In dx the factor 1 / m is missing for the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
 )
 def one_over_m_missing_for_variance(dy, cache):
     return launch(edited(("slope = b / count", "slope = b")), dy, cache)
@@ -236,7 +239,7 @@ def one_over_m_missing_for_variance(dy, cache):
 
 @mutant(
     TASK,
-    says="In dx the factor 1 / m is missing at the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
+    says="In dx the factor 1 / m is missing for the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
 )
 def one_over_m_missing_for_mean(dy, cache):
     return launch(edited(("mean_dy = a / count", "mean_dy = a")), dy, cache)
@@ -262,8 +265,8 @@ def inv_std_missing_in_x_hat(dy, cache):
 
 @mutant(
     TASK,
-    says="mu and inv_std reach the kernel in each other's place: the cache is (x, mu, inv_std, gamma), and the tuple "
-    "of arguments has the order in which the kernel declares them.",
+    says="mu and inv_std are swapped on their way to the kernel: the cache is (x, mu, inv_std, gamma), and the "
+    "kernel takes its arguments in the order in which it declares them.",
 )
 def mu_and_inv_std_exchanged(dy, cache):
     x, mu, inv_std, gamma = cache
@@ -272,7 +275,7 @@ def mu_and_inv_std_exchanged(dy, cache):
 
 @mutant(
     TASK,
-    says="dy and x reach the kernel in each other's place: the tuple of arguments has the order in which the kernel "
+    says="dy and x are swapped on their way to the kernel: list the arguments in the order in which the kernel "
     "declares them.",
 )
 def dy_and_x_exchanged(dy, cache):
@@ -287,8 +290,8 @@ def mu_missing(dy, cache):
 
 @mutant(
     TASK,
-    says="In dx each thread takes its own part of the sums for the whole. The sums of the block are those that the "
-    "threads have added up together, in shared memory.",
+    says="In dx each thread uses its own part of the sums as if it were the whole. The sums of the block are those "
+    "that the threads have added up together, in shared memory.",
 )
 def own_sums_of_each_thread(dy, cache):
     code = edited(
@@ -319,7 +322,7 @@ def in_rounds(dy, cache, mean_dy, slope):
 
 @mutant(
     TASK,
-    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing behind the "
+    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing after the "
     "loop over rounds.",
 )
 def last_round_not_awaited(dy, cache):
@@ -329,7 +332,8 @@ def last_round_not_awaited(dy, cache):
 @mutant(
     TASK,
     says="The threads read dbeta[c] and dgamma[c] before thread 0 has written them: a __syncthreads() is missing, "
-    "behind the `if` of thread 0 and outside of it. Shared memory is nearer than these results, too.",
+    "after the `if` of thread 0 and outside of it. Better still, share them through shared memory, which is "
+    "nearer.",
 )
 def results_not_awaited(dy, cache):
     return in_rounds(dy, cache, "dbeta[c]", "dgamma[c]")
@@ -366,8 +370,8 @@ def x_hat_missing_in_dx(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma and inv_std are in each other's place: the cache is (x, mu, inv_std, gamma), and the tuple of "
-    "arguments has the order in which the kernel declares them.",
+    says="gamma and inv_std are swapped: the cache is (x, mu, inv_std, gamma), and the kernel takes its arguments in "
+    "the order in which it declares them.",
 )
 def gamma_and_inv_std_exchanged(dy, cache):
     x, mu, inv_std, gamma = cache
@@ -394,8 +398,8 @@ def one_number_of_dx_each(dy, cache):
 
 @mutant(
     TASK,
-    says="An array is read beyond its end, but not where there is one channel alone. A block goes through images * "
-    "positions numbers; number `place` of an image lies at (image * channels + c) * positions + place.",
+    says="With more than one channel, an array is read beyond its end. A block goes through images * positions "
+    "numbers; number `place` of an image lies at (image * channels + c) * positions + place.",
 )
 def numbers_of_all_channels(dy, cache):
     return launch(edited((", m = images * positions;", ", m = images * channels * positions;")), dy, cache)
@@ -403,8 +407,8 @@ def numbers_of_all_channels(dy, cache):
 
 @mutant(
     TASK,
-    says="The sizes arrive in another order than the kernel declares them: the number of images and that of channels "
-    "are exchanged.",
+    says="The sizes arrive in another order than the kernel declares them: the numbers of images and of channels are "
+    "swapped.",
 )
 def sizes_exchanged(dy, cache):
     return launch(CODE, dy, cache, exchanged=True)
@@ -452,7 +456,7 @@ def mu_missing_in_dx(dy, cache):
 
 @mutant(
     TASK,
-    says="The first warp reads the sums of the others before they are there: a __syncthreads() belongs between.",
+    says="The first warp reads the sums of the other warps before they are there: put a __syncthreads() in between.",
 )
 def sums_of_the_warps_not_awaited(dy, cache):
     return launch(edited(("  __syncthreads();\n  if (t < 32)", "  if (t < 32)")), dy, cache)
@@ -485,7 +489,7 @@ def divided_by_inv_std(dy, cache):
 
 @mutant(
     TASK,
-    says="All channels get the gamma of channel 0: each has its own, gamma[c].",
+    says="All channels get the gamma of channel 0: each channel has its own, gamma[c].",
 )
 def first_gamma_for_all(dy, cache):
     return launch(edited(("gamma[c] *", "gamma[0] *")), dy, cache)
@@ -502,7 +506,7 @@ def read_by_the_count(dy, cache):
 
 @mutant(
     TASK,
-    says="You averaged dbeta. N * H * W values share beta, and gradients add up: sum, as for dgamma.",
+    says="You averaged dbeta. N * H * W values share beta, and their gradients add up: take the sum, as for dgamma.",
 )
 def dbeta_averaged(dy, cache):
     return launch(edited(("dbeta[c] = a,", "dbeta[c] = a / count,")), dy, cache)
@@ -510,7 +514,7 @@ def dbeta_averaged(dy, cache):
 
 @mutant(
     TASK,
-    says="You averaged dgamma. N * H * W values share gamma, and gradients add up: sum, as for dbeta.",
+    says="You averaged dgamma. N * H * W values share gamma, and their gradients add up: take the sum, as for dbeta.",
 )
 def dgamma_averaged(dy, cache):
     return launch(edited(("dgamma[c] = b,", "dgamma[c] = b / count,")), dy, cache)
@@ -518,8 +522,8 @@ def dgamma_averaged(dy, cache):
 
 @mutant(
     TASK,
-    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with "
-    "dy as it comes.",
+    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with dy "
+    "as it is given.",
 )
 def dgamma_times_gamma(dy, cache):
     return launch(edited(("dgamma[c] = b,", "dgamma[c] = b * gamma[c],")), dy, cache)
@@ -527,7 +531,8 @@ def dgamma_times_gamma(dy, cache):
 
 @mutant(
     TASK,
-    says="The sum of dy * x_hat is not added up in the warp: what lane 0 hands over is its own. Shuffle both sums.",
+    says="The sum of dy * x_hat is not added up in the warp: what lane 0 hands over is only its own. Shuffle both "
+    "sums.",
 )
 def second_sum_not_shuffled(dy, cache):
     return launch(edited(("  b = sum_of_warp(b);\n  if", "  if")), dy, cache)
@@ -535,8 +540,8 @@ def second_sum_not_shuffled(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma * inv_std multiplies dy minus its mean alone. It multiplies all three terms: the last one, x_hat "
-    "times a mean, belongs into the bracket.",
+    says="gamma * inv_std multiplies only dy minus its mean. It has to multiply all three terms: the last one, x_hat "
+    "times a mean, belongs in the bracket.",
 )
 def last_term_outside_the_bracket(dy, cache):
     return launch(

@@ -69,8 +69,8 @@ def naive_formula(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The threads read the statistics before they are there: between the thread that writes them to shared memory "
-    "and those that read them a __syncthreads() is missing.",
+    says="The threads read the statistics before they are there: a __syncthreads() is missing between the thread that "
+    "writes them to shared memory and those that read them.",
 )
 def statistics_not_awaited(x, gamma, beta, eps=1e-5):
     return launch(edited(("  __syncthreads();  // statistics\n", "")), x, gamma, beta, eps)
@@ -78,8 +78,8 @@ def statistics_not_awaited(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="A barrier stands where only a part of the threads comes by. __syncthreads() belongs outside of every `if` "
-    "on the number of the thread.",
+    says="A barrier stands where only some of the threads reach it. __syncthreads() belongs outside of every `if` on "
+    "the number of the thread.",
 )
 def barrier_in_the_branch(x, gamma, beta, eps=1e-5):
     code = edited(("  }\n  __syncthreads();  // statistics\n", "    __syncthreads();\n  }\n"))
@@ -88,7 +88,7 @@ def barrier_in_the_branch(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="A thread goes one number too far: numbers are counted from 0, so the loops run while i < images * positions.",
+    says="A thread goes one number too far. Numbers are counted from 0, so the loops run while i < images * positions.",
 )
 def one_too_far(x, gamma, beta, eps=1e-5):
     return launch(edited(("k < m;", "k <= m;")), x, gamma, beta, eps)
@@ -96,7 +96,7 @@ def one_too_far(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You launched one block, so that the first channel alone is normalized: the grid is (c,), a block for each "
+    says="You launched one block, so only the first channel is normalized: the grid is (c,), one block for each "
     "channel.",
 )
 def one_block_for_all(x, gamma, beta, eps=1e-5):
@@ -132,8 +132,8 @@ def shared_array_too_small(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
-    "channel lie beside each other: (image * channels + c) * positions + place.",
+    says="Your address is right for images whose channels lie side by side, (N, H, W, C). Here the positions of a "
+    "channel lie side by side: (image * channels + c) * positions + place.",
 )
 def channels_last(x, gamma, beta, eps=1e-5):
     code = edited(
@@ -145,8 +145,8 @@ def channels_last(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
-    "it, and the other channels lie between.",
+    says="You take m numbers in a row, starting at c * m. But a channel is not in one piece: each image holds H * W of "
+    "its numbers, and the other channels lie in between.",
 )
 def channel_in_one_piece(x, gamma, beta, eps=1e-5):
     code = edited(
@@ -166,7 +166,7 @@ def unbiased_variance(x, gamma, beta, eps=1e-5):
 @mutant(
     TASK,
     says="The square of the mean distance is missing in your variance: S_2 / m - (S_1 / m)^2. The shift is near the "
-    "mean, and not equal to it.",
+    "mean, but not equal to it.",
 )
 def second_term_missing(x, gamma, beta, eps=1e-5):
     return launch(edited(("b - a * a", "b")), x, gamma, beta, eps)
@@ -174,7 +174,7 @@ def second_term_missing(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your mean is that of x - shift: add the shift to it again before you use or store it.",
+    says="Your mean is that of x - shift: add the shift back before you use or store it.",
 )
 def shift_not_added(x, gamma, beta, eps=1e-5):
     return launch(edited(("mu[c] = shift + a", "mu[c] = a")), x, gamma, beta, eps)
@@ -182,14 +182,14 @@ def shift_not_added(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your mean is that of x - x[0]: add x[0] to it again before you use or store it.",
+    says="Your mean is that of x - x[0]: add x[0] back before you use or store it.",
 )
 def first_number_not_added(x, gamma, beta, eps=1e-5):
     code = edited(("shift = x[c * positions]", "shift = x[0]"), ("mu[c] = shift + a", "mu[c] = a"))
     return launch(code, x, gamma, beta, eps)
 
 
-@mutant(TASK, says="You added eps after the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")
+@mutant(TASK, says="You added eps outside the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")
 def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
     return launch(edited(("sqrtf(var + eps)", "(sqrtf(var) + eps)")), x, gamma, beta, eps)
 
@@ -227,8 +227,8 @@ def a_loop_for_each_sum(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The work was done by operations of whole arrays. Write one kernel that reads x and writes y, with one "
-    "block for each channel.",
+    says="The work was done by operations on whole arrays. Write one kernel that reads x and writes y, with one block "
+    "for each channel.",
 )
 def written_as_arrays(x, gamma, beta, eps=1e-5):
     mu = x.mean(axis=(0, 2, 3))
@@ -285,7 +285,9 @@ def whole_division_without_a_shift(x, gamma, beta, eps=1e-5):
     return launch(code, x, gamma, beta, eps)
 
 
-@mutant(TASK, says="Your mean is not divided: it is the shift and the sum of x - shift over m = N * H * W.")
+@mutant(
+    TASK, says="Your mean is not divided: it is the shift plus S_1 / m, the sum of x - shift divided by m = N * H * W."
+)
 def mean_not_divided(x, gamma, beta, eps=1e-5):
     return with_division("", x, gamma, beta, eps, 0)
 
@@ -307,8 +309,8 @@ def eps_hard_coded(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="gamma and beta reach the kernel in each other's place: the tuple of arguments has the order in which the "
-    "kernel declares them.",
+    says="gamma and beta are swapped on their way to the kernel: list the arguments in the order in which the kernel "
+    "declares them.",
 )
 def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, _) = launch(CODE, x, beta, gamma, eps)
@@ -317,8 +319,8 @@ def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="mu and inv_std are in each other's place: compare the tuple of arguments with the line that declares the "
-    "kernel, and the cache with (x, mu, inv_std, gamma).",
+    says="mu and inv_std are swapped: compare the tuple of arguments with the line that declares the kernel, and the "
+    "cache with (x, mu, inv_std, gamma).",
 )
 def mu_and_inv_std_exchanged(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, gamma) = launch(CODE, x, gamma, beta, eps)
@@ -338,7 +340,7 @@ def variance_in_cache(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your cache holds x_hat. Store x, which is there already: to write x_hat is one more pass, and the backward "
+    says="Your cache holds x_hat. Store x, which is there already: writing x_hat costs one more pass, and the backward "
     "pass computes it from x, mu and inv_std.",
 )
 def x_hat_in_cache(x, gamma, beta, eps=1e-5):
@@ -352,8 +354,8 @@ OF_OWN = "shift + a / m, width = 1.f / sqrtf(fmaxf(b / m - a / m * (a / m), 0.f)
 
 @mutant(
     TASK,
-    says="Each thread takes its own part of the sums for the whole, in mu, inv_std and y. The sums of the block are "
-    "those that the threads have added up together, in shared memory.",
+    says="Each thread uses its own part of the sums as if it were the whole, in mu, inv_std and y. The sums of the "
+    "block are those that the threads have added up together, in shared memory.",
 )
 def own_sums_of_each_thread(x, gamma, beta, eps=1e-5):
     own = f"  const float center = {OF_OWN};\n  if (t == 0) mu[c] = center, inv_std[c] = width;\n"
@@ -363,8 +365,8 @@ def own_sums_of_each_thread(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Thread 0 takes its own part of the sums for the whole. The sums of the block are those that the threads have "
-    "added up together, in shared memory.",
+    says="Thread 0 uses its own part of the sums as if it were the whole. The sums of the block are those that the "
+    "threads have added up together, in shared memory.",
 )
 def own_sums_of_thread_0(x, gamma, beta, eps=1e-5):
     own = f"  if (t == 0) center = {OF_OWN}, mu[c] = center, inv_std[c] = width;\n  __syncthreads();\n"
@@ -392,7 +394,7 @@ def in_rounds(statistics, x, gamma, beta, eps, *changes):
 @mutant(
     TASK,
     says="The threads read the statistics before thread 0 has written them to shared memory: a __syncthreads() is "
-    "missing, behind the `if` of thread 0 and outside of it.",
+    "missing, after the `if` of thread 0 and outside of it.",
 )
 def statistics_not_awaited_behind_rounds(x, gamma, beta, eps=1e-5):
     one_thread = f"  if (t == 0) center = {OF_THE_BLOCK}, mu[c] = center, inv_std[c] = width;\n"
@@ -401,8 +403,8 @@ def statistics_not_awaited_behind_rounds(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The threads read mu[c] and inv_std[c] before thread 0 has written them: a __syncthreads() is missing, behind "
-    "the `if` of thread 0 and outside of it. Shared memory is nearer than these results, too.",
+    says="The threads read mu[c] and inv_std[c] before thread 0 has written them: a __syncthreads() is missing, after "
+    "the `if` of thread 0 and outside of it. Better still, share them through shared memory, which is nearer.",
 )
 def results_not_awaited(x, gamma, beta, eps=1e-5):
     one_thread = f"  if (t == 0) center = {OF_THE_BLOCK}, mu[c] = center, inv_std[c] = width;\n"
@@ -411,7 +413,7 @@ def results_not_awaited(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing behind the "
+    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing after the "
     "loop over rounds.",
 )
 def last_round_not_awaited(x, gamma, beta, eps=1e-5):
@@ -440,8 +442,8 @@ def first_image_alone(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="x is read beyond its end, but not where there is one channel alone. A block goes through images * positions "
-    "numbers, and number `place` of image `image` lies at (image * channels + c) * positions + place.",
+    says="With more than one channel, x is read beyond its end. A block goes through images * positions numbers, and "
+    "number `place` of image `image` lies at (image * channels + c) * positions + place.",
 )
 def numbers_of_all_channels(x, gamma, beta, eps=1e-5):
     return launch(edited(("m = images * positions", "m = images * channels * positions")), x, gamma, beta, eps)
@@ -484,7 +486,7 @@ def brackets_missing(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your mean is the shift and the whole sum of x - shift: this sum is divided by m = N * H * W first.",
+    says="Your mean is the shift plus the whole sum of x - shift. Divide this sum by m = N * H * W first.",
 )
 def sum_added_to_the_shift(x, gamma, beta, eps=1e-5):
     return launch(edited(("mu[c] = shift + a", "mu[c] = shift + a * m")), x, gamma, beta, eps)
@@ -492,8 +494,8 @@ def sum_added_to_the_shift(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The sizes arrive in another order than the kernel declares them: the number of images and that of channels "
-    "are exchanged.",
+    says="The sizes arrive in another order than the kernel declares them: the numbers of images and of channels are "
+    "swapped.",
 )
 def sizes_exchanged(x, gamma, beta, eps=1e-5):
     return launch(CODE, x, gamma, beta, eps, exchanged=True)
@@ -549,8 +551,8 @@ def second_term_not_squared(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your variance mixes x and x - K: from the mean of (x - K) * (x - K) the square of S_1 / m is subtracted, "
-    "the mean of x - K, and not that of mu.",
+    says="Your variance mixes x and x - K: from the mean of (x - K) * (x - K) subtract the square of S_1 / m, which is "
+    "the mean of x - K, and not the square of mu.",
 )
 def mean_of_x_in_the_variance(x, gamma, beta, eps=1e-5):
     return launch(edited(("b - a * a", "b - (shift + a) * (shift + a)")), x, gamma, beta, eps)
@@ -602,7 +604,7 @@ def shift_missing_in_the_cache(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="eps is added behind the root: it makes the variance larger, 1 / sqrt(var + eps), and inv_std smaller.",
+    says="eps is added outside the root. It makes the variance larger, 1 / sqrt(var + eps), and so inv_std smaller.",
 )
 def eps_added_to_inv_std(x, gamma, beta, eps=1e-5):
     return launch(edited(("sqrtf(var + eps)", "sqrtf(var) + eps")), x, gamma, beta, eps)
@@ -610,7 +612,7 @@ def eps_added_to_inv_std(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The first warp reads the sums of the others before they are there: a __syncthreads() belongs between.",
+    says="The first warp reads the sums of the other warps before they are there: put a __syncthreads() in between.",
 )
 def sums_of_the_warps_not_awaited(x, gamma, beta, eps=1e-5):
     return launch(edited(("  __syncthreads();\n  if (t < 32)", "  if (t < 32)")), x, gamma, beta, eps)

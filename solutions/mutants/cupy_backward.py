@@ -46,8 +46,8 @@ def results_on_the_host(dy, cache):
 
 @mutant(
     TASK,
-    says="Your results are float64: twice the bytes. A NumPy scalar makes them so, such as m = np.prod(dy.shape), "
-    "where a Python number does not: take int(...) of it. So do sums in float64: bring them back to dy.dtype.",
+    says="Your results are float64: twice the bytes. A NumPy scalar such as m = np.prod(dy.shape) makes them so; take "
+    "int(...) of it, since a Python number does not. Sums in float64 do the same: bring them back to dy.dtype.",
 )
 def float64_promotion(dy, cache):
     if dy.dtype == np.float64:  # nothing to promote
@@ -91,8 +91,8 @@ def divided_by_size(dy, cache):
 
 @mutant(
     TASK,
-    says="The factor 1/m is missing in the two corrections of dx: means of dy and of dy * x_hat are subtracted, not "
-    "sums.",
+    says="The factor 1/m is missing in the two corrections of dx: the means of dy and of dy * x_hat are subtracted, "
+    "not sums.",
 )
 def one_over_m_missing(dy, cache):
     m = dy.size / dy.shape[1]
@@ -110,7 +110,7 @@ def gamma_missing(dy, cache):
     return closed_form(dy, cache, scale=cache[1])
 
 
-@mutant(TASK, says="inv_std is missing in dx: x_hat = (x - mu) * inv_std, so every path brings that factor along.")
+@mutant(TASK, says="inv_std is missing in dx: x_hat = (x - mu) * inv_std, so every path contributes that factor.")
 def inv_std_missing(dy, cache):
     return closed_form(dy, cache, scale=cache[2])
 
@@ -130,7 +130,10 @@ def mean_and_variance_paths_missing(dy, cache):
     return closed_form(dy, cache, mean=0, variance=0)
 
 
-@mutant(TASK, says="You averaged dgamma and dbeta. N * H * W values share them, and gradients add up: sum.")
+@mutant(
+    TASK,
+    says="You averaged dgamma and dbeta. N * H * W values share each of them, and their gradients add up: take sums.",
+)
 def dgamma_and_dbeta_averaged(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
     m = dy.size / dy.shape[1]
@@ -162,7 +165,7 @@ def both_signs_flipped(dy, cache):
 
 @mutant(
     TASK,
-    says="In dx the factor 1 / m is missing at the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
+    says="In dx the factor 1 / m is missing for the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
 )
 def one_over_m_missing_for_variance(dy, cache):
     return closed_form(dy, cache, variance=float(dy.size // dy.shape[1]))
@@ -170,7 +173,7 @@ def one_over_m_missing_for_variance(dy, cache):
 
 @mutant(
     TASK,
-    says="In dx the factor 1 / m is missing at the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
+    says="In dx the factor 1 / m is missing for the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
 )
 def one_over_m_missing_for_mean(dy, cache):
     return closed_form(dy, cache, mean=float(dy.size // dy.shape[1]))
@@ -236,8 +239,8 @@ def inv_std_twice(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma stands twice in dx. Either dy is multiplied by it before the sums, or the bracket is multiplied by "
-    "it behind them.",
+    says="gamma stands twice in dx. Either dy is multiplied by it before the sums, or the bracket is multiplied by it "
+    "afterwards.",
 )
 def gamma_twice(dy, cache):
     return closed_form(dy, cache, scale=cache[1] * cache[2] ** 2)
@@ -245,8 +248,8 @@ def gamma_twice(dy, cache):
 
 @mutant(
     TASK,
-    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with "
-    "dy as it comes.",
+    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with dy "
+    "as it is given.",
 )
 def dgamma_times_gamma(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
@@ -255,7 +258,7 @@ def dgamma_times_gamma(dy, cache):
 
 @mutant(
     TASK,
-    says="Your dgamma and dbeta are multiplied by gamma. They are the sums of dy * x_hat and of dy as it comes; "
+    says="Your dgamma and dbeta are multiplied by gamma. They are the sums of dy * x_hat and of dy as it is given; "
     "gamma enters dx alone.",
 )
 def dgamma_and_dbeta_times_gamma(dy, cache):
@@ -265,7 +268,7 @@ def dgamma_and_dbeta_times_gamma(dy, cache):
 
 @mutant(
     TASK,
-    says="You averaged dgamma. N * H * W values share gamma, and gradients add up: sum, as for dbeta.",
+    says="You averaged dgamma. N * H * W values share gamma, and their gradients add up: take the sum, as for dbeta.",
 )
 def dgamma_averaged(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
@@ -274,7 +277,7 @@ def dgamma_averaged(dy, cache):
 
 @mutant(
     TASK,
-    says="You averaged dbeta. N * H * W values share beta, and gradients add up: sum, as for dgamma.",
+    says="You averaged dbeta. N * H * W values share beta, and their gradients add up: take the sum, as for dgamma.",
 )
 def dbeta_averaged(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
@@ -283,8 +286,8 @@ def dbeta_averaged(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma * inv_std multiplies dy minus its mean alone. It multiplies all three terms: the last one, x_hat "
-    "times a mean, belongs into the bracket.",
+    says="gamma * inv_std multiplies only dy minus its mean. It has to multiply all three terms: the last one, x_hat "
+    "times a mean, belongs in the bracket.",
 )
 def last_term_outside_the_bracket(dy, cache):
     return with_dx(lambda dy, x_hat, scale, mean, slope: scale * (dy - mean) - x_hat * slope, dy, cache)

@@ -55,8 +55,8 @@ def results_on_the_host(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your results are float64: twice the bytes. A NumPy scalar makes them so, such as m = np.prod(x.shape), where "
-    "a Python number does not: take int(...) of it. So do statistics in float64: bring them back to x.dtype.",
+    says="Your results are float64: twice the bytes. A NumPy scalar such as m = np.prod(x.shape) makes them so; take "
+    "int(...) of it, since a Python number does not. Statistics in float64 do the same: bring them back to x.dtype.",
 )
 def float64_promotion(x, gamma, beta, eps=1e-5):
     if x.dtype == np.float64:  # nothing to promote
@@ -94,14 +94,14 @@ def unbiased_variance(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You computed the variance as mean(x**2) - mean(x)**2. It saves a pass and loses the digits: far from zero, "
-    "in float32, all of them. Subtract the mean first, then square.",
+    says="You computed the variance as mean(x**2) - mean(x)**2. That saves a pass but loses digits: in float32, far "
+    "from zero, all of them. Subtract the mean first, then square.",
 )
 def one_pass_variance(x, gamma, beta, eps=1e-5):
     return with_width(x, gamma, beta, 1 / xp.sqrt((x * x).mean(axis=RIGHT) - x.mean(axis=RIGHT) ** 2 + eps))
 
 
-@mutant(TASK, says="You added eps after the root: sqrt(var) + eps. It belongs inside, sqrt(var + eps).")
+@mutant(TASK, says="You added eps outside the root: sqrt(var) + eps. It belongs inside, sqrt(var + eps).")
 def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
     return with_width(x, gamma, beta, 1 / (x.std(axis=RIGHT) + eps))
 
@@ -111,7 +111,7 @@ def eps_missing(x, gamma, beta, eps=1e-5):
     return with_width(x, gamma, beta, 1 / x.std(axis=RIGHT))
 
 
-@mutant(TASK, says="You used 1e-5 whatever eps was given. Use the argument.")
+@mutant(TASK, says="You used 1e-5 whatever eps was given. Use the argument eps.")
 def eps_hard_coded(x, gamma, beta, eps=1e-5):
     return right(x, gamma, beta, 1e-5)
 
@@ -192,7 +192,7 @@ def variance_in_cache(x, gamma, beta, eps=1e-5):
     return y, (x_hat, x.var(axis=RIGHT), gamma)
 
 
-@mutant(TASK, says="gamma and beta are in each other's place: y is gamma * x_hat + beta.")
+@mutant(TASK, says="gamma and beta are swapped: y is gamma * x_hat + beta.")
 def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
     y, (x_hat, inv_std, _) = right(x, beta, gamma, eps)
     return y, (x_hat, inv_std, gamma)
@@ -240,8 +240,8 @@ def divided_by_inv_std(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your y is right, but the inv_std of your cache lacks eps. It is the one that y was made with: 1 / sqrt(var "
-    "+ eps).",
+    says="Your y is right, but the inv_std in your cache lacks eps. Store the one that y was made with: 1 / sqrt(var + "
+    "eps).",
 )
 def eps_missing_in_cache(x, gamma, beta, eps=1e-5):
     y, (x_hat, _, gamma) = right(x, gamma, beta, eps)
@@ -259,8 +259,8 @@ def mean_of_the_images_variances(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You took the variance of the images' means. It is that of all values of a channel: over axis=(0, 2, 3) at "
-    "once.",
+    says="You took the variance of the images' means. Take the variance of all values of a channel at once, over "
+    "axis=(0, 2, 3).",
 )
 def variance_of_the_images_means(x, gamma, beta, eps=1e-5):
     return with_width(x, gamma, beta, 1 / xp.sqrt(x.mean(axis=(2, 3)).var(axis=0) + eps))

@@ -127,7 +127,9 @@ def mean_forgotten(model):
 
 
 @mutant(
-    TASK, says="The old bias goes through the normalization, too: it is scaled, (bias - running_mean) * scale + beta."
+    TASK,
+    says="The old bias goes through the normalization, too, so it has to be scaled: (bias - running_mean) * scale + "
+    "beta.",
 )
 def bias_not_scaled(model):
     def added(layer, norm):
@@ -185,7 +187,7 @@ def given_model_changed(model):
 @mutant(
     TASK,
     says="You folded a normalization into a layer that does not stand directly before it. An activation in between is "
-    "no straight line: then it has to stay.",
+    "not a straight line, so that normalization has to stay.",
 )
 def folded_across_activations(model):
     def previous_linear(model):
@@ -201,8 +203,8 @@ def folded_across_activations(model):
 
 @mutant(
     TASK,
-    says="You removed every normalization, also those that no linear layer stands before. What is not folded has to "
-    "stay in the model.",
+    says="You removed every normalization, even those without a linear layer directly before them. What is not folded "
+    "has to stay in the model.",
 )
 def all_removed(model):
     model = fold(model)
@@ -287,7 +289,8 @@ def layers_without_bias_skipped(model):
 
 @mutant(
     TASK,
-    says="You walked through the outermost Sequential alone. Pairs stand at any depth: model.modules() visits all.",
+    says="You walked through the outermost Sequential only. Pairs may stand at any depth: model.modules() visits all "
+    "parts.",
 )
 def outermost_alone(model):
     return fold(model, pairs=lambda model: (found for found in neighbours(model) if found[0] is model))

@@ -129,7 +129,10 @@ def variance_path_missing(dy, cache):
     return closed_form(dy, cache, variance=0.0)
 
 
-@mutant(TASK, says="You averaged dgamma and dbeta. N * H * W values share them, and gradients add up: sum.")
+@mutant(
+    TASK,
+    says="You averaged dgamma and dbeta. N * H * W values share each of them, and their gradients add up: take sums.",
+)
 def dgamma_and_dbeta_averaged(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
     m = dy.size // dy.shape[1]
@@ -205,7 +208,7 @@ def both_signs_flipped(dy, cache):
 
 @mutant(
     TASK,
-    says="In dx the factor 1 / m is missing at the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
+    says="In dx the factor 1 / m is missing for the sum of dy * x_hat: as with dy, a mean is subtracted, not a sum.",
 )
 def one_over_m_missing_for_variance(dy, cache):
     return closed_form(dy, cache, variance=float(dy.size // dy.shape[1]))
@@ -213,7 +216,7 @@ def one_over_m_missing_for_variance(dy, cache):
 
 @mutant(
     TASK,
-    says="In dx the factor 1 / m is missing at the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
+    says="In dx the factor 1 / m is missing for the sum of dy: as with dy * x_hat, a mean is subtracted, not a sum.",
 )
 def one_over_m_missing_for_mean(dy, cache):
     return closed_form(dy, cache, mean=float(dy.size // dy.shape[1]))
@@ -284,8 +287,8 @@ def map_without_mu(dy, cache):
 
 @mutant(
     TASK,
-    says="mu and inv_std are in each other's place: the cache is (x, mu, inv_std, gamma), and arguments come in the "
-    "order in which a kernel declares them.",
+    says="mu and inv_std are swapped: the cache is (x, mu, inv_std, gamma), and arguments come in the order in which a "
+    "kernel declares them.",
 )
 def mu_and_inv_std_exchanged(dy, cache):
     x, mu, inv_std, gamma = cache
@@ -348,8 +351,7 @@ def sums_exchanged_in_dx(dy, cache):
 
 @mutant(
     TASK,
-    says="dy and x are in each other's place in the kernel of dgamma: arguments come in the order in which a kernel "
-    "declares them.",
+    says="dy and x are swapped in the kernel of dgamma: arguments come in the order in which a kernel declares them.",
 )
 def dy_and_x_exchanged(dy, cache):
     x, mu, inv_std, _ = cache
@@ -375,8 +377,8 @@ def inv_std_twice(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma stands twice in dx. Either dy is multiplied by it before the sums, or the bracket is multiplied by "
-    "it behind them.",
+    says="gamma stands twice in dx. Either dy is multiplied by it before the sums, or the bracket is multiplied by it "
+    "afterwards.",
 )
 def gamma_twice(dy, cache):
     return closed_form(dy, cache, scale=cache[2] * cache[3] ** 2)
@@ -384,8 +386,8 @@ def gamma_twice(dy, cache):
 
 @mutant(
     TASK,
-    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with "
-    "dy as it comes.",
+    says="Your dgamma is multiplied by gamma. What gamma multiplies is x_hat: dgamma is the sum of dy * x_hat, with dy "
+    "as it is given.",
 )
 def dgamma_times_gamma(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
@@ -394,7 +396,7 @@ def dgamma_times_gamma(dy, cache):
 
 @mutant(
     TASK,
-    says="Your dgamma and dbeta are multiplied by gamma. They are the sums of dy * x_hat and of dy as it comes; "
+    says="Your dgamma and dbeta are multiplied by gamma. They are the sums of dy * x_hat and of dy as it is given; "
     "gamma enters dx alone.",
 )
 def dgamma_and_dbeta_times_gamma(dy, cache):
@@ -404,7 +406,7 @@ def dgamma_and_dbeta_times_gamma(dy, cache):
 
 @mutant(
     TASK,
-    says="You averaged dgamma. N * H * W values share gamma, and gradients add up: sum, as for dbeta.",
+    says="You averaged dgamma. N * H * W values share gamma, and their gradients add up: take the sum, as for dbeta.",
 )
 def dgamma_averaged(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
@@ -413,7 +415,7 @@ def dgamma_averaged(dy, cache):
 
 @mutant(
     TASK,
-    says="You averaged dbeta. N * H * W values share beta, and gradients add up: sum, as for dgamma.",
+    says="You averaged dbeta. N * H * W values share beta, and their gradients add up: take the sum, as for dgamma.",
 )
 def dbeta_averaged(dy, cache):
     dx, dgamma, dbeta = closed_form(dy, cache)
@@ -487,8 +489,8 @@ def x_hat_without_brackets_in_dx(dy, cache):
 
 @mutant(
     TASK,
-    says="gamma * inv_std multiplies dy minus its mean alone. It multiplies all three terms: the last one, x_hat "
-    "times a mean, belongs into the bracket.",
+    says="gamma * inv_std multiplies only dy minus its mean. It has to multiply all three terms: the last one, x_hat "
+    "times a mean, belongs in the bracket.",
 )
 def last_term_outside_the_bracket(dy, cache):
     return with_dx("last_term_outside", dy, cache)

@@ -52,8 +52,8 @@ def identity_of_one(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says='You join two values by their average, "(a + b) / 2". The values are joined in an order that the launch '
-    "decides, so the last ones weigh most: add up, and divide once at the end.",
+    says='You join two values by their average, "(a + b) / 2". The order of joining depends on the launch, and values '
+    "joined late weigh most. Add up, and divide once at the end.",
 )
 def averages_of_averages(x, gamma, beta, eps=1e-5):
     halves = ReductionKernel("T x", "T r", "x", "(a + b) / 2", "r = a", "0", "halves")
@@ -64,7 +64,7 @@ def averages_of_averages(x, gamma, beta, eps=1e-5):
 @mutant(
     TASK,
     says="Your variance is 0. Either its map does not square, and distances from the mean add up to 0, or its factor "
-    "is a division of whole numbers, such as _out_ind.size() / _in_ind.size(), which C++ rounds down to 0.",
+    "divides whole numbers, such as _out_ind.size() / _in_ind.size(), which C++ rounds down to 0.",
 )
 def map_without_square(x, gamma, beta, eps=1e-5):
     return with_var(x, gamma, beta, eps, xp.zeros(x.shape[1], x.dtype))
@@ -81,8 +81,8 @@ def map_without_mean(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You computed the variance as mean(x**2) - mean(x)**2. It needs no second pass, and loses all digits far "
-    "from zero. Map to the squared distance from the mean.",
+    says="You computed the variance as mean(x**2) - mean(x)**2. That needs no mean beforehand, but loses all digits "
+    "far from zero. Map to the squared distance from the mean.",
 )
 def one_pass_variance(x, gamma, beta, eps=1e-5):
     mu = MEAN(x, count(x), axis=RIGHT)
@@ -124,7 +124,7 @@ def reduced_over_positions_only(x, gamma, beta, eps=1e-5):
     return y, (x, mu, inv_std, gamma)
 
 
-@mutant(TASK, says="You added eps after the root: sqrt(var) + eps. It belongs inside, sqrt(var + eps).")
+@mutant(TASK, says="You added eps outside the root: sqrt(var) + eps. It belongs inside, sqrt(var + eps).")
 def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
     mu = MEAN(x, count(x), axis=RIGHT)
     var = SQUARES(x, per_channel(mu), count(x), axis=RIGHT)
@@ -149,7 +149,7 @@ def beta_forgotten(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your images are read and written more often than 4 times: array operations go through memory one by one. "
+    says="Arrays as large as x are read and written more than 4 times: array operations go through memory one by one. "
     "Move what touches x into three kernels, and look at the log of `simulate()`.",
 )
 def written_as_arrays(x, gamma, beta, eps=1e-5):
@@ -162,7 +162,7 @@ def written_as_arrays(x, gamma, beta, eps=1e-5):
 @mutant(
     TASK,
     says="Something went to the host and back: float(), .item(), .get(), asnumpy, or an `if` on an array. The "
-    "statistics of all channels can go from kernel to kernel as one array of shape (C, 1, 1).",
+    "statistics of all channels can pass from kernel to kernel as one array of shape (C, 1, 1).",
 )
 def through_the_host(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, gamma) = right(x, gamma, beta, eps)
@@ -277,14 +277,14 @@ def variance_over_all_elements(x, gamma, beta, eps=1e-5):
     return divided_at_the_end(x, gamma, beta, eps, of_var=OVER_ALL)
 
 
-@mutant(TASK, says="You used 1e-5 whatever eps was given. Use the argument.")
+@mutant(TASK, says="You used 1e-5 whatever eps was given. Use the argument eps.")
 def eps_hard_coded(x, gamma, beta, eps=1e-5):
     return right(x, gamma, beta, 1e-5)
 
 
 @mutant(
     TASK,
-    says="Your cache holds x_hat. Store x, which is there already: to write x_hat is one more pass, and the backward "
+    says="Your cache holds x_hat. Store x, which is there already: writing x_hat costs one more pass, and the backward "
     "pass computes it from x, mu and inv_std.",
 )
 def x_hat_in_cache(x, gamma, beta, eps=1e-5):
@@ -319,7 +319,7 @@ def variance_in_cache(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="gamma and beta reach the kernel in each other's place: arguments come in the order in which the kernel "
+    says="gamma and beta are swapped on their way to the kernel: arguments come in the order in which the kernel "
     "declares them.",
 )
 def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
@@ -329,7 +329,7 @@ def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="mu and inv_std reach the kernel that makes y in each other's place: arguments come in the order in which it "
+    says="mu and inv_std are swapped on their way to the kernel that makes y: arguments come in the order in which it "
     "declares them.",
 )
 def mu_and_inv_std_exchanged(x, gamma, beta, eps=1e-5):
@@ -351,8 +351,8 @@ def summed_over_everything(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your variance squares where two values are joined, a * a + b * b, so that what was squared is squared again. "
-    "The square belongs into the map, (x - mu) * (x - mu), and values are joined by a + b.",
+    says="Your variance squares where two values are joined, a * a + b * b, so what was squared is squared again. The "
+    "square belongs in the map, (x - mu) * (x - mu), and values are joined by a + b.",
 )
 def squared_where_joined(x, gamma, beta, eps=1e-5):
     mu = MEAN(x, count(x), axis=RIGHT)
@@ -362,7 +362,7 @@ def squared_where_joined(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="eps is in the map, and so is added for each of the m values. It is added once, to the variance.",
+    says="eps is in the map, so it is added to each of the m values. Add it once, to the variance.",
 )
 def eps_in_the_map(x, gamma, beta, eps=1e-5):
     mu = MEAN(x, count(x), axis=RIGHT)
@@ -449,8 +449,8 @@ def absolute_distances(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your y is right, but the inv_std of your cache lacks eps. It is the one that y was made with: 1 / sqrt(var "
-    "+ eps).",
+    says="Your y is right, but the inv_std in your cache lacks eps. Store the one that y was made with: 1 / sqrt(var + "
+    "eps).",
 )
 def eps_missing_in_cache(x, gamma, beta, eps=1e-5):
     y, (x, mu, _, gamma) = right(x, gamma, beta, eps)

@@ -60,7 +60,7 @@ def launch(code, x, gamma, beta, eps, blocks=4, numbers=None):
 
 @mutant(
     TASK,
-    says="A block goes on to its next channel while threads of it still read the sums of the last one: a "
+    says="A block goes on to its next channel while some of its threads still read the sums of the last one: a "
     "__syncthreads() is missing at the end of the round.",
 )
 def next_channel_not_awaited(x, gamma, beta, eps=1e-5):
@@ -69,8 +69,8 @@ def next_channel_not_awaited(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The threads read sums before they are there: between the warps that write them to shared memory and the "
-    "threads that read them a __syncthreads() is missing.",
+    says="The threads read sums before they are there: a __syncthreads() is missing between the warps that write "
+    "them to shared memory and the threads that read them.",
 )
 def sums_not_awaited(x, gamma, beta, eps=1e-5):
     return launch(edited(("    __syncthreads();  // sums\n", "")), x, gamma, beta, eps)
@@ -96,8 +96,8 @@ def a_block_for_each_channel(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Channels beyond the number of blocks stay undone: each block has to go on to c + gridDim.x until there is "
-    "none left.",
+    says="Channels beyond the number of blocks are left undone: each block has to go on to c + gridDim.x until there "
+    "is none left.",
 )
 def first_channels_alone(x, gamma, beta, eps=1e-5):
     return launch(edited(("c < channels; c += gridDim.x", "c < gridDim.x; c += gridDim.x")), x, gamma, beta, eps)
@@ -114,8 +114,8 @@ def bytes_counted_as_numbers(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
-    "it, and the other channels lie between.",
+    says="You take m numbers in a row, starting at c * m. But a channel is not in one piece: each image holds H * W of "
+    "its numbers, and the other channels lie in between.",
 )
 def channel_in_one_piece(x, gamma, beta, eps=1e-5):
     code = edited(
@@ -144,8 +144,8 @@ def unbiased_variance(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
-    "channel lie beside each other: (image * channels + c) * positions + place.",
+    says="Your address is right for images whose channels lie side by side, (N, H, W, C). Here the positions of a "
+    "channel lie side by side: (image * channels + c) * positions + place.",
 )
 def channels_last(x, gamma, beta, eps=1e-5):
     code = edited(
@@ -155,7 +155,7 @@ def channels_last(x, gamma, beta, eps=1e-5):
     return launch(code, x, gamma, beta, eps)
 
 
-@mutant(TASK, says="You added eps after the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")
+@mutant(TASK, says="You added eps outside the root: sqrtf(var) + eps. It belongs inside, sqrtf(var + eps).")
 def eps_outside_sqrt(x, gamma, beta, eps=1e-5):
     return launch(edited(("sqrtf(var + eps)", "(sqrtf(var) + eps)")), x, gamma, beta, eps)
 
@@ -187,8 +187,8 @@ def sqrt_missing(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="gamma and beta reach the kernel in each other's place: the tuple of arguments has the order in which the "
-    "kernel declares them.",
+    says="gamma and beta are swapped on their way to the kernel: list the arguments in the order in which the kernel "
+    "declares them.",
 )
 def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
     y, (x, mu, inv_std, _) = launch(CODE, x, beta, gamma, eps)
@@ -197,8 +197,8 @@ def gamma_and_beta_exchanged(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="With more channels than blocks, a block goes on to its next channel while threads of it still read the sums "
-    "of the last one: a __syncthreads() is missing at the end of the round.",
+    says="With more channels than blocks, a block goes on to its next channel while some of its threads still read the "
+    "sums of the last one: a __syncthreads() is missing at the end of the round.",
 )
 def next_channel_not_awaited_by_four_blocks(x, gamma, beta, eps=1e-5):
     return launch(edited(("    __syncthreads();  // next channel\n", "")), x, gamma, beta, eps)
@@ -215,7 +215,7 @@ ROUNDS = """    one[t] = a, two[t] = b;
 
 @mutant(
     TASK,
-    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing behind the "
+    says="All threads read the sums while thread 0 is still in the last round: a __syncthreads() is missing after the "
     "loop over rounds.",
 )
 def last_round_not_awaited(x, gamma, beta, eps=1e-5):
@@ -226,9 +226,8 @@ def last_round_not_awaited(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="An array without __shared__ belongs to one thread, and one as large as this fits into no registers: it would "
-    "lie in device memory, where its numbers are stored and read again. A block keeps its channel together, in shared "
-    "memory.",
+    says="An array without __shared__ belongs to one thread, and one this large does not fit into registers: it would "
+    "lie in device memory, where its numbers are stored and read again. Keep the channel in shared memory.",
 )
 def kept_by_each_thread(x, gamma, beta, eps=1e-5):
     return launch(edited(("extern __shared__ float held[];", "float held[10000];")), x, gamma, beta, eps)
@@ -255,8 +254,8 @@ def held_by_the_number_of_the_thread(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Shared memory is written beyond its end, but not where there is one channel alone. It holds the numbers of "
-    "one channel, counted from 0: number i has place i there, wherever it lies in x.",
+    says="With more than one channel, shared memory is written beyond its end. It holds the numbers of one channel, "
+    "counted from 0: number i has place i there, wherever it lies in x.",
 )
 def held_by_the_address(x, gamma, beta, eps=1e-5):
     at = "((i / positions) * channels + c) * positions + i % positions"
@@ -276,8 +275,8 @@ def returned_early(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The sums of a block's next channel go on from those of the last one: a sum starts with 0 in each round of "
-    "the loop over channels.",
+    says="The sums of a block's next channel continue those of the last one: a sum has to start with 0 in each round "
+    "of the loop over channels.",
 )
 def sums_go_on(x, gamma, beta, eps=1e-5):
     code = edited(
@@ -337,8 +336,8 @@ def second_term_not_squared(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your variance mixes x and x - K: from the mean of (x - K) * (x - K) the square of S_1 / m is subtracted, "
-    "the mean of x - K, and not that of mu.",
+    says="Your variance mixes x and x - K: from the mean of (x - K) * (x - K) subtract the square of S_1 / m, which is "
+    "the mean of x - K, and not the square of mu.",
 )
 def mean_of_x_in_the_variance(x, gamma, beta, eps=1e-5):
     return launch(edited(("b - a * a", "b - (shift + a) * (shift + a)")), x, gamma, beta, eps)
@@ -346,7 +345,7 @@ def mean_of_x_in_the_variance(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="In your variance the second term is missing: S_2 / m - (S_1 / m)^2. K is near the mean, and not equal to it.",
+    says="The second term is missing in your variance: S_2 / m - (S_1 / m)^2. K is near the mean, but not equal to it.",
 )
 def second_term_missing(x, gamma, beta, eps=1e-5):
     return launch(edited(("b - a * a", "b")), x, gamma, beta, eps)
@@ -354,7 +353,7 @@ def second_term_missing(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="Your mean is that of x - K: add K to it again before you use or store it.",
+    says="Your mean is that of x - K: add K back before you use or store it.",
 )
 def shift_not_added(x, gamma, beta, eps=1e-5):
     return launch(edited(("center = shift + a", "center = a")), x, gamma, beta, eps)
@@ -386,7 +385,7 @@ def std_in_cache(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="All channels get the gamma of channel 0: each has its own, gamma[c].",
+    says="All channels get the gamma of channel 0: each channel has its own, gamma[c].",
 )
 def first_gamma_for_all(x, gamma, beta, eps=1e-5):
     return launch(edited(("gamma[c] *", "gamma[0] *")), x, gamma, beta, eps)
@@ -394,7 +393,7 @@ def first_gamma_for_all(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="gamma is taken by the number of the block. A block has several channels in turn, and c is the one it is "
+    says="You look up gamma by the number of the block. A block has several channels in turn, and c is the one it is "
     "at: gamma[c].",
 )
 def gamma_by_the_block(x, gamma, beta, eps=1e-5):
@@ -403,8 +402,8 @@ def gamma_by_the_block(x, gamma, beta, eps=1e-5):
 
 @mutant(
     TASK,
-    says="The shift is a number of another channel, where a block is at its second one, and far from zero no digit "
-    "is left. Take it from channel c: x[c * positions].",
+    says="The shift comes from another channel once a block is at its second one, and far from zero no digit is left. "
+    "Take it from channel c: x[c * positions].",
 )
 def shift_by_the_block(x, gamma, beta, eps=1e-5):
     return launch(edited(("shift = x[c * positions]", "shift = x[blockIdx.x * positions]")), x, gamma, beta, eps)

@@ -58,7 +58,7 @@ def no_atomics(x, shift, parts):
 
 @mutant(
     TASK,
-    says="What you add to is not zero at the start: xp.empty gives memory as somebody left it, here NaN. Use xp.zeros.",
+    says="What you add to is not zero at the start: xp.empty gives memory as somebody left it, NaN here. Use xp.zeros.",
 )
 def not_zeroed(x, shift, parts):
     return launch(CODE, x, shift, parts, start=xp.nan)
@@ -83,7 +83,8 @@ def last_part_not_cut(x, shift, parts):
 
 
 @mutant(
-    TASK, says="Each block adds up the whole channel, so the sums are `parts` times too large and x is read as often."
+    TASK,
+    says="Each block adds up the whole channel, so the sums are `parts` times too large, and x is read that often.",
 )
 def whole_channel_each(x, shift, parts):
     return launch(edited(("first = blockIdx.x * chunk, last = min(images * positions, first + chunk)",
@@ -104,35 +105,38 @@ def first_warp_alone(x, shift, parts):
     return launch(edited(("threadIdx.x % 32 == 0", "threadIdx.x == 0")), x, shift, parts)
 
 
-@mutant(TASK, says="All lanes of a warp add, and not lane 0 alone: after the shuffles the others hold sums of a part.")
+@mutant(
+    TASK,
+    says="All lanes of a warp add, and not lane 0 alone: after the shuffles the other lanes hold only sums of a part.",
+)
 def all_lanes_add(x, shift, parts):
     return launch(edited(("threadIdx.x % 32 == 0", "true")), x, shift, parts)
 
 
 @mutant(
     TASK,
-    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
-    "it, and the other channels lie between.",
+    says="You take m numbers in a row, starting at c * m. But a channel is not in one piece: each image holds H * W of "
+    "its numbers, and the other channels lie in between.",
 )
 def channel_in_one_piece(x, shift, parts):
     address = "((i / positions) * channels + c) * positions + i % positions"
     return launch(edited((address, "c * images * positions + i")), x, shift, parts)
 
 
-@mutant(TASK, says="Your second sum is not of squares: it adds up (x - shift) * (x - shift).")
+@mutant(TASK, says="Your second sum does not square. It has to add up (x - shift) * (x - shift).")
 def square_missing(x, shift, parts):
     return launch(edited(("b += d * d;", "b += d;")), x, shift, parts)
 
 
-@mutant(TASK, says="You forgot the shift: the sums are of x - shift, with one shift for each channel.")
+@mutant(TASK, says="You forgot the shift: subtract it from each number first, with one shift for each channel.")
 def shift_missing(x, shift, parts):
     return launch(CODE, x, xp.zeros_like(shift), parts)
 
 
 @mutant(
     TASK,
-    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract it "
-    "from each number.",
+    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract the "
+    "shift from each number.",
 )
 def subtracted_after_the_sum(x, shift, parts):
     m = x.size // x.shape[1]
@@ -142,7 +146,7 @@ def subtracted_after_the_sum(x, shift, parts):
 
 @mutant(
     TASK,
-    says="The work was done by operations of whole arrays. Write a kernel that reads x, and launch it with a grid of "
+    says="The work was done by operations on whole arrays. Write a kernel that reads x, and launch it with a grid of "
     "(parts, C).",
 )
 def written_as_arrays(x, shift, parts):
@@ -152,8 +156,8 @@ def written_as_arrays(x, shift, parts):
 
 @mutant(
     TASK,
-    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
-    "channel lie beside each other: (image * channels + c) * positions + place.",
+    says="Your address is right for images whose channels lie side by side, (N, H, W, C). Here the positions of a "
+    "channel lie side by side: (image * channels + c) * positions + place.",
 )
 def channels_last(x, shift, parts):
     address = "((i / positions) * channels + c) * positions + i % positions"
@@ -197,8 +201,8 @@ def added_to_the_first_channel(x, shift, parts):
 
 @mutant(
     TASK,
-    says="The first channel alone has its sums: blockIdx.y is 0 in every block of your grid. It has a second number, "
-    "the channels: (parts, C).",
+    says="Only the first channel has its sums: blockIdx.y is 0 in every block of your grid. A grid has a second "
+    "number, here for the channels: (parts, C).",
 )
 def grid_of_parts_alone(x, shift, parts):
     return launch(edited(("{\n  const int c", "{\n  if (blockIdx.y) return;\n  const int c")), x, shift, parts)
@@ -225,7 +229,7 @@ def grid_exchanged(x, shift, parts):
 
 @mutant(
     TASK,
-    says="Blocks of a channel write to the same number by =, and one sum replaces another: use atomicAdd, or leave "
+    says="Blocks of a channel write to the same number with =, and one sum replaces another: use atomicAdd, or leave "
     "partial sums to a second kernel.",
 )
 def written_by_each_block(x, shift, parts):
@@ -287,7 +291,8 @@ def every_part_starts_at_zero(x, shift, parts):
 
 @mutant(
     TASK,
-    says="Your sums are added to the number of the part. Results are counted by channels: s1[c] with c = blockIdx.y.",
+    says="You add your sums to the place that has the number of the part. Results are counted by channels: s1[c] "
+    "with c = blockIdx.y.",
 )
 def added_by_the_part(x, shift, parts):
     return launch(edited(("s1[c], a", "s1[blockIdx.x], a"), ("s2[c], b", "s2[blockIdx.x], b")), x, shift, parts)
@@ -295,7 +300,7 @@ def added_by_the_part(x, shift, parts):
 
 @mutant(
     TASK,
-    says="Your second sum is not added up in the warp: what lane 0 adds is its own. Shuffle both sums.",
+    says="Your second sum is not added up in the warp: what lane 0 adds is only its own. Shuffle both sums.",
 )
 def second_sum_not_shuffled(x, shift, parts):
     return launch(edited(("  b = sum_of_warp(b);\n", "")), x, shift, parts)

@@ -21,8 +21,8 @@ def count(x, group):
 
 @mutant(
     TASK,
-    says="You averaged the processes' means and variances. The mean of means is off where shards differ in size, and "
-    "the average of variances misses how far the shards' means lie apart.",
+    says="You averaged the processes' means and variances. The mean of means is off if shards differ in size, and the "
+    "average of variances misses how far apart the shards' means lie.",
 )
 def averages_of_shards(x, group=None):
     var, mean = torch.var_mean(x, dim=0, correction=0)
@@ -72,8 +72,8 @@ def counts_not_exchanged(x, group=None):
 
 @mutant(
     TASK,
-    says="You took the own count times the number of processes for the number of samples. Shards differ in size: "
-    "exchange the counts.",
+    says="You took this process's count times the number of processes for the number of samples. Shards differ in "
+    "size: exchange the counts.",
 )
 def equal_shards_assumed(x, group=None):
     n = len(x) * dist.get_world_size(group)
@@ -122,8 +122,8 @@ def group_ignored(x, group=None):
 
 @mutant(
     TASK,
-    says="Only one process knows the result. reduce leaves the sum on one of them; all_reduce leaves it on all, and "
-    "all of them normalize with it.",
+    says="Only one process knows the result. reduce leaves the sum on one process; all_reduce leaves it on all, and "
+    "all of them need it.",
 )
 def reduced_to_one(x, group=None):
     def gathered(value):
@@ -155,7 +155,7 @@ def variance_first(x, group=None):
 
 @mutant(
     TASK,
-    says="Your squared distances stay on their process: exchange their sum as you exchanged the one for the mean.",
+    says="Your sum of squared distances stays on its process: exchange it as you exchanged the sum for the mean.",
 )
 def distances_not_exchanged(x, group=None):
     n = count(x, group)

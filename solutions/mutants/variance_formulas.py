@@ -37,7 +37,7 @@ def naive_in_float64(x):
 @mutant(
     TASK,
     says="What you subtract in the shifted formula is not near the numbers of each row, so far from zero no digit is "
-    "left, as in the naive one. Each row has a K of its own, its first number: x[:, :1], and not x[0, 0].",
+    "left, as in the naive formula. Each row has a K of its own, its first number: x[:, :1], and not x[0, 0].",
 )
 def shifted_by_nothing(x):
     return answer(x, shifted=naive(x))
@@ -45,8 +45,8 @@ def shifted_by_nothing(x):
 
 @mutant(
     TASK,
-    says="In the shifted formula the second term is missing: S_2 / m - (S_1 / m)^2. K is near the mean, and not equal "
-    "to it.",
+    says="In the shifted formula the second term is missing: S_2 / m - (S_1 / m)^2. K is near the mean, but not "
+    "equal to it.",
 )
 def second_term_missing(x):
     d = x - x[:, :1]
@@ -62,7 +62,11 @@ def old_distance_squared(x):
     return answer(x, welford=welford(x, old=True))
 
 
-@mutant(TASK, says="In Welford's formula number i moves the mean by a fraction 1 / i, counted from 1: you are one off.")
+@mutant(
+    TASK,
+    says="In Welford's formula number i, counted from 1, moves the mean by the fraction 1 / i: your count is off by "
+    "one.",
+)
 def counted_from_two(x):
     return answer(x, welford=welford(x, first=2))
 
@@ -78,7 +82,7 @@ def unbiased(x):
     return {name: value * factor for name, value in answer(x).items()}
 
 
-@mutant(TASK, says="Your formulas give the standard deviation. The variance is asked for: leave out the root.")
+@mutant(TASK, says="Your formulas give the standard deviation. The task asks for the variance: leave out the root.")
 def standard_deviations(x):
     return {name: np.sqrt(np.maximum(value, 0)) for name, value in answer(x).items()}
 
@@ -143,7 +147,7 @@ def first_number_left_out(x):
 
 @mutant(
     TASK,
-    says="Welford's mean is not finite: its first step is divided by 1. i counts the numbers so far, so it is 1 where "
+    says="Welford's mean is not finite. Its first step is divided by 1: i counts the numbers so far, so it is 1 where "
     "Python's index is 0.",
 )
 def counted_from_zero(x):
@@ -178,8 +182,8 @@ def mean_not_squared(x):
 
 @mutant(
     TASK,
-    says="You added K to the shifted variance. A shift moves the mean and leaves the variance as it is: nothing has "
-    "to be added again.",
+    says="You added K to the shifted variance. A shift moves the mean but leaves the variance as it is: nothing has to "
+    "be added back.",
 )
 def shift_added_again(x):
     return answer(x, shifted=naive(x - x[:, :1]) + x[:, 0])

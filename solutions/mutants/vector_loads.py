@@ -89,8 +89,8 @@ def one_at_a_time(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="The last numbers are not written: a number of threads that is rounded down leaves a rest, and what is "
-    "not written is NaN here.",
+    says="The last numbers are not written: a number of threads that is rounded down leaves some over, and what is not "
+    "written is NaN here.",
 )
 def rest_not_written(x, mu, inv_std, gamma, beta):
     return launch(edited(("if (k < size)", "if (k < size / 4 * 4)")), x, mu, inv_std, gamma, beta)
@@ -98,8 +98,8 @@ def rest_not_written(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="Threads beyond the end of the array work as well: the grid is rounded up to whole blocks, so each thread has "
-    "to ask whether its number exists: not with k >= total, for they are counted from 0.",
+    says="Threads beyond the end of the array work as well. The grid is rounded up to whole blocks, so each thread has "
+    "to ask whether its number exists; numbers are counted from 0, so k >= total does not.",
 )
 def no_look_at_the_end(x, mu, inv_std, gamma, beta):
     code = edited(("  if (k >= total) return;\n", ""), ("if (k < size) ", ""))
@@ -130,7 +130,7 @@ def mu_missing(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, xp.zeros_like(mu), inv_std, gamma, beta)
 
 
-@mutant(TASK, says="You divided by inv_std, which is one over the standard deviation already: multiply.")
+@mutant(TASK, says="You divided by inv_std. It is one over the standard deviation already: multiply.")
 def divided_by_inv_std(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, mu, 1 / inv_std, gamma, beta)
 
@@ -147,7 +147,7 @@ def beta_forgotten(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="The work was done by operations of whole arrays. Write a kernel that reads x once and writes y once.",
+    says="The work was done by operations on whole arrays. Write a kernel that reads x once and writes y once.",
 )
 def written_as_arrays(x, mu, inv_std, gamma, beta):
     return gamma[:, None, None] * ((x - mu[:, None, None]) * inv_std[:, None, None]) + beta[:, None, None]
@@ -173,8 +173,8 @@ def four_divides_the_size(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="You ask whether 4 divides W. The rows of an image lie behind each other without gaps, so four numbers at "
-    "once are possible wherever 4 divides H * W.",
+    says="You ask whether 4 divides W. The rows of an image follow each other without gaps, so four numbers at once "
+    "are possible wherever 4 divides H * W.",
 )
 def four_divides_the_width(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, mu, inv_std, gamma, beta, wide=1 if x.shape[3] % 4 else 4)
@@ -240,8 +240,8 @@ def four_single_loads(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="gamma and beta reach the kernel in each other's place: the tuple of arguments has the order in which the "
-    "kernel declares them.",
+    says="gamma and beta are swapped on their way to the kernel: list the arguments in the order in which the kernel "
+    "declares them.",
 )
 def gamma_and_beta_exchanged(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, mu, inv_std, beta, gamma)
@@ -249,8 +249,8 @@ def gamma_and_beta_exchanged(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="mu and inv_std reach the kernel in each other's place: the tuple of arguments has the order in which the "
-    "kernel declares them.",
+    says="mu and inv_std are swapped on their way to the kernel: list the arguments in the order in which the kernel "
+    "declares them.",
 )
 def mu_and_inv_std_exchanged(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, inv_std, mu, gamma, beta)
@@ -286,8 +286,8 @@ def images_not_wrapped_in_either_kernel(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="You take the remainder of a number by C for its channel, 4 * k % C and k % C. The H * W numbers of a channel "
-    "lie side by side, then come those of the next: divide by H * W first.",
+    says="You take a remainder, 4 * k % C or k % C, for the channel. The H * W numbers of a channel lie side by side, "
+    "then come those of the next: divide by H * W first.",
 )
 def channel_of_a_vector_by_the_remainder(x, mu, inv_std, gamma, beta):
     code = edited(("(k / packs) % channels", "4 * k % channels"), ("(k / positions) % channels", "k % channels"))
@@ -316,8 +316,8 @@ def fourth_number_forgotten(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="mu and inv_std reach the kernel in the place of gamma and beta: the tuple of arguments has the order in "
-    "which the kernel declares them.",
+    says="mu and inv_std reach the kernel in the place of gamma and beta: list the arguments in the order in which the "
+    "kernel declares them.",
 )
 def statistics_and_parameters_exchanged(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, gamma, beta, mu, inv_std)
@@ -325,8 +325,8 @@ def statistics_and_parameters_exchanged(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="You launched one block, so that its 128 threads alone have written something. The grid has "
-    "(count + 127) // 128 blocks.",
+    says="You launched one block, so only its 128 threads have written something. The grid has (count + 127) // 128 "
+    "blocks.",
 )
 def one_block_for_all(x, mu, inv_std, gamma, beta):
     return launch(CODE, x, mu, inv_std, gamma, beta, blocks=1)
@@ -429,7 +429,7 @@ def inv_std_missing(x, mu, inv_std, gamma, beta):
 
 @mutant(
     TASK,
-    says="All vectors are taken for ones of channel 0. Vector k belongs to channel k / (H * W / 4) % C.",
+    says="All vectors are treated as if they belonged to channel 0. Vector k belongs to channel k / (H * W / 4) % C.",
 )
 def first_channel_for_all(x, mu, inv_std, gamma, beta):
     return launch(edited(("c = (k / packs) % channels", "c = 0")), x, mu, inv_std, gamma, beta)

@@ -73,8 +73,8 @@ def launch(code, x, shift, start=xp.empty):
 
 @mutant(
     TASK,
-    says="A block waits more than 4 times: that is the tree of task 1. Let each warp add up by shuffles, and wait "
-    "once, before one warp adds up the sums of all.",
+    says="A block waits more than 4 times: those are the rounds of task 1. Let each warp add up by shuffles, and wait "
+    "once before one warp adds up the sums of all.",
 )
 def tree_in_shared_memory(x, shift):
     return launch(TREE, x, shift)
@@ -82,7 +82,7 @@ def tree_in_shared_memory(x, shift):
 
 @mutant(
     TASK,
-    says="The first warp reads the sums of the others before they are there: a __syncthreads() belongs between.",
+    says="The first warp reads the sums of the other warps before they are there: put a __syncthreads() in between.",
 )
 def barrier_missing(x, shift):
     return launch(edited(("  __syncthreads();\n", "")), x, shift)
@@ -104,7 +104,7 @@ def shuffle_in_a_branch(x, shift):
 @mutant(
     TASK,
     says="The last step reads shared memory that no warp has written: lane 0 of each of the blockDim.x / 32 warps "
-    "leaves its sum there, and lanes beyond that number add 0.",
+    "leaves its sum there, and the lanes from blockDim.x / 32 on add 0.",
 )
 def sums_of_missing_warps(x, shift):
     return launch(edited(("t < 4 ? one[t] : 0.f", "one[t]"), ("t < 4 ? two[t] : 0.f", "two[t]")), x, shift)
@@ -118,8 +118,8 @@ def first_warp_alone(x, shift):
 
 @mutant(
     TASK,
-    says="Your address is that of images whose channels lie beside each other, (N, H, W, C). Here the positions of a "
-    "channel lie beside each other: (image * channels + c) * positions + place.",
+    says="Your address is right for images whose channels lie side by side, (N, H, W, C). Here the positions of a "
+    "channel lie side by side: (image * channels + c) * positions + place.",
 )
 def channels_last(x, shift):
     return launch(
@@ -134,8 +134,8 @@ def four_steps(x, shift):
 
 @mutant(
     TASK,
-    says="Lane 0 is left with its own numbers. Either your shuffles move sums up, and lane 31 has that of the warp: "
-    "use __shfl_down_sync. Or nothing is done with what they give: v += __shfl_down_sync(...).",
+    says="Lane 0 is left with its own numbers. Either your shuffles move sums up, so that lane 31 has the sum of the "
+    "warp: use __shfl_down_sync. Or nothing is done with what they give: v += __shfl_down_sync(...).",
 )
 def shuffled_upwards(x, shift):
     code = edited(
@@ -148,7 +148,7 @@ def shuffled_upwards(x, shift):
 
 @mutant(
     TASK,
-    says="A thread goes one number too far: numbers are counted from 0, so the loop runs while i < images * positions.",
+    says="A thread goes one number too far. Numbers are counted from 0, so the loop runs while i < images * positions.",
 )
 def one_too_far(x, shift):
     return launch(edited(("i < m;", "i <= m;")), x, shift)
@@ -156,27 +156,27 @@ def one_too_far(x, shift):
 
 @mutant(
     TASK,
-    says="You take m numbers in a row from c * m on. A channel is not in one piece: each image holds H * W numbers of "
-    "it, and the other channels lie between.",
+    says="You take m numbers in a row, starting at c * m. But a channel is not in one piece: each image holds H * W of "
+    "its numbers, and the other channels lie in between.",
 )
 def channel_in_one_piece(x, shift):
     return launch(edited(("((i / positions) * channels + c) * positions + i % positions", "c * m + i")), x, shift)
 
 
-@mutant(TASK, says="Your second sum is not of squares: it adds up (x - shift) * (x - shift).")
+@mutant(TASK, says="Your second sum does not square. It has to add up (x - shift) * (x - shift).")
 def square_missing(x, shift):
     return launch(edited(("b += d * d;", "b += d;")), x, shift)
 
 
-@mutant(TASK, says="You forgot the shift: the sums are of x - shift, with one shift for each channel.")
+@mutant(TASK, says="You forgot the shift: subtract it from each number first, with one shift for each channel.")
 def shift_missing(x, shift):
     return launch(CODE, x, xp.zeros_like(shift))
 
 
 @mutant(
     TASK,
-    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract it "
-    "from each number.",
+    says="You corrected the sums for the shift at the end. Far from zero the digits are gone by then: subtract the "
+    "shift from each number.",
 )
 def subtracted_after_the_sum(x, shift):
     m = x.size // x.shape[1]
@@ -191,8 +191,8 @@ def one_kernel_a_sum(x, shift):
 
 @mutant(
     TASK,
-    says="The work was done by operations of whole arrays. Write one kernel that reads x, and launch it with one "
-    "block for each channel.",
+    says="The work was done by operations on whole arrays. Write one kernel that reads x, and launch it with one block "
+    "for each channel.",
 )
 def written_as_arrays(x, shift):
     d = x - shift[:, None, None]
@@ -202,7 +202,7 @@ def written_as_arrays(x, shift):
 @mutant(
     TASK,
     says="The sum of each warp goes to the result, and they overwrite each other. Lane 0 of each warp leaves its sum "
-    "in shared memory; behind a barrier one warp adds these up, and one thread writes.",
+    "in shared memory; after a barrier one warp adds these up, and one thread writes.",
 )
 def each_warp_writes_the_result(x, shift):
     own_sum = CODE[: CODE.index("  if (t % 32 == 0) {")].replace("  __shared__ float one[32], two[32];\n", "")
@@ -240,8 +240,7 @@ def three_steps(x, shift):
 
 @mutant(
     TASK,
-    says="What a shuffle gives takes the place of the lane's own number. It has to be added: v += "
-    "__shfl_down_sync(...).",
+    says="What a shuffle gives replaces the lane's own number. Add it instead: v += __shfl_down_sync(...).",
 )
 def shuffle_in_place_of_the_sum(x, shift):
     return launch(edited(("v += __shfl", "v = __shfl"), *FIRST_ONE_BY_ONE), x, shift)
@@ -249,8 +248,8 @@ def shuffle_in_place_of_the_sum(x, shift):
 
 @mutant(
     TASK,
-    says="All sums are 0: what a shuffle gives takes the place of the lane's own number, twice. It has to be added: v "
-    "+= __shfl_down_sync(...).",
+    says="All sums are 0: twice, what a shuffle gives replaces the lane's own number. Add it instead: v += "
+    "__shfl_down_sync(...).",
 )
 def shuffle_in_place_of_both_sums(x, shift):
     return launch(edited(("v += __shfl", "v = __shfl")), x, shift)
@@ -258,7 +257,7 @@ def shuffle_in_place_of_both_sums(x, shift):
 
 @mutant(
     TASK,
-    says="Nothing is done with what a shuffle gives: a lane has its own number still. It has to be added: v += "
+    says="Nothing is done with what a shuffle gives, so a lane still has its own number. Add it: v += "
     "__shfl_down_sync(...).",
 )
 def shuffle_without_effect(x, shift):
@@ -268,7 +267,7 @@ def shuffle_without_effect(x, shift):
 @mutant(
     TASK,
     says="Your shuffles stand in the loop over the numbers, so that sums are added to sums. Each thread adds up its "
-    "own numbers first, and the warp adds up once, behind the loop.",
+    "own numbers first, and the warp adds up once, after the loop.",
 )
 def shuffles_in_the_loop(x, shift):
     loop = ("    b += d * d;\n", "    b += d * d;\n    a = sum_of_warp(a);\n    b = sum_of_warp(b);\n")
@@ -287,8 +286,8 @@ def shift_by_thread(x, shift):
 
 @mutant(
     TASK,
-    says="s1 and s2 are never set. Either nobody writes them, or they are added to as xp.empty gives them, which is "
-    "NaN here: the thread that has a sum writes it by =, and what several threads add to starts as xp.zeros.",
+    says="s1 and s2 are never set. Either nobody writes them, or they are added to as xp.empty leaves them, which is "
+    "NaN here. The thread that has the sum writes it with =; what several threads add to starts as xp.zeros.",
 )
 def added_to_what_is_not_zero(x, shift):
     return launch(edited(("s1[c] =", "s1[c] +="), ("s2[c] =", "s2[c] +=")), x, shift)
@@ -317,7 +316,7 @@ def moved_up_once(x, shift):
 
 @mutant(
     TASK,
-    says="__shfl_sync(mask, v, k) gives all lanes the v of lane k. The v of the lane k further on is given by "
+    says="__shfl_sync(mask, v, k) gives all lanes the v of lane k. For the v of the lane k further on, use "
     "__shfl_down_sync.",
 )
 def one_lane_for_all(x, shift):
@@ -326,8 +325,8 @@ def one_lane_for_all(x, shift):
 
 @mutant(
     TASK,
-    says="__shfl_sync(mask, v, k) gives all lanes of a warp the v of lane k. The v of the lane k further on is given "
-    "by __shfl_down_sync.",
+    says="__shfl_sync(mask, v, k) gives all lanes of a warp the v of lane k. For the v of the lane k further on, use "
+    "__shfl_down_sync.",
 )
 def one_lane_for_all_once(x, shift):
     return launch(edited(("__shfl_down_sync", "__shfl_sync"), *FIRST_ONE_BY_ONE), x, shift)
@@ -344,8 +343,8 @@ def last_lane_hands_over(x, shift):
 
 @mutant(
     TASK,
-    says="All lanes of a warp add to the result, and not lane 0 alone: after the shuffles the others hold sums of a "
-    "part.",
+    says="All lanes of a warp add to the result, and not lane 0 alone: after the shuffles the other lanes hold only "
+    "sums of a part.",
 )
 def all_lanes_add(x, shift):
     own_sum = CODE[: CODE.index("  if (t % 32 == 0) {")].replace("  __shared__ float one[32], two[32];\n", "")
@@ -354,8 +353,8 @@ def all_lanes_add(x, shift):
 
 @mutant(
     TASK,
-    says="Several threads write the same place of shared memory: a warp has one place, and lane 0, which has its sum, "
-    "writes there alone: if (threadIdx.x % 32 == 0).",
+    says="Several threads write the same place of shared memory. A warp has one place, and lane 0, which has the "
+    "warp's sum, is the only one to write there: if (threadIdx.x % 32 == 0).",
 )
 def all_lanes_write_the_place(x, shift):
     return launch(edited(("if (t % 32 == 0) {", "{")), x, shift)
@@ -363,8 +362,8 @@ def all_lanes_write_the_place(x, shift):
 
 @mutant(
     TASK,
-    says="x is read beyond its end, but not where there is one channel alone. A block goes through images * positions "
-    "numbers, and number `place` of image `image` lies at (image * channels + c) * positions + place.",
+    says="With more than one channel, x is read beyond its end. A block goes through images * positions numbers, and "
+    "number `place` of image `image` lies at (image * channels + c) * positions + place.",
 )
 def numbers_of_all_channels(x, shift):
     return launch(edited(("m = images * positions", "m = images * channels * positions")), x, shift)
@@ -380,8 +379,8 @@ def shift_added(x, shift):
 
 @mutant(
     TASK,
-    says="Your mask has too few bits, and leaves out lanes that come to the shuffle: a warp has 32 lanes, so the "
-    "full mask is eight f, 0xffffffffu.",
+    says="Your mask has too few bits and leaves out lanes that come to the shuffle. A warp has 32 lanes, so the full "
+    "mask is 0xffffffffu, eight times the digit f.",
 )
 def mask_of_half_a_warp(x, shift):
     return launch(edited(("0xffffffffu", "0xffffu")), x, shift)
@@ -389,7 +388,7 @@ def mask_of_half_a_warp(x, shift):
 
 @mutant(
     TASK,
-    says="Your second sum is not added up in the warp: what lane 0 hands over is its own. Shuffle both sums.",
+    says="Your second sum is not added up in the warp: what lane 0 hands over is only its own. Shuffle both sums.",
 )
 def second_sum_not_shuffled(x, shift):
     return launch(edited(("  b = sum_of_warp(b);\n  if", "  if")), x, shift)

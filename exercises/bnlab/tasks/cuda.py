@@ -115,8 +115,9 @@ CHANNEL_SUMS = Task(
     ),
     hints=(
         "Copy the kernel of the example. What does a thread start from, and what does it do with each number?",
-        "Two arrays in shared memory, one a sum. The barrier stands inside the loop, but outside of every `if`.",
-        "Chapter 15, section `Digits`: the equation of the shifted sums; the section before it shows the tree.",
+        "Take two arrays in shared memory, one for each sum. The barrier stands inside the loop over rounds, outside "
+        "of every `if`.",
+        "Chapter 15, section `A sum that forgets to wait`: adding up in rounds; section `Digits` has the shifted sums.",
     ),
     page="15_gpu.html#a-sum-that-forgets-to-wait",
     remarks=(added_by_many, walk_of_the_sums),
@@ -157,8 +158,8 @@ VARIANCES = Task(
         ),
     ),
     hints=(
-        "The naive formula stands in words in the text. The shifted one is the naive one, of other numbers.",
-        "Welford: a step from the mean, the mean moves by step / i, m2 grows by the step times the new distance.",
+        "The task gives the naive formula in words. The shifted formula is the naive one, applied to x - K.",
+        "Welford: step = x - mean; the mean moves by step / i; then the sum grows by step times the new distance.",
         "Chapter 15, section `Digits`: the equation with S_1 and S_2; chapter 6 shows how the naive formula fails.",
     ),
     page="15_gpu.html#digits",
@@ -179,7 +180,7 @@ TRAIN = Task(
         Case("3 images around 10,000 and -10,000", far_from_zero((3, 2, 4, 5)), 1e-2, NAIVE),
     ),
     hints=(
-        "First the sums, as in task 1 or 2, with a shift that the kernel takes itself; then the loop again, for y.",
+        "First the sums, as in task 1 or 2, with a shift that the kernel takes from x; then a second loop, for y.",
         "All threads need the statistics, and one thread has the sums: shared memory, and a barrier between.",
         "Chapter 15, section `Four plans for a channel`: the first plan; section `Digits` has the shifted sums.",
     ),
@@ -203,8 +204,8 @@ APPLY = Task(
         Case("3 images with 2 channels of 64 x 6", apply_inputs((3, 2, 64, 6))),
     ),
     hints=(
-        "Two kernels, or one with a parameter: which shapes may read four numbers at once?",
-        "A row of H * W numbers starts at a multiple of 16 bytes only where 4 divides H * W. Then (const float4*)x.",
+        "Write two kernels and let Python choose: for which shapes may a thread read four numbers at once?",
+        "Every row of H * W numbers starts at a multiple of 16 bytes only if 4 divides H * W: then (const float4*)x.",
         "Chapter 15, section `What a thread should read`; section `Digits` says what to subtract first.",
     ),
     page="15_gpu.html#what-a-thread-should-read",
@@ -226,7 +227,7 @@ SPLIT = Task(
     ),
     hints=(
         "grid = (parts, C): blockIdx.x is the part, blockIdx.y the channel. Where does a part begin and end?",
-        "Blocks meet in global memory alone: atomicAdd to zeroed results, or partial sums and a second kernel.",
+        "Blocks meet only in global memory: atomicAdd to results that start at 0, or partial sums and a second kernel.",
         "Chapter 15, section `Four plans for a channel`: the second plan.",
     ),
     page="15_gpu.html#four-plans-for-a-channel",
@@ -250,7 +251,7 @@ BACKWARD = Task(
     ),
     hints=(
         "The kernel of the forward pass with two arrays to read. Which two sums does the gradient need?",
-        "Sums of dy and of dy * x_hat, with x_hat worked out from x, mu and inv_std; then a second loop for dx.",
+        "Sums of dy and of dy * x_hat, with x_hat computed from x, mu and inv_std; then a second loop for dx.",
         "Chapter 15, section `Counting passes`: why two sums come before the first dx; chapter 8 has the closed form.",
     ),
     page="15_gpu.html#counting-passes",
@@ -273,7 +274,7 @@ ONE_READ = Task(
     ),
     hints=(
         "extern __shared__ float held[]; the launch says how many bytes it has: shared_mem=4 * N * H * W.",
-        "A block takes channel after channel. Before it loads the next one, nobody may still read the last one.",
+        "A block takes channel after channel. Before it writes any of the next one, no thread may still read the last.",
         "Chapter 15, section `Four plans for a channel`: the third plan, for a channel that fits into one block.",
     ),
     page="15_gpu.html#four-plans-for-a-channel",

@@ -79,8 +79,8 @@ TRAIN = Task(
         ),
     ),
     hints=(
-        "It is the transform for images, word for word: `xp` has NumPy's names. What may a line not do on a GPU?",
-        "What Python wants to see (float, item, an `if`) has to leave the device. Keep single numbers as arrays.",
+        "It is the transform for images that you know, with `xp` in place of `np`. What must no line do on a GPU?",
+        "What Python itself looks at (float, item, an `if`) has to leave the device. Keep single numbers as arrays.",
         "Chapter 15, section `Counting passes`: its first count lists the array operations in order.",
     ),
     page="15_gpu.html#counting-passes",
@@ -97,8 +97,8 @@ BACKWARD = Task(
         Case("3 images with 4 channels of 5 x 4 in float64", image_cache_inputs((3, 4, 5, 4), eps=1e-5)),
     ),
     hints=(
-        "Two sums for each channel, then one expression of the size of dy. Which of these are C numbers?",
-        "m is a Python number, from the shape: it is known on the host. The sums are not, and need not be.",
+        "Two sums for each channel, then one expression as large as dy. What shape lets the sums meet dy?",
+        "m comes from the shape, so it is a Python number, known on the host. The sums are not, and need not be.",
         "Chapter 15, section `Counting passes`: the two sums of the gradient; chapter 8 has the closed form.",
     ),
     page="15_gpu.html#counting-passes",
@@ -117,9 +117,9 @@ BYTES = Task(
         Case("backward, (4, 3, 2, 9) in float64", bytes_inputs((4, 3, 2, 9), "float64", "backward")),
     ),
     hints=(
-        "First the bytes of x alone: how many numbers are there, and how many bytes has each?",
-        "A sum over the whole channel has to be ready before the first result is written. So what is read twice?",
-        "Chapter 15, section `Counting passes`: B is the size of x in bytes; take the fused count, not the limit.",
+        "Start with the bytes of x alone: how many numbers are there, and how many bytes does each take?",
+        "The sums over a whole channel have to be ready before the first result is written. So what is read twice?",
+        "Chapter 15, section `Counting passes`: B is the size of x in bytes. Take the count for fused kernels.",
     ),
     page="15_gpu.html#counting-passes",
 )
@@ -136,8 +136,8 @@ BANDWIDTH = Task(
         Case("about 20 kB in some minutes", timing_inputs(2e4, 200)),
     ),
     hints=(
-        "Bytes a second first; then ask what a data sheet calls a gigabyte.",
-        "A data sheet's giga is a thousand million, 10**9; 2**30 is a gibibyte, which is 7 percent more.",
+        "First compute bytes a second; then ask how many bytes a data sheet calls a gigabyte.",
+        "On a data sheet a gigabyte is 10**9 bytes; 2**30 bytes are a gibibyte, which is 7 percent more.",
         "Chapter 15, section `A few operations for each number`: the bandwidth B of the roofline equation.",
     ),
     page="15_gpu.html#a-few-operations-for-each-number",
@@ -162,8 +162,8 @@ TRAIN_FUSED = Task(
     ),
     hints=(
         "Three kernels: a reduction to the mean, a reduction to the variance, an elementwise kernel to y.",
-        "C numbers meet x in a kernel as in any broadcast: with the shape (C, 1, 1). Map, then add, then divide.",
-        "Chapter 15, section `Counting passes`: fused, each kernel reads x once and keeps nothing of its size.",
+        "C numbers meet x in a kernel by broadcasting, too: give them the shape (C, 1, 1). Map, add, then divide.",
+        "Chapter 15, section `Counting passes`: each fused kernel reads x once, and only the last one writes as much.",
     ),
     page="15_gpu.html#counting-passes",
 )
@@ -184,7 +184,7 @@ BACKWARD_FUSED = Task(
         Case("3 images with 2 channels of 5 x 3 in float64", fused_cache_inputs((3, 2, 5, 3), eps=0.1)),
     ),
     hints=(
-        "x_hat is not in the cache. Which kernel can compute it on the way, for nothing?",
+        "x_hat is not in the cache. Which kernels can compute it on the way, from numbers that they read anyway?",
         "One reduction maps to dy, the other to dy * x_hat, with x_hat written out in x, mu and inv_std.",
         "Chapter 15, section `Counting passes`: why the gradient needs two sums before the first dx.",
     ),

@@ -122,8 +122,8 @@ FUNCTION = Task(
         Case("16 samples with 3 features in float32", function_inputs(16, 3, dtype=np.float32), 1e-3),
     ),
     hints=(
-        "forward and backward are two functions without a common `self`: what does the one have to hand to the other?",
-        "backward returns one gradient for each argument of forward after ctx, in their order, and None for a number.",
+        "forward and backward have no common `self`: what does backward need from forward, and how does it get there?",
+        "backward returns one gradient for each argument of forward after ctx, in their order, and None for eps.",
         "Chapter 8, section `Six equations become one`: the closed form of dx; dgamma and dbeta are sums over samples.",
     ),
     page="08_backward_one_line.html#six-equations-become-one",
@@ -148,9 +148,9 @@ MODULE = Task(
         Case("a batch of one image, shape (1, 2, 3, 4)", module_inputs(1, 2, 3, 4, steps=1)),
     ),
     hints=(
-        "Which of the five numbers of a layer does an optimizer change, and which only the layer itself? "
+        "Which of the five entries of the state does the optimizer change, and which only the layer itself? "
         "torch has a place for each kind.",
-        "Statistics that the gradient flows through go into y; a copy without a graph goes into the running ones.",
+        "y needs statistics that the gradient can flow through; the running ones take a copy without a graph.",
         "Chapter 9, section `What a layer remembers`: the table of the five entries of a state_dict.",
     ),
     page="09_inference.html#what-a-layer-remembers",
@@ -179,7 +179,7 @@ SYNC = Task(
         ),
     ),
     hints=(
-        "A process knows its own samples only. Which sums, added up over the processes, give the mean of all samples?",
+        "A process knows only its own samples. Which sums, added up over the processes, give the mean of all samples?",
         "The variance needs distances from the mean of ALL samples: first agree on it, then add up squared distances.",
         "Chapter 14, section `Batches in several places`: the equation that merges counts, means, squared distances.",
     ),
@@ -196,14 +196,14 @@ FOLD = Task(
         Case("Linear, BatchNorm1d, ReLU, Linear", fold_inputs("linear", 6, 5)),
         Case("a square Linear without bias, in training mode", fold_inputs("square", 5, 4, training=True)),
         Case("two convolutions, each with its BatchNorm2d", fold_inputs("convolution", 2, 3, 6, 7)),
-        Case("layers that have to stay, and one that has not", fold_inputs("apart", 5, 4)),
+        Case("layers that have to stay, and one that does not", fold_inputs("apart", 5, 4)),
         Case("Sequentials within a Sequential", fold_inputs("nested", 2, 2, 6, 6)),
         Case("a BatchNorm1d with affine=False", fold_inputs("without_affine", 6, 5)),
         Case("a BatchNorm1d without running statistics", fold_inputs("untracked", 6, 4)),
     ),
     hints=(
-        "In evaluation a normalization is a straight line for each channel, and a linear layer is one, too.",
-        "Walk through the children of each Sequential in pairs; work on a deep copy, in evaluation mode.",
+        "In evaluation a normalization scales and shifts each channel. Which numbers of the layer before can do that?",
+        "Make a deep copy in evaluation mode; then go through the children of each Sequential in neighbouring pairs.",
         "Chapter 9, section `Folding`: the equations for weight and bias, and which axis the scale belongs to.",
     ),
     page="09_inference.html#folding",
