@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-DRAWN_FROM = FOLDER / "still" / "drawn_from.sha256"
+DRAWN_FROM = FOLDER / "still" / "drawn_from.txt"
 sys.path[:0] = [str(FOLDER.parent / "_ext"), str(FOLDER.parent / "tools")]
 PAGE = """<html data-theme="light"><body style="margin:0"><bn-{name}></bn-{name}>
 <style>.visually-hidden {{ display: none; }} html {{ {colours} }}</style>
