@@ -20,7 +20,8 @@ NAMED = [  # dotted name or import, as far as it can be read -> what it does
     ),
     (r"import (nbgrader|autograder|solutions|worker|wire|jail|zygote|watch)(\..*)?", "imports the grader"),
     (
-        r"import bnlab\.(cuda_drivers|gpu_drivers|gpu\.(settings|typed|kernels|device_array|arrays|backend))(\..*)?",
+        r"import bnlab\.(cuda_drivers|gpu_drivers|"
+        r"gpu\.(settings|typed|kernels|compiled|device_array|arrays|backend))(\..*)?",
         "imports what tests it",
     ),
     (

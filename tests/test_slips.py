@@ -3,29 +3,23 @@
 That the referee names them too, with real workers, is what the certificate shows: test_certificate.
 """
 
-import contextlib
-import io
 import re
 
 import numpy as np
 import pytest
-from bnlab import check, checking, tasks
+from bnlab import check, tasks
 from bnlab.answers import LocalAnswer
 from bnlab.checking import CheckFailed
 from bnlab.examiner import examine_answer
 from bnlab.oracles import Functions
+from judge import CELLS, Judge, grade, reference, references
 
-from autograder import course, fingerprints
+from autograder import fingerprints
 from autograder.referee import is_timed_on_gpu
-from autograder.script import Script
 from solutions.exact import exact
 from solutions.mutants import bank, forward_layer
 from solutions.styles import styles
 
-SCRIPTS = [Script.of(name) for name in course.notebook_names()]
-with contextlib.redirect_stdout(io.StringIO()):
-    REFERENCES = {script.name: script.references() for script in SCRIPTS}
-CELLS = {script.task_of(cell.id): (script, cell) for script in SCRIPTS for cell in script.of_kind("test")}
 # what is raced on a GPU is the same function as in the task before it, with the same slips
 SLIPS = [(task, name) for task, (_, cell) in CELLS.items() if not is_timed_on_gpu(cell) for name in bank(task)]
 RIGHT = [(task, name) for task in CELLS for name in ("reference", *styles(task))]
@@ -45,41 +39,6 @@ TRIAL = {
     ],
     "backward-graph": ["eps_subtracted", "dgamma_uses_x"],
 }  # fmt: skip
-
-
-class Judge:
-    """Stands where the autograder's referee stands: hidden solutions as the oracle, inputs from a seed."""
-
-    kept = {}  # (task, key) -> what depends on our own solutions alone
-
-    def __init__(self, seed, task_id):
-        self.seed, self.task_id = seed, task_id
-
-    def examine(self, task, answer, cases, kind):
-        def rng(position):
-            return np.random.default_rng([self.seed, position, kind == "hidden"])
-
-        oracle = Functions(reference(task.id), exact=exact(task.id))
-        return examine_answer(task, LocalAnswer(answer, task.answer), cases, oracle, rng)
-
-    def reference(self, task):
-        return reference(task.id)
-
-    def once(self, key, compute):
-        if (self.task_id, key) not in self.kept:
-            self.kept[self.task_id, key] = compute()
-        return self.kept[self.task_id, key]
-
-    def race(self, task, answer, inputs, limit):
-        return self.examine(task, answer, [tasks.Case("the racing track", inputs)], "race")
-
-    def race_on_gpu(self, task, answer, event, limit, cases):
-        return self.examine(task, answer, cases, "gpu")
-
-
-def reference(task_id):
-    script, _ = CELLS[task_id]
-    return REFERENCES[script.name][tasks.find(task_id).answer]
 
 
 def implementation(task_id, name):
@@ -102,17 +61,6 @@ def report_of_referee(task_id, answer, seed=None):
     rng = (lambda i: tasks.public_rng(task_id, i)) if seed is None else (lambda i: np.random.default_rng([seed, i]))
     with np.errstate(all="ignore"):
         return examine_answer(task, LocalAnswer(answer, task.answer), task.cases, oracle, rng)
-
-
-def grade(task_id, answer, seed):
-    """Run the task's whole test cell, hidden tests included; raises AssertionError where it fails."""
-    script, cell = CELLS[task_id]
-    token = checking.referee.set(Judge(seed, task_id))
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-            cell.run(REFERENCES[script.name] | {tasks.find(task_id).answer: answer})
-    finally:
-        checking.referee.reset(token)
 
 
 @pytest.mark.parametrize(("task_id", "name"), SLIPS)
@@ -168,7 +116,7 @@ def test_four_styles_a_task():
 def test_fingerprints_are_repeatable_and_hold_no_code(tmp_path):
     for task_id, (script, _) in CELLS.items():
         first, second = (
-            fingerprints.write(tasks.find(task_id), REFERENCES[script.name], tmp_path / which) for which in "ab"
+            fingerprints.write(tasks.find(task_id), references(script.name), tmp_path / which) for which in "ab"
         )
         assert first.read_bytes() == second.read_bytes() and fingerprints.same(first, second)
         with np.load(first, allow_pickle=False) as stored:
@@ -177,16 +125,16 @@ def test_fingerprints_are_repeatable_and_hold_no_code(tmp_path):
 
 
 def test_fingerprints_that_differ_in_their_last_bits_alone_are_left_as_they_are(tmp_path):
-    task, references = tasks.find("backward"), REFERENCES["04_backward"]
-    path = fingerprints.write(task, references, tmp_path)
+    task, ours = tasks.find("backward"), references("04_backward")
+    path = fingerprints.write(task, ours, tmp_path)
     with np.load(path, allow_pickle=False) as stored:
         arrays = {key: stored[key] for key in stored.files}
     near = {key: value * (1 + 1e-15) if value.dtype.kind == "f" else value for key, value in arrays.items()}
     np.savez_compressed(path, **near)
     before = path.read_bytes()
-    assert fingerprints.write(task, references, tmp_path).read_bytes() == before
+    assert fingerprints.write(task, ours, tmp_path).read_bytes() == before
     np.savez_compressed(path, **{**near, "messages": np.array("{}")})
-    fingerprints.write(task, references, tmp_path)
+    fingerprints.write(task, ours, tmp_path)
     with np.load(path, allow_pickle=False) as stored:
         assert stored["messages"] == arrays["messages"] and list(tmp_path.iterdir()) == [path]
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from bnlab import check
 from bnlab.checking import CheckFailed
+from judge import grade
+from test_slips import function_with, report_at_home, report_of_referee
 
 from solutions.mutants.bn_function import Right
 from solutions.mutants.bn_module import Base
-from tests.test_slips import function_with, grade, report_at_home, report_of_referee
 
 WRONG_SHAPES = {
     "dbeta_not_summed": lambda dy, h: ((dy * h).sum(0), dy),

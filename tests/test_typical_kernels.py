@@ -7,7 +7,8 @@ import pytest
 from bnlab import check
 from bnlab.gpu import ElementwiseKernel, RawKernel, simulate, xp
 from bnlab.gpu.source import commas
-from test_slips import grade, report_at_home
+from judge import grade
+from test_slips import report_at_home
 
 from solutions.mutants.channel_sums import edited
 

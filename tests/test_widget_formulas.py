@@ -7,6 +7,7 @@ import subprocess
 import course_widgets
 import numpy as np
 import pytest
+import still
 import torch
 
 from autograder import course
@@ -38,6 +39,10 @@ def test_there_are_eight_small_ones():
         assert path.stat().st_size < (10_000 if path.stem != "lib" else 12_500), path.name
         assert "http://" not in path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "https://" not in path.read_text()
+
+
+def test_still_pictures_are_of_the_widgets_as_they_are():
+    assert still.DRAWN_FROM.read_text().strip() == still.drawn_from(), "look at them: python book/widgets/still.py"
 
 
 def test_a_dragged_batch(node):

@@ -88,7 +88,7 @@ def copy(app, exception) -> None:
 
 def place(target: Path) -> None:
     """Write a folder that works on any web server."""
-    shutil.copytree(FOLDER, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(FOLDER, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "*.txt", "__pycache__"))
     (target / "rate-playground.json").write_text(json.dumps(playground(), separators=(",", ":")), encoding="utf-8")
 
 

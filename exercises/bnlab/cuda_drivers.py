@@ -33,8 +33,32 @@ ORDERS = ("forward", "reverse", "random")
 BEFORE = {"launch", "limit", "read-only"}  # mistakes that no order of threads has a part in
 
 
-class WrittenByKernel(ChangedArguments):
-    """A kernel wrote to an argument of the answer."""
+class Mistake(Exception):
+    """What the checker found, as a word and in its words: there are no numbers to compare."""
+
+    def __init__(self, word, text):
+        super().__init__(text)
+        self.word, self.text = word, text
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the answer that came to its end.
+
+    values : dict, leaf -> NumPy array
+    log : bnlab.gpu.Log
+    where : str
+        Where the results were.
+    """
+
+    values: dict
+    log: object
+    where: str
+
+    @property
+    def notes(self):
+        """What is remarkable about the launches, each note once."""
+        return list(dict.fromkeys(note for launch in self.log.launches for note in launch.notes))
 
 
 @dataclass(frozen=True)
@@ -117,46 +141,65 @@ class Drive:
         Misshapen
             Where the result does not have the template's structure.
         """
-        from bnlab.gpu import KernelError, device
+        from bnlab.gpu import device
 
         orders = orders if device.simulated else ORDERS[:1]
-        found, words, errors = [], {}, {}
+        try:
+            calls = self.launch(function, inputs, orders)
+            compare(calls, orders)
+        except Mistake as mistake:
+            return self.failed(mistake.word, mistake.text)
+        return self.tell(function, inputs, calls)
+
+    def launch(self, function, inputs, orders):
+        """The calls in these orders of threads, or a Mistake."""
+        from bnlab.gpu import KernelError
+
+        calls, errors = [], {}
         for order in ORDERS:
             wanted = order == ORDERS[1] and not BEFORE & errors.keys() if errors else order in orders
             if not wanted:
                 continue
             try:
-                values, log, where = self.once(function, inputs, order)
+                calls.append(self.once(function, inputs, order))
             except KernelError as error:
                 errors[error.word] = told(error, order)
                 if error.kind == "spin":
                     break  # seconds each time
-                continue
-            except WrittenByKernel as changed:
-                return self.failed(
-                    CHANGED,
-                    f"{' and '.join(changed.names)}, an argument of yours, was written to. A kernel gets its arguments "
-                    "by position: do they stand in the order in which it declares them? What is given is for reading "
-                    "alone.",
-                )
-            lonely = next((one.kernel for one in log.launches if one.counters.get("barriers") and not one.shared), None)
-            if lonely and device.simulated:
-                return self.failed(
-                    NOT_SHARED,
-                    f"{lonely}: threads wait at a barrier, but their block has no shared memory: an array without "
-                    "__shared__ belongs to one thread alone.",
-                )
-            found.append(values)
-            words = words or self.words(log, inputs, where, device.simulated)
+            else:
+                refuse_barriers_alone(calls[-1].log)
         if errors:
-            return self.failed(" or ".join(errors), next(iter(errors.values())))
-        notes = list(dict.fromkeys(note for launch in log.launches for note in launch.notes))
-        if text := on_the_order_of_threads(orders, found):
-            return self.failed(DEPENDS, " ".join([text, *notes]))
-        gone = [note for note in notes if GONE in note]
-        if gone and any(np.isnan(value).any() for value in found[0].values() if isinstance(value, np.ndarray)):
-            return self.failed(f"a mask that {GONE}", " ".join(gone))
-        whole = device.simulated and len(orders) > 1 and words == self.right_words()
+            raise Mistake(" or ".join(errors), next(iter(errors.values())))
+        return calls
+
+    def once(self, function, inputs, order, dry=False):
+        """One call in an order of threads; a mistake of a kernel comes with the checker's word and advice."""
+        from bnlab.gpu import KernelError, simulate
+
+        given = {name: in_float32(inputs[name]) for name in self.names}
+        arguments = {name: value if isinstance(value, int) else to_device(value) for name, value in given.items()}
+        options = {"eps": inputs["eps"]} if "eps" in inputs else {}
+        try:
+            with simulate(schedule=order, checked=True, firm=True, dry=dry) as log:
+                result = function(*arguments.values(), **options)
+        except KernelError as error:
+            surplus = self.a_block_each and on_the_grid(error, arguments[self.names[0]].shape[1])
+            error.advice = surplus or on_the_order(error, arguments)
+            error.word = IDLE if surplus else MISNAMED if error.advice else word_of(error, arguments)
+            raise
+        refuse_changes(given, arguments, log)
+        found, problem = flatten(result, self.template, "the result")
+        if problem:
+            raise Misshapen(problem.text)
+        return Call({name: to_host(value) for name, value in found.items()}, log, place(found.values(), log))
+
+    def tell(self, function, inputs, calls):
+        """The result of calls that agree."""
+        from bnlab.gpu import device
+
+        log, notes = calls[-1].log, calls[-1].notes
+        words = self.words(calls[0].log, inputs, calls[0].where, device.simulated)
+        whole = len(calls) > 1 and words == self.right_words()
         if names := self.elsewhere(function, inputs) if whole else []:
             words[WHERE] = COPIED
             text = f"{' and '.join(names)} came out the same where the kernels did nothing. What NumPy works out,"
@@ -164,32 +207,7 @@ class Drive:
         if words.get(ATOMICS.name) == ATOMICS.wrong:
             notes.insert(0, on_the_atomics(log))
         detail = " ".join([*on_the_makers(words[MADE_BY], log), *notes])
-        return {CHECKER: NOTHING, DETAIL: detail, **words, **found[0]}
-
-    def once(self, function, inputs, order, dry=False):
-        """(leaf -> NumPy array, log, where the results were) of one call."""
-        from bnlab.gpu import KernelError, simulate
-
-        given = {name: in_float32(inputs[name]) for name in self.names}
-        arguments = [value if isinstance(value, int) else to_device(value) for value in given.values()]
-        named = dict(zip(given, arguments))
-        options = {"eps": inputs["eps"]} if "eps" in inputs else {}
-        try:
-            with simulate(schedule=order, checked=True, firm=True, dry=dry) as log:
-                result = function(*arguments, **options)
-        except KernelError as error:
-            surplus = self.a_block_each and on_the_grid(error, arguments[0].shape[1])
-            error.advice = surplus or on_the_order(error, named)
-            error.word = IDLE if surplus else MISNAMED if error.advice else word_of(error, named)
-            raise
-        changed = [name for name, value in zip(given, arguments) if not same(to_host(value), given[name])]
-        if changed:
-            by_python = [name for name in changed if any(written_by_operations(log, a) for a in arrays_of(named[name]))]
-            raise ChangedArguments(by_python) if by_python else WrittenByKernel(changed)
-        found, problem = flatten(result, self.template, "the result")
-        if problem:
-            raise Misshapen(problem.text)
-        return {name: to_host(value) for name, value in found.items()}, log, place(found.values(), log)
+        return {CHECKER: NOTHING, DETAIL: detail, **words, **calls[0].values}
 
     def elsewhere(self, function, inputs):
         """Names of the results that are the same where the kernels do nothing: something else has worked them out.
@@ -203,7 +221,7 @@ class Drive:
         inputs = {**inputs, self.names[0]: (x[::-1, :, ::-1, ::-1] * 1.5).astype(x.dtype)}
         given = [part for name in self.names for part in arrays_of(in_float32(inputs[name]))]
         try:
-            (dry, *_), (found, *_) = (self.once(function, inputs, ORDERS[0], dry) for dry in (True, False))
+            dry, found = (self.once(function, inputs, ORDERS[0], dry).values for dry in (True, False))
         except Exception:  # without its kernels an answer may stumble over anything
             return []
         arrays = ((name, value) for name, value in found.items() if isinstance(value, np.ndarray) and value.any())
@@ -234,23 +252,68 @@ class Drive:
         x = in_float32(inputs[self.names[0]])
         if not counted or x.size < COUNTED:
             return words
-        makers = {KERNELS if launch.grid else ARRAYS for launch in large(log, x)}
-        words[MADE_BY] = BOTH if len(makers) > 1 else next(iter(makers), NO_ONE)
-        reads, writes = (sum(passes(launch, x, what) for launch in large(log, x)) for what in ("loaded", "stored"))
-        free = FREE + self.looks * threads(log, x) / x.size
-        if reads > self.reads + free:
-            words[PASSES] = f"more than {self.reads} read{'s' if self.reads > 1 else ''}"
-        elif writes > self.writes + FREE:
-            words[PASSES] = f"more than {self.writes} write{'s' if self.writes > 1 else ''}"
+        words[MADE_BY], words[PASSES] = makers_of(large(log, x)), self.spent(log, x)
         if whole_sectors(x) and log.efficiency < 0.7:
             words[WASTE] = MANY
         given = {name: in_float32(inputs[name]) for name in self.names}
         return words | {mark.name: mark.right if mark.holds(log, given) else mark.wrong for mark in self.marks}
 
+    def spent(self, log, x):
+        """The words for the passes that were made over the images x."""
+        reads, writes = (sum(passes(launch, x, what) for launch in large(log, x)) for what in ("loaded", "stored"))
+        if reads > self.reads + FREE + self.looks * threads(log, x) / x.size:
+            return f"more than {self.reads} read{'s' if self.reads > 1 else ''}"
+        if writes > self.writes + FREE:
+            return f"more than {self.writes} write{'s' if self.writes > 1 else ''}"
+        return self.allowed()
+
     def failed(self, kind, text):
         """The result where there are no numbers to compare."""
         unseen = dict.fromkeys(self.right_words(), "not looked at")
         return unseen | {CHECKER: kind, DETAIL: text[:2000]} | dict.fromkeys(leaves_of(self.template))
+
+
+def refuse_barriers_alone(log):
+    """A Mistake where threads wait for each other and have nothing in common; a GPU does not tell."""
+    from bnlab.gpu import device
+
+    lonely = next((one.kernel for one in log.launches if one.counters.get("barriers") and not one.shared), None)
+    if lonely and device.simulated:
+        raise Mistake(
+            NOT_SHARED,
+            f"{lonely}: threads wait at a barrier, but their block has no shared memory: an array without "
+            "__shared__ belongs to one thread alone.",
+        )
+
+
+def refuse_changes(given, arguments, log):
+    """A Mistake where a kernel wrote to an argument, ChangedArguments where something else did."""
+    changed = [name for name, value in arguments.items() if not same(to_host(value), given[name])]
+    by_python = [name for name in changed if any(written_by_operations(log, a) for a in arrays_of(arguments[name]))]
+    if by_python:
+        raise ChangedArguments(by_python)
+    if changed:
+        raise Mistake(
+            CHANGED,
+            f"{' and '.join(changed)}, an argument of yours, was written to. A kernel gets its arguments by position: "
+            "do they stand in the order in which it declares them? What is given is for reading alone.",
+        )
+
+
+def compare(calls, orders):
+    """A Mistake where the calls do not agree, or hold what no lane has given."""
+    notes, found = calls[-1].notes, [call.values for call in calls]
+    if text := on_the_order_of_threads(orders, found):
+        raise Mistake(DEPENDS, " ".join([text, *notes]))
+    gone = [note for note in notes if GONE in note]
+    if gone and any(np.isnan(value).any() for value in found[0].values() if isinstance(value, np.ndarray)):
+        raise Mistake(f"a mask that {GONE}", " ".join(gone))
+
+
+def makers_of(launches):
+    """The words for what made these launches."""
+    makers = {KERNELS if launch.grid else ARRAYS for launch in launches}
+    return BOTH if len(makers) > 1 else next(iter(makers), NO_ONE)
 
 
 def word_of(error, given):

@@ -1,5 +1,6 @@
 """Name the slips that explain a wrong answer, by comparing it with what each known slip would return."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,10 @@ class Observation:
     def wrong(self):
         return [gap.leaf for gap in self.gaps]
 
+    def by_slip(self, name):
+        """What a slip would have returned, leaf -> value; {} where it is right, or raises."""
+        return self.truth.slips.get(name, {})
+
 
 def diagnose(report, observations, messages, task):
     """Name the slips that explain the wrong leaves, the one that explains most first.
@@ -35,99 +40,113 @@ def diagnose(report, observations, messages, task):
         Name of a slip -> its words.
     task : bnlab.tasks.Task
     """
-    unexplained = {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
     failing = [seen for seen in observations if seen.gaps]
-    first = failing[0].gaps[0] if failing else None
-    if first and first.kind == "type" and failing[0].got[first.leaf] is not None:
-        return  # what came is no array: its values say nothing; nothing at all may be a known slip
-    possible = [name for name in messages if not _contradicted(name, failing, first)]
-    possible = [name for name in possible if not any(_spoils(name, seen) for seen in observations if not seen.gaps)]
-    while unexplained:
-        candidates = {name: _explained(name, observations, unexplained) for name in possible}
-        best = max(candidates, key=lambda name: _weight(*candidates[name]), default=None)
-        if best is None or not candidates[best][0]:
-            break
-        report.slips.append(best)
-        unexplained -= candidates[best][0]
-    told = observations.index(failing[0]) if failing else None
-    says = first and (first.kind == "shape" or isinstance(failing[0].got[first.leaf], str))
-    if says and (told, first.leaf) in unexplained and all(_words_alone(name, observations) for name in report.slips):
-        report.slips = []  # what else is said of results of another shape, or made in another place, follows from it
-    order = other_order(failing[0], task) if any(i == told for i, _ in unexplained) else ""
-    if order:
-        report.slips, report.likely = [], order
+    if not failing or _is_no_array(failing[0]):
         return
-    if not report.slips:
-        suspects = {seen.case.suspect for seen in failing}
-        by_value = all(gap.kind in ("value", "finite") for seen in failing for gap in seen.gaps)
-        if by_value and len(suspects) == 1 and None not in suspects:
-            report.slips = list(suspects)
+    slips, left = _candidates(messages, observations, failing[0])
+    order = other_order(failing[0], task) if left else ""
+    if order:
+        report.likely = order
+        return
+    report.slips = slips or _suspects(failing)
     if report.slips:
-        report.likely = _in_words(report, observations, messages, failing, task)
-    elif failing and failing[0].gaps[0].kind == "dtype":
-        if failing[0].got[first.leaf].dtype.kind == "c":
-            report.likely = "Complex numbers come from np.linalg.eig. A symmetric matrix has real ones: np.linalg.eigh."
-            return
-        report.likely = "A step of yours changes the dtype; give the result back in the argument's, with `.astype`."
+        report.likely = _in_words(report, observations, failing[0], messages, task)
     else:
-        report.likely = remark(failing, task, report.tested)
+        report.likely = _without_a_slip(report, failing, task)
 
 
-def _in_words(report, observations, messages, failing, task):
-    """The messages of the first two slips; one that leaves the case that is told unexplained is told with its own."""
-    every = {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
-    words, near = [], False
-    for name in report.slips[:2]:
-        explained = sorted(i for i, _ in _explained(name, observations, every)[0])
-        cases = [observations[i].case.name for i in explained] or [report.tested]
-        here = report.tested in cases
-        text = messages.get(name, name)
-        words.append(text if here else f'In the case "{cases[0]}": {text}')
-        near = near or here
-    nearest = failing[:1] if not near and failing[0].case.name == report.tested else []
-    return " Also: ".join(filter(None, [remark(nearest, task, report.tested), *words]))
+def _is_no_array(seen):
+    """Whether what came is no array, so that its values say nothing; nothing at all may be a known slip."""
+    return seen.gaps[0].kind == "type" and seen.got[seen.wrong[0]] is not None
 
 
-def _contradicted(name, failing, first):
-    """Whether a slip cannot be the answer's.
-
-    It spoils what is right before the first wrong leaf, it makes of this leaf something else that is wrong while it
-    explains no other one of the case, or it gives a value where nothing came.
-    """
-    for seen in failing:
-        slip = seen.truth.slips.get(name, {})
-        for leaf, expected in seen.truth.expected.items():
-            if leaf in seen.wrong:
-                break
-            if leaf in slip and not alike(slip[leaf], expected, seen.case.tolerance):
-                return True
-    if first is not None and failing[0].case.suspect is None and _denied(name, failing[0], first.leaf):
-        return True
-    nothing = first is not None and failing[0].got[first.leaf] is None
-    return nothing and failing[0].truth.slips.get(name, {}).get(first.leaf, "") is not None
+def _candidates(messages, observations, first):
+    """(slips that explain the answer together, whether they leave a wrong leaf of the observation `first`)."""
+    possible = [name for name in messages if not _contradicted(name, observations, first)]
+    slips, unexplained = _chosen(possible, observations)
+    left = {leaf for i, leaf in unexplained if observations[i] is first}
+    if first.wrong[0] in left and _says_enough(first) and all(_words_alone(name, observations) for name in slips):
+        slips = []  # what else is said of results of another shape, or made in another place, follows from it
+    return slips, bool(left)
 
 
-def _spoils(name, seen):
-    """Whether a slip would have given other numbers in a case where the answer is right."""
-    slip, right = seen.truth.slips.get(name, {}), seen.truth.expected
-    if seen.case.suspect is not None:
-        return False
-    numbers = [leaf for leaf in right if leaf in slip and not isinstance(slip[leaf], (str, type(None)))]
-    return not all(alike(slip[leaf], right[leaf], seen.case.tolerance) for leaf in numbers)
-
-
-def _denied(name, seen, leaf):
-    """Whether a slip would have made another wrong value of a leaf, and no value of the case is as it would have it."""
-    slip, right, tolerance = seen.truth.slips.get(name, {}), seen.truth.expected, seen.case.tolerance
-    if leaf not in slip or any(alike(slip[leaf], value, tolerance) for value in (right[leaf], seen.got[leaf])):
-        return False
-    return not any(one in slip and alike(slip[one], seen.got[one], tolerance) for one in seen.wrong)
+def _says_enough(seen):
+    """Whether the first wrong leaf tells by itself what is wrong: it has another shape, or is a word."""
+    return seen.gaps[0].kind == "shape" or isinstance(seen.got[seen.wrong[0]], str)
 
 
 def _words_alone(name, observations):
     """Whether a slip explains no more than words."""
-    every = {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
-    return all(isinstance(observations[i].got[leaf], str) for i, leaf in _explained(name, observations, every)[0])
+    explained, *_ = _explained(name, observations, _wrong_leaves(observations))
+    return all(isinstance(observations[i].got[leaf], str) for i, leaf in explained)
+
+
+def _suspects(failing):
+    """The one slip that all failing cases are made for, where they fail by values, in a list; or []."""
+    suspects = {seen.case.suspect for seen in failing}
+    by_value = all(gap.kind in ("value", "finite") for seen in failing for gap in seen.gaps)
+    return list(suspects) if by_value and len(suspects) == 1 and None not in suspects else []
+
+
+def _contradicted(name, observations, first):
+    """Whether a slip cannot be the answer's, which went wrong first in the observation `first`."""
+    return (
+        any(_spoils_what_came_before(name, seen) for seen in observations if seen.gaps)
+        or _denied(name, first)
+        or _gives_more(name, first)
+        or any(_spoils(name, seen) for seen in observations if not seen.gaps)  # last: to run kernels takes seconds
+    )
+
+
+def _spoils(name, seen):
+    """Whether a slip would have given other numbers in a case where the answer is right."""
+    if seen.case.suspect is not None:
+        return False
+    slip, right = seen.by_slip(name), seen.truth.expected
+    numbers = [leaf for leaf in right if leaf in slip and not isinstance(slip[leaf], (str, type(None)))]
+    return not all(alike(slip[leaf], right[leaf], seen.case.tolerance) for leaf in numbers)
+
+
+def _spoils_what_came_before(name, seen):
+    """Whether a slip spoils what is right before the first wrong leaf of a case."""
+    slip, right = seen.by_slip(name), seen.truth.expected
+    before = itertools.takewhile(lambda leaf: leaf not in seen.wrong, right)
+    return not all(alike(slip[leaf], right[leaf], seen.case.tolerance) for leaf in before if leaf in slip)
+
+
+def _denied(name, seen):
+    """Whether a slip makes another wrong value of the first wrong leaf, and no value of the case is as it has it."""
+    slip, right, tolerance, leaf = seen.by_slip(name), seen.truth.expected, seen.case.tolerance, seen.wrong[0]
+    if seen.case.suspect is not None or leaf not in slip:
+        return False
+    if any(alike(slip[leaf], value, tolerance) for value in (right[leaf], seen.got[leaf])):
+        return False
+    return not any(one in slip and alike(slip[one], seen.got[one], tolerance) for one in seen.wrong)
+
+
+def _gives_more(name, seen):
+    """Whether a slip gives a value where nothing came."""
+    leaf = seen.wrong[0]
+    return seen.got[leaf] is None and seen.by_slip(name).get(leaf, "") is not None
+
+
+def _chosen(possible, observations):
+    """(the slips that explain wrong leaves, the one that explains most first; the leaves that none of them explains)"""
+    chosen, unexplained = [], _wrong_leaves(observations)
+    while unexplained and possible:
+        found = {name: _explained(name, observations, unexplained) for name in possible}
+        best = max(found, key=lambda name: _weight(*found[name]))
+        explained, *_ = found[best]
+        if not explained:
+            break
+        chosen.append(best)
+        unexplained -= explained
+    return chosen, unexplained
+
+
+def _wrong_leaves(observations):
+    """The wrong leaves as (position of the observation, leaf)."""
+    return {(i, leaf) for i, seen in enumerate(observations) for leaf in seen.wrong}
 
 
 def _weight(explained, against, gap):
@@ -180,3 +199,32 @@ def _gap(a, b):
     except (TypeError, ValueError, RuntimeError):  # no numbers
         return 0.0
     return float(np.abs(a - b).max(initial=0.0) / max(np.abs(b).max(initial=0.0), 1e-300))
+
+
+def _in_words(report, observations, first, messages, task):
+    """The messages of the first two slips; one that leaves the case that is told unexplained is told with its own."""
+    told = report.tested
+    cases = {name: _cases_of(name, observations) or [told] for name in report.slips[:2]}
+    words = [
+        messages.get(name, name) if told in own else f'In the case "{own[0]}": {messages.get(name, name)}'
+        for name, own in cases.items()
+    ]
+    if first.case.name == told and not any(told in own for own in cases.values()):
+        words.insert(0, remark([first], task, told))
+    return " Also: ".join(filter(None, words))
+
+
+def _cases_of(name, observations):
+    """Names of the cases where a slip explains a wrong leaf."""
+    explained, *_ = _explained(name, observations, _wrong_leaves(observations))
+    return [observations[i].case.name for i, _ in sorted(explained)]
+
+
+def _without_a_slip(report, failing, task):
+    """What can be said where no known slip explains the answer."""
+    first = failing[0].gaps[0]
+    if first.kind != "dtype":
+        return remark(failing, task, report.tested)
+    if failing[0].got[first.leaf].dtype.kind == "c":
+        return "Complex numbers come from np.linalg.eig. A symmetric matrix has real ones: np.linalg.eigh."
+    return "A step of yours changes the dtype; give the result back in the argument's, with `.astype`."

@@ -4,16 +4,14 @@ import ctypes
 import functools
 import operator
 import re
-import threading
 
 import numpy as np
 
 from bnlab.gpu import arguments, compiler, report, settings
+from bnlab.gpu.compiled import Compiled, one_at_a_time
 from bnlab.gpu.device_array import count_transfer
 from bnlab.gpu.report import KernelError
 from bnlab.gpu.source import Source, without_comments
-
-_one_at_a_time = threading.Lock()  # the runtime holds one launch
 
 
 class RawModule:
@@ -114,17 +112,20 @@ class _Function:
         """Bytes of dynamic shared memory that a launch may have; without asking, what is left of 48 KB."""
         if self._asked is not None:
             return self._asked
-        _, library = self.module.compiled(settings.current().checked)
-        return settings.Machine.default_shared_memory_block - self._static(library)
+        return settings.Machine.default_shared_memory_block - self._static(self._built(settings.current().checked))
 
     @max_dynamic_shared_size_bytes.setter
     def max_dynamic_shared_size_bytes(self, nbytes):
         self._asked = int(nbytes)
 
-    def _static(self, library):
+    def _built(self, checked):
+        path, library = self.module.compiled(checked)
+        names = self.module.source.parameters(self.name.split("<")[0])
+        return Compiled(path, library, self.module.exports.index(self.name), names)
+
+    def _static(self, kernel):
         """Bytes that the kernel declares, where it is the only one of its module."""
-        shared = self._shared(library, self.module.exports.index(self.name))
-        return sum(size for _, size, _ in shared) if len(self.module.exports) == 1 else 0
+        return kernel.shared_bytes if len(self.module.exports) == 1 else 0
 
     @property
     def attributes(self):
@@ -154,37 +155,22 @@ class _Function:
             example = f"{self.name}((blocks,), (threads,), (x, y, n))"
             raise TypeError(f"{self.name}: a launch has three tuples, the grid, the block and the arguments: {example}")
         now, shared_mem = settings.current(), _bytes(self.name, shared_mem)
-        path, library = self.module.compiled(now.checked)
-        number = self.module.exports.index(self.name)
-        expected = self._parameters(library, number)
-        arguments.check(self.name, expected, args, self.module.source)
+        kernel = self._built(now.checked)
+        arguments.check(self.name, kernel.parameters, args, self.module.source)
         grid, block = _triple(self.name, "grid", grid), _triple(self.name, "block", block)
-        shared = self._shared(library, number)
-        static = self._static(library)
-        self._check_limits(now.machine, grid, block, static, shared_mem, shared)
+        self._check_limits(now.machine, kernel, grid, block, shared_mem)
         if any(type(value) is np.ndarray for value in args):
             count_transfer()  # a GPU cannot read the host's memory: CuPy refuses
         if now.dry:
             return None
-        with _one_at_a_time:
-            launch = self._run(now, path, library, number, expected, args, grid, block, shared_mem, shared)
+        with one_at_a_time:
+            launch = self._run(now, kernel, grid, block, args, shared_mem)
         for log in now.logs:
             log.add(launch)
         return None
 
-    def _parameters(self, library, number):
-        text = ctypes.create_string_buffer(4096)
-        with _one_at_a_time:  # it is compiled like the kernel: the checker would take it for one that runs meanwhile
-            getattr(library, f"simt_signature_{number}")(text, ctypes.c_size_t(len(text)))
-        return arguments.parameters(text.value.decode(), self.module.source.parameters(self.name.split("<")[0]))
-
-    @staticmethod
-    def _shared(library, number):
-        """(name, bytes, bytes of a step of each index) of the module's shared variables."""
-        return list(map(_told, _variables(library, number)))
-
-    def _check_limits(self, machine, grid, block, static, dynamic, shared):
-        threads = int(np.prod(block))
+    def _check_limits(self, machine, kernel, grid, block, dynamic):
+        threads, static = int(np.prod(block)), self._static(kernel)
         if min(*grid, *block) < 1:
             raise KernelError(f"{self.name}: grid {grid} and block {block} must be at least 1 in every direction")
         if threads > machine.max_threads or block[2] > 64:
@@ -194,7 +180,7 @@ class _Function:
         bound = self.module.source.bound(self.name, self.module.options)
         if bound and threads > bound:
             raise KernelError(f"{self.name}: a block of {threads} threads; its __launch_bounds__ promise {bound}")
-        self._check_shared(machine, static, dynamic, shared)
+        self._check_shared(machine, kernel, static, dynamic)
         if self.module.enable_cooperative_groups:
             fit = machine.resident_blocks(threads, static + dynamic)
             if int(np.prod(grid)) > fit:
@@ -203,10 +189,10 @@ class _Function:
                     f"at the same time ({machine.multiprocessors} multiprocessors)"
                 )
 
-    def _check_shared(self, machine, static, dynamic, shared):
+    def _check_shared(self, machine, kernel, static, dynamic):
         usual, limit, source = machine.default_shared_memory_block, machine.shared_memory_block, self.module.source
         most = usual - static if self._asked is None else self._asked
-        largest = [name for name, _, _ in sorted(shared, key=lambda variable: -variable[1])]
+        largest = [name for name, _, _ in sorted(kernel.shared, key=lambda variable: -variable[1])]
         problem = ""
         if static > usual:
             problem, names = f"{static} bytes are declared, {usual} allowed", largest
@@ -223,86 +209,52 @@ class _Function:
             line, text = source.at(number)
             raise KernelError(f"{self.name}{line}: too much shared memory: {problem}{text}", "limit", number)
 
-    def _run(self, now, path, library, number, expected, args, grid, block, dynamic, shared):
+    def _run(self, now, kernel, grid, block, args, dynamic):
         _, runtime = compiler.runtime()
         bytes_ = arguments.Bytes(args, now.checked)
-        runtime.simt_checked(int(now.checked))
-        runtime.simt_arrays_clear()
-        for low, nbytes, index, itemsize in bytes_.arrays if now.checked else ():
-            grain = itemsize if itemsize in (1, 2) else 4
-            numbers = (ctypes.c_longlong(nbytes), ctypes.c_longlong(arguments.GUARD - 256), index, grain)
-            runtime.simt_array(ctypes.c_void_p(low), *numbers)
-        run = getattr(library, f"simt_run_{number}")
-        cooperative = int(self.module.enable_cooperative_groups)
-        dims = (ctypes.c_uint * 6)(*grid, *block)
-        schedule = ctypes.c_ulonglong(now.schedule)
-        ended = run(dims, ctypes.c_size_t(dynamic), cooperative, schedule, bytes_.pointers)
-        shared = shared + _inside_templates(runtime)
-        globals_ = _variables(library, number, "globals")
-        launch, used = self._launch(runtime, now, expected, args, bytes_, grid, block, dynamic, shared, globals_)
-        launch.frame = compiler.frame(path)
-        launch.notes = self._notes(launch, path, expected, args) + _absences(runtime)
-        issues = self._issues(runtime, path, library, number, expected, args, shared, dynamic)
+        _announce(runtime, bytes_.arrays, now.checked)
+        cooperative = self.module.enable_cooperative_groups
+        ended = kernel.run(grid, block, dynamic, cooperative, now.schedule, bytes_.pointers)
+        kernel.add_shared_inside_templates(runtime)
+        launch = report.Launch(self.name, grid, block, kernel.shared_bytes + dynamic, _traffic(kernel, args, bytes_))
+        used = _count(runtime, launch, kernel, now.checked)
+        launch.frame = compiler.frame(kernel.path)
+        launch.notes = self._notes(launch, kernel, args) + _absences(runtime)
+        issues = self._issues(runtime, kernel, args, dynamic)
         if issues:
             self._raise(issues, launch)
         if ended:
             raise KernelError(f"{self.name}: the launch ended and did not say why")
         if now.checked:
-            self._check_shared(now.machine, used, dynamic, shared)
-            self._bring_back(bytes_, launch, expected, args)
+            self._check_shared(now.machine, kernel, used, dynamic)
+            self._bring_back(bytes_, launch, kernel, args)
         return launch
 
-    def _launch(self, runtime, now, expected, args, bytes_, grid, block, dynamic, shared, globals_):
-        counters = (ctypes.c_longlong * len(report.COUNTERS))()
-        runtime.simt_counters(counters)
-        launch = report.Launch(self.name, grid, block, sum(size for _, size, _ in shared) + dynamic)
-        launch.counters = dict(zip(report.COUNTERS, counters))
-        for _, nbytes, index, _ in bytes_.arrays:
-            address = address_of(args[index])
-            whole = arguments.root(args[index]).nbytes
-            launch.arrays.append(report.ArrayTraffic(expected[index].name, address, nbytes, whole=whole))
-        used = ctypes.c_longlong(0)
-        if now.checked:
-            launch.arrays += [
-                report.ArrayTraffic(one.name.decode(), one.address or 0, one.size, whole=one.size) for one in globals_
-            ]
-            totals = (ctypes.c_longlong * len(report.TOTALS))()
-            each = (ctypes.c_longlong * (2 * max(1, len(launch.arrays))))()
-            runtime.simt_traffic(totals, each, ctypes.byref(used))
-            launch.totals = dict(zip(report.TOTALS, totals))
-            for array, loaded, stored in zip(launch.arrays, each[::2], each[1::2]):
-                array.loaded, array.stored = loaded, stored
-            launch.arrays = [array for array in launch.arrays if array.nbytes or array.address]
-        return launch, used.value
-
-    def _issues(self, runtime, path, library, number, expected, args, shared, dynamic):
+    def _issues(self, runtime, kernel, args, dynamic):
         raw = (report.RawIssue * 16)()
         count = runtime.simt_issues(raw)
         if not count:
             return []
         arrays = [
             (parameter.name, address_of(value), getattr(value, "size", 0), getattr(value, "itemsize", 1))
-            for parameter, value in zip(expected, args)
+            for parameter, value in zip(kernel.parameters, args)
         ]
-        base = _module(library, number).low
-        globals_ = list(map(_told, _variables(library, number, "globals")))
-        narrator = report.Narrator(self.module.source, path, base, arrays, shared, globals_, dynamic)
-        return narrator.tell(list(raw[:count]))
+        return report.Narrator(self.module.source, kernel, arrays, dynamic).tell(list(raw[:count]))
 
-    def _notes(self, launch, path, expected, args):
+    def _notes(self, launch, kernel, args):
         """What is allowed, and is behind many a strange result."""
         notes = [
             f"{parameter.name} is a view, of shape {value.shape} with steps of {value.strides} bytes (or like one by "
             "empty_like): its numbers do not lie side by side in this order. A kernel gets the first one's address and "
             "sees the memory as it lies there. xp.ascontiguousarray copies into that order; or let the kernel work "
             "with the steps."
-            for parameter, value in zip(expected, args)
+            for parameter, value in zip(kernel.parameters, args)
             if isinstance(value, np.ndarray) and not value.flags.c_contiguous
         ]
         notes += [
             f"Line {line}: {variable} may have no value yet. A variable of a thread starts as anything, and no other "
             "thread sees it: a sum starts with = 0.f, and what all threads need is __shared__."
-            for line, variable in compiler.doubts(path)
+            for line, variable in compiler.doubts(kernel.path)
         ]
         notes += [
             f"Line {line}: {text} means {meant} in C++. An array has one index here, the place of the number in "
@@ -340,14 +292,14 @@ class _Function:
             error.add_note(note)
         raise error
 
-    def _bring_back(self, bytes_, launch, expected, args):
+    def _bring_back(self, bytes_, launch, kernel, args):
         """What was written goes to the caller's arrays; atomics write too, so every array that is not const counts."""
         written = set()
         for (_, _, index, _), traffic in zip(bytes_.arrays, launch.arrays):
             if args[index].flags.writeable:
                 written.add(index)
             elif traffic.stored:
-                text = f"{self.name}: the kernel writes {expected[index].name}, which is read-only"
+                text = f"{self.name}: the kernel writes {kernel.parameters[index].name}, which is read-only"
                 raise KernelError(text, "read-only")
         bytes_.copy_back(written)
 
@@ -415,37 +367,42 @@ def address_of(value):
     return value.__array_interface__["data"][0] if isinstance(value, np.ndarray) else 0
 
 
-class _SharedVariable(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("address", ctypes.c_void_p),
-        ("size", ctypes.c_size_t),
-        *((name, ctypes.c_size_t) for name in ("row", "plane", "element")),
-        ("guard", ctypes.c_void_p),
-        ("padding", ctypes.c_char * 8),
-    ]
+def _announce(runtime, arrays, checked):
+    """Tell the runtime whether to check, and where the arrays lie."""
+    runtime.simt_checked(int(checked))
+    runtime.simt_arrays_clear()
+    for low, nbytes, index, itemsize in arrays if checked else ():
+        grain = itemsize if itemsize in (1, 2) else 4
+        numbers = (ctypes.c_longlong(nbytes), ctypes.c_longlong(arguments.GUARD - 256), index, grain)
+        runtime.simt_array(ctypes.c_void_p(low), *numbers)
 
 
-class _Module(ctypes.Structure):
-    ends = "low high shared shared_end variables variables_end globals globals_end"
-    _fields_ = [(name, ctypes.c_void_p) for name in ends.split()]
+def _traffic(kernel, args, bytes_):
+    """What will be counted of each array."""
+    found = []
+    for _, nbytes, index, _ in bytes_.arrays:
+        address, whole = address_of(args[index]), arguments.root(args[index]).nbytes
+        found.append(report.ArrayTraffic(kernel.parameters[index].name, address, nbytes, whole=whole))
+    return found
 
 
-def _module(library, number):
-    function = getattr(library, f"simt_module_{number}")
-    function.restype = ctypes.POINTER(_Module)
-    return function().contents
-
-
-def _told(variable):
-    steps = variable.row, variable.plane, max(1, variable.element)
-    return variable.name.decode(), variable.size, tuple(dict.fromkeys(steps))
-
-
-def _inside_templates(runtime):
-    """The same of the variables that the last launch found in template functions, where g++ hides them."""
-    found = (ctypes.POINTER(_SharedVariable) * 64)()
-    return [_told(found[k].contents) for k in range(runtime.simt_inside(found, len(found)))]
+def _count(runtime, launch, kernel, checked):
+    """Write down what the runtime has counted; the bytes of shared memory that were used, as far as it looked."""
+    counters = (ctypes.c_longlong * len(report.COUNTERS))()
+    runtime.simt_counters(counters)
+    launch.counters = dict(zip(report.COUNTERS, counters))
+    if not checked:
+        return 0
+    launch.arrays += [report.ArrayTraffic(name, address, size, whole=size) for name, address, size in kernel.places]
+    totals = (ctypes.c_longlong * len(report.TOTALS))()
+    each = (ctypes.c_longlong * (2 * max(1, len(launch.arrays))))()
+    used = ctypes.c_longlong(0)
+    runtime.simt_traffic(totals, each, ctypes.byref(used))
+    launch.totals = dict(zip(report.TOTALS, totals))
+    for array, loaded, stored in zip(launch.arrays, each[::2], each[1::2]):
+        array.loaded, array.stored = loaded, stored
+    launch.arrays = [array for array in launch.arrays if array.nbytes or array.address]
+    return used.value
 
 
 def _absences(runtime):
@@ -459,10 +416,3 @@ def _absences(runtime):
             "comes from them is anything. Let all lanes come, those without work with a 0, or name only lanes that do."
         )
     return notes
-
-
-def _variables(library, number, kind="variables"):
-    """Entries of the table of shared variables, or of "globals", the __device__ variables."""
-    module = _module(library, number)
-    first, end = getattr(module, kind), getattr(module, f"{kind}_end")
-    return list((_SharedVariable * ((end - first) // ctypes.sizeof(_SharedVariable))).from_address(first))

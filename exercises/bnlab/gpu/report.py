@@ -182,25 +182,20 @@ class Narrator:
     Parameters
     ----------
     source : bnlab.gpu.source.Source
-    library : pathlib.Path
-        The compiled kernel.
-    base : int
-        Where it is loaded.
+    kernel : bnlab.gpu.compiled.Compiled
     arrays : list of (name, address, number of elements, itemsize), one for each argument
-    shared, globals_ : list of (name, bytes, bytes of a step of each index)
-        The module's shared and __device__ variables.
     dynamic : int
         Bytes of dynamic shared memory.
     """
 
-    def __init__(self, source, library, base, arrays, shared, globals_, dynamic):
-        self.source, self.library, self.base = source, library, base
-        self.arrays, self.shared, self.globals, self.dynamic = arrays, shared, globals_, dynamic
+    def __init__(self, source, kernel, arrays, dynamic):
+        self.source, self.kernel, self.arrays, self.dynamic = source, kernel, arrays, dynamic
 
     def tell(self, raw_issues):
         """All findings as Issue objects."""
         places = [pc for raw in raw_issues for pc in (raw.pc, raw.other_pc) if pc]
-        self.lines = dict(zip(places, lines_of(self.library, [pc - 1 - self.base for pc in places])))
+        base = self.kernel.base
+        self.lines = dict(zip(places, lines_of(self.kernel.path, [pc - 1 - base for pc in places])))
         return [self._issue(raw) for raw in raw_issues]
 
     def _issue(self, raw):
@@ -232,7 +227,7 @@ class Narrator:
             return f"byte {raw.offset} of dynamic shared memory", whole
         if raw.array < 0:
             ours = raw.array > GLOBAL
-            name, size, steps = self.shared[-1 - raw.array] if ours else self.globals[GLOBAL - raw.array]
+            name, size, steps = self.kernel.shared[-1 - raw.array] if ours else self.kernel.globals[GLOBAL - raw.array]
             kind = f"the {'shared' if ours else '__device__'} variable {name}"
             if (size,) == steps and raw.offset == 0:
                 return name, kind
