@@ -43,8 +43,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # learning rate (0.1 for ReLU, 0.3 for the sigmoid). The plain ones are trained below, which takes about a second;
 # their twins were trained in PyTorch and recorded.
 #
-# `run.inputs[layer]` has shape (T, N, C): at each of T steps, what C units of that layer pass to their nonlinearity
-# for the same N = 60 images. `run.losses` holds the loss of each batch; a network that guesses has ln 10 = 2.30.
+# `run.inputs[layer]`, for the layers 2 and 6, has shape (T, N, C): what C = 5 units of that layer pass to their
+# nonlinearity for the same N = 60 images, every 20 steps, T = 16 times in all.
+# `run.losses` holds the loss of each batch; a network that guesses has ln 10 = 2.30.
 
 # %%
 from bnlab.traces import (
