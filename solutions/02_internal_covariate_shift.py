@@ -43,8 +43,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # learning rate (0.1 for ReLU, 0.3 for the sigmoid). The plain ones are trained below, which takes about a second;
 # their twins were trained in PyTorch and recorded.
 #
-# `run.inputs[layer]` has shape (T, N, C): at each of T steps, what C units of that layer pass to their nonlinearity
-# for the same N = 60 images. `run.losses` holds the loss of each batch; a network that guesses has ln 10 = 2.30.
+# `run.inputs[layer]`, for the layers 2 and 6, has shape (T, N, C): what C = 5 units of that layer pass to their
+# nonlinearity for the same N = 60 images, every 20 steps, T = 16 times in all.
+# `run.losses` holds the loss of each batch; a network that guesses has ln 10 = 2.30.
 
 # %%
 from bnlab.traces import (
@@ -202,8 +203,9 @@ for lr in (0.01, 0.1, 0.3):
 # <details><summary>Answer</summary>
 #
 # The unit drifts less, and the network learns less. Whatever learns, moves: a network whose units stand still has
-# stopped learning (or never began: at 0.3 the plain network is thrown off in its first steps and then stays where
-# it is). Drift says little unless you compare it at equal progress, or against the loss.
+# stopped learning, or never began. But what moves need not learn: at 0.3 the unit travels about ten times as far as
+# at 0.01, while the loss jumps up and down and ends far above that of 0.1.
+# Drift says little unless you compare it at equal progress, or against the loss.
 #
 # </details>
 

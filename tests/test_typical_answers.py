@@ -12,6 +12,7 @@ from test_slips import function_with, report_at_home, report_of_referee
 
 from solutions.mutants.bn_function import Right
 from solutions.mutants.bn_module import Base
+from solutions.mutants.build_network import activation_after_last
 
 WRONG_SHAPES = {
     "dbeta_not_summed": lambda dy, h: ((dy * h).sum(0), dy),
@@ -491,3 +492,16 @@ def test_what_is_told_of_a_typical_kernel(name):
     answer, slip = KERNELS[name]
     report = report_at_home("channel-sums", answer)
     assert report.slips == ([slip] if slip else []), report
+
+
+def test_renormalization_with_two_slips_is_told_which_part_is_off():
+    def batch_renorm(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+        mean, own, known = x.mean(0), np.sqrt(x.var(0) + eps), np.sqrt(running_var + eps)
+        r, d = np.clip(own / known, 0, r_max), np.clip((mean - running_mean) / own, -d_max, d_max)
+        return gamma * ((x - mean) / own * r + d) + beta
+
+    assert report_at_home("batch-renorm", batch_renorm).likely.startswith("The slope of y over x is off")
+
+
+def test_a_list_that_is_one_too_long_is_shown_to_its_end():
+    assert "Linear, ReLU'; expected" in report_at_home("build-network", activation_after_last).problem

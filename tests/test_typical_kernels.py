@@ -176,6 +176,17 @@ def test_half_a_warp_is_told_where_threads_shuffle():
     assert "take a multiple of 32" in report_at_home("warp-sums", channel_sums_by_warps).problem
 
 
+def test_a_shuffle_that_half_of_the_lanes_reach_is_told_of_the_branch():
+    from solutions.mutants.warp_sums import edited, launch
+
+    def channel_sums_by_warps(x, shift):
+        return launch(edited(("far /= 2) v +=", "far /= 2) if (threadIdx.x % 32 < 16) v +=")), x, shift)
+
+    report = report_at_home("warp-sums", channel_sums_by_warps)
+    assert "wrong mask: 0xffffffff names lanes 0xffff0000, which never come" in report.problem
+    assert "not only those that an `if` lets through" in report.likely
+
+
 ABSENT = """extern "C" __global__ void k(const float* x, float* y, int n) {
   const int t = threadIdx.x;
   GUARD

@@ -143,9 +143,8 @@ def difference(leaf, got, expected, tolerance=None):
     if type(expected) is int and isinstance(got, (float, np.floating, np.integer)) and got == expected:
         text = f"{leaf} is {brief(got)}, {describe(got)}; expected the int {expected} (`//`, `int()`)."
         return Difference(leaf, "type", leaf, repr(expected), brief(got), text)
-    return Difference(
-        leaf, "value", leaf, repr(expected), brief(got), f"{leaf} is {brief(got)}; expected {expected!r}."
-    )
+    shown = brief(got, 60 + len(repr(expected)))  # so long that a list with one word more shows that word
+    return Difference(leaf, "value", leaf, repr(expected), shown, f"{leaf} is {shown}; expected {expected!r}.")
 
 
 def array_difference(leaf, got, expected, tolerance):
@@ -297,6 +296,9 @@ def apart(*values):
     return texts
 
 
-def brief(value):
-    """repr cut to 60 characters for plain values, a description for the rest."""
-    return repr(value)[:60] if isinstance(value, (bool, int, float, str, np.generic)) else describe(value)
+def brief(value, longest=60):
+    """repr for plain values, cut after `longest` characters; a description for the rest."""
+    if not isinstance(value, (bool, int, float, str, np.generic)):
+        return describe(value)
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."

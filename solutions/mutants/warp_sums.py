@@ -379,8 +379,8 @@ def shift_added(x, shift):
 
 @mutant(
     TASK,
-    says="Your mask has too few bits and leaves out lanes that come to the shuffle. A warp has 32 lanes, so the full "
-    "mask is 0xffffffffu, eight times the digit f.",
+    says="A shuffle and its mask disagree. All 32 lanes have to come to the shuffle, not only those that an `if` lets "
+    "through, and the mask names them all: 0xffffffffu, eight times the digit f.",
 )
 def mask_of_half_a_warp(x, shift):
     return launch(edited(("0xffffffffu", "0xffffu")), x, shift)

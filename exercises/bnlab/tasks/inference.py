@@ -188,9 +188,11 @@ def corrections_of_renorm(inputs, expected, got):
         slopes.append(not np.isclose(line[0], wanted[0], rtol=1e-3))
         offsets.append(not np.allclose(line, wanted, rtol=1e-3, atol=1e-3))
     if any(slopes):
-        return ": look at r and its limits."
+        off = np.flatnonzero(slopes).tolist()
+        return f"The slope of y over x is off for the features {off}, counted from 0: look at r and its limits."
     if any(offsets):
-        return ": look at d."
+        off = np.flatnonzero(offsets).tolist()
+        return f"The slopes of y over x are right, the height is off for the features {off}, counted from 0: look at d."
     return None
 
 
