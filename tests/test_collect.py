@@ -344,7 +344,7 @@ def test_the_courses_own_notebooks_are_nobodys(place, tmp_path, folder):
         ("late = 5\n", "expected the tables"),
         ("[late]\npercent_a_day = nan\n", "expected a number"),
         ("[late]\ncap_percent = inf\n", "expected a number"),
-        ("[late]\ncap_percent = 500\n", "cap_percent is 500; it is percent of the score, 100 at most"),
+        ("[late]\ncap_percent = 500\n", "cap_percent is 500; it is a percentage of the score, at most 100"),
         ("[late]\npercent_a_day = 101\n", "100 at most"),
     ],
 )

@@ -573,7 +573,7 @@ def test_a_forward_pass_in_torch_without_its_return():
 
 def test_the_apply_of_a_class_instead_of_the_class():
     function = function_with(lambda dy, h, scale: (dy, dy.sum(0), dy.sum(0)))
-    with pytest.raises(CheckFailed, match="give the class itself, not its apply"):
+    with pytest.raises(CheckFailed, match="pass the class itself, not its apply"):
         check("bn-function", function.apply)
 
 

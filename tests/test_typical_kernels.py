@@ -134,7 +134,7 @@ LAUNCHES = {
     "a size as an array": (launched(sizes=lambda x: (xp.array(8), 2, 256)), "pass a number, xp.int32(...)"),
     "too many threads": (launched(block=(2048,)), "a block of 2048 threads; at most 1024 are allowed"),
     "a block for each image": (launched(grid=(8,)), "The grid has 8 blocks, and there are 2 channels"),
-    "an array of the host": (launched(given=np.array), "a NumPy array among those of the device lies there"),
+    "an array of the host": (launched(given=np.array), "a NumPy array mixed with device arrays is on the host"),
 }
 
 
@@ -230,11 +230,11 @@ def test_numbers_that_nobody_wrote():
 
 LOOP = "for (int i = t; i < m; i += 128)"
 WALKS = {
-    "Each thread adds one number, with blocks of 128": [(LOOP, "int i = t; if (i < m)")],
-    "Steps are those of the whole grid, with blocks of 128": [("i += 128", "i += 128 * gridDim.x")],
+    "Each thread adds only one number, with blocks of 128": [(LOOP, "int i = t; if (i < m)")],
+    "The steps are those of the whole grid, with blocks of 128": [("i += 128", "i += 128 * gridDim.x")],
     "Threads start at blockIdx.x * blockDim.x + t": [("int i = t;", "int i = c * 128 + t;")],
-    "Each thread keeps its last number alone": [("a += d;", "a = d;"), ("b += d * d;", "b = d * d;")],
-    "In s2: Thread 0's numbers are counted alone": [("      two[t] += two[t + half];\n", "")],
+    "Each thread keeps only its last number": [("a += d;", "a = d;"), ("b += d * d;", "b = d * d;")],
+    "In s2: Only thread 0's numbers are counted": [("      two[t] += two[t + half];\n", "")],
     "as if the whole grid shared the channel": [
         ("int i = t;", "int i = c * 128 + t;"),
         ("+= 128", "+= 128 * gridDim.x"),
@@ -258,7 +258,7 @@ def test_gradients_and_means_tell_it_too():
         return cuda_backward.launch(cuda_backward.edited((LOOP, "int i = t; if (i < m)")), dy, cache)
 
     for task, answer in (("cuda-train", batchnorm_train_cuda), ("cuda-backward", batchnorm_backward_cuda)):
-        assert "Each thread adds one number, with blocks of 128" in report_at_home(task, answer).likely
+        assert "Each thread adds only one number, with blocks of 128" in report_at_home(task, answer).likely
 
 
 def test_parts_tell_it_too():
@@ -287,7 +287,7 @@ def test_parts_tell_it_too():
 SQUARE = "b += d * d;"
 CURES = {
     "A square is d * d": [(SQUARE, "b += d ** 2;")],
-    "** and ^ are something else": [(SQUARE, "b += d ^ 2;")],
+    "** and ^ mean something else": [(SQUARE, "b += d ^ 2;")],
     "np belongs to Python": [(SQUARE, "b += np.square(d);")],
     "__shfl_down_sync(0xffffffffu, v, 16)": [("one[t] = a;", "one[t] = __shfl_down(a, 16);")],
     "the number and the step": [("one[t] = a;", "one[t] = __shfl_down_sync(a, 16);")],
@@ -340,7 +340,7 @@ def test_digits_that_are_lost():
         x_hat = (x - mu[:, None, None]) * inv_std[:, None, None]
         return gamma[:, None, None] * x_hat + beta[:, None, None], (x_hat, inv_std, gamma)
 
-    assert report_at_home("cupy-train", batchnorm_train).likely.startswith("y is right to some digits")
+    assert report_at_home("cupy-train", batchnorm_train).likely.startswith("y is right, but only to some digits")
 
 
 def test_a_cache_with_other_parts_and_a_source_of_another_cell():
@@ -371,7 +371,7 @@ def test_a_number_for_each_channel_meets_images():
         return ElementwiseKernel("T x, T g", "T y", "y = g * x", "scale")(x, gamma), None
 
     for task, answer in (("cupy-train", batchnorm_train), ("fused-train", batchnorm_train_fused)):
-        assert "Give it the shape (3, 1, 1), as v[:, None, None] has it" in report_at_home(task, answer).likely
+        assert "Give it the shape (3, 1, 1), as v[:, None, None] does" in report_at_home(task, answer).likely
 
 
 def test_a_number_for_each_row_where_rows_are_asked_for():
