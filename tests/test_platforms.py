@@ -487,7 +487,7 @@ def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, caps
         ("student,last_name,first_name,email\nnew,N,A,\n../x,N,B,\n", "line 3: a student id has letters"),
         (
             CANVAS.replace("11,s1,ann", "ann,s1,11"),
-            "line 3: the id 'ann' is not a number of Canvas; are two columns exch",
+            "line 3: the id 'ann' is not a number of Canvas; are two columns swapped",
         ),
         (CANVAS.replace("13,", "1.07E+17,"), "line 5: the id '1.07E.17' is not a number of Canvas"),
         (

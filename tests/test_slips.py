@@ -403,7 +403,7 @@ def over_features(x):
 )
 def test_an_error_of_broadcasting_tells_of_the_axis(task_id, answer):
     report = report_at_home(task_id, answer)
-    assert "broadcast" in report.problem and "as axis=1 gives it" in report.likely
+    assert "broadcast" in report.problem and "which is what axis=1 gives" in report.likely
 
 
 def test_a_gradient_that_is_not_summed_is_told_so():

@@ -53,7 +53,7 @@ def test_check_names_a_pasted_answer(bnlab, tmp_path):
     notebook.cells.append(nbformat.v4.new_code_cell(twin.source))
     nbformat.write(notebook, tmp_path / NAME)
     done = bnlab("check", NAME)
-    assert done.returncode == 1 and "`forward-train` is there 2 times" in done.stdout
+    assert done.returncode == 1 and "`forward-train` occurs 2 times" in done.stdout
 
 
 def test_check_knows_what_a_name_meant_below_its_answer(bnlab, tmp_path):
@@ -224,7 +224,7 @@ def below(cells):
 
 
 SILENT = [
-    (backward(as_code), "`derive-dx` has become a code cell: select it and press Esc, then M"),
+    (backward(as_code), "`derive-dx` has become a code cell: to make it text again, select it"),
     (backward(text="idk"), "`derive-dx` says no more than 'idk': a person gives points for reasons"),
     (backward(text=""), "`derive-dx`: write your answer below its question; so far there is nothing"),
     (backward(below, "YOUR ANSWER HERE"), "`derive-dx`: delete the line YOUR ANSWER HERE"),

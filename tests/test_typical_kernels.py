@@ -298,7 +298,7 @@ CURES = {
     "one number of it: shift[c]": [("- shift[c]", "- shift")],
     "by a line that gives it a type": [("const int t = threadIdx.x, c", "t = threadIdx.x; int c")],
     "A comment begins with //": [(SQUARE, SQUARE + "\n    # the square")],
-    "is for reading alone": [("s1[c] = one[0];", "s1[c] = one[0]; ((const float4*)s1)[0] = make_float4(0, 0, 0, 0);")],
+    "can only be read": [("s1[c] = one[0];", "s1[c] = one[0]; ((const float4*)s1)[0] = make_float4(0, 0, 0, 0);")],
     "is stored as such": [("s1[c] = one[0];", "s1[c] = make_float4(0, 0, 0, 0);")],
     "((const float4*)x)[k]": [(SQUARE, "b += ((const float4*)x[i]).x;")],
     "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
@@ -332,7 +332,7 @@ def test_whole_numbers():
 
 def test_digits_that_are_lost():
     report = report_at_home("achieved-bandwidth", lambda num_bytes, seconds: round(num_bytes / seconds / 1e9, 1))
-    assert report.likely.startswith("gigabytes a second is right, but rounded to 1 digit")
+    assert report.likely.startswith("gigabytes a second is right, but rounded to 1 decimal")
 
     def batchnorm_train(x, gamma, beta, eps=1e-5):
         x, mu = x.astype(xp.float32), x.mean(axis=(0, 2, 3)).astype(xp.float32)
@@ -395,7 +395,7 @@ FUSED = {  # of the kernel that makes y: inputs, operation
     "(float means float64 here, as in NumPy)": ("float x, T mu, T w, T g, T b", "y = x"),
     "4 inputs are declared, so what comes after them is the output y": ("T x, T mu, T w, T g", "y = x"),
     "does the kernel assign it, as in y = ...?": ("T x, T mu, T w, T g, T b", "g * (x - mu) * w + b"),
-    "Nothing is returned here": ("T x, T mu, T w, T g, T b", "return x"),
+    "A kernel returns nothing": ("T x, T mu, T w, T g, T b", "return x"),
 }
 
 

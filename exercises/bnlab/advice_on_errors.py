@@ -114,7 +114,7 @@ def _of_python(text):
     if attribute and re.search(rf"\(in line .*\bnp\.{attribute[2]}\b", text):
         return "np is no longer NumPy in this line: your function has given the name np to something else."
     if attribute and text.startswith(f"{attribute[1]} ") and attribute[2] in CALLED:
-        return f"The method {attribute[2]} is called, but the class does not have it: def {attribute[2]}(self, ...)."
+        return f"The class has no method {attribute[2]}, but that one is called: def {attribute[2]}(self, ...)."
     if re.search(r"raised TypeError: '\w+' object is not callable", text) and "(in line " not in text:
         return "The class has no method __call__, which is what runs where an object is called: def __call__(self, x)."
     if attribute and text.startswith(f"{attribute[1]} "):
