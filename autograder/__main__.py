@@ -38,7 +38,7 @@ class Version(argparse.Action):
     """Say the version; what it needs is loaded only then, so that `--help` stays quick."""
 
     def __init__(self, option_strings, dest):
-        super().__init__(option_strings, dest, nargs=0, help="say the version and end")
+        super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
 
     def __call__(self, parser, *_):
         print(version())
@@ -85,7 +85,7 @@ def parser():
     grade = desk.add(commands, "grade", "grade what was collected, into nbgrader's gradebook")
     grade.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     grade.add_argument("--student", action="append", default=[], metavar="ID", help="only this one; may be repeated")
-    grade.add_argument("--again", action="store_true", help="grade anew what has a result already (so does --student)")
+    grade.add_argument("--again", action="store_true", help="grade again what already has a result (so does --student)")
     grade.add_argument(
         "--only",
         choices=["needs-gpu"],
@@ -93,7 +93,7 @@ def parser():
         help="on a machine with a GPU: judge what waits for one and nothing else; autograder/README.md says how",
     )
     where = grade.add_mutually_exclusive_group()
-    where.add_argument("--jobs", type=_positive, metavar="N", help="processes, by default one a core")
+    where.add_argument("--jobs", type=_positive, metavar="N", help="number of processes, by default one per core")
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="grade on the workers of a Dask cluster, such as tcp://HOST:8786"
     )
@@ -124,8 +124,8 @@ def _moment(text):
         raise argparse.ArgumentTypeError("must be a time such as 2026-10-05T23:59 or 2026-10-05T23:59+02:00") from None
     if moment > datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5):
         raise argparse.ArgumentTypeError(
-            f"{moment:%Y-%m-%d %H:%M} UTC has not come yet; where this machine keeps another time than you, write the "
-            "difference, as in 2026-10-05T23:59+02:00"
+            f"{moment:%Y-%m-%d %H:%M} UTC has not come yet; if this machine is in another time zone than you, write "
+            "the offset, as in 2026-10-05T23:59+02:00"
         )
     return moment
 

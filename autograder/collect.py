@@ -96,7 +96,9 @@ def search(source, name):
         cut = file.read(4) == b"PK\3\4"
     if cut:
         raise course.CourseError(f"{source} is only the beginning of a .zip archive; download it again")
-    raise course.CourseError(f"{source} is neither a folder nor a .zip archive; unpack others and name the folder")
+    raise course.CourseError(
+        f"{source} is neither a folder nor a .zip archive; unpack any other archive and name the folder"
+    )
 
 
 def refuse_ours(folder):
@@ -109,7 +111,9 @@ def refuse_ours(folder):
     folder, ours = folder.resolve(), course.course_folder()
     around = any(folder in (one, *one.parents) for one in (ours, course.REPOSITORY))
     if around or any(folder.is_relative_to(ours / name) for name in OURS):
-        raise course.CourseError(f"{folder} holds the course's own notebooks; name the folder with the download alone")
+        raise course.CourseError(
+            f"{folder} holds the course's own notebooks; name the folder that holds only the download"
+        )
 
 
 def _from_folder(folder):
@@ -122,7 +126,7 @@ def _from_folder(folder):
         elif any(parent.is_symlink() for parent in [path, *path.parents][: len(parts.parts)]):
             yield parts, None, "is a link"
         elif not path.is_file():
-            yield parts, None, "is no regular file"
+            yield parts, None, "is not a regular file"
         elif path.stat().st_size > MAX_FILE:
             yield parts, None, f"has {path.stat().st_size >> 20} MB{WITHOUT_OUTPUTS}"
         else:
@@ -140,7 +144,7 @@ def members(archive):
         elif parts.is_absolute() or ".." in parts.parts:
             yield parts, None, "points out of the archive"
         elif (item.external_attr >> 16) & 0o170000 not in (0, 0o100000):
-            yield parts, None, "is no regular file"
+            yield parts, None, "is not a regular file"
         elif item.file_size > min(MAX_FILE, max(HARMLESS, MAX_RATIO * item.compress_size)):
             yield parts, None, f"would unpack to {item.file_size >> 20} MB{WITHOUT_OUTPUTS}"
         else:
@@ -213,8 +217,8 @@ def _choose(files, name):
         named |= {student} if student else set()
     if typed:
         problems.append(
-            f"{', '.join(typed)}: typed text into Moodle and handed in no file; ask for the notebook, and let the "
-            "assignment's settings take file submissions alone"
+            f"{', '.join(typed)}: typed text into Moodle and handed in no file; ask for the notebook, and set the "
+            "assignment to accept file submissions only"
         )
     new = sorted(set(students) - listed - who.folders) if listed else []
     elsewhere = {student: file for student, file in elsewhere.items() if student not in named}

@@ -52,7 +52,7 @@ def read(data):
     Parameters
     ----------
     data : bytes or None
-        None where there is no regular file.
+        None where there is not a regular file.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def read(data):
         With a sentence that a student understands.
     """
     if data is None:
-        raise Unreadable("there is no regular file of the notebook's name")
+        raise Unreadable("there is not a regular file of the notebook's name")
     if not data.strip():
         raise Unreadable("the file is empty")
     if len(data) > MAX_BYTES:

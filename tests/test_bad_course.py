@@ -170,7 +170,7 @@ def test_forget_names_the_gradebook_from_before_the_copy(folder, tmp_path, monke
     assert main(["copy-gradebook", "--to", url]) == 0
     monkeypatch.setenv("BN_DATABASE", url)
     assert main(["forget", "bob@example.org", "--yes"]) == 1
-    assert "still names the student, look at it: gradebook.db\n" in capsys.readouterr().out
+    assert "still names the student; look at it: gradebook.db\n" in capsys.readouterr().out
     (folder / "gradebook.db").unlink()
     assert main(["forget", "ann", "--yes"]) == 0
 

@@ -265,8 +265,8 @@ def test_who_typed_text_into_moodle_is_named_once(place, path):
     _, problems = collect.find(place(files), NAME)
     assert problems == [
         "Cy: handed in a.pdf, no notebook",
-        "Bo Li: typed text into Moodle and handed in no file; ask for the notebook, and let the assignment's settings "
-        "take file submissions alone",
+        "Bo Li: typed text into Moodle and handed in no file; ask for the notebook, and set the assignment to accept "
+        "file submissions only",
     ]
 
 
@@ -340,12 +340,12 @@ def test_the_courses_own_notebooks_are_nobodys(place, tmp_path, folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[dues]\n", "expected the tables"),
-        ("late = 5\n", "expected the tables"),
+        ("[dues]\n", "expected only the tables"),
+        ("late = 5\n", "expected only the tables"),
         ("[late]\npercent_a_day = nan\n", "expected a number"),
         ("[late]\ncap_percent = inf\n", "expected a number"),
-        ("[late]\ncap_percent = 500\n", "cap_percent is 500; it is percent of the score, 100 at most"),
-        ("[late]\npercent_a_day = 101\n", "100 at most"),
+        ("[late]\ncap_percent = 500\n", "cap_percent is 500; it is a percentage of the score, at most 100"),
+        ("[late]\npercent_a_day = 101\n", "at most 100"),
     ],
 )
 def test_settings_that_cannot_be_are_named(tmp_path, monkeypatch, text, words):
@@ -395,7 +395,7 @@ def test_archives(tmp_path):
     found, problems = collect.find(path, NAME)
     assert "ann" in found and len(problems) == 3, problems
     text = " ".join(problems)
-    assert "points out of the archive" in text and "no regular file" in text and "would unpack to 60 MB" in text
+    assert "points out of the archive" in text and "not a regular file" in text and "would unpack to 60 MB" in text
 
 
 def test_a_files_name_is_told_in_one_line(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def test_nobody_is_left_out_in_silence(graded):
     for name in NAMES:
         expected = {one.student for one in make.CORPUS if one.notebook == name}
         assert set(graded[name][1]) == expected
-        assert "a directory/03_forward.ipynb: is no regular file" in graded[name][0] or name != make.FORWARD
+        assert "a directory/03_forward.ipynb: is not a regular file" in graded[name][0] or name != make.FORWARD
     assert "undamaged/03_forward (1).ipynb: a second file of undamaged" in graded[make.FORWARD][0]
 
 

@@ -136,7 +136,7 @@ def test_wrong_arguments_come_with_the_line_of_their_parameter():
         (1, 3): r"^lines, line 2: parameter y .*\n  2 . float. y,  // where to",
         (2, 1.5): r"^lines, line 3: parameter n .*\n  3 . int n, float4 shift",
         (2, np.int64(1 << 40)): r"^lines, line 3: parameter n .int32.: 1099511627776 does not fit",
-        (3, np.float32(1)): r"^lines, line 3: parameter shift .*got float32 for 16 bytes",
+        (3, np.float32(1)): r"^lines, line 3: parameter shift .*got float32 for a struct of 16 bytes",
     }.items():
         arguments = [x, x.copy(), 3, four]
         arguments[place] = value

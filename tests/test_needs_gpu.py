@@ -321,7 +321,10 @@ def test_exports_the_report_and_doctor_say_what_is_open(copied, tmp_path):
     for form in ("csv", "canvas", "moodle"):
         said, wrong = copy.type("export", NAME, "--format", form, "--to", tmp_path / form)
         assert not wrong and "for a person" not in said
-        assert "2 of these scores wait for a GPU, with 10 points open that are in no score and not lost: quick" in said
+        assert (
+            "2 of these scores wait for a GPU, with 10 points that are still open: in no score yet, and not lost: quick"
+            in said
+        )
     rows = {row["student"]: row for row in csv.DictReader((tmp_path / "csv").open())}
     found = {student: (row["waits_for_gpu"], row["needs_manual_grade"]) for student, row in rows.items()}
     assert found == {"quick": ("5.0", "True"), "slow": ("5.0", "True"), "open": ("0.0", "False")}

@@ -366,9 +366,9 @@ def test_a_platforms_column_is_found_by_the_notebooks_name(folder, put, column):
     )
     assert table(path)[0][-1] == column
     assert said == [
-        f"other scores than these stood in {column!r}: bob@example.org 3, now 0",
-        "1 of these scores waits for a person, who has not read a written answer yet or not as it is now: Zoë Ó Brien; "
-        "export again when that is done",
+        f"{column!r} held other scores than these: bob@example.org 3, now 0",
+        "1 of these scores waits for a person, who has not yet read a written answer, or not as it is now: "
+        "Zoë Ó Brien; export again when that is done",
     ]
     assert (count, problems) == (3, []), "no lines without a score, no points possible"
 
@@ -423,7 +423,7 @@ def test_scores_that_stood_there_are_replaced_and_told(folder, put):
     said = []
     text = CANVAS.replace("ann,L1,,", "ann,L1,17.00,").replace("zob,L1,,", "zob,L1,EX,")
     path, _, _ = export.export(NAME, "canvas", listed=put(text), say=said.append)
-    told = "other scores than these stood in '04_backward (77)': Zoë Ó Brien EX, now 0; bob@example.org 3, now 0"
+    told = "'04_backward (77)' held other scores than these: Zoë Ó Brien EX, now 0; bob@example.org 3, now 0"
     assert said[0] == told
     said.clear()
     export.export(NAME, "canvas", listed=path, to=folder / "again.csv", say=said.append)
@@ -438,7 +438,7 @@ def test_a_filled_list_is_not_written_over_where_the_roster_was_forgotten(folder
     before = path.read_bytes()
     with pytest.raises(course.CourseError, match=r"has other columns, .*; give --roster FILE again, or another file"):
         export.export(NAME, form)
-    with pytest.raises(course.CourseError, match="itself would be written over; name another file with --to"):
+    with pytest.raises(course.CourseError, match="itself would be overwritten; name another file with --to"):
         export.export(NAME, form, to=path, listed=path)
     assert path.read_bytes() == before
     for _ in range(2):
@@ -480,14 +480,14 @@ def test_an_extension_without_a_due_date_is_told_and_breaks_nothing(folder, caps
     [
         (CANVAS.split("\r\n")[0], "a header and nobody below it"),
         ("\r\n".join(CANVAS.split("\r\n")[:2]), "a header and nobody below it"),
-        (CANVAS + '"Nn, Ann",11,s9,ann2,L1,,\r\n', "11 is there twice, lines 3 and 8"),
-        (CANVAS + '"Nn, Ann",19,s9,ann,L1,,\r\n', "ann is there twice, lines 3 and 8"),
-        ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new is there twice, lines 2 and 4"),
+        (CANVAS + '"Nn, Ann",11,s9,ann2,L1,,\r\n', "11 occurs twice, lines 3 and 8"),
+        (CANVAS + '"Nn, Ann",19,s9,ann,L1,,\r\n', "ann occurs twice, lines 3 and 8"),
+        ("student,last_name,first_name,email\nnew,N,A,\n\nnew,N,A,\n", "new occurs twice, lines 2 and 4"),
         ("student,last_name,first_name,email\nnew,N,A,\na/b,N,B,\n", "line 3: a student id has letters"),
         ("student,last_name,first_name,email\nnew,N,A,\n../x,N,B,\n", "line 3: a student id has letters"),
         (
             CANVAS.replace("11,s1,ann", "ann,s1,11"),
-            "line 3: the id 'ann' is not a number of Canvas; are two columns exch",
+            "line 3: the id 'ann' is not a number of Canvas; are two columns swapped",
         ),
         (CANVAS.replace("13,", "1.07E+17,"), "line 5: the id '1.07E.17' is not a number of Canvas"),
         (
@@ -592,5 +592,5 @@ def test_pages_go_back_under_the_names_they_came_with(tmp_path, monkeypatch, nam
         assert sorted(archive.namelist()) == [name.format(NAME) for name in expected]
         assert {archive.read(name).decode() for name in archive.namelist()} == set(sorted(taken)[:2])
     assert count == 2 and len(without) == len(taken) - 2
-    with pytest.raises(course.CourseError, match="is no .zip archive; name the one that you collected from"):
+    with pytest.raises(course.CourseError, match="is not a .zip archive; name the one that you collected from"):
         back.pack(NAME, course.released(NAME))

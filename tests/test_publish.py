@@ -193,8 +193,8 @@ SECRET = next(iter(leaks.secret_lines()))
         ("exercises/hand_in/03_forward.ipynb", '{"cells": []}', "is named hand_in"),
         ("exercises/ann.ipynb", '{"cells": []}', "is no notebook of the course"),
         ("book/kernel.md", None, "is solutions/kernels/rows.cu"),
-        ("book/wrong.cu", "__global__", "of a kind that nobody looks into"),
-        ("book/answers.pkl", "x", "of a kind that nobody looks into"),
+        ("book/wrong.cu", "__global__", "of a kind that cannot be searched"),
+        ("book/answers.pkl", "x", "of a kind that cannot be searched"),
         ("book/people.csv", "platform,number,name,student\n", "is named people.csv"),
         ("book/list.csv", 'name,points\n"Lee, Ann",7\n', "names students of the course, such as Lee, Ann"),
         (

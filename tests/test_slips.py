@@ -351,7 +351,7 @@ def over_features(x):
 )
 def test_an_error_of_broadcasting_tells_of_the_axis(task_id, answer):
     report = report_at_home(task_id, answer)
-    assert "broadcast" in report.problem and "as axis=1 gives it" in report.likely
+    assert "broadcast" in report.problem and "which is what axis=1 gives" in report.likely
 
 
 def test_a_gradient_that_is_not_summed_is_told_so():
@@ -521,7 +521,7 @@ def test_a_forward_pass_in_torch_without_its_return():
 
 def test_the_apply_of_a_class_instead_of_the_class():
     function = function_with(lambda dy, h, scale: (dy, dy.sum(0), dy.sum(0)))
-    with pytest.raises(CheckFailed, match="give the class itself, not its apply"):
+    with pytest.raises(CheckFailed, match="pass the class itself, not its apply"):
         check("bn-function", function.apply)
 
 

@@ -53,7 +53,7 @@ def test_check_names_a_pasted_answer(bnlab, tmp_path):
     notebook.cells.append(nbformat.v4.new_code_cell(twin.source))
     nbformat.write(notebook, tmp_path / NAME)
     done = bnlab("check", NAME)
-    assert done.returncode == 1 and "`forward-train` is there 2 times" in done.stdout
+    assert done.returncode == 1 and "`forward-train` occurs 2 times" in done.stdout
 
 
 def test_check_knows_what_a_name_meant_below_its_answer(bnlab, tmp_path):
@@ -138,7 +138,9 @@ def test_submit_names_a_cell_that_is_no_python(bnlab, tmp_path):
     (tmp_path / NAME).write_text(json.dumps(notebook), encoding="utf-8")
     told = bnlab("submit", NAME).stdout
     assert "not answered yet: forward-train." in told
-    assert "the cell `forward-train` is no Python (line 2: expected ':'); what it defines counts as missing" in told
+    assert (
+        "the cell `forward-train` is not valid Python (line 2: expected ':'); what it defines counts as missing" in told
+    )
 
 
 def test_check_names_the_cell_that_raised(bnlab, tmp_path):
@@ -222,9 +224,9 @@ def below(cells):
 
 
 SILENT = [
-    (backward(as_code), "`derive-dx` has become a code cell: select it and press Esc, then M"),
+    (backward(as_code), "`derive-dx` has become a code cell: to make it text again, select it"),
     (backward(text="idk"), "`derive-dx` says no more than 'idk': a person gives points for reasons"),
-    (backward(text=""), "`derive-dx`: write below its question; so far nothing stands there"),
+    (backward(text=""), "`derive-dx`: write your answer below its question; so far there is nothing"),
     (backward(below, "YOUR ANSWER HERE"), "`derive-dx`: delete the line YOUR ANSWER HERE"),
     (backward(lambda cells: cells.pop("setup")), "the set-up cell is missing: copy it from a fresh notebook"),
     (

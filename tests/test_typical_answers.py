@@ -99,8 +99,8 @@ def test_one_number_for_a_whole_array_is_told_of_axis():
 @pytest.mark.parametrize(
     ("task", "answer", "advice"),
     [
-        ("forward-running", sums_along_samples, "a number for each of the 4 samples, as axis=1 gives it"),
-        ("standardize", keeps_the_axis, "a number for each of the 7 samples, as axis=1 gives it"),
+        ("forward-running", sums_along_samples, "a number for each of the 4 samples, which is what axis=1 gives"),
+        ("standardize", keeps_the_axis, "a number for each of the 7 samples, which is what axis=1 gives"),
         ("standardize", lambda train, test: train if train == 0 else test, "np.where chooses entry by entry"),
         ("batch-statistics", shadows_numpy, "np is no longer NumPy in this line"),
         ("batch-statistics", lambda x: (x.mean(dim=0), x.var(dim=0)), "NumPy calls it axis"),
@@ -112,7 +112,11 @@ def test_one_number_for_a_whole_array_is_told_of_axis():
             lambda x, source, target: np.array(math.exp(x)),
             "np.exp and np.sqrt, take whole arrays",
         ),
-        ("percentile-drift", lambda trace, q: np.quantile(trace, q, axis=1).T, "np.quantile takes shares from 0 to 1"),
+        (
+            "percentile-drift",
+            lambda trace, q: np.quantile(trace, q, axis=1).T,
+            "np.quantile takes fractions from 0 to 1",
+        ),
         ("precise-statistics", lambda batches: (np.stack(batches).mean((0, 1)), batches[0].var(0)), "np.concatenate"),
         ("bn-module", PlainStatistics, "stays as it was made: self.register_buffer"),
         ("bn-module", ModuleWithoutSuper, "begins with super().__init__()"),
@@ -178,7 +182,7 @@ def test_a_rate_of_another_eigenvalue_and_the_frobenius_norm():
         return features.T @ features / len(features)
 
     second = report_at_home("max-stable-lr", lambda features: 2 / np.linalg.eigvalsh(curvature(features))[1])
-    assert "another eigenvalue than the largest" in second.likely
+    assert "an eigenvalue that is not the largest" in second.likely
     norm = report_at_home("max-stable-lr", lambda features: 2 / np.linalg.norm(curvature(features)))
     assert "Frobenius norm" in norm.likely
 
@@ -289,7 +293,7 @@ def test_products_of_matrices_where_entries_meet():
     def gradient_shift(grad, grad_after):
         return np.dot(grad, grad_after) / np.linalg.norm(grad), 0.0
 
-    assert "entry by entry is a * b" in report_at_home("gradient-shift", gradient_shift).likely
+    assert "An entry-by-entry product of two arrays is a * b" in report_at_home("gradient-shift", gradient_shift).likely
 
 
 def test_a_remark_on_another_case_says_so():

@@ -135,7 +135,7 @@ LAUNCHES = {
     "a size as an array": (launched(sizes=lambda x: (xp.array(8), 2, 256)), "pass a number, xp.int32(...)"),
     "too many threads": (launched(block=(2048,)), "a block of 2048 threads; at most 1024 are allowed"),
     "a block for each image": (launched(grid=(8,)), "The grid has 8 blocks, and there are 2 channels"),
-    "an array of the host": (launched(given=np.array), "a NumPy array among those of the device lies there"),
+    "an array of the host": (launched(given=np.array), "a NumPy array mixed with device arrays is on the host"),
 }
 
 
@@ -242,11 +242,11 @@ def test_numbers_that_nobody_wrote():
 
 LOOP = "for (int i = t; i < m; i += 128)"
 WALKS = {
-    "Each thread adds one number, with blocks of 128": [(LOOP, "int i = t; if (i < m)")],
-    "Steps are those of the whole grid, with blocks of 128": [("i += 128", "i += 128 * gridDim.x")],
+    "Each thread adds only one number, with blocks of 128": [(LOOP, "int i = t; if (i < m)")],
+    "The steps are those of the whole grid, with blocks of 128": [("i += 128", "i += 128 * gridDim.x")],
     "Threads start at blockIdx.x * blockDim.x + t": [("int i = t;", "int i = c * 128 + t;")],
-    "Each thread keeps its last number alone": [("a += d;", "a = d;"), ("b += d * d;", "b = d * d;")],
-    "In s2: Thread 0's numbers are counted alone": [("      two[t] += two[t + half];\n", "")],
+    "Each thread keeps only its last number": [("a += d;", "a = d;"), ("b += d * d;", "b = d * d;")],
+    "In s2: Only thread 0's numbers are counted": [("      two[t] += two[t + half];\n", "")],
     "as if the whole grid shared the channel": [
         ("int i = t;", "int i = c * 128 + t;"),
         ("+= 128", "+= 128 * gridDim.x"),
@@ -270,7 +270,7 @@ def test_gradients_and_means_tell_it_too():
         return cuda_backward.launch(cuda_backward.edited((LOOP, "int i = t; if (i < m)")), dy, cache)
 
     for task, answer in (("cuda-train", batchnorm_train_cuda), ("cuda-backward", batchnorm_backward_cuda)):
-        assert "Each thread adds one number, with blocks of 128" in report_at_home(task, answer).likely
+        assert "Each thread adds only one number, with blocks of 128" in report_at_home(task, answer).likely
 
 
 def test_parts_tell_it_too():
@@ -299,7 +299,7 @@ def test_parts_tell_it_too():
 SQUARE = "b += d * d;"
 CURES = {
     "A square is d * d": [(SQUARE, "b += d ** 2;")],
-    "** and ^ are something else": [(SQUARE, "b += d ^ 2;")],
+    "** and ^ mean something else": [(SQUARE, "b += d ^ 2;")],
     "np belongs to Python": [(SQUARE, "b += np.square(d);")],
     "__shfl_down_sync(0xffffffffu, v, 16)": [("one[t] = a;", "one[t] = __shfl_down(a, 16);")],
     "the number and the step": [("one[t] = a;", "one[t] = __shfl_down_sync(a, 16);")],
@@ -310,7 +310,7 @@ CURES = {
     "one number of it: shift[c]": [("- shift[c]", "- shift")],
     "by a line that gives it a type": [("const int t = threadIdx.x, c", "t = threadIdx.x; int c")],
     "A comment begins with //": [(SQUARE, SQUARE + "\n    # the square")],
-    "is for reading alone": [("s1[c] = one[0];", "s1[c] = one[0]; ((const float4*)s1)[0] = make_float4(0, 0, 0, 0);")],
+    "can only be read": [("s1[c] = one[0];", "s1[c] = one[0]; ((const float4*)s1)[0] = make_float4(0, 0, 0, 0);")],
     "is stored as such": [("s1[c] = one[0];", "s1[c] = make_float4(0, 0, 0, 0);")],
     "((const float4*)x)[k]": [(SQUARE, "b += ((const float4*)x[i]).x;")],
     "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
@@ -344,7 +344,7 @@ def test_whole_numbers():
 
 def test_digits_that_are_lost():
     report = report_at_home("achieved-bandwidth", lambda num_bytes, seconds: round(num_bytes / seconds / 1e9, 1))
-    assert report.likely.startswith("gigabytes a second is right, but rounded to 1 digit")
+    assert report.likely.startswith("gigabytes a second is right, but rounded to 1 decimal")
 
     def batchnorm_train(x, gamma, beta, eps=1e-5):
         x, mu = x.astype(xp.float32), x.mean(axis=(0, 2, 3)).astype(xp.float32)
@@ -352,7 +352,7 @@ def test_digits_that_are_lost():
         x_hat = (x - mu[:, None, None]) * inv_std[:, None, None]
         return gamma[:, None, None] * x_hat + beta[:, None, None], (x_hat, inv_std, gamma)
 
-    assert report_at_home("cupy-train", batchnorm_train).likely.startswith("y is right to some digits")
+    assert report_at_home("cupy-train", batchnorm_train).likely.startswith("y is right, but only to some digits")
 
 
 def test_a_cache_with_other_parts_and_a_source_of_another_cell():
@@ -383,7 +383,7 @@ def test_a_number_for_each_channel_meets_images():
         return ElementwiseKernel("T x, T g", "T y", "y = g * x", "scale")(x, gamma), None
 
     for task, answer in (("cupy-train", batchnorm_train), ("fused-train", batchnorm_train_fused)):
-        assert "Give it the shape (3, 1, 1), as v[:, None, None] has it" in report_at_home(task, answer).likely
+        assert "Give it the shape (3, 1, 1), as v[:, None, None] does" in report_at_home(task, answer).likely
 
 
 def test_a_number_for_each_row_where_rows_are_asked_for():
@@ -407,7 +407,7 @@ FUSED = {  # of the kernel that makes y: inputs, operation
     "(float means float64 here, as in NumPy)": ("float x, T mu, T w, T g, T b", "y = x"),
     "4 inputs are declared, so what comes after them is the output y": ("T x, T mu, T w, T g", "y = x"),
     "does the kernel assign it, as in y = ...?": ("T x, T mu, T w, T g, T b", "g * (x - mu) * w + b"),
-    "Nothing is returned here": ("T x, T mu, T w, T g, T b", "return x"),
+    "A kernel returns nothing": ("T x, T mu, T w, T g, T b", "return x"),
 }
 
 

@@ -70,7 +70,7 @@ def test_the_function_that_raised_is_named_at_home(body):
 
 def test_a_name_without_np_is_told():
     said = said_of("batch-statistics", defined(answer("return mean(x)")))
-    assert "  likely   NumPy's is np.mean. A name of your own has a value before it is used.\n" in said
+    assert "  likely   NumPy's function is np.mean. A name of your own needs a value before it is used.\n" in said
     assert "likely" not in said_of("batch-statistics", defined(answer("return the_mean(x)")))
 
 

@@ -157,10 +157,10 @@ def test_a_sheet_that_changes_points_says_so(folder, tmp_path, capsys):
     [
         ("AAAA-AAAA,derive-dx,,8,1,", "answer 2: 'AAAA-AAAA' is nobody's"),
         ("{ann},backward,,8,1,", "answer 2: 'backward' is no written answer"),
-        ("{ann},derive-dx,,8,nine,", "answer 2: the score 'nine' is no number"),
+        ("{ann},derive-dx,,8,nine,", "answer 2: the score 'nine' is not a number"),
         ("{ann},derive-dx,,8,8.5,", "answer 2: the score is 8.5; expected 0 to 8"),
         ("{ann},derive-dx,,8,nan,", "answer 2: the score is nan; expected 0 to 8"),
-        ("{zoe},derive-dx,,8,1,", "answer 2: .* there twice"),
+        ("{zoe},derive-dx,,8,1,", "answer 2: .* occur twice"),
     ],
 )
 def test_a_wrong_line_changes_nothing(folder, tmp_path, line, words):

@@ -36,7 +36,7 @@ def pack(name, source):
     folder = course.course_folder() / "feedback"
     path = folder / f"{name}.zip"
     if not zipfile.is_zipfile(source):
-        raise course.CourseError(f"{source} is no .zip archive; name the one that you collected from")
+        raise course.CourseError(f"{source} is not a .zip archive; name the one that you collected from")
     best, without = places(name, source)
     pages = {student: folder / student / name / f"{name}.html" for student in best}
     found = {student: place for student, place in best.items() if pages[student].is_file()}

@@ -40,7 +40,7 @@ def add_to(commands):
     report = add(commands, "report", "write what a notebook did with the class, for the instructor")
     report.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")
     report.add_argument("--to", metavar="FILE", help="the page, by default reports/NAME.html in the course folder")
-    report.add_argument("--csv", metavar="FILE", help="also a table: one line for each student and task")
+    report.add_argument("--csv", metavar="FILE", help="also write a table: one line for each student and task")
 
     roster = add(commands, "roster", "take names and addresses from a learning platform's CSV file")
     roster.add_argument(
@@ -75,7 +75,7 @@ def add_to(commands):
     copy.add_argument(
         "--to", required=True, metavar="URL", help="a database that exists and is empty: postgresql://ME@HOST/DATABASE"
     )
-    copy.add_argument("--from", dest="source", metavar="URL", help="another gradebook than that of the course")
+    copy.add_argument("--from", dest="source", metavar="URL", help="a gradebook other than the course's")
 
     forget = add(commands, "forget", "remove one student's files and records from the course")
     forget.add_argument("student", metavar="ID", help="the student, as `grade` prints the id")
@@ -209,7 +209,7 @@ def run_written(given):
                 name, given.to, lambda rows: bar.update(line, total=rows), lambda: bar.advance(line), logs.say
             )
         stale.warn(name)
-        logs.say(f"{count} answers in {path}, {waiting} of them without points; the rubric lies beside it as a page")
+        logs.say(f"{count} answers in {path}, {waiting} of them without points; the rubric is a page beside it")
     return 0
 
 
@@ -266,7 +266,7 @@ def run_forget(given):
     for path in done:
         print(f"removed or changed: {path}")
     for path in left:
-        print(f"still names the student, look at it: {path}")
+        print(f"still names the student; look at it: {path}")
     print("Copies outside the course folder (learning platform, backups) are yours to remove.")
     return 1 if left else 0
 

@@ -109,7 +109,7 @@ def gpu():
             "note",
             "GPU",
             "none (no nvidia-smi)",
-            "speed in 09 and 10 waits for one: A GPU elsewhere in autograder/README.md",
+            'speed in 09 and 10 waits for one: see "A GPU elsewhere" in autograder/README.md',
         )
     ask = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
@@ -123,7 +123,9 @@ def gpu():
 
     found, why = device.find()
     if found is None:
-        return Finding("note", "GPU", f"there, but of no use: {why}", "install the CuPy of its driver's CUDA")
+        return Finding(
+            "note", "GPU", f"there, but not usable: {why}", "install the CuPy for the CUDA version of its driver"
+        )
     return Finding("ok", "GPU", f"{'; '.join(done.stdout.strip().splitlines())}; {found.name}")
 
 
@@ -180,7 +182,9 @@ def database():
                 raise course.CourseError(cures.damaged(course.course_folder() / "gradebook.db", said.splitlines()[-1]))
     except Exception as error:  # whatever breaks here is the finding
         said, _, cure = (cures.told(error) or cures.first_line(error)).partition("; ")
-        return Finding("wrong", "gradebook", f"{name}: {said}", cure or "read the message, or ask with it")
+        return Finding(
+            "wrong", "gradebook", f"{name}: {said}", cure or "read the message, or quote it when you ask for help"
+        )
     return Finding("ok", "gradebook", found)
 
 
@@ -191,7 +195,9 @@ def disk():
         path = path.parent
     free = shutil.disk_usage(path).free
     level = "ok" if free >= ROOM else "wrong"
-    return Finding(level, "disk", f"{free / 2**30:.1f} GiB free", "" if level == "ok" else "free some: at least 2 GiB")
+    return Finding(
+        level, "disk", f"{free / 2**30:.1f} GiB free", "" if level == "ok" else "make room: at least 2 GiB free"
+    )
 
 
 def notebooks():
@@ -212,7 +218,7 @@ def open_points():
             names = [one.name for one in assignments if one.name in course.notebook_names()]
             pending = {name: sum(map(len, waiting.for_a_gpu(book, name).values())) for name in names}
     except Exception:  # what is wrong with the gradebook is told already
-        return Finding("note", "open points", "not known without the gradebook", "mend it first")
+        return Finding("note", "open points", "not known without the gradebook", "mend the gradebook first")
     pending = {name: count for name, count in pending.items() if count}
     if not pending:
         return Finding("ok", "open points", "none wait for a GPU")
@@ -231,7 +237,7 @@ def runs():
     text = f"{len(found)} in {logs.folder()}; the last is {found[0].stem}: {end[:100]}"
     if "exit code 0" in end or "exit code 1" in end:
         return Finding("ok", "logs", text)
-    return Finding("note", "logs", text, "that run did not come to its end: run the same command again, it goes on")
+    return Finding("note", "logs", text, "that run did not finish: run the same command again, and it goes on")
 
 
 def examine(show):

@@ -166,7 +166,7 @@ class RosterExport(TableExport):
                 f'the worksheet says "No submission" of {people.some(nothing)}: is it that of {rows[0]["assignment"]}?'
             )
         if changed:
-            self.say(f"other scores than these stood in {column!r}: {people.some(changed, mark='; ')}")
+            self.say(f"{column!r} held other scores than these: {people.some(changed, mark='; ')}")
         return len(matched.found), matched.problems
 
 
@@ -226,7 +226,7 @@ class MoodleExport(RosterExport):
         column = self.column_of(table, name)
         if column == self.usual and (other := other_notebook(Path(self.roster).stem, name)):
             raise course.CourseError(
-                f"{self.roster} is named like the worksheet of {other}; rename it if it is that of {name} all the same"
+                f"{self.roster} is named like the worksheet of {other}; rename it if it is that of {name} after all"
             )
         sure = self.is_that_of(table, name, rows) or column != self.usual
         if column not in table.header:
@@ -265,8 +265,8 @@ class MoodleExport(RosterExport):
             whose = ", ".join(sorted(set().union(*others)))
             whose = f"that of {whose}" if whose else f"not that of {name}"
             raise course.CourseError(
-                f"{self.roster} is {whose} by its numbers; download the worksheet of {name}, and if this is it all the "
-                f"same, correct the column {people.NOTEBOOKS} of people.csv"
+                f"{self.roster} is {whose} by its numbers; download the worksheet of {name}, and if this is it after "
+                f"all, correct the column {people.NOTEBOOKS} of people.csv"
             )
         return right > 0 or people.key(name) in people.key(Path(self.roster).stem)
 
@@ -355,7 +355,7 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
         plugin.table()
     target = Path(to) if to else course.course_folder() / (f"{name}.csv" if form == "csv" else f"{name}.{form}.csv")
     if listed and target.exists() and target.samefile(listed):
-        raise course.CourseError(f"{listed} itself would be written over; name another file with --to")
+        raise course.CourseError(f"{listed} itself would be overwritten; name another file with --to")
     late.apply(name)
     with Course().gradebook() as book:
         rows = plugin.rows_of(book)
@@ -376,9 +376,9 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
 def waiting_lines(name, rows):
     """Lines on scores that are not final: what waits for a person, and what for a GPU."""
     pending = points(sum(row["waits_for_gpu"] for row in rows))
-    person = "a person, who has not read a written answer yet or not as it is now", "when that is done"
+    person = "a person, who has not yet read a written answer, or not as it is now", "when that is done"
     gpu = (
-        f"a GPU, with {pending} points open that are in no score and not lost",
+        f"a GPU, with {pending} points that are still open: in no score yet, and not lost",
         f"after `grade {name} --only needs-gpu`",
     )
     for column, (whom, then) in {"waits_for_person": person, "waits_for_gpu": gpu}.items():

@@ -71,7 +71,7 @@ class DailyPenalty(LateSubmissionPlugin):
 
     grace_minutes = Float(0.0, help="minutes that are not counted as late").tag(config=True)
     percent_a_day = Float(0.0, help="percent of the score, for each day that has begun").tag(config=True)
-    cap_percent = Float(100.0, help="percent of the score that are taken off at most").tag(config=True)
+    cap_percent = Float(100.0, help="largest share of the score that is taken off, in percent").tag(config=True)
 
     @validate("grace_minutes", "percent_a_day", "cap_percent")
     def _possible(self, proposal):
@@ -114,7 +114,7 @@ def settings():
         raise course.CourseError(f"{path} cannot be read: {error}; mend or remove it") from None
     for key, value in found.items():
         if key not in ("late", "due") or not isinstance(value, dict):
-            raise course.CourseError(f"{path} holds {key!r}; expected the tables [late] and [due] alone")
+            raise course.CourseError(f"{path} holds {key!r}; expected only the tables [late] and [due]")
     for key, value in found.get("late", {}).items():
         if key not in ("grace_minutes", "percent_a_day", "cap_percent"):
             raise course.CourseError(
@@ -124,7 +124,7 @@ def settings():
         if not number or value < 0:
             raise course.CourseError(f"{path}: {key} is {value!r}; expected a number, at least 0")
         if value > 100 and key != "grace_minutes":
-            raise course.CourseError(f"{path}: {key} is {value:g}; it is percent of the score, 100 at most")
+            raise course.CourseError(f"{path}: {key} is {value:g}; it is a percentage of the score, at most 100")
     for name, value in found.get("due", {}).items():
         if name not in course.notebook_names():
             raise course.CourseError(

@@ -228,7 +228,7 @@ def problems_of(path, data, search, private, students=()):
             known = path.parts[0] == "exercises" and len(path.parts) == 2 and path.stem in names
             found += answered(data) if known else ["is no notebook of the course"]
     elif path.suffix not in PICTURES:
-        found.append("is of a kind that nobody looks into")
+        found.append("is of a kind that cannot be searched")
     return found
 
 

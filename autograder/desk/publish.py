@@ -71,10 +71,14 @@ def tracked():
     try:
         done = subprocess.run(ask, capture_output=True)
     except OSError as error:
-        raise course.CourseError(f"git cannot be started ({error.strerror}); it knows what may be published") from None
+        raise course.CourseError(
+            f"git cannot be started ({error.strerror}); only git knows what may be published"
+        ) from None
     if done.returncode:
         said = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"])[0]
-        raise course.CourseError(f"git cannot list the files: {said}; mend that first, it knows what may be published")
+        raise course.CourseError(
+            f"git cannot list the files: {said}; mend that first: only git knows what may be published"
+        )
     return {course.REPOSITORY / name for name in done.stdout.decode().split("\0")}
 
 
@@ -211,7 +215,7 @@ def published(target):
         Where the folder holds anything else.
     """
     if target == course.REPOSITORY or course.REPOSITORY in target.parents or target in course.REPOSITORY.parents:
-        raise course.CourseError(f"{target} lies in this repository or around it; name a folder elsewhere")
+        raise course.CourseError(f"{target} is inside this repository or contains it; name a folder elsewhere")
     if not target.exists():
         return []
     if not target.is_dir():

@@ -142,7 +142,7 @@ def check(path, table):
         raise course.CourseError(f"{path} has a header and nobody below it; export it again, with all students")
     if wrong := misplaced(table.kind, rows):
         raise course.CourseError(
-            f"{path}, {wrong}; are two columns exchanged, or has a spreadsheet changed them? Nothing was taken"
+            f"{path}, {wrong}; are two columns swapped, or has a spreadsheet changed them? Nothing was taken"
         )
     for row in rows:
         student = row.get_low("student")
@@ -150,7 +150,7 @@ def check(path, table):
         for text in filter(None, named):
             if seen.setdefault(text, row.line) != row.line:
                 raise course.CourseError(
-                    f"{path}: {text} is there twice, lines {seen[text]} and {row.line}; remove one, nothing was taken"
+                    f"{path}: {text} occurs twice, lines {seen[text]} and {row.line}; remove one, nothing was taken"
                 )
         if table.kind == "plain" and (bad := layouts.strange(student)):
             raise course.CourseError(

@@ -15,7 +15,7 @@ CURES = {"elsewhere": "copy `results` from the machine that has it into this cou
 SAYS = {
     "newer": ("submission of {name} is newer than its grade", "submissions of {name} are newer than their grades"),
     "never": ("submission of {name} was never graded", "submissions of {name} were never graded"),
-    "older": ("grade of {name} is of an earlier grader", "grades of {name} are of an earlier grader"),
+    "older": ("grade of {name} is by an earlier grader", "grades of {name} are by an earlier grader"),
     "elsewhere": (
         "student has points of {name} from a GPU whose results are not here",
         "students have points of {name} from a GPU whose results are not here",
@@ -87,7 +87,7 @@ def lines(name, found):
 LEFT_OUT = {
     "newer": "handed in again after grading",
     "never": "never graded",
-    "older": "graded by another version of the grader, whose files may be other ones than those of this repository",
+    "older": "graded by another version of the grader, whose files may differ from those of this repository",
 }
 
 

@@ -64,7 +64,7 @@ def prepare(url):
             line.execute(next(table for table in tables() if table.name == "course").delete())
     except (SQLAlchemyError, OSError) as error:
         raise course.CourseError(
-            f"cannot use {shown}: {first_line(error)}; make it first (createdb), and see that you may write"
+            f"cannot use {shown}: {first_line(error)}; create it first (createdb), and check that you may write to it"
         ) from None
     finally:
         engine.dispose()

@@ -177,7 +177,7 @@ def read(name, path):
     """
     pairs, most = graded(name), tasks(name)
     known = {anonymous(student): student for student, _ in pairs}
-    header, rows = sheets.records(path, "name a sheet that `written` has made")
+    header, rows = sheets.records(path, "name a sheet that `written` made")
     if not NEEDED <= set(header):
         columns = ", ".join(header)[:200] or "(none)"
         raise course.CourseError(f"{path} has the columns {columns}; expected {', '.join(HEADER)}")
@@ -191,7 +191,7 @@ def read(name, path):
         if (known[who], task) not in pairs:
             raise course.CourseError(f"{where}: {task} of {who} is not in the gradebook; grade {name} again")
         if (known[who], task) in found:
-            raise course.CourseError(f"{where}: {who} and {task} are there twice; remove one")
+            raise course.CourseError(f"{where}: {who} and {task} occur twice; remove one")
         found[known[who], task] = _score(row["score"], most[task], where), sheets.unsafe(row["comment"].strip())
     return found
 
@@ -204,7 +204,7 @@ def _score(text, most, where):
         score = float(text)
     except ValueError:
         raise course.CourseError(
-            f"{where}: the score {text!r} is no number; expected 0 to {most:g}, or nothing"
+            f"{where}: the score {text!r} is not a number; expected 0 to {most:g}, or nothing"
         ) from None
     if not 0 <= score <= most:
         raise course.CourseError(f"{where}: the score is {score:g}; expected 0 to {most:g}")

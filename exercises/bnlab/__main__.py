@@ -44,7 +44,7 @@ GOOD, BAD = 10, 11  # what the checking process ends with, unless a student's ce
 EXAMPLES = """examples, in the folder exercises:
   python -m bnlab check 03_forward.ipynb      what is right so far, and what is missing
   python -m bnlab submit 03_forward.ipynb     writes hand_in/03_forward.ipynb and a receipt
-  python -m bnlab --version                   for a question about something that does not work
+  python -m bnlab --version                   to quote when you report a problem
 """
 
 

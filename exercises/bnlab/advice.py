@@ -60,11 +60,12 @@ def _of_ratio(seen, told):
         return ""  # what a layer begins with is told by the two numbers
     ratio = constant_ratio(seen.got[leaf], seen.truth.expected[leaf])
     if ratio == 0:
-        why = "nothing is ever written into it, it is multiplied away, or a number is subtracted from itself"
+        why = "nothing is ever written to it, it is multiplied by 0, or a number is subtracted from itself"
         return f"Every entry of {leaf} is 0: {why}." if told else ""
     if ratio is not None and f"{ratio:.6g}" == "1":
         return (
-            f"{leaf} is right to some digits: a step on its way has fewer than its dtype, such as float32 for float64."
+            f"{leaf} is right, but only to some digits: a step on the way to it is less precise than its dtype, such "
+            "as float32 instead of float64."
         )
     if ratio is not None:
         return f"Every entry of {leaf} is {ratio:.6g} times the expected one{_name_number(ratio, seen.inputs)}."
@@ -79,11 +80,11 @@ def _of_whole_numbers(seen):
         return ""
     rounded = next((k for k in (1, 2, 3, 4) if (got == np.round(expected, k)).all()), None) if got.any() else None
     if rounded and (got != np.round(got)).any():
-        return f"{leaf} is right, but rounded to {rounded} digit{'s' * (rounded > 1)}: give the number as it comes out."
+        return f"{leaf} is right, but rounded to {rounded} decimal{'s' * (rounded > 1)}: return it unrounded."
     if not got.any() or (got != np.round(got)).any() or (expected == np.round(expected)).any():
         return ""
     every = f"Every entry of {leaf}" if got.size > 1 else leaf
-    return f"{every} is a whole number: something on its way is an int or is rounded, and loses what follows the point."
+    return f"{every} is a whole number: on the way to it something is an int or is rounded, and loses its decimals."
 
 
 def other_order(seen, task):
@@ -106,7 +107,7 @@ def other_order(seen, task):
         del left[name]
     if found == wanted:
         return ""
-    return f"The values are right, in another order: yours are {', '.join(found)}; expected {', '.join(wanted)}."
+    return f"The values are right, but in another order: yours are {', '.join(found)}; expected {', '.join(wanted)}."
 
 
 def _over_other_axes(leaf, got, expected, inputs):
@@ -145,7 +146,7 @@ def _sum_left_out(leaf, got, expected, tolerance):
         return ""
     for verb, value in (("sum", got.sum(axis=axes)), ("average", got.mean(axis=axes))):
         if alike(value, expected, tolerance):
-            return f"The {verb} over the {over}, is missing in {leaf}: the numbers in it are right before it is taken."
+            return f"The {verb} over the {over}, is missing from {leaf}: its numbers are right up to that step."
     return ""
 
 

@@ -16,68 +16,70 @@ OF_PYTHON = {
     REDUCTION + "'unbiased'": "`unbiased` is PyTorch's word. NumPy divides by N - ddof, and ddof is 0 unless you say "
     "otherwise.",
     r"truth value of an array with more than one element": "A comparison of arrays gives an answer for each entry, "
-    "and `if`, `and`, `max` or `sorted` ask for a single one. np.where chooses entry by entry; np.maximum and np.sort "
+    "and `if`, `and`, `max` or `sorted` need a single one. np.where chooses entry by entry; np.maximum and np.sort "
     "work on whole arrays.",
-    r"ufunc 'bitwise_xor' not supported|for \^: ": "In Python a power is written x ** 2; ^ is another operation.",
-    r"TypeError: unsupported operand .*'NoneType'": "One of the two is None. A function without `return` gives "
-    "that, and so does a method that changes its array in place, such as a.sort(); the bias of a PyTorch layer is None "
-    "where it was made with bias=False.",
+    r"ufunc 'bitwise_xor' not supported|for \^: ": "In Python a power is written x ** 2; ^ is the bitwise xor.",
+    r"TypeError: unsupported operand .*'NoneType'": "One of the two is None. A function without `return` returns "
+    "None, and so does a method that changes its array in place, such as a.sort(); the bias of a PyTorch layer that "
+    "was made with bias=False is None as well.",
     r"TypeError: only .* arrays can be converted to Python scalars.*\(in line .*\bmath\.": "The functions of `math` "
     "take a single number. Those of NumPy, such as np.exp and np.sqrt, take whole arrays.",
-    r"raised ValueError: Quantiles must be in the range": "np.quantile takes shares from 0 to 1, np.percentile takes "
-    "percent.",
+    r"raised ValueError: Quantiles must be in the range": "np.quantile takes fractions from 0 to 1, np.percentile "
+    "takes percentages from 0 to 100.",
     r"raised ValueError: all input arrays must have the same shape": "np.stack puts arrays of one shape side by side "
-    "on a new axis. np.concatenate joins them along one that is there: batches of different lengths along their "
-    "samples.",
+    "on a new axis. np.concatenate joins them along an axis that they have: batches of different lengths along "
+    "their samples.",
     r"cannot assign (parameters|module|buffer) before Module\.__init__\(\) call": "A module begins with "
     "super().__init__(), the first line of its own __init__: PyTorch then has places for parameters and buffers.",
     r"expected dtype (float|double) for .* but got dtype (float|double)": "One of the two is float32, the other one "
     "float64. layer.double() converts parameters and buffers; a tensor that is a plain attribute stays as it was made: "
     "self.register_buffer.",
     r"'str' object has no attribute 'itemsize'": "The dtype comes as its name, a string: np.dtype(name) is the dtype.",
-    r"raised KeyError: .no kernel '\w+' in this source": "The string that the name stands for now has another kernel. "
-    "Where two cells give their source the same name, it has the value of the cell that ran last: give each a name of "
+    r"raised KeyError: .no kernel '\w+' in this source": "The string under that name now holds another kernel. If two "
+    "cells give their source the same name, it holds what the cell that ran last gave it: give each source a name of "
     "its own.",
-    r"'RawKernel' object is not subscriptable|_Function\.__call__\(\) takes": "A kernel is launched by three tuples: "
+    r"'RawKernel' object is not subscriptable|_Function\.__call__\(\) takes": "A kernel is launched with three tuples: "
     "kernel(grid, block, arguments).",
 }
-SHUFFLE = "A shuffle names the lanes that take part, the number and the step: __shfl_down_sync(0xffffffffu, v, 16)."
+SHUFFLE = (
+    "A shuffle takes a mask of the lanes that take part, the number and the step: __shfl_down_sync(0xffffffffu, v, 16)."
+)
 OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     r"operand types are .(const )?float[234]|type .float[234]. does not provide|operand types are: float[234]|binary "
     r"expression .*\bfloat[234]\b": "A float4 has no arithmetic and no [...] of its own: v.x, v.y, v.z and v.w are "
     "four floats.",
     r"cast from type .float. to (type )?.*float4|invalid type conversion": (
-        "The index comes before the cast, so that one float is cast. Brackets turn this round: ((const float4*)x)[k]."
+        "The index binds before the cast, so that one float is cast. Parentheses change that: ((const float4*)x)[k]."
     ),
     r"float.? and .(const )?float ?\*|float ?\*.? and .(const )?float\b|are: (const )?float [-+*/] (const )?float \*": (
-        "One of the two stands for a whole array, and a kernel works with one number of it: shift[c], say."
+        "One of the two points to a whole array, and a kernel computes with one number of it: shift[c], say."
     ),
     r"type argument of unary .\*. \(have .int.|to binary .operator\^|to binary expression|requires pointer|operand of "
-    r".\*. must be a pointer|must have integral": "C++ has no sign for a power: ** and ^ are something else. A square "
-    "is d * d.",
-    r"[‘'\"]np[’'\"]": "np belongs to Python. A kernel has the functions of C: sqrtf, fabsf, expf.",
+    r".\*. must be a pointer|must have integral": "C++ has no operator for powers: ** and ^ mean something else. A "
+    "square is d * d.",
+    r"[‘'\"]np[’'\"]": "np belongs to Python. A kernel calls the functions of C: sqrtf, fabsf, expf.",
     r"[‘'\"]__shfl\w*[’'\"]|call to .__shfl\w*\(|no instance of .* \"__shfl": SHUFFLE,
     r"call to .atomicAdd|no instance of .* \"atomicAdd": "atomicAdd takes an address: atomicAdd(&s1[c], a).",
-    r"isn.t constant|isn.t known|variable.length|must have a constant value": "The size of an array in a kernel is "
-    "known when it is compiled: a number, or a #define. Where the launch decides, declare extern __shared__ float "
-    "held[]; and launch with shared_mem=bytes.",
-    r"for array subscript|subscripted value is not|pointer-to-object": "What is followed by [...] has to be an array: "
+    r"isn.t constant|isn.t known|variable.length|must have a constant value": "The size of an array in a kernel "
+    "must be known when it is compiled: a number, or a #define. Where the launch decides the size, declare extern "
+    "__shared__ float held[]; and launch with shared_mem=bytes.",
+    r"for array subscript|subscripted value is not|pointer-to-object": "Only an array can be followed by [...]: "
     "a parameter that stands for one is a pointer, as in const float* x. In a fused kernel x is one number already.",
     r"convert .const uint3. to|from .*uint3.* to .*int": "threadIdx, blockIdx and blockDim have three numbers each: "
     "threadIdx.x is the first.",
-    r"post_map_expr:.*(not declared|undeclared)": "The expression that finishes knows a, the joined value, and two "
+    r"post_map_expr:.*(not declared|undeclared)": "The last expression knows only a, the reduced value, and two "
     "sizes. An argument can be used in the map, for each number, or after the call, on the C results: s / m + eps.",
-    r"reduce_expr:.*(not declared|undeclared|read-only|not assignable|const-qualified)": "The expression that joins "
-    "knows two values, a and b, and changes neither: it gives a new one, as a + b does.",
+    r"reduce_expr:.*(not declared|undeclared|read-only|not assignable|const-qualified)": "The expression that "
+    "reduces knows only two values, a and b, and must change neither: it gives a new one, as a + b does.",
     r"map_expr:.*(not declared|undeclared)": "The map is an expression of the arguments, one number of each at a time: "
-    "no index such as x[i], and nothing is assigned. What it needs besides has to be handed over as an argument.",
-    r"preprocessing directive": "A line that begins with # belongs to the preprocessor. A comment begins with //.",
+    "no index such as x[i], and nothing is assigned. Whatever else it needs has to be passed as an argument.",
+    r"preprocessing directive": "In C++ a line that begins with # is for the preprocessor. A comment begins with //.",
     r"discards qualifiers|of read-only|cannot assign to|no viable overloaded .=|must be a modifiable": "What is const, "
-    "or an input of a fused kernel, is for reading alone. Results go to an output, in CUDA a parameter such as float* "
-    "y; four numbers at once by ((float4*)y)[k] = v.",
+    "or an input of a fused kernel, can only be read. Results go to an output, in CUDA a parameter such as float* y; "
+    "four numbers at once are written by ((float4*)y)[k] = v.",
     r"float4.* to .float. in assignment|from incompatible type .*float4|float4.* to \"float\"": "A float4 is four "
     "floats, and is stored as such: ((float4*)y)[k] = v.",
-    r"return-statement with a value|should not return a value|return value type": "Nothing is returned here: the "
+    r"return-statement with a value|should not return a value|return value type": "A kernel returns nothing: the "
     "result is assigned, as in y = ...",
     r"(not declared|undeclared|is undefined)": "A name has to be declared: in a fused kernel as one of its arguments, "
     "in CUDA by a line that gives it a type, as in const int t = threadIdx.x; it is known up to the brace } that "
@@ -112,9 +114,7 @@ def _of_python(text):
     if attribute and re.search(rf"\(in line .*\bnp\.{attribute[2]}\b", text):
         return "np is no longer NumPy in this line: your function has given the name np to something else."
     if attribute and text.startswith(f"{attribute[1]} ") and attribute[2] in CALLED:
-        return (
-            f"The class has no method {attribute[2]}, which is the one that is called: def {attribute[2]}(self, ...)."
-        )
+        return f"The class has no method {attribute[2]}, but that one is called: def {attribute[2]}(self, ...)."
     if re.search(r"raised TypeError: '\w+' object is not callable", text) and "(in line " not in text:
         return "The class has no method __call__, which is what runs where an object is called: def __call__(self, x)."
     if attribute and text.startswith(f"{attribute[1]} "):
@@ -124,7 +124,7 @@ def _of_python(text):
         )
     unknown = re.search(r"raised NameError: name '(\w+)' is not defined", text)
     if unknown and callable(getattr(np, unknown[1], None)):
-        return f"NumPy's is np.{unknown[1]}. A name of your own has a value before it is used."
+        return f"NumPy's function is np.{unknown[1]}. A name of your own needs a value before it is used."
     return next((advice for sign, advice in OF_PYTHON.items() if re.search(sign, text)), "")
 
 
@@ -141,7 +141,7 @@ def _of_products(text, inputs):
     shapes = [value.shape for value in inputs.values() if isinstance(value, np.ndarray)]
     twice = told and shapes.count((int(told[2]), int(told[1]))) + shapes.count((int(told[1]), int(told[2]))) > 1
     if twice or re.search(r"shapes (\([\d, ]+\)) and \1 not aligned", text):
-        return "np.dot and @ multiply matrices. The product of two arrays entry by entry is a * b; then add it up."
+        return "np.dot and @ multiply matrices. An entry-by-entry product of two arrays is a * b; then sum it."
     return ""
 
 
@@ -150,8 +150,8 @@ def _of_types(text):
     told = re.search(r"Type is mismatched\W+(\w+) .*(float64|int64).*, and \w+ is float32", text)
     return told and (
         f"{told[1]} became {told[2]} on its way to the kernel. A NumPy scalar does that, such as the int64 of "
-        "np.prod(x.shape), where a Python number does not: take int(...) or float(...) of it. So does a kernel that "
-        "declares its result as float64: T is the dtype of the argument."
+        "np.prod(x.shape), but a Python number does not: convert it with int(...) or float(...). A kernel that "
+        "declares its result as float64 does it too: T is the dtype of the argument."
     )
 
 
@@ -164,8 +164,8 @@ def _of_images(text, inputs):
         return ""
     c = met[1]
     return (
-        f"A number for each of the {c} channels meets images {met} along their last axis. Give it the shape "
-        f"({c}, 1, 1), as v[:, None, None] has it, or take the statistics with keepdims=True."
+        f"An array with a number for each of the {c} channels meets images {met} along their last axis. Give it the "
+        f"shape ({c}, 1, 1), as v[:, None, None] does, or take the statistics with keepdims=True."
     )
 
 
@@ -202,8 +202,8 @@ def _of_vectors(text, inputs):
 
 def _over_features(n, c):
     return (
-        f"One of the two has a number for each of the {n} samples, as axis=1 gives it. Statistics are taken over the "
-        f"samples, axis=0, and have one for each of the {c} features."
+        f"One of the two has a number for each of the {n} samples, which is what axis=1 gives. Take the statistics "
+        f"over the samples, axis=0: then there is one for each of the {c} features."
     )
 
 

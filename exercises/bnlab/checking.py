@@ -60,7 +60,7 @@ def judge(task_id, answer, remark=lambda task, answer: ""):
         return _conclude(Report(task.id, "failed", 0.0, tested="what was passed", problem=problem, link=task.link))
     if getattr(getattr(answer, "__self__", None), "__name__", None) == task.answer:
         passed = f"you passed {task.answer}.{answer.__name__}"
-        problem = f"{passed}; give the class itself, not its {answer.__name__}: check({task.id!r}, {task.answer})."
+        problem = f"{passed}; pass the class itself, not its {answer.__name__}: check({task.id!r}, {task.answer})."
         return _conclude(Report(task.id, "failed", 0.0, tested="what was passed", problem=problem, link=task.link))
     if referee.get() is not None:  # it has limits of its own, and asks for the rest as well
         return _conclude(_examine(task, answer, task.cases, "public"))
@@ -209,7 +209,7 @@ def _pace(task, answer):
         return ""
     return (
         f" Here it took as long as {count:.0f} additions to its largest array; answers that work on whole arrays take "
-        "some tens, loops hundreds."
+        "a few tens, loops take hundreds."
     )
 
 

@@ -142,14 +142,14 @@ def _on_device(task, difference, text):
         who = ": did a thread write this number, and not only add to it?" if task.detail else "."
         who = ": does the kernel assign it, as in y = ...?" if PASSES in task.returns and not task.detail else who
         text += f" On the simulated GPU `xp.empty` is nan until something is written{who}"
-        text += " The root of a negative number and 0 / 0 are nan as well."
+        text += " The square root of a negative number and 0 / 0 are nan as well."
     if difference.where == WHERE and difference.got == repr(COPIED):
         text += (
-            " `float()`, `.get()`, `.item()`, `if` and `print` of an array copy it to the host, and a NumPy array among"
-            " those of the device lies there."
+            " `float()`, `.get()`, `.item()`, `if` and `print` of an array copy it to the host, and a NumPy array mixed"
+            " with device arrays is on the host already."
         )
     if difference.where == WHERE and difference.got == repr(HOST):
-        text += " `.get()`, `xp.asnumpy` and what `np` makes give arrays on the host: return those of `xp`."
+        text += " `.get()`, `xp.asnumpy` and `np` give arrays on the host: return arrays that `xp` made."
     return text.replace("expected a NumPy array", "expected a device array")
 
 

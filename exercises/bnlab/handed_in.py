@@ -57,7 +57,8 @@ def read(path):
         if conflict(text):
             raise SystemExit(
                 f"bnlab: {path} holds conflict markers of git, the first in line {conflict(text)}; take one of the two "
-                f"versions (git checkout --ours {path}, or --theirs), or delete the markers and the other one's lines"
+                f"versions (git checkout --ours {path}, or --theirs), or delete the markers and the "
+                "lines of the other"
             ) from None
         raise SystemExit(f"bnlab: {path} is not a notebook; {SAVE}") from None
     return notebook
@@ -109,7 +110,7 @@ def structure(notebook, name):
         if line.startswith("# answer:")
     ]
     found = [
-        f"the answer cell `{task}` is there {count} times: delete what is not your answer"
+        f"the answer cell `{task}` occurs {count} times: delete what is not your answer"
         for task, count in Counter(ids).items()
         if count > 1
     ]
@@ -118,7 +119,7 @@ def structure(notebook, name):
             where = called(cell, number)
             found.append(f"{where} holds conflict markers of git: keep one version's lines, and delete the markers")
     if not any(is_code(cell) and (any_id(cell) == "setup" or "@title Set-up" in text_of(cell)) for cell in cells):
-        found.append("the set-up cell is missing: copy it from a fresh notebook, the others need what it imports")
+        found.append("the set-up cell is missing: copy it from a fresh notebook; the other cells need what it imports")
     known, tasks = {any_id(cell) for cell in cells}, all_tasks()
     for task in points_of(name):
         tested = f"{task}-test" in known or any(f'check("{task}"' in text_of(cell) for cell in cells)
@@ -152,12 +153,12 @@ def texts(notebook, name):
     found = []
     for task, (cell, words) in written(notebook, name).items():
         if is_code(cell):
-            found.append(f"`{task}` has become a code cell: select it and press Esc, then M, and it is text again")
+            found.append(f"`{task}` has become a code cell: to make it text again, select it and press Esc, then M")
         if PLACEHOLDER in text_of(cell):
-            first = "" if words else "write below its question, and "
+            first = "" if words else "write your answer below its question, and "
             found.append(f"`{task}`: {first}delete the line {PLACEHOLDER}")
         elif not words:
-            found.append(f"`{task}`: write below its question; so far nothing stands there")
+            found.append(f"`{task}`: write your answer below its question; so far there is nothing")
         if 0 < len(words) < FEW:
             short = " ".join(words)
             found.append(f"`{task}` says no more than {short[:40]!r}: a person gives points for reasons, so write some")
@@ -203,9 +204,11 @@ def no_python(notebook):
             ast.parse(plain_python(text_of(cell)) if is_code(cell) else "")
         except SyntaxError as error:
             where = f"line {error.lineno}: " if error.lineno else ""
-            found.append(f"{called(cell, number)} is no Python ({where}{error.msg}); what it defines counts as missing")
+            found.append(
+                f"{called(cell, number)} is not valid Python ({where}{error.msg}); what it defines counts as missing"
+            )
         except ValueError as error:  # a null character
-            found.append(f"{called(cell, number)} is no Python ({error}); what it defines counts as missing")
+            found.append(f"{called(cell, number)} is not valid Python ({error}); what it defines counts as missing")
     return found
 
 

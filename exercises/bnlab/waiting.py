@@ -11,8 +11,8 @@ from bnlab.answers import line_text, own_line
 
 PATIENCE = 10  # seconds until something is said
 GRADED = 5  # seconds of computing that the grader allows, as autograder.remote.CELL_SECONDS
-CURE = f"Does a loop never end? When it is graded, an answer has {GRADED} s of computing."
-STOP = "Stop it with the square above the notebook, in a terminal with Ctrl-C."
+CURE = f"Is there a loop that never ends? When graded, an answer has {GRADED} s of computing time."
+STOP = "Stop it with the square button above the notebook, or with Ctrl-C in a terminal."
 
 
 @contextlib.contextmanager

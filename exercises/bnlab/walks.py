@@ -28,33 +28,45 @@ def walks(m, threads, channel, channels, parts):
         part = -(-m // parts)
         yield (
             i // part + 1,
-            "Each block goes on to the end of the channel, and so do the blocks behind it: they count "
-            "the same numbers. A part ends at min(first + ceil(m / parts), m).",
+            "Each block goes on to the end of the channel, and so do the blocks after it: they count "
+            "the same numbers again. A part ends at min(first + ceil(m / parts), m).",
         )
         yield (
             i % part % (threads * parts) < threads,
             (
-                f"Inside a part steps are those of many blocks, {each}: numbers are left out. A block has its part "
-                "alone, and goes on in steps of blockDim.x."
+                f"Inside a part the steps are those of many blocks, {each}: numbers are left out. A block has its "
+                "part to itself, and goes on in steps of blockDim.x."
             ),
         )
-        yield i < parts * threads, f"Each thread adds one number, {each}: it has to go on until its part ends."
-        yield np.minimum(i // threads + 1, parts), f"The parts overlap, {each}: steps are gridDim.x * blockDim.x."
-        yield parts * (i % all_of_them < threads), f"All parts start at the same number, {each}: start at {whole} more."
+        yield i < parts * threads, f"Each thread adds only one number, {each}: it has to go on until its part ends."
+        yield (
+            np.minimum(i // threads + 1, parts),
+            f"The parts overlap, {each}: go on in steps of gridDim.x * blockDim.x.",
+        )
+        yield (
+            parts * (i % all_of_them < threads),
+            f"All parts start at the same number, {each}: add {whole} to the start.",
+        )
         return
-    yield i < threads, f"Each thread adds one number, {each}, and the rest of the channel is left out. {ENDS}"
+    yield i < threads, f"Each thread adds only one number, {each}, and the rest of the channel is left out. {ENDS}"
     after = i >= channel * threads
     yield after, f"Threads start at {whole} + t, {each}: channels after the first lack numbers. {ENDS}"
     warps = f", or {threads} of {all_of_them} threads are added up" if all_of_them in THREADS else ""
-    yield i % all_of_them < threads, f"Steps are those of the whole grid, {each}{warps}: numbers are left out. {ENDS}"
+    yield (
+        i % all_of_them < threads,
+        f"The steps are those of the whole grid, {each}{warps}: numbers are left out. {ENDS}",
+    )
     yield (
         after & ((i - channel * threads) % all_of_them < threads),
-        f"Threads start and go on as if the whole grid shared the channel, {each}: it has one block alone. {ENDS}",
+        f"Threads start and go on as if the whole grid shared the channel, {each}: it has only one block. {ENDS}",
     )
-    yield i >= m - threads, f"Each thread keeps its last number alone, {each}: += adds to a sum, and = replaces it."
-    yield i % threads == 0, f"Thread 0's numbers are counted alone, {each}: the sums of all threads are to be added up."
-    yield i % threads < 32, f"The first warp of a block is counted alone, {each}: each of its warps has a sum."
-    yield i % 2 == 0, "Numbers of every second thread are missing: the last step of the addition is the one by 1."
+    yield i >= m - threads, f"Each thread keeps only its last number, {each}: += adds to a sum, and = replaces it."
+    yield i % threads == 0, f"Only thread 0's numbers are counted, {each}: the sums of all threads have to be added up."
+    yield i % threads < 32, f"Only the first warp of a block is counted, {each}: each of its warps has a sum to add."
+    yield (
+        i % 2 == 0,
+        "The numbers of every second thread are missing: the last step of the addition has to be the one by 1.",
+    )
 
 
 def walked(values, found, parts=1):

@@ -141,7 +141,7 @@ def answer(x, gamma, beta, eps=1e-5):
     statistics = xp.zeros_like(gamma)
     return Later(x, gamma, beta, eps), (x, statistics, statistics, gamma)
 """,
-        "expected arrays of the device",
+        "expected device arrays",
     ),
     GpuAttack(
         "a tuple that works when it is opened",
@@ -427,7 +427,7 @@ def channel_sums(x, shift):
     with simulate(checked=False, schedule='reverse'):
         return by_kernel(x, shift)
 """,
-        "which nobody has written",
+        "which no thread of this block has written",
     ),
     KernelAttack(
         "reads that the checker is told to pass over",

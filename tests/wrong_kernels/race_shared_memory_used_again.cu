@@ -1,5 +1,5 @@
 // kind: race
-// says: no barrier stands between
+// says: there is no barrier between
 extern "C" __global__ void k(const float* x, float* y, int n) {
   __shared__ float s[64];
   int t = threadIdx.x;

@@ -1,5 +1,5 @@
 // kind: uninitialized|race
-// says: nobody has written in this block|no barrier stands between
+// says: no thread of this block has written|there is no barrier between
 extern "C" __global__ void k(const float* x, float* y, int n) {
   __shared__ float s[64];
   int t = threadIdx.x;

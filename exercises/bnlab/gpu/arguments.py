@@ -87,9 +87,13 @@ def _array_problem(value, parameter):
 def _scalar_problem(value, parameter):
     if isinstance(value, np.ndarray):
         kind = "..." if parameter.dtype == "?" else f"xp.{parameter.dtype}(...)"
-        return f"got an array for a parameter that is no pointer; pass a number, {kind}, or declare a pointer"
+        return f"got an array for a parameter that is not a pointer; pass a number, {kind}, or declare a pointer"
     if isinstance(value, np.void):
-        return "" if value.dtype.itemsize == parameter.size else f"got {value.dtype.itemsize} bytes of {parameter.size}"
+        return (
+            ""
+            if value.dtype.itemsize == parameter.size
+            else f"got {value.dtype.itemsize} bytes; expected {parameter.size}"
+        )
     if parameter.dtype == "?":
         return f"got {type(value).__name__} for a struct; pass a NumPy scalar of a structured dtype"
     want = np.dtype("uint16" if parameter.dtype == "bfloat16" else parameter.dtype)
@@ -105,7 +109,9 @@ def _scalar_problem(value, parameter):
     if not isinstance(value, np.generic):
         return f"got {type(value).__name__}; expected xp.{want.name}"
     if parameter.size != want.itemsize:
-        return f"got {value.dtype.name} for {parameter.size} bytes; pass a NumPy scalar of a structured dtype"
+        return (
+            f"got {value.dtype.name} for a struct of {parameter.size} bytes; pass a NumPy scalar of a structured dtype"
+        )
     same_kind = (value.dtype.kind == "f") == (want.kind == "f")
     if not same_kind or (want.kind == "f" and value.dtype != want) or value.dtype.itemsize < want.itemsize:
         return f"got {value.dtype.name}; write xp.{want.name}(...)"

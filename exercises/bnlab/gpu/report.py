@@ -245,19 +245,19 @@ class Narrator:
             return (
                 f"race: thread {raw.thread} of block {raw.block} {acts[0]} {here}, which thread {raw.other_thread} of "
                 f"block {raw.other_block} {acts[1]}{other}; blocks run in any order: use an atomic, a second "
-                "kernel, or a __threadfence() before the flag that tells it is there"
+                "kernel, or a __threadfence() before the flag that says it is there"
             )
         warps = "__syncwarp() or __syncthreads()" if raw.thread // 32 == raw.other_thread // 32 else "__syncthreads()"
         return (
             f"race: thread {raw.thread} {acts[0]} {here}, which thread {raw.other_thread} of the same block "
-            f"{acts[1]}{other}, and no barrier stands between them: {warps} is missing, "
+            f"{acts[1]}{other}, and there is no barrier between them: {warps} is missing, "
             "or one thread alone should do it"
         )
 
     def _uninitialized(self, raw, text):
         here, _ = self._element(raw)
         memory = "" if raw.array == DYNAMIC else " of shared memory"
-        return f"{self._where(raw)} reads {here}{memory}, which nobody has written in this block"
+        return f"{self._where(raw)} reads {here}{memory}, which no thread of this block has written"
 
     def _out_of_bounds(self, raw, text):
         here, whole = self._element(raw)
@@ -267,7 +267,7 @@ class Narrator:
         here, _ = self._element(raw)
         return (
             f"misaligned: {self._where(raw)} accesses {raw.size} bytes at {here}, whose address is not a multiple of "
-            f"{raw.size}; vector loads need rows that are multiples of the vector"
+            f"{raw.size}; vector loads need rows whose length is a multiple of the vector's"
         )
 
     def _illegal_address(self, raw, text):

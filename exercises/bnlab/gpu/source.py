@@ -183,7 +183,7 @@ class Source:
     def _look_around(code):
         bare = without_comments(code.replace("\\\n", ""))
         if found := AROUND.search(bare):
-            raise CompileException(f"kernel.cu: error: the simulator does not take {found[0]!r}")
+            raise CompileException(f"kernel.cu: error: the simulator does not accept {found[0]!r}")
 
     def _includes(self, code):
         self.headers = []
@@ -228,7 +228,7 @@ class Source:
                 line = bare[: match.start()].count("\n") + 1
                 raise CompileException(
                     f"kernel.cu:{line}: error: a __shared__ variable cannot have an initial value; "
-                    "assign it in one thread and put __syncthreads() behind"
+                    "assign it in one thread and put __syncthreads() after that"
                 )
             one_by_one = re.sub(r"\balignas\b", "__align__", text)
             found = shared_variables(one_by_one)

@@ -92,7 +92,7 @@ class Track:
         """
         for leaf in leaves(self.results):
             if type(leaf) is not self.array:
-                raise TypeError(f"a timed call returned {type(leaf).__name__}; expected arrays of the device")
+                raise TypeError(f"a timed call returned {type(leaf).__name__}; expected device arrays")
         given = {id(leaf) for leaf in leaves(self.calls)}
 
         def kept(array):

@@ -67,11 +67,11 @@ def declarations(text):
     for part in text.split(",") if text.strip() else ():
         words = part.split()
         if not 2 <= len(words) <= 3 or (len(words) == 3 and words[0] != "raw"):
-            text = f"{part.strip()!r} is no parameter"
+            text = f"{part.strip()!r} is not a parameter"
             raise ValueError(f"{text}; expected a type and a name, such as 'T x' or 'raw float32 w'")
         kind = words[-2] if len(words[-2]) == 1 else np.dtype(words[-2]).name
         if len(kind) > 1 and kind not in C_TYPES:
-            raise ValueError(f"{words[-2]} is no type that the simulator has")
+            raise ValueError(f"{words[-2]} is not a type that the simulator has")
         found.append(Declared(kind, words[-1], len(words) == 3))
     return found
 

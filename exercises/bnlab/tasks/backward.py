@@ -108,7 +108,7 @@ def missing_path(inputs, expected, got):
     if np.abs(rest).max() > 1e-4 * size:
         return None
     if along_one and not along_x_hat:
-        return "Only the column means of your dx are off, and those of a right dx are 0: look at the path through mu."
+        return "Only the column means of your dx are off; a right dx has column means 0: look at the path through mu."
     if along_x_hat and not along_one:
         return "Your dx differs by a multiple of x_hat in each column: look at the path through var."
     return "Your dx differs by a constant and a multiple of x_hat in each column: look at the paths through mu and var."
@@ -205,7 +205,7 @@ EVAL = Task(
     ),
     hints=(
         "Which quantities in the formula depend on x? In evaluation the statistics do not.",
-        "For each feature y is a straight line in x, so dx is dy times its steepness; dgamma and dbeta stay sums.",
+        "For each feature y is a straight line in x, so dx is dy times its slope; dgamma and dbeta stay sums.",
         "Chapter 8, section `In evaluation the samples part`: one equation for each gradient.",
     ),
     page="08_backward_one_line.html#in-evaluation-the-samples-part",

@@ -190,7 +190,7 @@ def other_eigenvalue(inputs, expected, got):
         return None
     if np.isclose(2 / lr, eigenvalues[:-1], rtol=1e-4).any():
         return (
-            "Your rate belongs to another eigenvalue than the largest one. np.linalg.eig returns them in no particular "
+            "Your rate belongs to an eigenvalue that is not the largest. np.linalg.eig returns them in no particular "
             "order: take the largest of all."
         )
     if np.isclose(2 / lr, np.sqrt(np.sum(eigenvalues**2)), rtol=1e-4):

@@ -72,7 +72,7 @@ def added_by_many(inputs, expected, got):
             times = f"{ratio:.0f}"
             return (
                 f"{name} is {times} times too large, as if {times} threads of a block added the same sum to it. Let "
-                "one of them do it, the one that has the sum in the end."
+                "only one thread add it, the one that has the sum in the end."
             )
     return ""
 

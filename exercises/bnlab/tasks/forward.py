@@ -142,11 +142,11 @@ def straight_line(inputs, expected, got):
     for j in range(x.shape[1]):
         line, wanted = np.polyfit(x[:, j], y[:, j], 1), np.polyfit(x[:, j], right[:, j], 1)
         if not np.allclose(line, wanted, rtol=1e-3, atol=1e-3):
-            part = "steepness" if abs(line[0] - wanted[0]) > 1e-3 * abs(wanted[0]) else "offset"
-            cause = "gamma, running_var or eps" if part == "steepness" else "running_mean or beta"
-            value, right_value = (line[0], wanted[0]) if part == "steepness" else (line[1], wanted[1])
+            part = "slope" if abs(line[0] - wanted[0]) > 1e-3 * abs(wanted[0]) else "offset"
+            cause = "gamma, running_var or eps" if part == "slope" else "running_mean or beta"
+            value, right_value = (line[0], wanted[0]) if part == "slope" else (line[1], wanted[1])
             return (
-                f"For each feature y is a straight line in x. The {part} of yours for feature {j} is {value:.6g}, "
+                f"For each feature y is a straight line in x. For feature {j} the {part} of yours is {value:.6g}, "
                 f"expected {right_value:.6g}: look at what you do with {cause}."
             )
     return None

@@ -122,7 +122,9 @@ def observe_ghosts(answer, inputs):
         if error.kind != "raised" or not left:
             raise
         size = inputs["ghost_size"]
-        cure = f" Here the last ghost batch has {left} samples instead of {size}: {len(inputs['x'])} is no multiple."
+        cure = (
+            f" Here the last ghost batch has {left} samples instead of {size}: {len(inputs['x'])} is no multiple of it."
+        )
         raise AnswerError("raised", error.text + cure) from None
 
 
@@ -136,8 +138,10 @@ def merged_mean(inputs, expected, got):
         return "Look at the mean first: it is the mean of all samples, so each part counts in proportion to its n."
     total = got["m2"] < sum(part[2] for part in inputs["parts"]) * (1 - 1e-6)
     if np.any(total):
-        return "Your m2 is smaller than the sum of the parts' m2. Measured from the common mean, no sum of squares "
-        "can shrink."
+        return (
+            "Your m2 is smaller than the sum of the parts' m2. Measured from the common mean, no sum of squares can "
+            "shrink."
+        )
     return "Your mean is right, so the slip is in m2, in the term for the distance between the parts' means."
 
 

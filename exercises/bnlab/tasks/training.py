@@ -157,7 +157,7 @@ CURES = {
     ".backward(": " The last layer comes first, and each gets what the one after it returned: dh = layer.backward(dh).",
     ".forward(": " Each layer gets what the one before it returned: h = layer.forward(h).",
     "cross_entropy(": " It takes the logits of the batch and the labels of the same rows, y_train[rows].",
-    "y_test": " The class of an image is the largest of its row of logits: argmax(axis=1).",
+    "y_test": " The class of an image is where its row of logits is largest: argmax(axis=1).",
 }
 
 
@@ -201,8 +201,8 @@ def where_it_parts(inputs, expected, got):
     if other[0]:
         return (
             "Your first loss already differs. It is noted before the update: look at where you note it, at the forward "
-            "pass, and at the batch, whose rows are rng.choice(N, batch_size, replace=False), drawn once per step and "
-            "with nothing else drawn."
+            "pass, and at the batch, whose rows are rng.choice(N, batch_size, replace=False), drawn once per step, "
+            "and nothing else is drawn."
         )
     first = int(np.argmax(other))
     right = "The first loss is" if first == 1 else f"The first {first} losses are"
