@@ -170,7 +170,7 @@ def test_numbers_follow_the_arrays_and_what_cupy_refuses_is_refused():
                    lambda: reduction.ReductionKernel("T x", "T y", "x", "a + b", "y = a", "0", "1st")):  # fmt: skip
         with pytest.raises(ValueError, match="Invalid kernel name"):
             kernel()
-    with pytest.raises(ValueError, match="'' is no parameter"):
+    with pytest.raises(ValueError, match="'' is not a parameter"):
         one("T x, ", "T y", "y = x", "comma")
     with pytest.raises(ValueError, match="Output array size is Undecided"):
         one("T x", "raw T y", "y[i] = x", "raw_output")(x)
