@@ -139,6 +139,14 @@ def test_the_grader_allows_what_is_said():
     assert waiting.GRADED == remote.CELL_SECONDS
 
 
+@pytest.fixture(autouse=True)
+def hears_ctrl_c():
+    """Here and in processes that a test starts: a shell's background job ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def interrupted(monkeypatch):
     """Something is said after a moment, and the square above the notebook is pressed a little later."""
