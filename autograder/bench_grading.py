@@ -22,8 +22,9 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course, execute, figures, machine
+from autograder import course, execute, figures
 from autograder.make_sample_class import EINSUM_BACKWARD, SLOW, Submission, build, slip, style
+from solutions import machine
 
 NOTEBOOK = "04_backward"
 RESULT = Path(__file__).parent / "results" / "grading.json"

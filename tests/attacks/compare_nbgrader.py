@@ -21,8 +21,9 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course, grade, isolation, machine, release
+from autograder import course, grade, isolation, release
 from autograder.script import Script
+from solutions import machine
 from tests.attacks import build
 from tests.attacks.corpus import CORPUS
 

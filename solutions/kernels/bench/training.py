@@ -382,7 +382,7 @@ def main():
         return 1 if "failed" in found["variants"][YOURS] else 0
     from threadpoolctl import threadpool_limits
 
-    from autograder import machine
+    from solutions import machine
 
     with threadpool_limits(1):
         machine.write(given.to, on_cpu(given.seconds))
