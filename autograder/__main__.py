@@ -183,13 +183,14 @@ def run_release(given):
 
 
 def run_certify(given):
-    from autograder import certify, grade, table
+    from autograder import certify, table
+    from autograder.terminal import progress
 
     names = [course.require_notebook(name) for name in given.names] or course.notebook_names()
     amounts = certify.QUICK if given.quick else certify.FULL
     broken = []
     for name in names:  # each table when it is there: an hour's work is not lost with the last notebook
-        with grade.progress() as bar:
+        with progress() as bar:
             line = bar.add_task(f"certifying {name}", total=len(certify.execute.material(name).script.of_kind("test")))
             rows = certify.certify(name, amounts, functools.partial(bar.advance, line))
         table.certificate(rows)
@@ -219,7 +220,8 @@ def run_collect(given):
 
 
 def run_grade(given):
-    from autograder import changes, execute, gpu, grade, release, table
+    from autograder import changes, commit, execute, gpu, grade, release, sheets, submitted, table
+    from autograder.desk import late
 
     name, in_course, problems = course.require_notebook(given.name), given.submissions is None, []
     for line in release.changed_since(name):
@@ -227,11 +229,11 @@ def run_grade(given):
     if given.only:
         require_gpu(given)
     if in_course:
-        submissions = grade.submitted(name, given.student)
+        submissions = submitted.in_course(name, given.student)
     else:
-        submissions, problems = grade.in_folder(given.submissions, name, given.student)
+        submissions, problems = submitted.in_folder(given.submissions, name, given.student)
     if given.json:
-        grade.require_writable(given.json)
+        sheets.require_writable(given.json)
     if given.allow_unsafe:
         os.environ["BN_ALLOW_UNSAFE"] = "1"
     before = {}
@@ -239,7 +241,8 @@ def run_grade(given):
     def look(isolation):
         """What has to be right before anything is graded."""
         if in_course:
-            grade.ready(name)
+            late.check()
+            commit.ready(name)
             for line in changes.put_aside(name):
                 logs.warn(line)
             before.update(changes.committed(name))
@@ -249,7 +252,7 @@ def run_grade(given):
         logs.line(f"grader version {execute.grader_version(name)}, {len(submissions)} submissions of {name}")
 
     folder, again = course.course_folder() / "results", given.again or bool(given.student)
-    with grade.IntoGradebook(name, same_files=bool(given.only)) as gradebook:
+    with commit.IntoGradebook(name, same_files=bool(given.only)) as gradebook:
 
         def write(student, result):
             if in_course and not (given.only and result["problem"]):
@@ -262,7 +265,7 @@ def run_grade(given):
     said = changes.report(results, before) if in_course else []
     if given.json:
         grade.write_json(given.json, results)
-    table.show(name, results, grade.hand_scores(name) if in_course else {})
+    table.show(name, results, commit.hand_scores(name) if in_course else {})
     said += [filled_in(results, gpu.find()[0].name)] if given.only else []
     said += desk.not_finished(name, unfinished, in_course)
     said += [f"left out: {problem}" for problem in problems]

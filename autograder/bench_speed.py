@@ -26,6 +26,7 @@ from autograder import canaries, execute, figures, processes, speed
 from autograder.certify import busy_cores
 from autograder.referee import answer_names
 from autograder.remote import Worker
+from autograder.terminal import progress, wide_console
 from autograder.twin import Heat
 from solutions import machine
 
@@ -146,8 +147,6 @@ def show(rows):
     """Print the rows as a table."""
     from rich.table import Table
 
-    from autograder.table import wide_console
-
     columns = ("cores", "answer", "limit", "error", "errors", "repeats", "undecided", "ratio", "pairs, median")
     table = Table(title="races of answers whose speed is known", title_style="bold")
     for column in (*columns, "seconds a race"):
@@ -158,8 +157,6 @@ def show(rows):
 
 
 def main():
-    from autograder.grade import progress
-
     given = argparse.ArgumentParser(prog="python -m autograder.bench_speed", description=__doc__.split("\n")[0])
     given.add_argument("--repeats", type=int, default=1000, metavar="N", help="races in each row, by default 1000")
     given.add_argument(

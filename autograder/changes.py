@@ -46,7 +46,7 @@ def reason(verdict):
 
 
 def committed(name):
-    """student -> what `grade.version_of` says of the result in the gradebook; a damaged record counts as none."""
+    """student -> what `commit.version_of` says of the result in the gradebook; a damaged record counts as none."""
     return _read(record_of(name)) or {}
 
 

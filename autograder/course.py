@@ -193,6 +193,11 @@ def released(name):
     return path
 
 
+def submitted(student, name):
+    """Where a student's submission lies; its time stands in timestamp.txt beside it."""
+    return course_folder() / "submitted" / student / name / f"{name}.ipynb"
+
+
 def secret():
     """The key from which the inputs of tests are drawn; made once for a course and readable by its owner only."""
     folder = course_folder()

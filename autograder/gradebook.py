@@ -88,6 +88,32 @@ class Course:
         return self.api.gradebook
 
 
+def grades(book, name, *columns):
+    """A query over all grades of a notebook, whosever and of whichever cell.
+
+    Parameters
+    ----------
+    book : nbgrader.api.Gradebook
+        Open.
+    name : str
+    columns
+        What each row holds: attributes of SubmittedAssignment, GradeCell and Grade.
+
+    Returns
+    -------
+    sqlalchemy.orm.Query
+    """
+    return (
+        book.db.query(*columns)
+        .select_from(api.SubmittedAssignment)
+        .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
+        .join(api.SubmittedNotebook, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)
+        .join(api.Grade, api.Grade.notebook_id == api.SubmittedNotebook.id)
+        .join(api.GradeCell, api.GradeCell.id == api.Grade.cell_id)
+        .filter(api.Assignment.name == name)
+    )
+
+
 def refuse_an_emptied_file(root):
     """Nobody goes on in silence with an empty gradebook where grades had been written into it.
 

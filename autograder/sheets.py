@@ -1,7 +1,9 @@
 """Tables as people and platforms save them: read in any of their encodings and separators, written for all of them."""
 
 import csv
+import errno
 import io
+import os
 import re
 from pathlib import Path
 
@@ -115,6 +117,24 @@ def write_text(path, text):
         if path.is_relative_to(course.course_folder()):  # elsewhere a misspelt folder is not made
             path.parent.mkdir(parents=True, exist_ok=True)
         course.replace_text(path, text)
+    except OSError as error:
+        raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
+
+
+def require_writable(path):
+    """Find out before long work whether `write_text` will be able to write a file; what is in it stays.
+
+    Raises
+    ------
+    CourseError
+    """
+    path = Path(path)
+    probe = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
 

@@ -1,7 +1,8 @@
-"""The table that `grade` prints: one line a student, one column a task."""
+"""The tables that `grade` and `certify` print."""
 
-from rich.console import Console
 from rich.table import Table
+
+from autograder.terminal import wide_console
 
 MARKS = {
     "passed": "green",
@@ -62,12 +63,6 @@ def show(name, results, by_hand=None):
     for student, result in results.items():
         for flag in result["flags"]:
             console.print(f"  look at {student}: {flag}", markup=False)
-
-
-def wide_console():
-    """The terminal, or 160 columns where the output goes elsewhere."""
-    console = Console()
-    return console if console.is_terminal else Console(width=160)
 
 
 def _mark(verdict):

@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 import small_course
+from rich.console import Console
 
 from autograder import course, execute, table
 
@@ -264,7 +265,7 @@ def test_points_given_by_hand_stay(graded, autograder, run):
 @pytest.mark.parametrize("columns", [160, 80])
 def test_no_heading_and_no_slip_of_the_table_is_cut(capsys, monkeypatch, columns):
     """Several tasks of notebook 10 begin alike."""
-    monkeypatch.setattr(table, "wide_console", lambda: table.Console(width=columns))
+    monkeypatch.setattr(table, "wide_console", lambda: Console(width=columns))
     tasks = [cell.id.removesuffix("-test") for cell in execute.material("10_cuda").script.of_kind("test")]
     rows = [small_course.verdict(f"{task}-test", 0, 2, "failed", slips=["mean_path_missing"]) for task in tasks]
     table.show("10_cuda", {"ann": {"verdicts": rows, "repairs": [], "flags": []}})

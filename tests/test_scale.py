@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from autograder import bench_scale, course, execute, grade, logs, processes
+from autograder import bench_scale, commit, course, execute, logs, processes, submitted
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
@@ -47,7 +47,7 @@ def test_submissions_wait_on_the_disk(monkeypatch):
         read.append(number)
         return b"x"
 
-    class_ = grade.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
+    class_ = submitted.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
     for who, result in processes.outcomes("03_forward", class_, 2):
         assert result == {"student": who}
         most = max(most, len(read) - len(done))
@@ -59,11 +59,11 @@ def test_the_record_of_the_gradebook_is_written_now_and_then(tmp_path, monkeypat
     written, path = [], tmp_path / "committed" / "x.json"
     monkeypatch.setattr(course, "replace_text", lambda path, text: written.append(json.loads(text)))
     content = {}
-    with grade.written_now_and_then(path, content) as keep:
+    with commit.written_now_and_then(path, content) as keep:
         for number in range(100):
             content[str(number)] = number
             keep()
-        monkeypatch.setattr(grade, "RECORD_EVERY", -1.0)
+        monkeypatch.setattr(commit, "RECORD_EVERY", -1.0)
         keep()
     assert len(written) == 2 and len(written[-1]) == 100
 

@@ -86,8 +86,8 @@ def add_to(commands):
 
 def run_feedback(given):
     from autograder.desk import late, stale
-    from autograder.grade import progress
     from autograder.gradebook import Course
+    from autograder.terminal import progress
 
     name = course.require_notebook(given.name)
     folder = course.course_folder()
@@ -150,7 +150,7 @@ def tell_doubts():
 def run_report(given):
     from autograder.collect import told_missing
     from autograder.desk import report
-    from autograder.grade import progress
+    from autograder.terminal import progress
 
     name = course.require_notebook(given.name)
     with progress() as bar:
@@ -196,7 +196,7 @@ def run_export(given):
 
 def run_written(given):
     from autograder.desk import stale, written
-    from autograder.grade import progress
+    from autograder.terminal import progress
 
     name = course.require_notebook(given.name)
     if given.take:
@@ -215,7 +215,7 @@ def run_written(given):
 
 def run_publish(given):
     from autograder.desk import publish
-    from autograder.grade import progress
+    from autograder.terminal import progress
 
     with progress() as bar:
         line = bar.add_task("publishing", total=None)
@@ -231,7 +231,7 @@ def run_publish(given):
 
 def run_copy_gradebook(given):
     from autograder.desk import transfer
-    from autograder.grade import progress
+    from autograder.terminal import progress
 
     source = given.source or course.database_url()
     with progress() as bar:

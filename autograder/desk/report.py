@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from markupsafe import Markup
 
-from autograder import changes, collect, course, execute, logs, sheets
+from autograder import changes, collect, course, execute, logs, sheets, submitted
 from autograder.desk import late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 from autograder.desk.waiting import settled
@@ -96,13 +96,12 @@ def result_of(name, student, committed=""):
     committed : str
         The name of what the gradebook holds, from `changes.committed`: another grader's, or of an earlier submission.
     """
-    folder = course.course_folder()
-    path = folder / "submitted" / student / name / f"{name}.ipynb"
-    if not path.is_file() or path.is_symlink():
+    data, results = submitted.read(student, name), course.course_folder() / "results"
+    if data is None:
         return None
-    rebuilt, problem = execute.read_submission(name, path.read_bytes())
+    rebuilt, problem = execute.read_submission(name, data)
     keys = (execute.result_key(name, student, rebuilt), committed.partition(",")[0])
-    stored = next(filter(None, (execute.load_result(folder / "results", key) for key in keys if key)), None)
+    stored = next(filter(None, (execute.load_result(results, key) for key in keys if key)), None)
     if problem:
         script = execute.material(name).script
         verdicts = [asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]

@@ -7,9 +7,8 @@ written that notebook.
 
 from nbgrader.api import MissingEntry
 
-from autograder import changes, course, execute, logs, people, reading
+from autograder import changes, course, execute, logs, people, reading, submitted
 from autograder.desk import waiting
-from autograder.grade import submitted_files
 
 CURES = {"elsewhere": "copy `results` from the machine that has it into this course folder, then "}
 SAYS = {
@@ -43,7 +42,7 @@ def find(name):
             known = set()
         elsewhere = waiting.judged_elsewhere(book, name)
     committed, found = changes.committed(name), {}
-    for student, read in submitted_files(name).items():
+    for student, read in submitted.files(name).items():
         kind = kind_of(name, student, read(), committed.get(student, "")) if student in known else "never"
         kind = kind or ("elsewhere" if student in elsewhere else "")
         if kind:

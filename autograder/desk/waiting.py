@@ -27,19 +27,13 @@ def judged_elsewhere(book, name):
 
 def _ungraded_by_hand(book, name):
     """(student, cell, points of the cell, score or None, verdict of the result that is here or "")."""
+    from autograder.gradebook import grades
+
     cells = [cell.id for cell in Script.of(name).cells if is_timed_on_gpu(cell)]
     if not cells:
         return []
-    rows = (
-        book.db.query(
-            api.SubmittedAssignment.student_id, api.GradeCell.name, api.GradeCell.max_score, api.Grade.auto_score
-        )
-        .join(api.SubmittedNotebook, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)
-        .join(api.Grade, api.Grade.notebook_id == api.SubmittedNotebook.id)
-        .join(api.GradeCell, api.GradeCell.id == api.Grade.cell_id)
-        .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
-        .filter(api.Assignment.name == name, api.GradeCell.name.in_(cells), api.Grade.manual_score.is_(None))
-    )
+    columns = api.SubmittedAssignment.student_id, api.GradeCell.name, api.GradeCell.max_score, api.Grade.auto_score
+    rows = grades(book, name, *columns).filter(api.GradeCell.name.in_(cells), api.Grade.manual_score.is_(None))
     verdicts = {student: _verdicts(key) for student, key in changes.committed(name).items()}
     return [(*row, verdicts.get(row[0], {}).get(row[1], "")) for row in rows]
 

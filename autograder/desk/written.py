@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import course, execute, reading, sheets
+from autograder import course, execute, sheets, submitted
 from autograder.desk import pages
 from autograder.desk.export import points
 from autograder.script import Script
@@ -40,9 +40,7 @@ def anonymous(student):
 
 def answers(name, student):
     """The written answers in a student's submission: task -> text."""
-    path = course.course_folder() / "submitted" / student / name / f"{name}.ipynb"
-    data = reading.file_bytes(path, course.course_folder() / "submitted")
-    rebuilt, _ = execute.read_submission(name, data)
+    rebuilt, _ = execute.read_submission(name, submitted.read(student, name))
     return {grade_id(cell): cell.source for cell in rebuilt.notebook.cells if cell.cell_type == "markdown"}
 
 

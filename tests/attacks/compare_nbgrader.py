@@ -21,8 +21,9 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course, grade, isolation, release
+from autograder import course, isolation, release
 from autograder.script import Script
+from autograder.terminal import progress
 from solutions import machine
 from tests.attacks import build
 from tests.attacks.corpus import CORPUS
@@ -179,7 +180,7 @@ def main():
         def tried(attack):
             return under_nbgrader(attack.notebook, template, build.file_of(attack, PLACES, texts[attack.notebook]))
 
-        with concurrent.futures.ThreadPoolExecutor(2) as pool, grade.progress() as bar:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool, progress() as bar:
             line = bar.add_task("attacking nbgrader", total=len(attacks))
             found = []
             for one in pool.map(tried, attacks):

@@ -1,0 +1,212 @@
+"""Phase 2 of grading: results into nbgrader's gradebook, each as it comes, by the real `nbgrader autograde`."""
+
+import contextlib
+import hashlib
+import json
+import time
+
+import nbformat
+
+from autograder import changes, course, logs, submission
+from autograder.script import Script
+
+RECORD_EVERY = 1.0  # seconds
+
+
+def ready(name):
+    """Find out before long work whether its results can be kept and written into the gradebook.
+
+    Raises
+    ------
+    Exception
+        What `cures` tells of.
+    """
+    from autograder.gradebook import Course
+    from autograder.release import refuse_other_cells
+
+    for place in ("results", "committed"):
+        course.writable(course.course_folder() / place)
+    refuse_other_cells(name, Course())
+
+
+class IntoGradebook:
+    """`nbgrader autograde` for one student after the other, which replays the stored results.
+
+    A context manager. A student whose result is in the gradebook already, with the time of the submission, is left
+    alone, so that points given by hand stay as they are.
+
+    Parameters
+    ----------
+    name : str
+        The notebook.
+    same_files : bool
+        Refuse who has another submission in the gradebook than in this course folder, which may be a copy of an
+        earlier day.
+
+    Attributes
+    ----------
+    refused : dict
+        student -> error text, for those that nbgrader refused.
+    """
+
+    def __init__(self, name, same_files=False):
+        self.name, self.same_files, self.refused = name, same_files, {}
+        self.nbgrader, self.seconds = None, 0.0
+        self.closing = contextlib.ExitStack()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.closing.__exit__(*error)
+        if self.nbgrader is not None:
+            logs.line(f"{self.seconds:.2f} s of this writing the gradebook")
+
+    def _open(self):
+        """With the first result: by then others are being executed."""
+        from autograder.gradebook import Course, kept_open
+
+        nbgrader = Course()
+        if stale_source(self.name, nbgrader):
+            from autograder.release import release_notebook
+
+            release_notebook(self.name, nbgrader)
+        self.committed = changes.committed(self.name)
+        with nbgrader.gradebook() as book:
+            self.known = {one.student_id: one.timestamp for one in book.assignment_submissions(self.name)}
+        for line in lost(self.committed, set(self.known)):
+            logs.warn(line)
+        self.by_hand = hand_scores(self.name)
+        self.closing.enter_context(kept_open())
+        self.keep = self.closing.enter_context(written_now_and_then(changes.record_of(self.name), self.committed))
+        self.nbgrader = nbgrader
+
+    def write(self, student, result):
+        """Write one result of `execute.execute`, unless it is there already."""
+        started = time.monotonic()
+        if self.nbgrader is None:
+            self._open()
+        version = version_of(result)
+        current = self.committed.get(student) == version and student in self.known and not result["problem"]
+        try:
+            when = require_time(course.submitted(student, self.name).with_name("timestamp.txt"))
+            other_time = student in self.known and self.known[student] != when
+            if not current or (other_time and when and not self.same_files):
+                same_answers = changes.same_answers(self.name, result, self.committed)
+                if self.same_files and other_time:
+                    raise course.CourseError(
+                        f"the gradebook has the submission of {self.known[student]} UTC, this course folder that of "
+                        f"{when} UTC; copy `submitted` and `results` here again from where the gradebook is written"
+                    )
+                self.nbgrader.call("autograde", self.name, student, force=True)
+                if same_answers:
+                    settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
+                self.committed[student] = version
+                self.keep()
+        except course.CourseError as error:
+            self.refused[student] = str(error)
+        self.seconds += time.monotonic() - started
+
+
+def require_time(path):
+    """When something was handed in, which nbgrader has to be able to read, and says little where it cannot.
+
+    Returns
+    -------
+    datetime or None
+        In UTC without a zone; None where there is no such file.
+
+    Raises
+    ------
+    CourseError
+    """
+    from nbgrader.utils import parse_utc
+
+    try:
+        text = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        return parse_utc(text or None)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise course.CourseError(
+            f"{path} holds no time; write when it was handed in, as 2026-10-05 21:59:00 UTC, or remove the file, which "
+            "counts as in time, and run the same command again"
+        ) from None
+
+
+def lost(committed, known):
+    """What to say where a gradebook does not hold what had been written into it."""
+    gone = sorted(set(committed) - known)
+    if not gone:
+        return []
+    return [
+        f"the gradebook has lost {len(gone)} submissions ({', '.join(gone[:5])}{', ...' if len(gone) > 5 else ''}): "
+        "they are written again, without points given by hand; a backup of the gradebook has these"
+    ]
+
+
+@contextlib.contextmanager
+def written_now_and_then(path, content):
+    """A function that writes a dict as JSON where the last time is a while ago; in the end it is written in any case.
+
+    Written after each of 3,000 students it would take longer than grading them. Who is not in it yet when everything
+    ends at once is committed again by the next run, with the same result.
+    """
+    path.parent.mkdir(exist_ok=True)
+    last = time.monotonic()
+
+    def keep():
+        nonlocal last
+        if time.monotonic() - last > RECORD_EVERY:
+            course.replace_text(path, json.dumps(content, indent=1))
+            last = time.monotonic()
+
+    try:
+        yield keep
+    finally:
+        course.replace_text(path, json.dumps(content, indent=1))
+
+
+def settle(nbgrader, name, student, cells):
+    """Answers that a person has graded need no other look where only the grader is another one."""
+    with nbgrader.gradebook() as book:
+        for cell in cells:
+            book.find_grade(cell, name, name, student).needs_manual_grade = False
+        book.db.commit()
+
+
+def version_of(result):
+    """What the gradebook was told of a result: another text where the same answers were judged otherwise since.
+
+    A race may end otherwise when it is run again, and a GPU fills in what waited for one.
+    """
+    told = [[verdict[key] for key in ("cell", "score", "verdict", "message")] for verdict in result["verdicts"]]
+    return f"{result['key']}, {hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
+
+
+def stale_source(name, nbgrader):
+    """Whether nbgrader's source of a notebook is missing, half in the gradebook, or older than the solution script."""
+    from nbgrader.api import MissingEntry
+
+    from autograder.release import source_notebook
+
+    path = nbgrader.root / "source" / name / f"{name}.ipynb"
+    wanted = source_notebook(Script.of(name))
+    if not path.exists() or path.read_text(encoding="utf-8").strip() != nbformat.writes(wanted).strip():
+        return True
+    with nbgrader.gradebook() as book:
+        try:
+            saved = {cell.name for cell in book.find_notebook(name, name).source_cells}
+        except MissingEntry:
+            return True
+    return saved != {submission.grade_id(cell) for cell in wanted.cells if submission.grade_id(cell)}
+
+
+def hand_scores(name):
+    """Points given by hand: (student, cell) -> score, for cells that a person has graded."""
+    from nbgrader import api
+
+    from autograder.gradebook import Course, grades
+
+    columns = api.SubmittedAssignment.student_id, api.GradeCell.name, api.Grade.score
+    with Course().gradebook() as book:
+        by_hand = api.Grade.manual_score.is_not(None), api.Grade.needs_manual_grade.is_(False)
+        return {(student, cell): score for student, cell, score in grades(book, name, *columns).filter(*by_hand)}
