@@ -24,10 +24,9 @@ from bnlab.tasks.backward import cache_inputs
 
 from autograder import canaries, execute, figures, processes, speed
 from autograder.certify import busy_cores
-from autograder.referee import answer_names
-from autograder.remote import Worker
 from autograder.terminal import progress, wide_console
 from autograder.twin import Heat
+from autograder.worker import Worker
 from solutions import machine
 
 NOTEBOOK, TASK = "04_backward", "backward-speed"
@@ -49,7 +48,7 @@ def sources():
     """Name of an answer -> its source."""
     hold = execute.material(NOTEBOOK)
     cells = {cell.id: cell.python for cell in hold.script.of_kind("solution")}
-    once = "import numpy as np\n\n\n" + cells[answer_names(hold.script)[tasks.find(TASK).answer]]
+    once = "import numpy as np\n\n\n" + cells[hold.script.answer_names()[tasks.find(TASK).answer]]
     return {"the same code": once, "2 times slower": once + TWICE}
 
 

@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.remote import Worker
+from autograder.worker import Worker
 
 CURES = {
     "namespaces": "install bubblewrap, and allow unprivileged user namespaces",
@@ -120,7 +120,7 @@ def inspect(zygote):
 
     Parameters
     ----------
-    zygote : autograder.remote.Zygote
+    zygote : autograder.zygote.Zygote
 
     Returns
     -------

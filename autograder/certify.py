@@ -18,7 +18,7 @@ from bnlab.oracles import Functions
 
 from autograder import execute, isolation
 from autograder.make_sample_class import solved, written_by
-from autograder.referee import Referee, Verdict, is_timed, is_timed_on_gpu
+from autograder.referee import Referee, Verdict
 from solutions.exact import exact
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
@@ -176,7 +176,7 @@ def compiled_once(bench, task_id):
 
 def _right(bench, cell, owner, row, amounts):
     """Solution over seeds, other styles, and for timed tasks the false fails under load."""
-    timed = is_timed(cell)
+    timed = cell.is_timed
     seeds = [f"seed {number}" for number in range(min(amounts["seeds"], 5) if timed else amounts["seeds"])]
     passed = [verdict.verdict in RIGHT for verdict in bench.verdicts(cell, {}, seeds)]
     row.seeds = f"{sum(passed)}/{len(passed)}"
@@ -220,10 +220,10 @@ def _wrong(bench, cell, owner, row, amounts):
     if verdict.score or verdict.verdict != "missing":
         row.problems.append(f"the untouched answer gets {verdict.score:g} points as {verdict.verdict}")
     named = 0
-    bank = {} if is_timed_on_gpu(cell) else bench.hold.bank(row.task)  # the same function was judged before
+    bank = {} if cell.is_timed_on_gpu else bench.hold.bank(row.task)  # the same function was judged before
     for name, (function, message) in bank.items():
         source = written_by(function, tasks.find(row.task).answer)
-        verdicts = bench.verdicts(cell, {owner: source}, tries(amounts, "slip", is_timed(cell)))
+        verdicts = bench.verdicts(cell, {owner: source}, tries(amounts, "slip", cell.is_timed))
         odd = next((verdict for verdict in verdicts if not is_named(verdict, name, message)), None)
         named += odd is None
         if odd:

@@ -16,18 +16,19 @@ from pathlib import Path
 import nbformat
 
 from autograder import __version__, attempts, canaries, course, gpu, isolation, reading, submission
-from autograder.referee import Referee, Verdict, is_timed_on_gpu
-from autograder.remote import Zygote, ZygoteEnded
+from autograder.referee import Referee, Verdict
 from autograder.script import Script
 from autograder.submission import name_of
 from autograder.twin import Twin
+from autograder.zygote import Zygote, ZygoteEnded
 
 MAX_FLAGS = 30  # lines on what one submission tried
 UNFINISHED = "has no finished result of this version of the grader"
 # The modules of this package that a score depends on; a test holds this against what the referee imports.
 SCORING = (
-    "attempts canaries execute gpu integrity isolation reading referee remote script speed submission twin".split()
-)
+    "attempts canaries execute gpu gpu_race integrity isolation reading referee remote script session speed submission "
+    "twin worker zygote"
+).split()
 
 
 class Material:
@@ -56,7 +57,7 @@ class Material:
     @functools.cached_property
     def stadium(self):
         """Where answers race on a GPU; None where this machine has none, or the notebook needs none."""
-        if not any(map(is_timed_on_gpu, self.script.cells)):
+        if not any(cell.is_timed_on_gpu for cell in self.script.cells):
             return None
         found, _ = gpu.find()
         cells = [(cell.id, cell.python) for cell in self.script.of_kind("readonly", "solution")]
@@ -80,7 +81,7 @@ def grader_version(name):
     """
     graded = Script.of(name).of_kind("readonly", "solution", "test", "answer")
     files = [course.SOLUTIONS / "exact.py", *sorted((course.SOLUTIONS / "mutants").rglob("*.py"))]
-    files += sorted((course.SOLUTIONS / "kernels").glob("*.*")) if any(map(is_timed_on_gpu, graded)) else []
+    files += sorted((course.SOLUTIONS / "kernels").glob("*.*")) if any(cell.is_timed_on_gpu for cell in graded) else []
     files += sorted((course.EXERCISES / "bnlab").rglob("*.py"))
     files += sorted((course.EXERCISES / "bnlab" / "gpu" / "cuda").iterdir())
     files += [course.REPOSITORY / "autograder" / f"{module}.py" for module in SCORING]
@@ -244,7 +245,7 @@ def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=Fals
 
 def judged_on_gpu(hold, cells):
     """Those of the cells that need a GPU, where this machine has one: cell -> id of the run that judged it."""
-    timed = {cell.id for cell in hold.script.cells if is_timed_on_gpu(cell)} if hold.stadium else ()
+    timed = {cell.id for cell in hold.script.cells if cell.is_timed_on_gpu} if hold.stadium else ()
     return {cell: os.environ.get("BN_RUN", "") for cell in cells if cell in timed}
 
 

@@ -6,7 +6,6 @@ checked. A test cell runs here with the student's names bound to proxies whose c
 points until its test cell has run to the end.
 """
 
-import ast
 import contextlib
 import dataclasses
 import hashlib
@@ -22,14 +21,16 @@ from bnlab.answers import AnswerError
 from bnlab.examiner import Report, examine_answer, share
 from bnlab.oracles import Functions
 
-from autograder import attempts, gpu, integrity, speed
-from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, ZygoteEnded, harmless, strain
+from autograder import attempts, gpu, gpu_race, integrity, speed
+from autograder.remote import RemoteAnswer, harmless
+from autograder.session import SUBMISSION_SECONDS, Session
 from autograder.twin import POOL, Heat
+from autograder.worker import CELL_SECONDS
+from autograder.zygote import ZygoteEnded
 from solutions.exact import exact
 
 NO_GPU = "all that is checked without a GPU is right; the time waits for a machine with one, and no points are lost."
 IMPLAUSIBLE = 0.3  # a ratio below it means that the work was done where the clock does not look
-SUBMISSION_SECONDS = 180.0  # after this, more on a busy machine, what is left of a submission times out
 
 
 @dataclass
@@ -54,57 +55,6 @@ class Verdict:
     broken: bool = False
 
 
-class Session:
-    """A student's notebook in a worker, restarted without the guilty cell when it dies.
-
-    cells : list of (id, source) in the order in which they run
-    """
-
-    def __init__(self, zygote, cells):
-        self.zygote, self.cells = zygote, cells
-        self.errors = {}  # cell id -> AnswerError of a cell that raised, hung or crashed
-        self.dead = set()  # cells that are not run again
-        self.noted = []  # what the code tried beside its task
-        self.printed = {}  # cell id -> what it printed the first time
-        self.started = time.monotonic()
-        self._worker = None
-
-    def worker(self):
-        """The running worker; while a test runs a dead one is not replaced."""
-        return self._worker
-
-    def ready(self):
-        """A live worker that has run all cells but the dead ones; when the submission's time is over, none."""
-        while self._worker is None or not self._worker.alive:
-            if time.monotonic() - self.started > SUBMISSION_SECONDS * strain():
-                self.dead.update(range(len(self.cells)))
-            self._worker = Worker(self.zygote)
-            self._worker.noted = self.noted
-            for position, (name, source) in enumerate(self.cells):
-                if position not in self.dead and not self._run(position, name, source):
-                    break
-        return self._worker
-
-    def _run(self, position, name, source):
-        already = len(self._worker.text())
-        self._worker.allow(CELL_SECONDS, name)
-        try:
-            problem = self._worker.run_cell(name, source)
-        except AnswerError as error:
-            self.errors[name] = error
-            self.dead.add(position)
-            self.printed.setdefault(name, self._worker.text()[already:])
-            return False
-        if problem:
-            self.errors[name] = AnswerError("raised", problem)
-        self.printed.setdefault(name, self._worker.text()[already:])
-        return True
-
-    def close(self):
-        if self._worker is not None:
-            self._worker.close()
-
-
 class Referee:
     """Grades one submission of one notebook.
 
@@ -116,7 +66,7 @@ class Referee:
         Namespace of the hidden solutions.
     bank : callable
         task id -> {slip: (function, message)}
-    zygote : autograder.remote.Zygote
+    zygote : autograder.zygote.Zygote
     twin : autograder.twin.Twin
     seed : bytes
         Secret key of the course; inputs of tests are drawn from it, the student and the cell.
@@ -128,7 +78,7 @@ class Referee:
     def __init__(self, script, references, bank, zygote, twin, seed, student, stadium=None):
         self.script, self.references, self.bank, self.stadium = script, references, bank, stadium
         self.zygote, self.twin, self.seed, self.student = zygote, twin, seed, student
-        self.names = answer_names(script)
+        self.names = script.answer_names()
         self.session = self.cell = self.verdict = None
         self.past = []  # answers whose names stand for what they did when these were defined
         self.partial = None  # report of the public cases, where some leaves were right
@@ -164,7 +114,7 @@ class Referee:
                 if cell.kind == "answer":
                     if answers.get(cell.id):
                         verdict.verdict, verdict.message = "needs-person", "written answer, graded by a person."
-                elif time.monotonic() - self.session.started > SUBMISSION_SECONDS * strain():
+                elif self.session.is_over:
                     verdict.verdict = "timeout"
                     verdict.message = f"the notebook used up its {SUBMISSION_SECONDS:.0f} s before this question."
                 else:
@@ -353,8 +303,8 @@ class Referee:
         with self._on_the_track():
             begun = time.monotonic()
             fastest, twin, rng = event["fastest"], self.stadium.twin(), np.random.default_rng()
-            event = gpu.event_of(event, self.stadium.gpu, self.rng("race"))
-            alone = gpu.alone_with(event, twin, rng)
+            event = gpu_race.event_of(event, self.stadium.gpu, self.rng("race"))
+            alone = gpu_race.alone_with(event, twin, rng)
             self._give_back(begun)
             living = [cell for place, cell in enumerate(self.session.cells) if place not in self.session.dead]
             lane = self.stadium.lane(living)
@@ -363,9 +313,9 @@ class Referee:
             try:
                 if self.past:
                     lane.worker.past(self.past)
-                report = self.examine(task, gpu.answer_in(lane, task.answer), cases, "gpu") if cases else None
+                report = self.examine(task, lane.answer(task.answer), cases, "gpu") if cases else None
                 if report is None or report.passed:
-                    report = self._timed_on_gpu(task, gpu.Heat(event, lane, twin, alone, rng), limit)
+                    report = self._timed_on_gpu(task, gpu_race.Heat(event, lane, twin, alone, rng), limit)
                     if fastest and report.verdict == "passed":
                         report.problem += self._beside_the_fastest(event, lane, alone, limit)
             except checking.CheckFailed as failed:
@@ -395,7 +345,7 @@ class Referee:
         if verdict == "undecided":
             report.problem += " The measurement was too noisy to decide: full points; run it again to know."
             self.verdict.verdict = "undecided"
-        if share > 1 / gpu.FLOOR:
+        if share > 1 / gpu_race.FLOOR:
             report.verdict, report.fraction = "needs-person", 0.0
             report.problem += " That is faster than the memory allows: a person will look at it."
             self.session.noted.append(f"`{task.id}` is too fast to be true")
@@ -415,35 +365,13 @@ class Referee:
         lane.worker.allow(gpu.SECONDS, "the GPU")
         try:
             rng, twin = np.random.default_rng(), self.stadium.twin(fast=True)
-            _, pace, _ = gpu.Heat(event, lane, twin, alone, rng).race(limit)
+            _, pace, _ = gpu_race.Heat(event, lane, twin, alone, rng).race(limit)
         except (checking.CheckFailed, AnswerError, RuntimeError):
             return ""  # sums in another order, or no time left: what was earned stays
         return f" Held against our fastest kernels, it took {pace.ratio:.2f} times their time."
 
 
 _kept = {}  # (notebook, cell, key) -> what `Referee.once` has computed in this process
-
-
-def is_timed(cell):
-    """Whether a cell is a test that races."""
-    return cell.kind == "test" and "race(" in cell.source
-
-
-def is_timed_on_gpu(cell):
-    """Whether a cell is a test whose points need a GPU."""
-    return cell.kind == "test" and "race_on_gpu(" in cell.source
-
-
-def answer_names(script):
-    """Names that the answer cells define -> id of the cell."""
-    names = {}
-    for cell in script.of_kind("solution"):
-        for node in ast.parse(cell.python).body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                names[node.name] = cell.id
-            elif isinstance(node, ast.Assign):
-                names.update({target.id: cell.id for target in node.targets if isinstance(target, ast.Name)})
-    return names
 
 
 def assertion_text(error):

@@ -44,6 +44,16 @@ class Cell:
     def is_code(self):
         return self.kind not in ("markdown", "answer")
 
+    @property
+    def is_timed(self):
+        """Whether it is a test that races."""
+        return self.kind == "test" and "race(" in self.source
+
+    @property
+    def is_timed_on_gpu(self):
+        """Whether it is a test whose points need a GPU."""
+        return self.kind == "test" and "race_on_gpu(" in self.source
+
     @functools.cached_property
     def python(self):
         """The source with magics commented out, so that plain Python runs it."""
@@ -129,6 +139,17 @@ class Script:
     def task_of(self, test_cell_id):
         """The task of a graded cell: "forward-train" for "forward-train-test"; written answers name themselves."""
         return self.cell(test_cell_id).id.removesuffix("-test")
+
+    def answer_names(self):
+        """Names that the answer cells define -> id of the cell."""
+        names = {}
+        for cell in self.of_kind("solution"):
+            for node in ast.parse(cell.python).body:
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    names[node.name] = cell.id
+                elif isinstance(node, ast.Assign):
+                    names.update({target.id: cell.id for target in node.targets if isinstance(target, ast.Name)})
+        return names
 
     def references(self):
         """Run the read-only and the answer cells and return their namespace: the reference solutions by name."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autograder.remote import cpu_clock
+from autograder.worker import cpu_clock
 
 WARM_UP = 2  # laps of the answer that are not counted: its process takes its memory here
 LOOKS = (4, 6, 9, 13, 19, 28, 40, 60)  # numbers of pairs after which a race may end

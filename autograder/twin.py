@@ -11,7 +11,8 @@ from bnlab.compare import FLOAT64, difference, flatten
 from bnlab.examiner import Report
 
 from autograder import speed
-from autograder.remote import CELL_SECONDS, RemoteAnswer, Worker, our_fault
+from autograder.remote import RemoteAnswer
+from autograder.worker import CELL_SECONDS, Worker, our_fault
 
 POOL = 12  # pairs of inputs that are drawn once for a class
 RENEWED = 300  # races after which a twin is replaced, long before its CPU limit
@@ -24,7 +25,7 @@ class Twin:
     ----------
     script : autograder.script.Script
     zygote : callable
-        -> autograder.remote.Zygote, of no student's
+        -> autograder.zygote.Zygote, of no student's
     """
 
     def __init__(self, script, zygote):
@@ -77,7 +78,7 @@ class Heat:
     Parameters
     ----------
     task : bnlab.tasks.Task
-    worker, twin : autograder.remote.Worker
+    worker, twin : autograder.worker.Worker
     inputs : callable
         Number of the pair -> inputs
     """

@@ -4,8 +4,9 @@ import pytest
 
 from autograder import attempts, course, execute
 from autograder.make_sample_class import solved, written_by
-from autograder.remote import Worker, Zygote
 from autograder.script import Script
+from autograder.worker import Worker
+from autograder.zygote import Zygote
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from bnlab.answers import AnswerError
 from bnlab.checking import CheckFailed
 from bnlab.examiner import Report
 
-from autograder import gpu, isolation, speed
-from autograder.remote import Zygote, ZygoteEnded
+from autograder import gpu, gpu_race, isolation, speed
+from autograder.zygote import Zygote, ZygoteEnded
 
 RETURNS = ("y", ("x", "mu", "inv_std", "gamma"))
 LIMIT = 2.0
@@ -46,11 +46,11 @@ def race(stadium, code, limit=LIMIT):
     shape = (8, 8, 28, 28) if stadium.gpu.stand_in else (32, 64, 56, 56)
     inputs = {"x": rng.normal(1, 2, shape).astype("f"), "gamma": rng.uniform(0.5, 2, shape[1]).astype("f")}
     inputs["beta"] = rng.normal(size=shape[1]).astype("f")
-    event, twin, rng = gpu.Event("answer", inputs, "train", RETURNS, 1.0), stadium.twin(), np.random.default_rng()
-    alone = gpu.alone_with(event, twin, rng)
+    event, twin, rng = gpu_race.Event("answer", inputs, "train", RETURNS, 1.0), stadium.twin(), np.random.default_rng()
+    alone = gpu_race.alone_with(event, twin, rng)
     lane = stadium.lane([("answer", code)])
     try:
-        verdict, pace, share = gpu.Heat(event, lane, twin, alone, rng).race(limit)
+        verdict, pace, share = gpu_race.Heat(event, lane, twin, alone, rng).race(limit)
         return verdict, str(pace), share
     except CheckFailed as failed:
         return "refused", failed.report.problem, 0.0
@@ -87,10 +87,10 @@ def test_the_fastest_kernels_run_in_a_worker(stadium):
     rng = np.random.default_rng(1)
     shape = (4, 3, 14, 14) if stadium.gpu.stand_in else (16, 96, 28, 28)
     inputs = {"x": rng.normal(1, 2, shape).astype("f"), "gamma": np.ones(shape[1], "f"), "beta": np.ones(shape[1], "f")}
-    event = gpu.Event("batchnorm_train_cuda", inputs, "train", RETURNS, 1.0)
+    event = gpu_race.Event("batchnorm_train_cuda", inputs, "train", RETURNS, 1.0)
     lane = stadium.lane([("answer", HONEST.replace("def answer", "def batchnorm_train_cuda"))])
     try:
-        heat = gpu.Heat(event, lane, stadium.twin(fast=True), gpu.Alone(0.0, 1.0, 1.0), rng)
+        heat = gpu_race.Heat(event, lane, stadium.twin(fast=True), gpu_race.Alone(0.0, 1.0, 1.0), rng)
         heat.answer(0), heat.solution(0)  # compares
     finally:
         lane.close()
@@ -100,8 +100,8 @@ def test_the_fastest_kernels_run_in_a_worker(stadium):
 def test_flushes_that_were_left_out_are_noticed(stadium):
     rng = np.random.default_rng(0)
     inputs = {"x": rng.normal(size=(2, 2, 4, 4)).astype("f"), "gamma": np.ones(2, "f"), "beta": np.ones(2, "f")}
-    event, twin = gpu.Event("answer", inputs, "train", RETURNS, 1.0), stadium.twin()
-    heat = gpu.Heat(event, twin, twin, gpu.Alone(1.0, 1.0, 1.0), rng)
+    event, twin = gpu_race.Event("answer", inputs, "train", RETURNS, 1.0), stadium.twin()
+    heat = gpu_race.Heat(event, twin, twin, gpu_race.Alone(1.0, 1.0, 1.0), rng)
     with pytest.raises(CheckFailed, match="less time than the fresh inputs and flushes"):
         heat.race(LIMIT)
 
@@ -124,8 +124,8 @@ def test_a_time_below_that_of_a_copy_is_not_believed(share, verdict):
 
 
 def test_a_claim_of_any_shape_is_a_wrong_answer():
-    event = gpu.Event("answer", {}, "train", RETURNS, 1.0)
-    heat = object.__new__(gpu.Heat)
+    event = gpu_race.Event("answer", {}, "train", RETURNS, 1.0)
+    heat = object.__new__(gpu_race.Heat)
     heat.event = event
     sample = np.ones(3, "f")
     expected = {"results": [(sample, (sample,) * 4)], "arguments": [(sample, sample, sample)]}
@@ -171,11 +171,11 @@ def test_who_slows_down_the_hidden_solution_gains_nothing(mine, beside):
     """By a kernel that goes on when the lap is over, or by threads that keep the processors busy."""
     student = Clockwork({"answer": mine})
     twin = Clockwork({"nothing": 0.0, "copied": 3e-5, "answer": 5e-5, "beside": beside}, student)
-    event, rng = gpu.Event("answer", {"x": np.ones(4)}, "train", RETURNS, 1.0), np.random.default_rng(0)
+    event, rng = gpu_race.Event("answer", {"x": np.ones(4)}, "train", RETURNS, 1.0), np.random.default_rng(0)
     student.there = False
-    alone = gpu.alone_with(event, twin, rng)
+    alone = gpu_race.alone_with(event, twin, rng)
     student.there = True
-    heat = gpu.Heat(event, student, twin, alone, rng)
+    heat = gpu_race.Heat(event, student, twin, alone, rng)
     verdict, pace, share = heat.race(1.25)
     assert verdict == ("passed" if mine < 6e-5 or beside else "failed")
     assert share == pytest.approx(3e-5 / mine)
@@ -189,11 +189,11 @@ def test_a_hidden_solution_that_stops_is_no_fault_of_the_student(stadium):
     inputs = {"x": rng.normal(size=(2, 2, 4, 4)).astype("f"), "gamma": np.ones(2, "f"), "beta": np.ones(2, "f")}
     twin = stadium.twin()
     with pytest.raises(RuntimeError, match="the hidden solution stopped in its race"):
-        gpu.alone_with(gpu.Event("not there", inputs, "train", RETURNS, 1.0), twin, rng)
+        gpu_race.alone_with(gpu_race.Event("not there", inputs, "train", RETURNS, 1.0), twin, rng)
     twin.worker.run_cell("end", "import threading, os\nthreading.Timer(0.2, os._exit, [0]).start()")
     time.sleep(0.5)
     with pytest.raises(ZygoteEnded, match="the hidden solution stopped in its race"):
-        gpu.alone_with(gpu.Event("answer", inputs, "train", RETURNS, 1.0), twin, rng)
+        gpu_race.alone_with(gpu_race.Event("answer", inputs, "train", RETURNS, 1.0), twin, rng)
     assert stadium.twin() is not twin and stadium.twin().worker.alive
 
 

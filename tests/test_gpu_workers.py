@@ -7,7 +7,8 @@ import pytest
 from bnlab.answers import AnswerError
 
 from autograder import course, execute, isolation
-from autograder.remote import Worker, Zygote
+from autograder.worker import Worker
+from autograder.zygote import Zygote
 
 FULL = isolation.namespaces() == ""
 LIBRARIES = (isolation.GPU,)

@@ -12,8 +12,9 @@ from bnlab.answers import AnswerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder import remote
+from autograder.remote import RemoteAnswer
 from autograder.sandbox import wire
+from autograder.worker import Worker
 from tests.test_wire import tagged
 
 if not hasattr(socket, "SO_PASSCRED"):
@@ -48,8 +49,8 @@ def frame(header, payload=b"", lengths=None):
 
 def ask(said, printed=b"", stays=False, op="call"):
     """What a referee makes of it: values, or the kinds of AnswerError; anything else is raised."""
-    worker, found, started = remote.Worker(Peer(said, printed, stays)), [], time.monotonic()
-    answer = remote.RemoteAnswer(lambda: worker, "f")
+    worker, found, started = Worker(Peer(said, printed, stays)), [], time.monotonic()
+    answer = RemoteAnswer(lambda: worker, "f")
     worker.allow(SECONDS, "a test")
     try:
         for _ in range(3):

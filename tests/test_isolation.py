@@ -11,7 +11,8 @@ import pytest
 
 from autograder import canaries, course, execute, isolation
 from autograder.certify import Bench
-from autograder.remote import Worker, Zygote, ZygoteEnded
+from autograder.worker import Worker
+from autograder.zygote import Zygote, ZygoteEnded
 
 FULL = isolation.namespaces() == ""
 if not FULL and not os.environ.get("CI"):
@@ -210,7 +211,8 @@ def test_torch_is_hidden_without_namespaces_too(run):
 from autograder import isolation
 isolation.namespaces = lambda: "switched off"
 from autograder import canaries
-from autograder.remote import Zygote, Worker
+from autograder.worker import Worker
+from autograder.zygote import Zygote
 zygote = Zygote()
 worker = Worker(zygote)
 worker.allow(60, "a test")
@@ -227,7 +229,8 @@ def test_no_program_is_asked_over_a_local_socket_without_namespaces_too(run, tmp
 from autograder import isolation
 isolation.namespaces = lambda: "switched off"
 from autograder import canaries
-from autograder.remote import Zygote, Worker
+from autograder.worker import Worker
+from autograder.zygote import Zygote
 zygote = Zygote()
 print(canaries.inspect(zygote))
 worker = Worker(zygote)

@@ -215,9 +215,7 @@ def test_who_was_not_graded_yet_is_named(monkeypatch, tmp_path):
 
 
 def test_cells_that_need_a_gpu_can_be_told():
-    from autograder.referee import is_timed_on_gpu
-
-    cells = [cell.id for cell in Script.of(NAME).cells if is_timed_on_gpu(cell)]
+    cells = [cell.id for cell in Script.of(NAME).cells if cell.is_timed_on_gpu]
     assert cells == [f"{task}-test" for task in SPEED]
 
 

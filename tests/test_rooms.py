@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder import course, execute, isolation, remote
+from autograder import course, execute, isolation
 from autograder.certify import Bench
+from autograder.remote import RemoteAnswer
+from autograder.worker import Worker
+from autograder.zygote import Zygote
 
 PACKAGE = course.REPOSITORY / "autograder"
 ROOMS = ("sandbox/zygote", "sandbox/worker", "referee", "twin")
@@ -42,14 +45,14 @@ def test_a_worker_finds_nothing_of_tests_solutions_and_grades(tmp_path, monkeypa
     """Modules, the import path, the command line and the environment of a fresh worker."""
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
     monkeypatch.setenv("A_SECRET_OF_THE_GRADER", "secret")
-    zygote = remote.Zygote()
-    worker = remote.Worker(zygote)
+    zygote = Zygote()
+    worker = Worker(zygote)
     worker.allow(20, "a test")
     assert (
         worker.run_cell("look", "import os, sys\ndef look(): return [sorted(sys.modules), sys.path, dict(os.environ)]")
         is None
     )
-    modules, path, environment = remote.RemoteAnswer(lambda: worker, "look")()
+    modules, path, environment = RemoteAnswer(lambda: worker, "look")()
     worker.close()
     zygote.close()
     assert "bnlab" in modules and not [name for name in modules if name.split(".")[0] in HOLDING]

@@ -15,13 +15,12 @@ from bnlab.oracles import Functions
 from judge import CELLS, Judge, grade, reference, references
 
 from autograder import fingerprints
-from autograder.referee import is_timed_on_gpu
 from solutions.exact import exact
 from solutions.mutants import bank, forward_layer
 from solutions.styles import styles
 
 # what is raced on a GPU is the same function as in the task before it, with the same slips
-SLIPS = [(task, name) for task, (_, cell) in CELLS.items() if not is_timed_on_gpu(cell) for name in bank(task)]
+SLIPS = [(task, name) for task, (_, cell) in CELLS.items() if not cell.is_timed_on_gpu for name in bank(task)]
 RIGHT = [(task, name) for task in CELLS for name in ("reference", *styles(task))]
 
 # The 24 wrong implementations of the trial that showed what common checks cannot see, by the task that must name them.

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from bnlab.compare import difference
 
-from autograder import bench_speed, course, execute, referee, remote, speed, twin
+from autograder import bench_speed, course, execute, speed, twin
+from autograder.remote import RemoteAnswer
 from autograder.script import Cell, Script
+from autograder.worker import Worker
+from autograder.zygote import ZygoteEnded
 
 
 def laps(count, ratio=1.0, around=1.0, noise=0.0, seed=0):
@@ -82,7 +85,7 @@ def race_inputs():
     """The inputs of every race in the course: (notebook, a draw)."""
     for name in course.notebook_names():
         script = Script.of(name)
-        for cell in filter(referee.is_timed, script.of_kind("test")):
+        for cell in [cell for cell in script.cells if cell.is_timed]:
             space = {}
             tree = ast.parse(cell.python)
             call = next(node for node in ast.walk(tree) if getattr(getattr(node, "func", None), "id", "") == "race")
@@ -117,7 +120,7 @@ def test_the_twin_shares_no_zygote_with_students(tmp_path, monkeypatch):
     assert worker.zygote is not execute.zygote(hold.libraries) and hold.twin.worker() is worker, "it stays warm"
     os.kill(worker.pid, 9)
     worker.allow(5, "a test")
-    with pytest.raises(remote.ZygoteEnded):
+    with pytest.raises(ZygoteEnded):
         twin.Heat(bench_speed.tasks.find(bench_speed.TASK), None, worker, lambda pair: {"dy": 0, "cache": 0}).solution(
             0
         )
@@ -156,11 +159,11 @@ def alive():
 def test_a_worker_keeps_no_object_that_nobody_holds(tmp_path, monkeypatch):
     """The layers of a race of training would add up: after 160 races a hidden solution had no memory left."""
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
-    worker = remote.Worker(execute.zygote())
+    worker = Worker(execute.zygote())
     try:
         worker.allow(5, "a test")
         assert worker.run_cell("held", COUNTED) is None
-        make, alive = (remote.RemoteAnswer(lambda: worker, name) for name in ("make", "alive"))
+        make, alive = (RemoteAnswer(lambda: worker, name) for name in ("make", "alive"))
         held = [make() for _ in range(3)]
         for _ in range(50):
             make()

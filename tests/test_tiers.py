@@ -16,17 +16,20 @@ if isolation.namespaces():
     pytest.skip(f"no namespaces here: {isolation.namespaces()}", allow_module_level=True)
 
 SHOW = """
-from autograder import canaries, remote
-zygote = remote.Zygote()
+from autograder import canaries
+from autograder.remote import RemoteAnswer
+from autograder.worker import Worker
+from autograder.zygote import Zygote
+zygote = Zygote()
 print(canaries.inspect(zygote))
-worker = remote.Worker(zygote)
+worker = Worker(zygote)
 worker.allow(60, "a test")
 worker.run_cell("cell", "import os\\ndef who(): return [os.getuid(), os.getgid(), os.getgroups()]")
-print(remote.RemoteAnswer(lambda: worker, "who")())
+print(RemoteAnswer(lambda: worker, "who")())
 worker.run_cell("touch", TOUCH)
-neighbour = remote.Zygote()
-other = remote.Worker(neighbour)
-print(*remote.RemoteAnswer(lambda: worker, "touch")(other.pid), sep=", ")
+neighbour = Zygote()
+other = Worker(neighbour)
+print(*RemoteAnswer(lambda: worker, "touch")(other.pid), sep=", ")
 for one in (worker, other, zygote, neighbour):
     one.close()
 """

@@ -17,7 +17,9 @@ from bnlab.answers import AnswerError, LocalAnswer
 from bnlab.compare import difference, flatten
 from bnlab.tasks import pytorch
 
-from autograder.remote import RemoteAnswer, Worker, Zygote
+from autograder.remote import RemoteAnswer
+from autograder.worker import Worker
+from autograder.zygote import Zygote
 
 LOADED = """
 import os, sys
@@ -93,7 +95,9 @@ def test_tensors_come_and_go(torchs):
 
 def test_a_tensor_from_a_numpy_notebook_is_named(plain, run):
     code = f"""
-from autograder.remote import Zygote, Worker, RemoteAnswer
+from autograder.remote import RemoteAnswer
+from autograder.worker import Worker
+from autograder.zygote import Zygote
 from bnlab.compare import difference
 import numpy as np, sys
 zygote = Zygote(('torch',))

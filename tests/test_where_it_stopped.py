@@ -20,9 +20,12 @@ from bnlab.checking import CheckFailed
 from bnlab.handed_in import read
 from test_typical_kernels import edited, launched
 
-from autograder import course, isolation, remote, script
+from autograder import course, isolation, script
 from autograder.desk.verdicts import rows_of
 from autograder.make_sample_class import FOLDER
+from autograder.remote import RemoteAnswer
+from autograder.worker import CELL_SECONDS, Worker
+from autograder.zygote import Zygote
 
 HELPERS = """
 
@@ -84,14 +87,14 @@ def test_a_function_of_a_file_is_named_with_it(tmp_path, monkeypatch):
 @pytest.mark.skipif(bool(isolation.namespaces()), reason=f"no namespaces here: {isolation.namespaces()}")
 def test_the_function_that_raised_is_named_by_the_grader(tmp_path, monkeypatch):
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
-    zygote = remote.Zygote()
-    worker = remote.Worker(zygote)
+    zygote = Zygote()
+    worker = Worker(zygote)
     worker.allow(20, "a test")
     assert worker.run_cell("helpers", HELPERS) is None
     for body, place in PLACES.items():
         assert worker.run_cell("answer", answer(body)) is None
         with pytest.raises(AnswerError) as told:
-            remote.RemoteAnswer(lambda: worker, "batch_statistics")(np.ones(3))
+            RemoteAnswer(lambda: worker, "batch_statistics")(np.ones(3))
         assert told.value.text.endswith(place)
     worker.close()
     zygote.close()
@@ -136,7 +139,7 @@ def test_the_place_of_an_error_stands_behind_its_first_line():
 
 # -- what does not end ------------------------------------------------------------------------------------------------
 def test_the_grader_allows_what_is_said():
-    assert waiting.GRADED == remote.CELL_SECONDS
+    assert waiting.GRADED == CELL_SECONDS
 
 
 @pytest.fixture(autouse=True)

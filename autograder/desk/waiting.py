@@ -3,7 +3,6 @@
 from nbgrader import api
 
 from autograder import changes, course, execute
-from autograder.referee import is_timed_on_gpu
 from autograder.script import Script
 
 
@@ -29,7 +28,7 @@ def _ungraded_by_hand(book, name):
     """(student, cell, points of the cell, score or None, verdict of the result that is here or "")."""
     from autograder.gradebook import grades
 
-    cells = [cell.id for cell in Script.of(name).cells if is_timed_on_gpu(cell)]
+    cells = [cell.id for cell in Script.of(name).cells if cell.is_timed_on_gpu]
     if not cells:
         return []
     columns = api.SubmittedAssignment.student_id, api.GradeCell.name, api.GradeCell.max_score, api.Grade.auto_score
