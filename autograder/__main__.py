@@ -220,7 +220,7 @@ def run_collect(given):
 
 
 def run_grade(given):
-    from autograder import changes, commit, execute, gpu, grade, release, sheets, submitted, table
+    from autograder import changes, commit, execute, gpu, grade, ledger, release, sheets, submitted, table
     from autograder.desk import late
 
     name, in_course, problems = course.require_notebook(given.name), given.submissions is None, []
@@ -243,9 +243,9 @@ def run_grade(given):
         if in_course:
             late.check()
             commit.ready(name)
-            for line in changes.put_aside(name):
+            for line in ledger.put_aside(name):
                 logs.warn(line)
-            before.update(changes.committed(name))
+            before.update(ledger.read(name))
         execute.material(name).load_slips()
         if isolation is not None:
             logs.say(str(isolation()))

@@ -18,7 +18,8 @@ from bnlab.oracles import Functions
 
 from autograder import execute, isolation
 from autograder.make_sample_class import solved, written_by
-from autograder.referee import Referee, Verdict
+from autograder.referee import Referee
+from autograder.result import Verdict
 from solutions.exact import exact
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine

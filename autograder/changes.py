@@ -7,7 +7,7 @@ an older version, and the same cells have another one now, the two are compared.
 import json
 from dataclasses import dataclass
 
-from autograder import course, execute, reading
+from autograder import course, ledger, reading
 
 
 @dataclass(frozen=True)
@@ -45,43 +45,6 @@ def reason(verdict):
     return "; ".join(telling)[:300]
 
 
-def committed(name):
-    """student -> what `commit.version_of` says of the result in the gradebook; a damaged record counts as none."""
-    return _read(record_of(name)) or {}
-
-
-def record_of(name):
-    """The file in which `committed` stands."""
-    return course.course_folder() / "committed" / f"{name}.json"
-
-
-def _read(path):
-    """The content of a record, None where it is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {who: key for who, key in found.items() if isinstance(key, str)}
-    except (FileNotFoundError, ValueError, AttributeError):
-        return None
-
-
-def put_aside(name):
-    """Take a damaged record out of the way before it is written anew.
-
-    Returns
-    -------
-    list of str
-        What to say of it.
-    """
-    path = record_of(name)
-    if not path.exists() or _read(path) is not None:
-        return []
-    path.replace(path.with_name(f"{path.name}.damaged"))
-    return [
-        f"{path} was damaged and is now {path.name}.damaged: every submission is written into the gradebook again, "
-        "points given by hand stay"
-    ]
-
-
 def graded(name, student):
     """What `plugins` wrote into the graded notebook: hash of the file, hash of its answers, version; {} if nothing."""
     root = course.course_folder() / "autograded"
@@ -95,12 +58,10 @@ def graded(name, student):
 
 def before(result, committed):
     """The result that is in the gradebook for the same cells of the same student by another version, or None."""
-    if result["problem"]:
+    entry = committed.get(result["student"], "")
+    if result["problem"] or ledger.key_of(entry) == result["key"]:
         return None
-    key = committed.get(result["student"], "").partition(",")[0]
-    if key == result["key"]:
-        return None
-    stored = execute.load_result(course.course_folder() / "results", key)
+    stored = ledger.result_of(entry)
     same = stored is not None and stored.get("submission") == result["submission"]
     return stored if same and stored["version"] != result["version"] else None
 
@@ -120,7 +81,7 @@ def since(results, committed):
     results : dict
         student -> result of `execute.execute`
     committed : dict
-        student -> name of the result that was in the gradebook before.
+        What the ledger said before.
 
     Returns
     -------

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from autograder import course, execute
+from autograder.result import keep_what_a_gpu_found, store_result
 
 AHEAD = 3  # tasks for each worker that the scheduler holds; the rest of the class stays on this machine's disk
 LOOK_EVERY = 2.0  # seconds of silence after which we look whether there are still workers
@@ -292,8 +293,8 @@ def outcomes(address, name, submissions, results, again=False, run="", say=lambd
                 if isinstance(result, dict) and result["key"] != key:
                     result = "a worker has sent another submission's result; run the command again"
                 if isinstance(result, dict) and not result["problem"]:
-                    result = execute.keep_what_a_gpu_found(result, known)
-                    execute.store_result(Path(results), result)
+                    result = keep_what_a_gpu_found(result, known)
+                    store_result(Path(results), result)
                 yield student, result
         with contextlib.suppress(OSError, TimeoutError):
             cluster.fit()  # names who came during the run and was refused

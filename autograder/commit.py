@@ -1,16 +1,12 @@
 """Phase 2 of grading: results into nbgrader's gradebook, each as it comes, by the real `nbgrader autograde`."""
 
 import contextlib
-import hashlib
-import json
 import time
 
 import nbformat
 
-from autograder import changes, course, logs, submission
+from autograder import changes, course, ledger, logs, submission
 from autograder.script import Script
-
-RECORD_EVERY = 1.0  # seconds
 
 
 def ready(name):
@@ -71,14 +67,14 @@ class IntoGradebook:
             from autograder.release import release_notebook
 
             release_notebook(self.name, nbgrader)
-        self.committed = changes.committed(self.name)
+        self.committed = ledger.read(self.name)
         with nbgrader.gradebook() as book:
             self.known = {one.student_id: one.timestamp for one in book.assignment_submissions(self.name)}
         for line in lost(self.committed, set(self.known)):
             logs.warn(line)
         self.by_hand = hand_scores(self.name)
         self.closing.enter_context(kept_open())
-        self.keep = self.closing.enter_context(written_now_and_then(changes.record_of(self.name), self.committed))
+        self.keep = self.closing.enter_context(ledger.written_now_and_then(self.name, self.committed))
         self.nbgrader = nbgrader
 
     def write(self, student, result):
@@ -86,8 +82,8 @@ class IntoGradebook:
         started = time.monotonic()
         if self.nbgrader is None:
             self._open()
-        version = version_of(result)
-        current = self.committed.get(student) == version and student in self.known and not result["problem"]
+        entry = ledger.entry_of(result)
+        current = self.committed.get(student) == entry and student in self.known and not result["problem"]
         try:
             when = require_time(course.submitted(student, self.name).with_name("timestamp.txt"))
             other_time = student in self.known and self.known[student] != when
@@ -101,7 +97,7 @@ class IntoGradebook:
                 self.nbgrader.call("autograde", self.name, student, force=True)
                 if same_answers:
                     settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
-                self.committed[student] = version
+                self.committed[student] = entry
                 self.keep()
         except course.CourseError as error:
             self.refused[student] = str(error)
@@ -143,43 +139,12 @@ def lost(committed, known):
     ]
 
 
-@contextlib.contextmanager
-def written_now_and_then(path, content):
-    """A function that writes a dict as JSON where the last time is a while ago; in the end it is written in any case.
-
-    Written after each of 3,000 students it would take longer than grading them. Who is not in it yet when everything
-    ends at once is committed again by the next run, with the same result.
-    """
-    path.parent.mkdir(exist_ok=True)
-    last = time.monotonic()
-
-    def keep():
-        nonlocal last
-        if time.monotonic() - last > RECORD_EVERY:
-            course.replace_text(path, json.dumps(content, indent=1))
-            last = time.monotonic()
-
-    try:
-        yield keep
-    finally:
-        course.replace_text(path, json.dumps(content, indent=1))
-
-
 def settle(nbgrader, name, student, cells):
     """Answers that a person has graded need no other look where only the grader is another one."""
     with nbgrader.gradebook() as book:
         for cell in cells:
             book.find_grade(cell, name, name, student).needs_manual_grade = False
         book.db.commit()
-
-
-def version_of(result):
-    """What the gradebook was told of a result: another text where the same answers were judged otherwise since.
-
-    A race may end otherwise when it is run again, and a GPU fills in what waited for one.
-    """
-    told = [[verdict[key] for key in ("cell", "score", "verdict", "message")] for verdict in result["verdicts"]]
-    return f"{result['key']}, {hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
 
 
 def stale_source(name, nbgrader):

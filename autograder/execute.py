@@ -11,23 +11,22 @@ import os
 import re
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import nbformat
 
 from autograder import __version__, attempts, canaries, course, gpu, isolation, reading, submission
-from autograder.referee import Referee, Verdict
+from autograder.referee import Referee
+from autograder.result import MAX_FLAGS, keep_what_a_gpu_found, load_result, store_result, unreadable_verdicts
 from autograder.script import Script
 from autograder.submission import name_of
 from autograder.twin import Twin
 from autograder.zygote import Zygote, ZygoteEnded
 
-MAX_FLAGS = 30  # lines on what one submission tried
 UNFINISHED = "has no finished result of this version of the grader"
 # The modules of this package that a score depends on; a test holds this against what the referee imports.
 SCORING = (
-    "attempts canaries execute gpu gpu_race integrity isolation reading referee remote script session speed submission "
-    "twin worker zygote"
+    "attempts canaries execute gpu gpu_race integrity isolation reading referee remote result script session speed "
+    "submission twin worker zygote"
 ).split()
 
 
@@ -249,24 +248,6 @@ def judged_on_gpu(hold, cells):
     return {cell: os.environ.get("BN_RUN", "") for cell in cells if cell in timed}
 
 
-def keep_what_a_gpu_found(result, known):
-    """A result whose cells that wait for a GPU have the verdicts that a machine with one gave to the same answers.
-
-    A machine without a GPU that grades again would take these points away otherwise.
-
-    known : dict or None
-        The result under the same name from before.
-    """
-    found = {} if known is None else known.get("on_gpu", {})
-    old = {one["cell"]: one for one in known["verdicts"] if one["cell"] in found and not one["broken"]} if found else {}
-    kept = {one["cell"] for one in result["verdicts"] if one["verdict"] == "needs-gpu"} & old.keys()
-    if not kept:
-        return result
-    verdicts = [old[one["cell"]] if one["cell"] in kept else one for one in result["verdicts"]]
-    flags = list(dict.fromkeys([*result["flags"], *known["flags"]]))[:MAX_FLAGS]
-    return {**result, "verdicts": verdicts, "flags": flags, "on_gpu": {cell: found[cell] for cell in kept}}
-
-
 def fill_in(name, student, rebuilt, known, only, results):
     """A finished result in which the cells with one verdict are judged again, and those whose test broke.
 
@@ -327,56 +308,3 @@ def flags_of(rebuilt, release, noted):
 def place_of(flag):
     """The cell and line that a flag names."""
     return flag.split("`")[1:2], re.findall(r"\(line \d+\)$", flag) or flag
-
-
-def unreadable_verdicts(script, problem):
-    """0 points for every graded cell of a file that cannot be read, with the reason."""
-    message = f"could not be graded: {problem}."
-    cells = script.of_kind("test", "answer")
-    return [Verdict(cell.id, script.task_of(cell.id), float(cell.points), message=message) for cell in cells]
-
-
-def load_result(results, key):
-    """A stored result, or None; a damaged file counts as none."""
-    if results is None:
-        return None
-    try:
-        found = json.loads((Path(results) / f"{key}.json").read_text())
-        return found if found["key"] == key and is_result(found) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-def is_result(found):
-    """Whether what a file holds has the form of a result; an error where it has not even its parts."""
-    kinds = {name: type(value) for name, value in asdict(Verdict("", "", 0.0)).items()}
-    kinds |= dict.fromkeys(("score", "max_score", "seconds"), (int, float))
-    whole = found["verdicts"] and found["isolation"] and isinstance(found["printed"], dict)
-    return bool(whole) and all(
-        isinstance(verdict[name], kind) for verdict in found["verdicts"] for name, kind in kinds.items()
-    )
-
-
-def store_result(results, result):
-    """Write a result so that no reader ever sees half of it."""
-    if results is None:
-        return
-    folder = Path(results)
-    folder.mkdir(parents=True, exist_ok=True)
-    course.replace_text(folder / f"{result['key']}.json", json.dumps(result, indent=1))
-
-
-def records(result):
-    """The records of `grade --json`: one per graded cell."""
-    common = {"student": result["student"], "assignment": result["assignment"]}
-    keep = ("cell", "task", "score", "max_score", "verdict", "message", "seconds", "slips")
-    return [
-        {
-            **common,
-            **{key: verdict[key] for key in keep},
-            "isolation": result["isolation"],
-            "repairs": result["repairs"],
-            "flags": result["flags"],
-        }
-        for verdict in result["verdicts"]
-    ]

@@ -6,7 +6,8 @@ import os
 import time
 from dataclasses import asdict
 
-from autograder import course, execute, logs, processes, sheets
+from autograder import course, logs, processes, sheets
+from autograder.result import records, unreadable_verdicts
 from autograder.script import Script
 from autograder.terminal import progress
 
@@ -80,7 +81,7 @@ def account(result):
 def _failed(name, who, reason):
     """A result that says why there is none."""
     script = Script.of(name)
-    verdicts = [asdict(verdict) for verdict in execute.unreadable_verdicts(script, reason)]
+    verdicts = [asdict(verdict) for verdict in unreadable_verdicts(script, reason)]
     return {
         "key": "",
         "student": who,
@@ -102,5 +103,5 @@ def write_json(path, results):
     ------
     CourseError
     """
-    rows = [record for result in results.values() for record in execute.records(result)]
+    rows = [record for result in results.values() for record in records(result)]
     sheets.write_text(path, json.dumps(rows, indent=1) + "\n")

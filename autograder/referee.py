@@ -13,7 +13,6 @@ import hmac
 import io
 import re
 import time
-from dataclasses import dataclass, field
 
 import numpy as np
 from bnlab import checking, tasks
@@ -23,6 +22,7 @@ from bnlab.oracles import Functions
 
 from autograder import attempts, gpu, gpu_race, integrity, speed
 from autograder.remote import RemoteAnswer, harmless
+from autograder.result import Verdict
 from autograder.session import SUBMISSION_SECONDS, Session
 from autograder.twin import POOL, Heat
 from autograder.worker import CELL_SECONDS
@@ -31,28 +31,6 @@ from solutions.exact import exact
 
 NO_GPU = "all that is checked without a GPU is right; the time waits for a machine with one, and no points are lost."
 IMPLAUSIBLE = 0.3  # a ratio below it means that the work was done where the clock does not look
-
-
-@dataclass
-class Verdict:
-    """The result of one graded cell.
-
-    verdict : passed | failed | partial | timeout | crashed | missing | needs-gpu | needs-person | undecided
-    message : said to the student
-    seconds : wall time of the test cell
-    slips : names of the recognized slips
-    broken : whether our own test broke, so that a person has to look
-    """
-
-    cell: str
-    task: str
-    max_score: float
-    score: float = 0.0
-    verdict: str = "missing"
-    message: str = "not answered."
-    seconds: float = 0.0
-    slips: list = field(default_factory=list)
-    broken: bool = False
 
 
 class Referee:

@@ -13,10 +13,11 @@ from small_course import NAME
 from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 
 from autograder import __main__ as cli
-from autograder import changes, course, cures, execute, plugins
+from autograder import course, cures, ledger, plugins
 from autograder.__main__ import main
 from autograder.desk import commands, doctor, export, transfer
 from autograder.gradebook import Course, configuration
+from autograder.result import load_result
 
 REAL, STUDENTS = "03_forward", ("half-done", "perfect", "slip-momentum")
 pytestmark = pytest.mark.xdist_group("grading")
@@ -250,9 +251,9 @@ def edited(key, value):
 def test_a_damaged_result_counts_as_none(folder, capsys, edit):
     path, *_ = (folder / "results").glob("*.json")
     found = json.loads(path.read_text())
-    assert execute.load_result(folder / "results", path.stem) == found
+    assert load_result(folder / "results", path.stem) == found
     path.write_bytes(os.urandom(500) if edit is None else json.dumps(edit(found)).encode())
-    assert execute.load_result(folder / "results", path.stem) is None
+    assert load_result(folder / "results", path.stem) is None
     assert main(["report", NAME]) == 0
     assert found["student"] in one_line(capsys)
     assert main(["export", NAME]) == 0, "points are in the gradebook"
@@ -327,10 +328,10 @@ def test_a_disk_that_is_full_in_between(graded, monkeypatch, capsys, error):
     monkeypatch.setattr(plugins.RefereeGrades, "preprocess", full)
     assert main(["grade", REAL]) == 1
     assert "free some space" in one_line(capsys) and len(asked) == 2
-    assert list(changes.committed(REAL)) == asked[:1]
+    assert list(ledger.read(REAL)) == asked[:1]
     monkeypatch.setattr(plugins.RefereeGrades, "preprocess", save)
     assert main(["grade", REAL]) == 0
-    assert set(changes.committed(REAL)) == set(STUDENTS) and scores(graded) == before
+    assert set(ledger.read(REAL)) == set(STUDENTS) and scores(graded) == before
 
 
 def test_what_concerns_one_student_alone_stops_nobody_else(graded, monkeypatch, capsys):
@@ -347,7 +348,7 @@ def test_what_concerns_one_student_alone_stops_nobody_else(graded, monkeypatch, 
     assert main(["grade", REAL]) == 1
     said = capsys.readouterr().out
     assert f"not graded: perfect: nbgrader autograde {REAL} perfect: ValueError: her file is odd" in said
-    assert set(changes.committed(REAL)) == set(STUDENTS) - {"perfect"}
+    assert set(ledger.read(REAL)) == set(STUDENTS) - {"perfect"}
     text = DatabaseError("INSERT", {}, ValueError("NUL in a string"))
     assert cures.concerns_everybody(text) and not cures.concerns_everybody(DataError("INSERT", {}, ValueError()))
 

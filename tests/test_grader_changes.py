@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from autograder import changes, course, execute
-from autograder.referee import Verdict
+from autograder.result import Verdict
 
 NAME = "03_forward"
 STUDENTS = ("perfect", "slip-unbiased")

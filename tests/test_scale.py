@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from autograder import bench_scale, commit, course, execute, logs, processes, submitted
+from autograder import bench_scale, course, execute, ledger, logs, processes, submitted
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
@@ -55,15 +55,16 @@ def test_submissions_wait_on_the_disk(monkeypatch):
     assert sorted(map(int, done)) == list(range(500)) and most <= 2 * processes.AHEAD
 
 
-def test_the_record_of_the_gradebook_is_written_now_and_then(tmp_path, monkeypatch):
-    written, path = [], tmp_path / "committed" / "x.json"
+def test_the_ledger_is_written_now_and_then(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
     monkeypatch.setattr(course, "replace_text", lambda path, text: written.append(json.loads(text)))
     content = {}
-    with commit.written_now_and_then(path, content) as keep:
+    with ledger.written_now_and_then("03_forward", content) as keep:
         for number in range(100):
             content[str(number)] = number
             keep()
-        monkeypatch.setattr(commit, "RECORD_EVERY", -1.0)
+        monkeypatch.setattr(ledger, "EVERY", -1.0)
         keep()
     assert len(written) == 2 and len(written[-1]) == 100
 

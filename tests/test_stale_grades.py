@@ -6,7 +6,7 @@ import shutil
 import pytest
 from small_course import NAME, VERDICTS
 
-from autograder import changes, execute, reading
+from autograder import execute, ledger, reading
 from autograder.__main__ import main
 from autograder.desk import stale
 
@@ -18,7 +18,7 @@ def folder(folder):
     """The small course with what `grade` leaves: its record, and a note in each graded notebook."""
     results = [json.loads(path.read_text()) for path in (folder / "results").glob("*.json")]
     (folder / "committed").mkdir()
-    changes.record_of(NAME).write_text(json.dumps({result["student"]: result["key"] for result in results}))
+    ledger.path_of(NAME).write_text(json.dumps({result["student"]: result["key"] for result in results}))
     for result in results:
         data = submitted(folder, result["student"]).read_bytes()
         note = {"file": reading.digest(data), "submission": result["submission"], "version": result["version"]}
@@ -71,7 +71,7 @@ def test_each_trace_of_a_grade_tells(folder, evidence):
     if evidence != "note":
         shutil.rmtree(folder / "autograded")
     if evidence == "results":
-        changes.record_of(NAME).unlink()
+        ledger.path_of(NAME).unlink()
     assert stale.find(NAME) == {}
     hand_in_again(folder, "bob@example.org")
     assert stale.find(NAME) == {"newer": ["bob@example.org"]}

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field
 
 from markupsafe import Markup
 
-from autograder import changes, collect, course, execute, logs, sheets, submitted
+from autograder import collect, course, execute, ledger, logs, sheets, submitted
 from autograder.desk import late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 from autograder.desk.waiting import settled
+from autograder.result import load_result, unreadable_verdicts
 
 BINS = 10  # of the score distribution
 RIGHT = ("passed", "undecided")
@@ -67,7 +68,7 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     from autograder.gradebook import Course
 
     late.apply(name)
-    lines, committed = [], changes.committed(name)
+    lines, committed = [], ledger.read(name)
     with Course().gradebook() as book:
         submissions = sorted(book.assignment_submissions(name), key=lambda one: one.student_id)
         total(len(submissions))
@@ -90,21 +91,21 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     return lines
 
 
-def result_of(name, student, committed=""):
+def result_of(name, student, entry=""):
     """The finished result of a student's current submission, or else the one that the gradebook holds, or None.
 
-    committed : str
-        The name of what the gradebook holds, from `changes.committed`: another grader's, or of an earlier submission.
+    entry : str
+        The student's in the ledger: of another grader's result perhaps, or of one of an earlier submission.
     """
-    data, results = submitted.read(student, name), course.course_folder() / "results"
+    data = submitted.read(student, name)
     if data is None:
         return None
     rebuilt, problem = execute.read_submission(name, data)
-    keys = (execute.result_key(name, student, rebuilt), committed.partition(",")[0])
-    stored = next(filter(None, (execute.load_result(results, key) for key in keys if key)), None)
+    current = load_result(course.course_folder() / "results", execute.result_key(name, student, rebuilt))
+    stored = current or ledger.result_of(entry)
     if problem:
         script = execute.material(name).script
-        verdicts = [asdict(verdict) for verdict in execute.unreadable_verdicts(script, problem)]
+        verdicts = [asdict(verdict) for verdict in unreadable_verdicts(script, problem)]
         stored = {"student": student, "verdicts": verdicts, "isolation": "not run", "seconds": 0.0}
     return {**stored, "repairs": rebuilt.repairs, "problem": problem} if stored else None
 

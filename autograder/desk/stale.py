@@ -1,14 +1,15 @@
 """Grades that are not those of what was handed in last: they are named wherever grades leave the course.
 
 `grade` brings them up to date; `export`, `feedback`, `report` and `written` only say so. What a grade was given for
-stands in the notebook that nbgrader keeps in `autograded`, and in the record of `grade` where an older version has
+stands in the notebook that nbgrader keeps in `autograded`, and in the ledger where an older version has
 written that notebook.
 """
 
 from nbgrader.api import MissingEntry
 
-from autograder import changes, course, execute, logs, people, reading, submitted
+from autograder import changes, course, execute, ledger, logs, people, reading, submitted
 from autograder.desk import waiting
+from autograder.result import load_result
 
 CURES = {"elsewhere": "copy `results` from the machine that has it into this course folder, then "}
 SAYS = {
@@ -41,7 +42,7 @@ def find(name):
         except MissingEntry:
             known = set()
         elsewhere = waiting.judged_elsewhere(book, name)
-    committed, found = changes.committed(name), {}
+    committed, found = ledger.read(name), {}
     for student, read in submitted.files(name).items():
         kind = kind_of(name, student, read(), committed.get(student, "")) if student in known else "never"
         kind = kind or ("elsewhere" if student in elsewhere else "")
@@ -50,23 +51,23 @@ def find(name):
     return found
 
 
-def kind_of(name, student, data, key):
+def kind_of(name, student, data, entry):
     """What is wrong with a student's grade, "" where it is up to date.
 
     data : bytes or None
         What was handed in last.
-    key : str
-        The result that `grade` has written into the gradebook, "" where it has written none.
+    entry : str
+        The student's in the ledger, "" where `grade` has written nothing into the gradebook.
     """
     graded = changes.graded(name, student)
     if not graded:
-        graded = execute.load_result(course.course_folder() / "results", key.partition(",")[0]) or {}
+        graded = ledger.result_of(entry) or {}
     if not graded.get("file") or graded["file"] != reading.digest(data):
         rebuilt, _ = execute.read_submission(name, data)
         now = execute.submission_key(name, student, rebuilt)
         if "submission" not in graded:  # an earlier version of the course: the result's name says both
             this = execute.result_key(name, student, rebuilt)
-            same = execute.load_result(course.course_folder() / "results", this) or key.partition(",")[0] == this
+            same = load_result(course.course_folder() / "results", this) or ledger.key_of(entry) == this
             return "" if same else "newer"
         if graded["submission"] != now:
             return "newer"

@@ -2,7 +2,7 @@
 
 from nbgrader import api
 
-from autograder import changes, course, execute
+from autograder import ledger
 from autograder.script import Script
 
 
@@ -33,13 +33,13 @@ def _ungraded_by_hand(book, name):
         return []
     columns = api.SubmittedAssignment.student_id, api.GradeCell.name, api.GradeCell.max_score, api.Grade.auto_score
     rows = grades(book, name, *columns).filter(api.GradeCell.name.in_(cells), api.Grade.manual_score.is_(None))
-    verdicts = {student: _verdicts(key) for student, key in changes.committed(name).items()}
+    verdicts = {student: _verdicts(entry) for student, entry in ledger.read(name).items()}
     return [(*row, verdicts.get(row[0], {}).get(row[1], "")) for row in rows]
 
 
-def _verdicts(key):
-    """cell -> verdict in a result that is in the gradebook."""
-    result = execute.load_result(course.course_folder() / "results", key.partition(",")[0])
+def _verdicts(entry):
+    """cell -> verdict in the result that an entry of the ledger is about."""
+    result = ledger.result_of(entry)
     return {verdict["cell"]: verdict["verdict"] for verdict in result["verdicts"]} if result else {}
 
 
