@@ -23,7 +23,7 @@ from pathlib import Path
 import nbformat
 
 from autograder import course, execute, figures
-from autograder.make_sample_class import EINSUM_BACKWARD, SLOW, Submission, build, slip, style
+from autograder.made_up import EINSUM_BACKWARD, SLOW, Submission, build, slip, style
 from solutions import machine
 
 NOTEBOOK = "04_backward"

@@ -17,7 +17,7 @@ from pathlib import Path
 from bnlab.oracles import Functions
 
 from autograder import execute, isolation
-from autograder.make_sample_class import solved, written_by
+from autograder.made_up import solved, written_by
 from autograder.referee import Referee
 from autograder.result import Verdict
 from solutions.exact import exact

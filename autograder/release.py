@@ -85,10 +85,8 @@ def release(names, report):
         text = release_notebook(name, nbgrader)
         target = course.EXERCISES / f"{name}.ipynb"
         changed = _write(target, text)
-        stored = [path for path in _fingerprints(name, fingerprints.FOLDER)]
-        report(
-            f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {len(stored)} tasks"
-        )
+        count = len(_fingerprints(name, fingerprints.FOLDER))
+        report(f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {count} tasks")
 
 
 def refuse_other_cells(name, nbgrader):

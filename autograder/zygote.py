@@ -34,7 +34,7 @@ class Zygote:
             # glibc keeps freed memory: page faults would make two copies of one function differ in CPU time
             "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
             "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-            **{name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")},
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         }
         locks = json.dumps(isolation.locks(libraries))
         command = [sys.executable, "-I", "-B", str(isolation.SANDBOX / "zygote.py")]

@@ -3,7 +3,7 @@
 import pytest
 
 from autograder import attempts, course, execute
-from autograder.make_sample_class import solved, written_by
+from autograder.made_up import solved, written_by
 from autograder.script import Script
 from autograder.worker import Worker
 from autograder.zygote import Zygote

@@ -90,7 +90,7 @@ def test_a_cell_that_does_not_parse_says_nothing(source):
 def test_right_answers_are_not_suspected():
     from bnlab import tasks
 
-    from autograder.make_sample_class import solved, written_by
+    from autograder.made_up import solved, written_by
     from autograder.script import Script
     from solutions.styles import styles
 

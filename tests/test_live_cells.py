@@ -22,7 +22,7 @@ import pytest
 from bnlab.checking import CheckFailed, _shown
 
 from autograder import course
-from autograder.make_sample_class import solved
+from autograder.made_up import solved
 from autograder.script import Script
 
 pytestmark = pytest.mark.xdist_group("website")

@@ -9,7 +9,7 @@ import pytest
 from run_notebooks import errors, executed, problems
 
 from autograder import course
-from autograder.make_sample_class import solved
+from autograder.made_up import solved
 from autograder.script import Script
 
 NAMES = course.notebook_names()

@@ -12,7 +12,8 @@ from bnlab.__main__ import run
 from bnlab.past import Past
 
 from autograder import course, execute
-from autograder.make_sample_class import FOLDER, solved
+from autograder.made_up import solved
+from autograder.make_sample_class import FOLDER
 
 NAME = "03_forward"
 POWER = """

@@ -1,8 +1,8 @@
 """Grades that are not those of what was handed in last: they are named wherever grades leave the course.
 
 `grade` brings them up to date; `export`, `feedback`, `report` and `written` only say so. What a grade was given for
-stands in the notebook that nbgrader keeps in `autograded`, and in the ledger where an older version has
-written that notebook.
+stands in the notebook that nbgrader keeps in `autograded`, and in the ledger where an older version has written that
+notebook.
 """
 
 from nbgrader.api import MissingEntry

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 
 from autograder import course
-from autograder.make_sample_class import Submission, build
+from autograder.made_up import Submission, build
 from autograder.script import Script
 from tests.attacks.corpus import CORPUS, DRIFT
 

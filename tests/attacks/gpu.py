@@ -7,7 +7,7 @@ called fast. Written with the array operations of `xp`, so that they run on the 
 
 from dataclasses import dataclass
 
-from autograder.make_sample_class import solved
+from autograder.made_up import solved
 from autograder.script import Script
 
 HONEST = """

@@ -1,6 +1,6 @@
 """Answers that guess, probe or cheat the clock."""
 
-from autograder.make_sample_class import SLOW
+from autograder.made_up import SLOW
 from tests.attacks.kinds import Attack, beside, inside, racing
 
 REMEMBERED = """

@@ -20,7 +20,7 @@ from pathlib import Path
 import nbformat
 
 from autograder import course
-from autograder.make_sample_class import Submission, build, slip
+from autograder.made_up import Submission, build, slip
 from autograder.script import Script
 
 FORWARD, DRIFT = "03_forward", "02_internal_covariate_shift"
