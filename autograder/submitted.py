@@ -1,30 +1,9 @@
 """What the class has handed in, found on the disk and read when its turn comes."""
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 
 from autograder import collect, course, reading
-
-
-class OnDisk(Mapping):
-    """Submissions that are read when they are asked for: 3,000 of them would fill the memory.
-
-    files : dict
-        student -> callable that returns the bytes, or None where the file is missing or no regular file.
-    """
-
-    def __init__(self, files):
-        self.files = files
-
-    def __getitem__(self, student):
-        return self.files[student]()
-
-    def __iter__(self):
-        return iter(self.files)
-
-    def __len__(self):
-        return len(self.files)
 
 
 def read(student, name):
@@ -39,7 +18,7 @@ def files(name):
 
 
 def in_course(name, students=()):
-    """The submissions in the course folder, as `OnDisk`."""
+    """The submissions in the course folder, as `collect.OnDisk`."""
     folder, found = course.course_folder() / "submitted", files(name)
     return _only(
         found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
@@ -51,8 +30,7 @@ def in_folder(folder, name, students=()):
     if not Path(folder).is_dir():
         raise course.CourseError(f"there is no folder {folder}; name the one that holds STUDENT/{name}.ipynb")
     found, problems = collect.find(folder, name)
-    found = {student: functools.partial(bytes, data) for student, data in found.items()}
-    return _only(found, students, f"submission of {name} in {folder}; expected STUDENT/{name}.ipynb"), problems
+    return _only(found.files, students, f"submission of {name} in {folder}; expected STUDENT/{name}.ipynb"), problems
 
 
 def _only(found, students, what):
@@ -61,4 +39,4 @@ def _only(found, students, what):
         raise course.CourseError(f"there is no submission of {unknown[0]!r}; there are {', '.join(found) or 'none'}")
     if not found:
         raise course.CourseError(f"there is no {what}")
-    return OnDisk({student: read for student, read in found.items() if not students or student in students})
+    return collect.OnDisk({student: read for student, read in found.items() if not students or student in students})
