@@ -220,7 +220,7 @@ def run_collect(given):
 
 
 def run_grade(given):
-    from autograder import changes, commit, execute, gpu, grade, ledger, release, sheets, submitted, table
+    from autograder import changes, commit, execute, gpu, grade, ledger, release, sheets, table
     from autograder.desk import late
 
     name, in_course, problems = course.require_notebook(given.name), given.submissions is None, []
@@ -229,9 +229,9 @@ def run_grade(given):
     if given.only:
         require_gpu(given)
     if in_course:
-        submissions = submitted.in_course(name, given.student)
+        submissions = grade.in_course(name, given.student)
     else:
-        submissions, problems = submitted.in_folder(given.submissions, name, given.student)
+        submissions, problems = grade.in_folder(given.submissions, name, given.student)
     if given.json:
         sheets.require_writable(given.json)
     if given.allow_unsafe:

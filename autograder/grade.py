@@ -1,15 +1,42 @@
-"""Phase 1 of grading for a class: execute the submissions in parallel, here or on a cluster."""
+"""Phase 1 of grading for a class: find the submissions, and execute them in parallel, here or on a cluster."""
 
 import contextlib
 import json
 import os
 import time
 from dataclasses import asdict
+from pathlib import Path
 
-from autograder import course, logs, processes, sheets
+from autograder import collect, course, logs, processes, sheets
 from autograder.result import records, unreadable_verdicts
 from autograder.script import Script
+from autograder.submitted import OnDisk, files
 from autograder.terminal import progress
+
+
+def in_course(name, students=()):
+    """The submissions in the course folder, as `OnDisk`."""
+    folder, found = course.course_folder() / "submitted", files(name)
+    return _only(
+        found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
+    )
+
+
+def in_folder(folder, name, students=()):
+    """The submissions in any folder, as `collect` finds them, and what it leaves out."""
+    if not Path(folder).is_dir():
+        raise course.CourseError(f"there is no folder {folder}; name the one that holds STUDENT/{name}.ipynb")
+    found, problems = collect.find(folder, name)
+    return _only(found.files, students, f"submission of {name} in {folder}; expected STUDENT/{name}.ipynb"), problems
+
+
+def _only(found, students, what):
+    unknown = [student for student in students if student not in found]
+    if unknown:
+        raise course.CourseError(f"there is no submission of {unknown[0]!r}; there are {', '.join(found) or 'none'}")
+    if not found:
+        raise course.CourseError(f"there is no {what}")
+    return OnDisk({student: read for student, read in found.items() if not students or student in students})
 
 
 def execute_all(

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder import collect, course
+from autograder import collect, course, submitted
 from autograder.desk import late
 
 NAME = "03_forward"
@@ -174,11 +174,11 @@ def test_who_hands_in_several_files_is_told_which_was_taken(place):
     source = place(dict.fromkeys(files, NOTEBOOK))
     collect.collect(source, NAME)
     told = f"3 files of yours came in: {NAME}.ipynb was graded, {NAME} (1).ipynb, old/a/{NAME}.ipynb were not."
-    assert collect.told_beside("a", NAME).startswith(told)
+    assert submitted.told_beside("a", NAME).startswith(told)
     for path in files[1:]:
         (source / path).unlink()
     collect.collect(source, NAME)
-    assert collect.told_beside("a", NAME) == ""
+    assert submitted.told_beside("a", NAME) == ""
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from small_course import DUE, HOSTILE, NAME
 
-from autograder import collect, course, sheets
+from autograder import collect, course, sheets, submitted
 from autograder.__main__ import main
 from autograder.desk import back, export, forget, late, platforms, roster
 from autograder.gradebook import Course
@@ -148,7 +148,7 @@ def test_who_has_handed_in_nothing_is_named(folder, put, tmp_path, capsys):
     for who in [f"login{one}" for one in range(100, 130)] + ["new"]:
         (folder / "submitted" / who / NAME).mkdir(parents=True)
         (folder / "submitted" / who / NAME / f"{NAME}.ipynb").write_bytes(b"{}")
-    assert collect.told_missing(NAME) == ""
+    assert submitted.told_missing(NAME) == ""
 
 
 def settings(folder, grace=0, percent=10, cap=50, due=DUE):
@@ -286,19 +286,19 @@ def test_times_corrected_before_the_disk_was_full_are_in_the_gradebook(folder, c
     with Course().gradebook() as book:
         for who, stamp in stamps.items():
             stamp.with_name(f"{NAME}.ipynb").write_bytes(course.released(NAME).read_bytes())
-            stamp.write_text(book.find_submission(NAME, who).timestamp.strftime(collect.STAMP))
-    keep = collect.keep
+            stamp.write_text(book.find_submission(NAME, who).timestamp.strftime(submitted.STAMP))
+    keep = submitted.keep
 
     def full(target, *rest):
         if "bob@example.org" in target.parts:
             raise OSError(errno.ENOSPC, "No space left on device")
         keep(target, *rest)
 
-    monkeypatch.setattr(collect, "keep", full)
+    monkeypatch.setattr(submitted, "keep", full)
     collected(path=f"bob@example.org/{NAME}.ipynb")
     code, said, _ = collected("--at", "2026-10-04T10:00+00:00")
     assert code == 1 and "No space left on device" in said and stamps["ann"].read_text() == "2026-10-04 10:00:00 UTC"
-    monkeypatch.setattr(collect, "keep", keep)
+    monkeypatch.setattr(submitted, "keep", keep)
     collected("--at", "2026-10-04T10:00+00:00")
     assert stamps["bob@example.org"].read_text() == "2026-10-04 10:00:00 UTC"
     with Course().gradebook() as book:

@@ -12,7 +12,7 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import bench_scale, collect, course, execute, ledger, logs, processes
+from autograder import bench_scale, collect, course, execute, ledger, logs, processes, submitted
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_submissions_wait_on_the_disk(monkeypatch):
         read.append(number)
         return b"x"
 
-    class_ = collect.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
+    class_ = submitted.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
     for who, result in processes.outcomes("03_forward", class_, 2):
         assert result == {"student": who}
         most = max(most, len(read) - len(done))

@@ -10,6 +10,7 @@ from pathlib import Path
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 
 from autograder import collect, course
+from autograder.submitted import STAMP
 
 
 class PlatformExtractor(ExtractorPlugin):
@@ -46,5 +47,5 @@ class PlatformCollector(FileNameCollectorPlugin):
 
     def collect(self, submitted_file):
         path = Path(submitted_file)
-        now = datetime.datetime.now(datetime.UTC).strftime(collect.STAMP)
+        now = datetime.datetime.now(datetime.UTC).strftime(STAMP)
         return {"student_id": path.parent.name, "file_id": path.stem, "timestamp": now}

@@ -148,8 +148,8 @@ def tell_doubts():
 
 
 def run_report(given):
-    from autograder.collect import told_missing
     from autograder.desk import report
+    from autograder.submitted import told_missing
     from autograder.terminal import progress
 
     name = course.require_notebook(given.name)

@@ -9,7 +9,7 @@ import nbformat
 from nbconvert.exporters import Exporter
 from nbgrader.preprocessors import GetGrades
 
-from autograder import collect, course
+from autograder import course, submitted
 from autograder.desk import late, pages
 from autograder.desk.verdicts import WORDS, rows_of
 from autograder.desk.waiting import settled
@@ -26,7 +26,7 @@ class FeedbackGrades(GetGrades):
         with self.gradebook as book:
             submission = book.find_submission(tags["assignment"], tags["student"])
             tags["late"] = late.lateness(submission) if submission.total_seconds_late > 0 else ""
-            tags["beside"] = collect.told_beside(tags["student"], tags["assignment"])
+            tags["beside"] = submitted.told_beside(tags["student"], tags["assignment"])
         return nb, resources
 
     def _get_score(self, cell, resources):

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from markupsafe import Markup
 
-from autograder import collect, course, execute, ledger, logs, sheets, submitted
+from autograder import course, execute, ledger, logs, sheets, submitted
 from autograder.desk import late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 from autograder.desk.waiting import settled
@@ -217,7 +217,7 @@ def write(name, target=None, table=None, total=lambda students: None, advance=la
     for line in stale.lines(name, old):
         logs.warn(line)
     target = target or course.course_folder() / "reports" / f"{name}.html"
-    sheets.write_text(target, html(name, lines, stale.lines(name, old), *collect.missing(name)))
+    sheets.write_text(target, html(name, lines, stale.lines(name, old), *submitted.missing(name)))
     if table:
         sheets.write_rows(table, HEADER, rows(name, lines))
     return target
@@ -250,7 +250,7 @@ def html(name, lines, old=(), missing=(), known=0):
     old : list of str
         What to say of grades that are not those of what was handed in last.
     missing, known : list of str, int
-        Who of how many has handed in nothing, from `collect.missing`.
+        Who of how many has handed in nothing, from `submitted.missing`.
     """
     totals = [max(0.0, line.score - line.penalty) for line in lines]
     most = lines[0].most
