@@ -9,20 +9,22 @@ from autograder import changes, course, ledger, logs, submission
 from autograder.script import Script
 
 
-def ready(name):
-    """Find out before long work whether its results can be kept and written into the gradebook.
+class Nowhere(contextlib.nullcontext):
+    """In place of `IntoGradebook` where a folder is graded and the gradebook is left alone."""
 
-    Raises
-    ------
-    Exception
-        What `cures` tells of.
-    """
-    from autograder.gradebook import Course
-    from autograder.release import refuse_other_cells
+    refused = {}
 
-    for place in ("results", "committed"):
-        course.writable(course.course_folder() / place)
-    refuse_other_cells(name, Course())
+    def prepare(self):
+        pass
+
+    def write(self, student, result):
+        pass
+
+    def what_changed(self, results):
+        return []
+
+    def hand_scores(self):
+        return {}
 
 
 class IntoGradebook:
@@ -46,7 +48,7 @@ class IntoGradebook:
     """
 
     def __init__(self, name, same_files=False):
-        self.name, self.same_files, self.refused = name, same_files, {}
+        self.name, self.same_files, self.refused, self.before = name, same_files, {}, {}
         self.nbgrader, self.seconds = None, 0.0
         self.closing = contextlib.ExitStack()
 
@@ -57,6 +59,24 @@ class IntoGradebook:
         self.closing.__exit__(*error)
         if self.nbgrader is not None:
             logs.line(f"{self.seconds:.2f} s of this writing the gradebook")
+
+    def prepare(self):
+        """Find out before long work whether its results can be kept and written into the gradebook.
+
+        Raises
+        ------
+        Exception
+            What `cures` tells of.
+        """
+        from autograder.gradebook import Course
+        from autograder.release import refuse_other_cells
+
+        for place in ("results", "committed"):
+            course.writable(course.course_folder() / place)
+        refuse_other_cells(self.name, Course())
+        for line in ledger.put_aside(self.name):
+            logs.warn(line)
+        self.before = ledger.read(self.name)
 
     def _open(self):
         """With the first result: by then others are being executed."""
@@ -82,26 +102,37 @@ class IntoGradebook:
         started = time.monotonic()
         if self.nbgrader is None:
             self._open()
-        entry = ledger.entry_of(result)
-        current = self.committed.get(student) == entry and student in self.known and not result["problem"]
         try:
-            when = require_time(course.submitted(student, self.name).with_name("timestamp.txt"))
-            other_time = student in self.known and self.known[student] != when
-            if not current or (other_time and when and not self.same_files):
-                same_answers = changes.same_answers(self.name, result, self.committed)
-                if self.same_files and other_time:
-                    raise course.CourseError(
-                        f"the gradebook has the submission of {self.known[student]} UTC, this course folder that of "
-                        f"{when} UTC; copy `submitted` and `results` here again from where the gradebook is written"
-                    )
-                self.nbgrader.call("autograde", self.name, student, force=True)
-                if same_answers:
-                    settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
-                self.committed[student] = entry
-                self.keep()
+            self._write(student, result, ledger.entry_of(result))
         except course.CourseError as error:
             self.refused[student] = str(error)
         self.seconds += time.monotonic() - started
+
+    def _write(self, student, result, entry):
+        when = require_time(course.submitted(student, self.name).with_name("timestamp.txt"))
+        other_time = student in self.known and self.known[student] != when
+        current = self.committed.get(student) == entry and student in self.known and not result["problem"]
+        if current and (self.same_files or not (other_time and when)):
+            return
+        if self.same_files and other_time:
+            raise course.CourseError(
+                f"the gradebook has the submission of {self.known[student]} UTC, this course folder that of {when} "
+                "UTC; copy `submitted` and `results` here again from where the gradebook is written"
+            )
+        same_answers = changes.same_answers(self.name, result, self.committed)  # asked while the old grade is there
+        self.nbgrader.call("autograde", self.name, student, force=True)
+        if same_answers:
+            settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
+        self.committed[student] = entry
+        self.keep()
+
+    def what_changed(self, results):
+        """Lines on what another version of the grader has changed in these results (student -> result)."""
+        return changes.report(results, self.before)
+
+    def hand_scores(self):
+        """As `hand_scores`, for this notebook."""
+        return hand_scores(self.name)
 
 
 def require_time(path):

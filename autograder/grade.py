@@ -14,29 +14,42 @@ from autograder.submitted import OnDisk, files
 from autograder.terminal import progress
 
 
-def in_course(name, students=()):
-    """The submissions in the course folder, as `OnDisk`."""
-    folder, found = course.course_folder() / "submitted", files(name)
-    return _only(
-        found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
-    )
+def find(name, folder=None, students=()):
+    """The submissions that are to be graded.
 
+    Parameters
+    ----------
+    name : str
+    folder : str or Path, optional
+        Where `collect` finds them; by default what lies in the course folder.
+    students : list of str
+        These alone; by default all.
 
-def in_folder(folder, name, students=()):
-    """The submissions in any folder, as `collect` finds them, and what it leaves out."""
-    if not Path(folder).is_dir():
+    Returns
+    -------
+    submissions : OnDisk
+    problems : list of str
+        What `collect` leaves out of the folder.
+
+    Raises
+    ------
+    CourseError
+        Where there are none, or one of the students has none.
+    """
+    if folder is None:
+        found, problems = files(name), []
+        cure = f"{course.course_folder() / 'submitted'}; run `python -m autograder collect {name} --from ...`"
+    elif Path(folder).is_dir():
+        submissions, problems = collect.find(folder, name)
+        found, cure = submissions.files, f"{folder}; expected STUDENT/{name}.ipynb"
+    else:
         raise course.CourseError(f"there is no folder {folder}; name the one that holds STUDENT/{name}.ipynb")
-    found, problems = collect.find(folder, name)
-    return _only(found.files, students, f"submission of {name} in {folder}; expected STUDENT/{name}.ipynb"), problems
-
-
-def _only(found, students, what):
     unknown = [student for student in students if student not in found]
     if unknown:
         raise course.CourseError(f"there is no submission of {unknown[0]!r}; there are {', '.join(found) or 'none'}")
     if not found:
-        raise course.CourseError(f"there is no {what}")
-    return OnDisk({student: read for student, read in found.items() if not students or student in students})
+        raise course.CourseError(f"there is no submission of {name} in {cure}")
+    return OnDisk({student: read for student, read in found.items() if not students or student in students}), problems
 
 
 def execute_all(

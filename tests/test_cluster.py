@@ -144,7 +144,7 @@ def test_the_scores_are_those_of_this_machine(graded, monkeypatch):
     """One that has a slip, graded here with the same secret: the same points, verdicts and messages."""
     folder, student = graded[0], STUDENTS[1]
     monkeypatch.setenv("BN_COURSE", str(folder))
-    data = grade.in_course(NAME)[student]
+    data = grade.find(NAME)[0][student]
     there, _ = execute.stored(NAME, student, data, folder / "results")
     here = execute.execute(NAME, student, data)
     assert [one["verdict"] for one in there["verdicts"]].count("failed") == 1

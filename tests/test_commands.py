@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from autograder import __main__ as cli
-from autograder import __version__, course, grade
+from autograder import __version__, commands, course, grade
 from autograder.__main__ import EXAMPLES, main, parser
 from autograder.desk import commands as desk
 
@@ -208,7 +208,7 @@ def test_the_examples_of_the_help_are_right(capsys):
 def test_long_work_shows_progress(command):
     """In the source: that a bar moves is for eyes."""
     name = f"run_{command.replace('-', '_')}"
-    run = getattr(desk, name, None) or getattr(cli, name)
+    run = getattr(desk, name, None) or getattr(commands, name)
     assert "progress()" in inspect.getsource(grade.execute_all if command == "grade" else run)
 
 
