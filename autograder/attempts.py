@@ -60,7 +60,6 @@ DRIVES = re.compile(
     r"replaces|changes a function|imports (the grader|what tests it)|reaches|looks (into other frames|through memory)"
     r"|runs a text|hooks into P"
 )
-
 RACES = re.compile(f"{DRIVES.pattern}|starts a thread|sends or catches signals")  # on a GPU: work where no clock looks
 
 
@@ -118,19 +117,8 @@ def imported(tree):
 
 def tricks(node, modules):
     """(words, line) for each trick that a node names."""
-    names = []
-    if isinstance(node, ast.Attribute):
-        names = [full(node)]
-    elif isinstance(node, ast.Import):
-        names = [text for item in node.names for text in (item.name, f"import {item.name}")]
-    elif isinstance(node, ast.ImportFrom):
-        names = [f"import {node.module}", *(f"{node.module}.{item.name}" for item in node.names), node.module or ""]
-    elif isinstance(node, ast.FunctionDef):
-        names = [node.name]
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "BN_GRADING" in node.value:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and "BN_GRADING" in node.value:
         yield "asks whether it is graded", node.lineno
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("bnlab."):
-        names = [f"import {node.value}"]
     elif isinstance(node, ast.Name) and node.id in ("exec", "eval", "__import__"):
         yield "runs a text as code", node.lineno
     elif isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
@@ -138,10 +126,25 @@ def tricks(node, modules):
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("setattr", "delattr"):
         if node.args and full(node.args[0]).split(".")[0] in modules:
             yield f"replaces a part of {full(node.args[0])}", node.lineno
-    for name in names:
+    for name in named(node):
         words = next((words for pattern, words in TRICKS if pattern.fullmatch(name)), "")
         if words:
             yield words, node.lineno
+
+
+def named(node):
+    """What a node names, as NAMED has it: dotted names, imports, the function that it defines."""
+    if isinstance(node, ast.Attribute):
+        return [full(node)]
+    if isinstance(node, ast.Import):
+        return [text for item in node.names for text in (item.name, f"import {item.name}")]
+    if isinstance(node, ast.ImportFrom):
+        return [f"import {node.module}", *(f"{node.module}.{item.name}" for item in node.names), node.module or ""]
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("bnlab."):
+        return [f"import {node.value}"]
+    return []
 
 
 def replaced(node, modules):

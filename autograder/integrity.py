@@ -43,8 +43,7 @@ def library_calls(answer, cells):
         if id(node) in seen:
             continue
         seen.add(id(node))
-        for what, line in suspicious(node, set(owned)):
-            found.append(f"{what} in line {line} of `{cell}`")
+        found += [f"{what} in line {line} of `{cell}`" for what, line in suspicious(node, set(owned))]
         waiting += [owned[name] for name in sorted(looked_up(node) & owned.keys()) if owned[name][0] != "setup"]
     return list(dict.fromkeys(found))
 
@@ -88,23 +87,31 @@ def suspicious(node, own):
         if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and part.body and isinstance(part.body[0], ast.Expr)
     }
     for part in ast.walk(node):
-        if isinstance(part, ast.Attribute):
-            name, base = part.attr, part.value
-            mine = isinstance(base, ast.Name) and base.id in ("self", "cls", "super")
-            if not mine and (LIBRARY.fullmatch(name) or (name in INTERNALS and dotted(base) == "torch")):
-                yield dotted(part), part.lineno
+        if isinstance(part, ast.Attribute) and is_of_library(part):
+            yield dotted(part), part.lineno
         elif isinstance(part, ast.Name) and part.id not in own:
             if LIBRARY.fullmatch(part.id) or part.id in HIDING:
                 yield part.id, part.lineno
         elif isinstance(part, (ast.Import, ast.ImportFrom)):
-            module = getattr(part, "module", None) or ""
-            for item in part.names:
-                steps = f"{module}.{item.name}".strip(".").split(".")
-                if any(LIBRARY.fullmatch(step) or step in HIDING | {"batchnorm"} for step in steps):
-                    yield f"the import of {'.'.join(steps)}", part.lineno
+            yield from ((f"the import of {name}", part.lineno) for name in suspicious_imports(part))
         elif isinstance(part, ast.Constant) and isinstance(part.value, str) and id(part) not in documentation:
             if LIBRARY.fullmatch(part.value):
                 yield f'the text "{part.value}"', part.lineno
+
+
+def is_of_library(attribute):
+    """Whether an attribute is a normalization of a library, or torch's internals; what is the answer's own is not."""
+    base = attribute.value
+    if isinstance(base, ast.Name) and base.id in ("self", "cls", "super"):
+        return False
+    return bool(LIBRARY.fullmatch(attribute.attr)) or attribute.attr in INTERNALS and dotted(base) == "torch"
+
+
+def suspicious_imports(node):
+    """The dotted names of an import that a person should look at."""
+    names = [f"{getattr(node, 'module', None) or ''}.{item.name}".strip(".") for item in node.names]
+    hiding = HIDING | {"batchnorm"}
+    return [name for name in names if any(LIBRARY.fullmatch(step) or step in hiding for step in name.split("."))]
 
 
 def dotted(node):

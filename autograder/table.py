@@ -35,34 +35,34 @@ def show(name, results, by_hand=None):
     for task in tasks:  # in a narrow column each part of the name on a line: cut off, several would look alike
         table.add_column(task.replace("-", "-\n"), justify="center", overflow="fold")
     table.add_column("score", justify="right", no_wrap=True)
-    waiting, pending = [], 0
     for student, result in results.items():
-        cells, total, open_points = {}, 0.0, 0.0
+        cells, total = {}, 0.0
         for verdict in result["verdicts"]:
             points = by_hand.get((student, verdict["cell"]))
             cells[verdict["task"]] = _mark(verdict) if points is None else f"{points:g} by hand"
             total += verdict["score"] if points is None else points
-            if verdict["verdict"] == "needs-person" and points is None:
-                waiting.append(f"{student} {verdict['task']}")
-            if verdict["verdict"] == "needs-gpu" and points is None:
-                open_points, pending = open_points + verdict["max_score"], pending + 1
         most = sum(verdict["max_score"] for verdict in result["verdicts"])
-        more = f"\n{open_points:g} open" if open_points else ""
+        pending = sum(verdict["max_score"] for _, verdict in _open({student: result}, by_hand, "needs-gpu"))
+        more = f"\n{pending:g} open" if pending else ""
         table.add_row(student, *(cells[task] for task in tasks), f"{total:g} / {most:g}{more}")
     console = wide_console()
     console.print(table)
-    if waiting:
+    if waiting := [f"{student} {verdict['task']}" for student, verdict in _open(results, by_hand, "needs-person")]:
         console.print(f"  to be graded by a person: {', '.join(waiting)}", markup=False)
-    if pending:
-        many = f"{pending} answers wait" if pending > 1 else "1 answer waits"
+    if count := len(_open(results, by_hand, "needs-gpu")):
+        many = f"{count} answers wait" if count > 1 else "1 answer waits"
         cure = f"on a machine with one, `python -m autograder grade {name} --only needs-gpu`"
         console.print(f"  {many} for a GPU, and no points are lost: {cure}", markup=False, soft_wrap=True)
-    for student, result in results.items():
-        for repair in result["repairs"]:
-            console.print(f"  {student}: {repair}", markup=False)
-    for student, result in results.items():
-        for flag in result["flags"]:
-            console.print(f"  look at {student}: {flag}", markup=False)
+    said = [f"{student}: {repair}" for student, result in results.items() for repair in result["repairs"]]
+    said += [f"look at {student}: {flag}" for student, result in results.items() for flag in result["flags"]]
+    for line in said:
+        console.print(f"  {line}", markup=False)
+
+
+def _open(results, by_hand, verdict):
+    """(student, verdict) of each cell with one verdict for which no person has given points."""
+    pairs = [(student, one) for student, result in results.items() for one in result["verdicts"]]
+    return [(who, one) for who, one in pairs if one["verdict"] == verdict and (who, one["cell"]) not in by_hand]
 
 
 def _mark(verdict):

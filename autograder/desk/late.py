@@ -115,7 +115,14 @@ def settings():
     for key, value in found.items():
         if key not in ("late", "due") or not isinstance(value, dict):
             raise course.CourseError(f"{path} holds {key!r}; expected only the tables [late] and [due]")
-    for key, value in found.get("late", {}).items():
+    _check_penalties(path, found.get("late", {}))
+    _check_dates(path, found.get("due", {}))
+    return found
+
+
+def _check_penalties(path, table):
+    """Refuse what cannot stand in [late]."""
+    for key, value in table.items():
         if key not in ("grace_minutes", "percent_a_day", "cap_percent"):
             raise course.CourseError(
                 f"{path}: [late] holds {key!r}; expected grace_minutes, percent_a_day, cap_percent"
@@ -125,14 +132,17 @@ def settings():
             raise course.CourseError(f"{path}: {key} is {value!r}; expected a number, at least 0")
         if value > 100 and key != "grace_minutes":
             raise course.CourseError(f"{path}: {key} is {value:g}; it is a percentage of the score, at most 100")
-    for name, value in found.get("due", {}).items():
+
+
+def _check_dates(path, table):
+    """Refuse what cannot stand in [due]."""
+    for name, value in table.items():
         if name not in course.notebook_names():
             raise course.CourseError(
                 f"{path}: [due] names {name!r}, which is no notebook; there are {', '.join(course.notebook_names())}"
             )
         if not isinstance(value, datetime.datetime):
             raise course.CourseError(f"{path}: {name} is due {value!r}; expected 2026-10-05T23:59:00+02:00, unquoted")
-    return found
 
 
 def due_date(name):

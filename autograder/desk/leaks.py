@@ -52,34 +52,40 @@ def secret_lines():
     """
     found, public = {}, set()
     for name in course.notebook_names():
-        for cell in Script.of(name).cells:
-            if not cell.is_code:
-                continue
-            inside = False
-            for line in cell.source.split("\n"):
-                marker = re.search(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)", line)
-                if marker:
-                    inside = marker.group(1) == "BEGIN"
-                elif inside:
-                    found[squeeze(line)] = f"solutions/{name}.py"
-                else:
-                    public.add(squeeze(line))
+        for line, secret in lines_of_notebook(name):
+            if secret:
+                found[line] = f"solutions/{name}.py"
+            else:
+                public.add(line)
     for folder in ("mutants", "styles", "kernels"):
         for path in sorted((course.SOLUTIONS / folder).rglob("*")):
-            source = path.relative_to(course.REPOSITORY).as_posix()
-            if path.suffix == ".py" and folder != "kernels":  # there Python launches and measures, CUDA answers
-                lines = code_lines(path)
-            elif path.suffix in (".cu", ".cuh"):
-                lines = path.read_text(encoding="utf-8").split("\n")
-            else:
-                continue
-            for line in lines:
-                found.setdefault(squeeze(line), source)
+            for line in lines_of_file(path):
+                found.setdefault(squeeze(line), path.relative_to(course.REPOSITORY).as_posix())
     return {
         line: source
         for line, source in found.items()
         if len(line) >= SHORT and line not in public and not COMMON.fullmatch(line)
     }
+
+
+def lines_of_notebook(name):
+    """(squeezed line, whether it stands in a solution or a hidden test) for each line of code of a notebook."""
+    for cell in Script.of(name).cells:
+        inside = False
+        for line in cell.source.split("\n") if cell.is_code else ():
+            if marker := re.search(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)", line):
+                inside = marker.group(1) == "BEGIN"
+            else:
+                yield squeeze(line), inside
+
+
+def lines_of_file(path):
+    """The lines of a file of mutants, styles or kernels that answer a task."""
+    if path.suffix in (".cu", ".cuh"):
+        return path.read_text(encoding="utf-8").split("\n")
+    if path.suffix == ".py" and course.SOLUTIONS / "kernels" not in path.parents:  # there Python launches and measures
+        return code_lines(path)
+    return ()
 
 
 def code_lines(path):
