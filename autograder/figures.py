@@ -18,7 +18,7 @@ MARKS = "<!-- figures: make bench-speed bench-grading bench-scale -->", "<!-- en
 
 
 def speed(found):
-    """Errors of the speed check, out of so many races, for the three answers of the benchmark."""
+    """Errors of the speed check, out of so many races, while cores are idle and while they are overloaded."""
     said = []
     for cores in dict.fromkeys(row["cores"] for row in found["rows"]):
         rows = [row for row in found["rows"] if row["cores"] == cores]

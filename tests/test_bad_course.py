@@ -217,14 +217,14 @@ def test_another_time_beside_the_same_submission_reaches_the_gradebook(graded):
 
 
 @pytest.mark.parametrize("content", [b"{half", b"[1, 2]", b"\xff\xfe\x00 bytes"], ids=repr)
-def test_a_damaged_record_of_what_was_written(graded, monkeypatch, capsys, content):
-    record = graded / "committed" / f"{REAL}.json"
-    right, before = json.loads(record.read_text()), scores(graded)
-    record.write_bytes(content)
+def test_a_damaged_ledger(graded, capsys, content):
+    path = graded / "committed" / f"{REAL}.json"
+    right, before = json.loads(path.read_text()), scores(graded)
+    path.write_bytes(content)
     assert main(["export", REAL]) == 0 and capsys.readouterr().err == "", "nothing is stale"
     assert main(["grade", REAL]) == 0
-    assert f"{record} was damaged and is now {REAL}.json.damaged" in one_line(capsys)
-    assert json.loads(record.read_text()) == right and scores(graded) == before
+    assert f"{path} was damaged and is now {REAL}.json.damaged" in one_line(capsys)
+    assert json.loads(path.read_text()) == right and scores(graded) == before
     with Course().gradebook() as book:
         grade = book.find_grade("forward-eval-test", REAL, REAL, "half-done")
         assert (grade.manual_score, grade.needs_manual_grade) == (3.5, False), "nobody has to look again"
@@ -263,7 +263,7 @@ CLOSED = ["grade", "feedback", "export", "roster", "forget"]
 
 
 @pytest.fixture
-def mounted(run, tmp_path):
+def mounted(run):
     """Run a shell script with the course folder mounted in another way."""
     if not shutil.which("bwrap") or run("bwrap", "--dev-bind", "/", "/", "true").returncode:
         pytest.skip("needs bubblewrap: apt-get install bubblewrap")

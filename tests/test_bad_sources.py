@@ -123,7 +123,7 @@ def test_points_that_are_the_same_are_not_told():
     assert [line for name in course.notebook_names() for line in release.changed_since(name)] == []
 
 
-def test_errors_elsewhere_are_no_mistake_of_a_source(monkeypatch, capsys):
+def test_errors_elsewhere_are_no_mistake_of_a_source(capsys):
     try:
         compile("def broken(:", "elsewhere.py", "exec")
     except SyntaxError as error:

@@ -177,7 +177,7 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_programs_beside_the_commands_help_and_write_nothing(monkeypatch, tmp_path, capsys, name):
+def test_programs_beside_the_commands_help_and_write_nothing(monkeypatch, capsys, name):
     """`python -m autograder.NAME --help`, and a word that they do not know."""
 
     def forbidden(*words, **options):
@@ -195,7 +195,7 @@ def test_programs_beside_the_commands_help_and_write_nothing(monkeypatch, tmp_pa
         assert ended.value.code == code and said.startswith(f"usage: python -m autograder.{name}")
 
 
-def test_the_examples_of_the_help_are_right(capsys):
+def test_the_examples_of_the_help_are_right():
     """Each is what the parser understands, and each notebook that it names exists."""
     for line in [*EXAMPLES.splitlines(), *desk.EXAMPLES.splitlines()]:
         words = re.split(r"\s{2,}", line.strip())[0].split()[3:]

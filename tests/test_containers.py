@@ -147,7 +147,7 @@ def test_where_bnlab_cannot_be_had_the_cure_is_the_last_line(alone, name):
 
 
 @pytest.mark.parametrize("where", ["beside", "above"])
-def test_with_bnlab_beside_the_notebook_nothing_is_installed(alone, monkeypatch, where):
+def test_with_bnlab_beside_the_notebook_nothing_is_installed(alone, where):
     place = alone if where == "beside" else alone / "exercises"
     place.mkdir(exist_ok=True)
     (place / "bnlab").symlink_to(course.EXERCISES / "bnlab")

@@ -29,18 +29,18 @@ def test_an_error_is_in_the_log(folder, capsys):
     assert "exit code 2" in max(logs.runs()).read_text(), "wrong usage"
 
 
-def test_commands_that_change_nothing_leave_no_log(folder, capsys):
+def test_commands_that_change_nothing_leave_no_log(folder):
     assert main(["forget", "nobody", "--yes"]) == 1
     assert logs.runs() == []
 
 
-def test_a_mistyped_command_makes_no_course_folder(tmp_path, monkeypatch, capsys):
+def test_a_mistyped_command_makes_no_course_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
     assert main(["collect", "nothing", "--from", "."]) == 2
     assert not (tmp_path / "course").exists()
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(folder, capsys):
+def test_a_log_that_cannot_be_written_stops_nothing(folder):
     (folder / "logs").write_text("a file in its place")
     assert main(["export", NAME]) == 0
 

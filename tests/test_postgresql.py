@@ -143,7 +143,7 @@ def test_a_gradebook_is_copied_over_row_by_row(small, database, monkeypatch, cap
     assert everything(url)["submitted_assignment"] == new["submitted_assignment"]
 
 
-def test_a_copy_that_fails_leaves_nothing(small, database, monkeypatch):
+def test_a_copy_that_fails_leaves_nothing(small, database):
     url = database()
 
     def stop(rows):

@@ -87,6 +87,6 @@ def test_many_are_counted_and_the_first_named():
     assert line == f"12 submissions of {NAME} are newer than their grades (s0, s1, s2, s3, s4 and 7 more); {CURE}"
 
 
-def test_a_class_that_was_never_graded(folder, capsys):
+def test_a_class_that_was_never_graded(folder):
     (folder / "gradebook.db").unlink()
     assert stale.find(NAME) == {"never": sorted(VERDICTS)}

@@ -323,7 +323,7 @@ def test_submit_tells_what_the_file_shows_of_its_checks(bnlab, tmp_path, execute
     ],
     ids=str,
 )
-def test_submit_reads_outputs_of_every_form(tmp_path, outputs, said):
+def test_submit_reads_outputs_of_every_form(outputs, said):
     notebook = json.loads((FOLDER / "perfect" / NAME).read_text(encoding="utf-8"))
     next(cell for cell in notebook["cells"] if cell["id"] == "batch-statistics-test")["outputs"] = outputs
     found = handed_in.checks_shown(notebook, "03_forward")

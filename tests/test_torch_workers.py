@@ -93,7 +93,7 @@ def test_tensors_come_and_go(torchs):
         assert torch.equal(remote(started, "gives_back")(torch.ones(3, 2)[::2]), torch.ones(2, 2))
 
 
-def test_a_tensor_from_a_numpy_notebook_is_named(plain, run):
+def test_a_tensor_from_a_numpy_notebook_is_named(run):
     code = f"""
 from autograder.remote import RemoteAnswer
 from autograder.worker import Worker

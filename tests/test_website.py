@@ -56,7 +56,7 @@ def test_all_pages_are_there(website, pages):
     assert (website / "index.html").exists()
 
 
-def test_links_inside_the_site_hold(website, pages):
+def test_links_inside_the_site_hold(pages):
     broken = []
     for path, page in pages.items():
         for link in page.links:
@@ -71,7 +71,7 @@ def test_links_inside_the_site_hold(website, pages):
     assert broken == []
 
 
-def test_each_task_points_to_a_place_in_the_book(website, pages):
+def test_each_task_points_to_a_place_in_the_book(pages):
     by_name = {path.name: page for path, page in pages.items()}
     for task in tasks.all_tasks().values():
         name, _, anchor = task.page.partition("#")
@@ -79,7 +79,7 @@ def test_each_task_points_to_a_place_in_the_book(website, pages):
             assert anchor in by_name[name].ids, f"{task.id}: {task.page}"
 
 
-def test_launch_buttons_open_files_of_the_repository(website, pages):
+def test_launch_buttons_open_files_of_the_repository(pages):
     """Colab, source, edit: each opens a tracked file at the configured branch; the notebook is there to download."""
     address, branch = CONFIG["repository"]["url"], CONFIG["repository"]["branch"]
     colab = f"https://colab.research.google.com/github/{address.removeprefix('https://github.com/')}/blob/{branch}/"

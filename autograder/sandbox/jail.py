@@ -53,11 +53,11 @@ def lock(home, readable, memory, network=False, listed=(), compiler=False, devic
         Folders and files that may be read and executed.
     memory : int
         Bytes of address space.
-    listed : list of str
-        Folders whose names may be seen, without what is in the files.
     network : bool
         Leave sockets and processes alone: for tasks that start processes and connect them over the loopback of a
         network namespace of their own. Without it a worker is one process, whose clock and memory are all there is.
+    listed : list of str
+        Folders whose names may be seen, without what is in the files.
     compiler : bool
         Leave processes alone, but not sockets: for tasks whose answers are compiled. Their speed is not measured here.
     devices : list of str

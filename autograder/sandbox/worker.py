@@ -3,8 +3,8 @@
 It may know: the student's code, and the arguments of each call. It must never see: tests, expected values, solutions.
 It is killed at its deadline from outside; nothing it says is trusted.
 
-Requests (frames of wire.py, field "op"): cell, past, inspect, library, drive, call, get, set; stage, run, fetch for
-timed calls; track for those on a GPU. Field "drop" of any of them: numbers of handles that the referee no longer holds.
+Requests (frames of wire.py, field "op"): layers, cell, past, inspect, library, drive, call, get, set; stage, run, fetch
+for timed calls; track for those on a GPU. Field "drop" of any: numbers of handles that the referee no longer holds.
 """
 
 import builtins

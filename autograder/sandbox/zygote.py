@@ -4,8 +4,9 @@ It may know: Python, NumPy, the student library bnlab. It must never see: tests,
 A worker forked from it starts in milliseconds and finds nothing of these in its memory.
 
 It is run by path (`python -I zygote.py SOCKET_FD EXERCISES_FOLDER LOCKS [LIBRARY ...]`, LOCKS being the JSON arguments
-of jail.lock), so that the repository is not on
-its import path. The libraries are those that the tasks of a notebook declare (torch); without any there is NumPy alone.
+of jail.lock), so that the repository is not on its import path. The libraries are those that the tasks of a notebook
+declare (torch); without any there is NumPy alone.
+
 Over the socket come single bytes: b"F" with two file descriptors forks a worker on them (answer: its pid); b"R" + pid
 kills and reaps one (answer: its wait status). Reaping is asked for, so that a pid is never reused under the referee.
 """

@@ -22,7 +22,7 @@ LONGEST = 300  # characters that are shown of an exception's text, or of a line 
 class AnswerError(Exception):
     """A call of an answer that gave no result.
 
-    kind : "missing" | "raised" | "changed" | "timeout" | "crashed"
+    kind : "missing" | "raised" | "changed" | "timeout" | "crashed" | "needs-person"
     """
 
     def __init__(self, kind, text):

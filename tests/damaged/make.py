@@ -445,7 +445,6 @@ def undamaged_text():
     return text(find(release, "ics-verdict")[1])
 
 
-NOTHING = dict.fromkeys(WHOLE[FORWARD], "missing")
 GONE = {"forward-eval": "missing"}
 AFTER = GONE | {"forward-layer": "missing"}
 PYTHON = b"import numpy as np\n\n\ndef batch_statistics(x):\n    return x.mean(0), x.var(0)\n"
