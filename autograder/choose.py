@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import nbformat
 
-from autograder import course, layouts, logs, people, reading, submission
+from autograder import course, layouts, logs, people, reading
+from autograder.cells import grade_id
 from autograder.submitted import OnDisk
 
 OTHER = "is no notebook"  # what is wrong with a file that is none by its name
@@ -261,7 +262,7 @@ def _is_of(read, name):
 
 def _held(cells, name):
     """The notebook whose answers, tests or title are among these cells, `name` before others; "" for none of ours."""
-    ids, texts = {submission.grade_id(cell) for cell in cells}, {cell.source.strip() for cell in cells}
+    ids, texts = {grade_id(cell) for cell in cells}, {cell.source.strip() for cell in cells}
     marked = {one for text in texts for one in re.findall(r"answer: ([\w-]+)", text)}
     names = sorted(course.notebook_names(), key=lambda one: one != name)
     return next((one for one in names if _signs(one)[0] & (ids | marked) or _signs(one)[1] in texts), "")
@@ -271,5 +272,5 @@ def _held(cells, name):
 def _signs(name):
     """What tells a notebook: the ids of its answers and tests, and the text of its first cell."""
     release = nbformat.read(course.released(name), as_version=4)
-    tags = [cell.metadata["nbgrader"] for cell in release.cells if submission.grade_id(cell)]
+    tags = [cell.metadata["nbgrader"] for cell in release.cells if grade_id(cell)]
     return {tag["grade_id"] for tag in tags if tag["grade"] or tag["solution"]}, release.cells[0].source.strip()

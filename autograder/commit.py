@@ -5,7 +5,8 @@ import time
 
 import nbformat
 
-from autograder import changes, course, ledger, logs, submission
+from autograder import changes, course, ledger, logs
+from autograder.cells import grade_id
 from autograder.script import Script
 
 
@@ -193,7 +194,7 @@ def stale_source(name, nbgrader):
             saved = {cell.name for cell in book.find_notebook(name, name).source_cells}
         except MissingEntry:
             return True
-    return saved != {submission.grade_id(cell) for cell in wanted.cells if submission.grade_id(cell)}
+    return saved != {grade_id(cell) for cell in wanted.cells if grade_id(cell)}
 
 
 def hand_scores(name):

@@ -14,19 +14,19 @@ from dataclasses import asdict
 
 import nbformat
 
-from autograder import __version__, attempts, canaries, course, gpu, isolation, reading, submission
+from autograder import __version__, attempts, canaries, course, gpu, isolation, reading, rebuild
+from autograder.cells import grade_id, is_written, name_of
 from autograder.referee import Referee
 from autograder.result import MAX_FLAGS, keep_what_a_gpu_found, load_result, store_result, unreadable_verdicts
 from autograder.script import Script
-from autograder.submission import name_of
 from autograder.twin import Twin
 from autograder.zygote import Zygote, ZygoteEnded
 
 UNFINISHED = "has no finished result of this version of the grader"
 # The modules of this package that a score depends on; a test holds this against what the referee imports.
 SCORING = (
-    "attempts canaries execute gpu gpu_race integrity isolation reading referee remote result script session speed "
-    "submission twin worker zygote"
+    "attempts canaries cells execute gpu gpu_race integrity isolation reading rebuild referee remote result script "
+    "session speed twin worker zygote"
 ).split()
 
 
@@ -130,9 +130,7 @@ def isolation_of(libraries=()):
 
 def submission_key(name, student, rebuilt):
     """sha256 of what a student has handed in, as far as it counts."""
-    written = [
-        [submission.grade_id(cell), cell.source] for cell in rebuilt.notebook.cells if submission.is_written(cell)
-    ]
+    written = [[grade_id(cell), cell.source] for cell in rebuilt.notebook.cells if is_written(cell)]
     return hashlib.sha256(json.dumps([name, student, rebuilt.code(), written]).encode()).hexdigest()
 
 
@@ -146,16 +144,16 @@ def read_submission(name, data):
 
     Returns
     -------
-    rebuilt : submission.Rebuilt
+    rebuilt : rebuild.Rebuilt
         An untouched notebook where the bytes are no notebook.
     problem : str
         "" or why the file could not be read.
     """
     release = material(name).release
     try:
-        return submission.rebuild(reading.read(data), release), ""
+        return rebuild.rebuild(reading.read(data), release), ""
     except reading.Unreadable as unreadable:
-        return submission.blank(release, str(unreadable)), str(unreadable)
+        return rebuild.blank(release, str(unreadable)), str(unreadable)
 
 
 def stored(name, student, data, results):

@@ -12,7 +12,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor, SaveAutoGrades
 
 from autograder import course, execute, reading
-from autograder.submission import Rebuilt, grade_id, name_of
+from autograder.cells import grade_id, name_of
+from autograder.rebuild import Rebuilt
 
 MAX_MARKDOWN = 20_000  # characters of a student's texts: the time that mistune takes grows with their square
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 from bnlab import tasks
 
-from autograder import course, fingerprints, isolation, submission
+from autograder import course, fingerprints, isolation
+from autograder.cells import grade_id
 from autograder.script import Script
 from solutions import mutants
 
@@ -174,7 +175,7 @@ def changed_since(name):
         What to say of each before it is graded by the new points.
     """
     release = nbformat.read(course.released(name), as_version=4)
-    tags = [cell.metadata["nbgrader"] for cell in release.cells if submission.grade_id(cell)]
+    tags = [cell.metadata["nbgrader"] for cell in release.cells if grade_id(cell)]
     before = {tag["grade_id"]: tag["points"] for tag in tags if tag["grade"]}
     now = {cell.id: cell.points for cell in Script.of(name).of_kind("test", "answer")}
     found = []

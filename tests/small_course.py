@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 
 from autograder import course, execute
+from autograder.cells import grade_id
 from autograder.gradebook import Course
 from autograder.result import store_result
-from autograder.submission import grade_id
 
 NAME = "04_backward"
 DUE = datetime.datetime(2026, 10, 5, 22, 0)

@@ -32,6 +32,13 @@ def test_a_room_says_what_it_may_know_and_must_never_see(room):
     assert len(text) < 900, "short"
 
 
+@pytest.mark.parametrize("package", [PACKAGE, PACKAGE / "desk"], ids=lambda path: path.name)
+def test_the_map_of_a_package_names_each_module(package):
+    words = re.findall(r"\w+", docstring(package / "__init__.py"))
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__", "nbgrader_config"}
+    assert modules - set(words) == set()
+
+
 def test_what_runs_beside_a_student_imports_nothing_that_holds_tests():
     for path in sorted((PACKAGE / "sandbox").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

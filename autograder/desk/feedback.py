@@ -10,10 +10,10 @@ from nbconvert.exporters import Exporter
 from nbgrader.preprocessors import GetGrades
 
 from autograder import course, submitted
+from autograder.cells import grade_id
 from autograder.desk import late, pages
 from autograder.desk.verdicts import WORDS, rows_of
 from autograder.desk.waiting import settled
-from autograder.submission import grade_id
 
 
 class FeedbackGrades(GetGrades):

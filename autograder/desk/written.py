@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder import course, execute, sheets, submitted
+from autograder.cells import grade_id
 from autograder.desk import pages
 from autograder.desk.export import points
 from autograder.script import Script
-from autograder.submission import grade_id
 
 HEADER = ["id", "task", "answer", "rubric", "max_score", "score", "comment"]
 NEEDED = {"id", "task", "score", "comment"}

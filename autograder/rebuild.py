@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import nbformat
 
+from autograder.cells import grade_id, is_test, is_written, name_of
 from autograder.reading import new_cell
 
 
@@ -49,30 +50,6 @@ class Rebuilt:
             elif current and cell.source.strip() not in known:
                 found[current] = True
         return found
-
-
-def grade_id(cell):
-    """The nbgrader id of a cell, "" where there is none."""
-    tag = cell.get("metadata", {}).get("nbgrader")
-    found = tag.get("grade_id") if isinstance(tag, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def name_of(cell):
-    """The name of a cell in results and messages: its grade_id, or the id that `rebuild` gave it."""
-    return grade_id(cell) or cell.get("id", "")
-
-
-def is_test(cell):
-    """Whether a cell of the release holds tests."""
-    tag = cell.get("metadata", {}).get("nbgrader", {})
-    return bool(tag.get("grade")) and not tag.get("solution")
-
-
-def is_written(cell):
-    """Whether a cell of the release holds a written answer that a person grades."""
-    tag = cell.get("metadata", {}).get("nbgrader", {})
-    return bool(tag.get("grade")) and bool(tag.get("solution"))
 
 
 def rebuild(notebook, release):
