@@ -1,4 +1,4 @@
-"""What a new version of the grader changes: per student and question, the old points and the new, and why.
+"""What a new version of the grader changes: per student and task, the old points and the new, and why.
 
 A result is kept under a name that contains the grader's version. Where a submission has a result in the gradebook by
 an older version, and the same cells have another one now, the two are compared.
@@ -12,7 +12,7 @@ from autograder import course, ledger, reading
 
 @dataclass(frozen=True)
 class Change:
-    """One question of one student that another version of the grader judges differently."""
+    """One task of one student that another version of the grader judges differently."""
 
     student: str
     task: str

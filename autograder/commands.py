@@ -199,8 +199,8 @@ def tell_grades(given, name, results, gradebook, problems):
     from autograder import execute, gpu, grade, table
 
     in_course = given.submissions is None
-    unfinished = [who for who, result in results.items() if execute.UNFINISHED in result["problem"]]
-    results = {who: result for who, result in results.items() if who not in unfinished}
+    unfinished = [student for student, result in results.items() if execute.UNFINISHED in result["problem"]]
+    results = {student: result for student, result in results.items() if student not in unfinished}
     said = gradebook.what_changed(results)
     if given.json:
         grade.write_json(given.json, results)
@@ -243,9 +243,9 @@ def require_gpu(given):
 def ungraded(results, refused):
     """Who, or whose answer to what, has no grade -> why: the file, nbgrader's refusal, or a test of ours that broke."""
     found = {who: result["problem"] for who, result in results.items() if result["problem"]} | refused
-    for who, result in results.items():
+    for student, result in results.items():
         broken = (verdict for verdict in result["verdicts"] if verdict["broken"])
-        found |= {f"{who}, {verdict['task']}": verdict["message"] for verdict in broken}
+        found |= {f"{student}, {verdict['task']}": verdict["message"] for verdict in broken}
     return found
 
 

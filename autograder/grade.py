@@ -88,15 +88,15 @@ def execute_all(
         line = bar.add_task(f"grading {name}", total=len(submissions))
         outcomes = _outcomes(name, submissions, jobs, results, again, scheduler, only, meanwhile, bar.console.print)
         with contextlib.closing(outcomes):
-            for who, result in outcomes:
-                result = _failed(name, who, result) if isinstance(result, str) else result
-                finished[who] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
+            for student, result in outcomes:
+                result = _failed(name, student, result) if isinstance(result, str) else result
+                finished[student] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
                 logs.line(account(result))
                 if then is not None:
-                    then(who, finished[who])
+                    then(student, finished[student])
                 bar.advance(line)
     logs.line(f"{len(finished)} graded in {time.monotonic() - started:.2f} s")
-    return {who: finished[who] for who in submissions}
+    return {student: finished[student] for student in submissions}
 
 
 def _outcomes(name, submissions, jobs, results, again, scheduler, only, meanwhile, say):
@@ -118,13 +118,13 @@ def account(result):
     return f"{result['student']}: {points:g} of {most:g}; {result['problem'] or how}"
 
 
-def _failed(name, who, reason):
+def _failed(name, student, reason):
     """A result that says why there is none."""
     script = Script.of(name)
     verdicts = [asdict(verdict) for verdict in unreadable_verdicts(script, reason)]
     return {
         "key": "",
-        "student": who,
+        "student": student,
         "assignment": name,
         "problem": reason,
         "repairs": [],

@@ -29,7 +29,7 @@ SCRATCH = 512 << 20  # bytes of the memory file system that all workers of a zyg
 FIRST_USER, USERS = 61184, 4000  # ids that Linux keeps for services that come and go
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
 DETAILS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime", "/etc/alternatives", "/sys/devices/system/cpu")
-TORCH = ("torch", "torchgen", "functorch")  # packages that NumPy's questions must not find
+TORCH = ("torch", "torchgen", "functorch")  # packages that NumPy's tasks must not find
 
 
 def python_folders():

@@ -29,7 +29,7 @@ def _read(path):
     """The content of a ledger, None where it is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {who: entry for who, entry in found.items() if isinstance(entry, str)}
+        return {student: entry for student, entry in found.items() if isinstance(entry, str)}
     except (FileNotFoundError, ValueError, AttributeError):
         return None
 

@@ -40,12 +40,12 @@ def outcomes(name, submissions, jobs=None, results=None, again=False, only="", m
                 isolation, *_ = [submit(pool, isolation_for, name) for _ in range(jobs)]  # starts them all
                 meanwhile(functools.partial(_isolation, isolation))
             while True:
-                while len(waiting) < AHEAD * jobs and (who := next(line, None)) is not None:
-                    data = submissions[who]
+                while len(waiting) < AHEAD * jobs and (student := next(line, None)) is not None:
+                    work = name, student, submissions[student], results, again, None, only
                     try:
-                        waiting[submit(pool, execute.execute, name, who, data, results, again, None, only)] = who
+                        waiting[submit(pool, execute.execute, *work)] = student
                     except BrokenProcessPool:
-                        yield who, BROKEN
+                        yield student, BROKEN
                 if not waiting:
                     return
                 for future in concurrent.futures.wait(waiting, return_when="FIRST_COMPLETED").done:

@@ -65,13 +65,13 @@ def release_notebook(name, nbgrader):
     return (nbgrader.root / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
 
 
-def release(names, report):
+def release(names, say):
     """Write notebooks and fingerprints.
 
     Parameters
     ----------
     names : list of str
-    report : callable
+    say : callable
         Told one line for each notebook.
     """
     from autograder.gradebook import Course
@@ -87,7 +87,7 @@ def release(names, report):
         target = course.EXERCISES / f"{name}.ipynb"
         changed = _write(target, text)
         count = len(_fingerprints(name, fingerprints.FOLDER))
-        report(f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {count} tasks")
+        say(f"exercises/{name}.ipynb {'written' if changed else 'is up to date'}, fingerprints of {count} tasks")
 
 
 def refuse_other_cells(name, nbgrader):
