@@ -6,7 +6,7 @@ import pytest
 from small_course import NAME, VERDICTS
 
 from autograder import course
-from autograder.desk import report
+from autograder.desk import charts, report
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_nothing_graded_is_an_error(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("totals", [[0.0], [50.0] * 7, [0.0, 12.5, 49.9, 50.0]])
 def test_bins_hold_everybody(totals):
-    assert sum(count for _, _, count in report.binned(totals, 50.0)) == len(totals)
+    assert sum(count for _, _, count in charts.binned(totals, 50.0)) == len(totals)
 
 
 def test_the_page_fits_a_phone_and_asks_for_nothing(browser, folder):

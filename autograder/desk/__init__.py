@@ -9,5 +9,5 @@ written    answers for a person, on a sheet without names  transfer   a gradeboo
 waiting    points that wait for a GPU                      publish    the repository without solutions
 stale      grades that are not of what came in last        leaks      what must not leave the instructor's
 forget     one student's data, removed everywhere          doctor     is this installation fit?
-pages      what the HTML pages share
+pages      what the HTML pages share                       charts     the pictures of the report
 """

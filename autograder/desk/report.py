@@ -3,20 +3,16 @@
 All of it is read from finished results and nbgrader's gradebook; nothing is graded here.
 """
 
-import math
 import statistics
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 
-from markupsafe import Markup
-
 from autograder import course, execute, ledger, logs, sheets, submitted
-from autograder.desk import late, pages, stale
+from autograder.desk import charts, late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 from autograder.desk.waiting import settled
 from autograder.result import load_result, unreadable_verdicts
 
-BINS = 10  # of the score distribution
 RIGHT = ("passed", "undecided")
 DOUBTS = ("edited and was restored", "was missing and was put back")  # repairs that a person may want to see
 
@@ -266,11 +262,11 @@ def html(name, lines, old=(), missing=(), known=0):
         most=most,
         mean=_mean(totals),
         median=statistics.median(totals),
-        histogram=histogram(totals, most),
-        bins=binned(totals, most),
+        histogram=charts.histogram(totals, most),
+        bins=charts.binned(totals, most),
         tasks=tasks,
         words=WORDS,
-        speeds=[(task, strip(task.paces)) for task in tasks if task.paces],
+        speeds=[(task, charts.strip([pace for _, pace in task.paces])) for task in tasks if task.paces],
         flags=flags(lines),
         repaired=[line for line in lines if line.result["repairs"]],
         tiers=Counter(line.result["isolation"] for line in lines),
@@ -285,52 +281,3 @@ def waits_for_a_person(line):
     """Whether a person still has to look at a cell of a line, as opposed to a GPU."""
     left = [verdict["verdict"] for verdict in line.result["verdicts"] if verdict["cell"] not in line.by_hand]
     return bool(line.waiting and ("needs-person" in left or "needs-gpu" not in left))
-
-
-def binned(totals, most):
-    """(from, to, number of students) of each bin; the last one holds full marks."""
-    step = (most or 1.0) / BINS
-    counts = Counter(min(int(total / step), BINS - 1) for total in totals)
-    return [(step * i, step * (i + 1), counts[i]) for i in range(BINS)]
-
-
-def histogram(totals, most):
-    """The score distribution as SVG."""
-    bins = binned(totals, most)
-    top = max(count for _, _, count in bins)
-    width, height, left, base = 640, 200, 30, 170
-    step = (width - left) / BINS
-    said = ", ".join(f"{low:g} to {high:g}: {count}" for low, high, count in bins if count)
-    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Students by points. {said}">']
-    for i, (low, _, count) in enumerate(bins):
-        tall = 140 * count / top
-        x = left + i * step
-        parts.append(
-            f'<rect class="bar" x="{x + 2:.1f}" y="{base - tall:.1f}" width="{step - 4:.1f}" height="{tall:.1f}"/>'
-        )
-        if count:
-            parts.append(f'<text x="{x + step / 2:.1f}" y="{base - tall - 5:.1f}" text-anchor="middle">{count}</text>')
-        parts.append(f'<text x="{x:.1f}" y="{base + 16}" text-anchor="middle">{low:g}</text>')
-    parts.append(f'<text x="{width - 4}" y="{base + 16}" text-anchor="end">{most:g}</text>')
-    parts.append(f'<line class="axis" x1="{left}" x2="{width}" y1="{base}" y2="{base}"/></svg>')
-    return Markup("".join(parts))
-
-
-def strip(paces):
-    """Ratios to the hidden solution's time on a logarithmic axis, as SVG."""
-    values = [max(pace, 0.05) for _, pace in paces]
-    low, high = math.log(min([*values, 0.5])), math.log(max([*values, 4.0]))
-    width, left, right = 640, 20, 620
-
-    def place(value):
-        return left + (right - left) * (math.log(value) - low) / (high - low)
-
-    said = f"{len(values)} answers, from {min(values):g} to {max(values):g} times, median {statistics.median(values):g}"
-    parts = [f'<svg viewBox="0 0 {width} 70" role="img" aria-label="{said}">']
-    parts.append(f'<line class="axis" x1="{left}" x2="{right}" y1="40" y2="40"/>')
-    for tick in (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32):
-        if low <= math.log(tick) <= high:
-            parts.append(f'<line class="axis" x1="{place(tick):.1f}" x2="{place(tick):.1f}" y1="36" y2="44"/>')
-            parts.append(f'<text x="{place(tick):.1f}" y="60" text-anchor="middle">{tick:g}</text>')
-    parts += [f'<circle class="bar" fill-opacity="0.6" cx="{place(v):.1f}" cy="25" r="6"/>' for v in values]
-    return Markup("".join([*parts, "</svg>"]))
