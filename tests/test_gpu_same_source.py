@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from test_right_kernels import BANK as RIGHT
 from test_wrong_kernels import BANK as WRONG
-from test_wrong_kernels import header
+from test_wrong_kernels import REFUSED, header
 
 from autograder import course
 from solutions.kernels import launch
 from solutions.kernels.nvrtc import CompileError, compile_source
+
+DEFAULT = "--device-as-default-execution-space"  # an option that CuPy gives: functions need no __device__
 
 
 def self_contained(bank):
@@ -43,6 +45,17 @@ def test_wrong_kernels_are_wrong_at_run_time_alone():
         except CompileError:
             refused.append(name)
     assert refused == ["limit_of_shared_memory"]
+
+
+def test_what_the_simulator_refuses_is_no_cuda():
+    taken = []
+    for name, (line, _) in REFUSED.items():
+        try:
+            compile_source(f'extern "C" __global__ void k(float* y) {{\n{line}\n}}', "sm_80", ("-std=c++17", DEFAULT))
+            taken.append(name)
+        except CompileError:
+            pass
+    assert taken == []
 
 
 @pytest.fixture(scope="module")

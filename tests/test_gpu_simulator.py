@@ -151,8 +151,20 @@ def test_wrong_launches_are_named():
     arguments = (x, x, x, 3, np.float32(1))
     with pytest.raises(KernelError, match="a block of 2048 threads; at most 1024"):
         kernel((1,), (2048,), arguments)
+    with pytest.raises(KernelError, match="block .1, 1, 128.; its third number is at most 64"):
+        kernel((1,), (1, 1, 128), arguments)
     with pytest.raises(KernelError, match="must be at least 1"):
         kernel((0,), (32,), arguments)
+    for grid in ((2**31,), (2**32 + 1,), (1, 65536)):
+        with pytest.raises(
+            KernelError, match="its first number is at most 2147483647, its second and third at most 65"
+        ):
+            kernel(grid, (32,), arguments)
+    with pytest.raises(KernelError, match="4294901760 blocks of 32 threads; the simulator runs at most 67,108,864"):
+        kernel((65536, 65535), (32,), arguments)
+    for size in (-4, 4.0, None):
+        with pytest.raises(TypeError, match=f"shared_mem is {size}; expected a whole number of bytes"):
+            kernel((1,), (32,), arguments, shared_mem=size)
     with pytest.raises(TypeError, match=r"grid is 1; expected a tuple, such as \(1,\)"):
         kernel(1, (32,), arguments)
     with pytest.raises(KernelError, match="too much shared memory: 50000 bytes of dynamic") as caught:
@@ -198,7 +210,18 @@ def test_static_and_dynamic_shared_memory_share_48_kb_until_more_is_asked_for(as
     assert caught.value.kind == "limit"
 
 
+def test_what_is_no_source_and_no_name():
+    for given in ((ADD.encode(), "add"), (ADD, None), ("add", ADD)):
+        with pytest.raises(TypeError, match="RawKernel takes two strings, the source and the name"):
+            kernels.RawKernel(*given)
+
+
 def test_names_that_cupy_would_not_find():
+    template = "template <class T> __global__ void one(T* x) { x[threadIdx.x] = 1; }"
+    with pytest.raises(KeyError, match="one<float> is an instance of a template.*name_expressions=.'one<float>',"):
+        kernels.RawKernel(template, "one<float>")
+    with pytest.raises(compiler.CompileException, match="^name_expressions: error: .*nine"):
+        kernels.RawModule(code=template, name_expressions=("nine<float>",)).compile()
     with pytest.raises(KeyError, match='not declared extern "C"'):
         kernels.RawKernel(ADD.replace('extern "C" ', ""), "add")
     with pytest.raises(KeyError, match="it declares: add"):
@@ -235,6 +258,43 @@ def test_errors_of_a_reduction_name_the_piece(cxx, pieces, said):
     with pytest.raises(compiler.CompileException, match=said) as caught:
         ReductionKernel("T x", "T y", *pieces, "piece")(np.ones(3, "f"))
     assert "/" not in str(caught.value)
+
+
+@pytest.mark.parametrize("leaves", ["return", "break", "continue"])
+def test_an_operation_leaves_its_own_element_alone(leaves):
+    """On a GPU each element has a thread."""
+    positive = ElementwiseKernel("T x", "T y", f"y = 0; if (x < 0) {leaves}; y = x", "positive")
+    np.testing.assert_array_equal(positive(np.float32([-1, 2, -3, 4])), [0, 2, 0, 4])
+
+
+ENDS = {
+    "d: integer division by zero": ("illegal address", "y = 100 / x"),
+    "d: endless loop": ("spin", "y = 0; while (x == 0) ++y"),
+    "d: access to the address 0x8, which belongs to no array": ("illegal address", "y = *(int*)8"),
+}
+
+
+@pytest.mark.parametrize("said", ENDS)
+def test_an_operation_cannot_end_or_stop_python(said, monkeypatch):
+    monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.2")
+    kind, operation = ENDS[said]
+    x = np.arange(3, dtype=np.int32)
+    with pytest.raises(KernelError, match=said) as caught:
+        ElementwiseKernel("int32 x", "int32 y", operation, "d")(x)
+    assert caught.value.kind == kind
+    with pytest.raises(KernelError, match=said):
+        ReductionKernel("int32 x", "int32 y", "x", "a + b", f"const int x = a - 3; {operation}", "0", "d")(x)
+
+
+def test_reductions_of_several_threads_take_turns():
+    total = ReductionKernel("T x", "T y", "x", "a + b", "y = a", "0", "total")
+
+    def many(number):
+        x = np.full(100_000, number, "d")
+        return {float(total(x)) for _ in range(30)}
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(many, range(4))) == [{number * 1e5} for number in range(4)]
 
 
 def test_an_output_that_nobody_writes_is_nan():

@@ -48,7 +48,8 @@ OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     r"operand types are .(const )?float[234]|type .float[234]. does not provide|operand types are: float[234]|binary "
     r"expression .*\bfloat[234]\b": "A float4 has no arithmetic and no [...] of its own: v.x, v.y, v.z and v.w are "
     "four floats.",
-    r"cast from type .float. to (type )?.*float4|invalid type conversion": (
+    r"cast from .*float. to (type )?.*float4|call to .float4::float4|no suitable constructor .* to \"float4|"
+    r"invalid type conversion": (
         "The index binds before the cast, so that one float is cast. Parentheses change that: ((const float4*)x)[k]."
     ),
     r"float.? and .(const )?float ?\*|float ?\*.? and .(const )?float\b|are: (const )?float [-+*/] (const )?float \*": (
@@ -59,6 +60,9 @@ OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     "square is d * d.",
     r"[‘'\"]np[’'\"]": "np belongs to Python. A kernel calls the functions of C: sqrtf, fabsf, expf.",
     r"[‘'\"]__shfl\w*[’'\"]|call to .__shfl\w*\(|no instance of .* \"__shfl": SHUFFLE,
+    r"overloaded .(min|max)\(|call to .(min|max). is ambiguous|overloaded function \"(min|max)\"": (
+        "min and max take two numbers of one type: max(v, 0.f) of a float v, max(k, 0) of an int k."
+    ),
     r"call to .atomicAdd|no instance of .* \"atomicAdd": "atomicAdd takes an address: atomicAdd(&s1[c], a).",
     r"isn.t constant|isn.t known|variable.length|must have a constant value": "The size of an array in a kernel "
     "must be known when it is compiled: a number, or a #define. Where the launch decides the size, declare extern "

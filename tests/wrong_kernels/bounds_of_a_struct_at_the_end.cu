@@ -1,5 +1,5 @@
 // kind: out of bounds
-// says: x\[6[4-9]\], outside of x, which has 64 elements|x\[7\d\], outside of x
+// says: x\[(6[4-9]|7\d)\]( on)?, outside of x, which has 64 elements
 struct Row { float a[8]; };
 extern "C" __global__ void k(const float* x, float* y, int n) {
   const Row* rows = (const Row*)x;

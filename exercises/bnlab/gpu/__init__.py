@@ -39,14 +39,19 @@ What it knows of CUDA: threadIdx and its like; shared memory, static and dynamic
 forms; shuffles, ballots, matches, reductions of a warp (those since sm_80 too), __activemask, __syncwarp; atomics;
 fences; vector types, loaded as one access; __half and __nv_bfloat16 with their conversions and plain arithmetic
 (include cuda_fp16.h or cuda_bf16.h, as CUDA wants it); cooperative_groups.h with blocks, tiles, coalesced threads and
-the grid, and its reduce.h; printf, assert, __trap; template kernels by `name_expressions`.
+the grid, and its reduce.h; math_constants.h; printf, assert, __trap; template kernels by `name_expressions`.
 
 Limits
 ------
 - No textures, streams, inline PTX, tensor cores, dynamic parallelism, cub; no RawModule.get_global.
+- __CUDA_ARCH__ is not defined, and __CUDA_SIMULATOR__ is: #ifdef __CUDA_ARCH__ keeps a line for the GPU alone.
+- C's headers are taken, and std::, INFINITY, uint8_t and their like are known. NVRTC, the compiler that CuPy asks, has
+  none of them; the functions of mathematics need no header there.
+- What C++ leaves open is as on this machine: whole numbers that overflow, a shift by 32, a float too large for an int.
+  CuPy has a GPU take floats below 1.2e-38 for 0 (-ftz=true); here they are kept.
 - np.asarray of a device array gives its numbers and is not counted, where CuPy refuses it; the test drives of notebook
   10 look whether results need their kernels.
-- A thread has 64 KB of stack. One launch runs at a time.
+- A thread has 64 KB of stack, a launch at most 67,108,864 threads. One launch runs at a time.
 - Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows, and not where the data
   itself is volatile: a volatile access of global memory counts as a way to hand something over, so that a missing lock
   or fence around nothing but volatile accesses does not show. An index that leaves one array and lands in another one,

@@ -34,6 +34,7 @@ COMMON = (
     "-D_FORTIFY_SOURCE=0 -ffp-contract=off -fno-math-errno"
 ).split()
 KERNEL = "-fno-exceptions -fno-rtti -fvisibility=hidden -fstack-clash-protection -fno-finite-loops".split()
+AS_CUDA = ["-Werror=vla", "-Wno-narrowing"]  # arrays have a size that the compiler knows; {i, j} may be two floats
 PLAIN = ["-O2"]
 HEADER = "first.h"  # what every kernel begins with
 CHECKED = ["-O1", "-fno-tree-vectorize", "-fsanitize=thread"]
@@ -92,7 +93,11 @@ class Compiler:
 
     @property
     def errors(self):
-        return ["-fno-color-diagnostics", "-ferror-limit=5"] if self.clang else ["-fmax-errors=5"]
+        return (
+            ["-fno-color-diagnostics", "-fno-caret-diagnostics", "-ferror-limit=5"]
+            if self.clang
+            else ["-fmax-errors=5"]
+        )
 
 
 @functools.lru_cache
@@ -175,14 +180,39 @@ def readable(text):
     if not re.search(rf"^{own}", text, flags=re.M):
         if re.search(r"expected .\}.( at end of input)?$", text, flags=re.M):
             return "kernel.cu: error: expected '}' at the end: a brace that was opened is not closed"
-        return re.sub(r"\S*/([\w.]+)(?=[:\s])", r"\1", text).strip()[:4000]
+        found = _refused_by_headers(text) or _never_defined(text) or _of_exports(text)
+        return "\n".join(found) or re.sub(r"\S*/([\w.]+)(?=[:\s])", r"\1", text).strip()[:4000]
     shown, keep = [], False
     for line in text.split("\n"):
-        if re.match(r"\S+:\d+:(\d+:)? |In file included from ", line):
+        if re.match(r"\S+:\d+:(\d+:)? |In file included from |\S+: (In|At) |cc1plus: |\d+ error", line):
             keep = bool(re.match(own, line))
         if keep:
             shown.append(line)
     return "\n".join(shown).strip()[:4000]
+
+
+def _refused_by_headers(text):
+    """What our headers say of a call in the kernel, such as an atomic of a type that has none, with the call's line."""
+    asserted = r"static assertion failed: |static_assert failed[^\n\"]*\"|requirement [^\n]*': "
+    said = re.findall(rf"(?:{asserted})(.*?)\"?$", text, re.M)
+    places = re.findall(r"^(kernel\.cu:\d+:\d+):\s+(?:required from here|note: in instantiation)", text, re.M)
+    return list(dict.fromkeys(f"{place}: error: {words}" for place, words in zip(places, said)))
+
+
+def _never_defined(text):
+    """What the linker misses."""
+    place, name = r"^(?:.*kernel\.cu:(\d+):)?", r"(?:\(anonymous namespace\)::)?(.*?)"
+    missed = re.findall(rf"{place}.*undefined reference to .{name}'$", text, re.M)
+    return [
+        f"kernel.cu:{line or 1}:1: error: {name} is declared, and nowhere defined"
+        for name, line in {name: line for line, name in reversed(missed)}.items()
+    ]
+
+
+def _of_exports(text):
+    """What is wrong with `name_expressions`."""
+    said = re.findall(r"^exports:\d+:\d+: error: (.*)$", text, re.M)
+    return [f"name_expressions: error: {words}" for words in dict.fromkeys(said)][:1]
 
 
 @contextlib.contextmanager
@@ -272,7 +302,7 @@ def build(prefix, sources, flags, libraries=(), options=()):
             chosen = [*flags, *header, *options, f"-I{CUDA}"]
             said += run([*compiler.command, *chosen, "-x", "c++", "-c", str(path), "-o", objects[-1]])
         made = Path(place, name)
-        link = ["-shared", f"-Wl,-soname,{name}", "-Wl,-Bsymbolic"]
+        link = ["-shared", f"-Wl,-soname,{name}", "-Wl,-Bsymbolic", *(["-Wl,-z,defs"] if libraries else [])]
         run([*compiler.command, *link, "-o", str(made), *objects, *map(str, libraries)])
         os.chmod(made, 0o755)
         if re.search(f"{DOUBT}|{LARGE}", said):
@@ -342,7 +372,7 @@ def common():
 def flags_of(checked):
     """The flags with which kernels are compiled, with the checker's hooks or without."""
     loud = [flag for flag in common() if flag != "-w"]
-    return [*loud, *KERNEL, *current().doubts, *([*CHECKED, *current().watching] if checked else PLAIN)]
+    return [*loud, *KERNEL, *AS_CUDA, *current().doubts, *([*CHECKED, *current().watching] if checked else PLAIN)]
 
 
 def build_kernel(source, checked, options=()):

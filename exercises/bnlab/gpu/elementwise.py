@@ -122,12 +122,14 @@ class ElementwiseKernel:
                 elements += f"{const}{kind}& {parameter.name} = (({kind}*)_data[{number}])[i]; "
         body = (
             f'{typed.typedefs(bound)}\n#line 1 "preamble"\n{self.preamble}\n#line 1 "parameters"\n'
-            'extern "C" __attribute__((visibility("default"))) void run(long long _n, long long _reverse, '
-            "void** _data, const long long* _count, const long long** _shape) {\n"
+            f"{typed.LOOP.format('long long _n, long long _reverse')} {{\n"
             f'  const Index _ind{{(ptrdiff_t)_n}}; {raws}\n#line 1 "loop_prep"\n{self.loop_prep};\n'
             '#line 2 "parameters"\n'
-            "  for (ptrdiff_t _j = 0; _j < _n; ++_j) {\n"
+            "  for (ptrdiff_t _from = 0; _from < _n; _from += 65536, simt_progress())\n"
+            "  for (ptrdiff_t _j = _from; _j < _n && _j < _from + 65536; ++_j) {\n"
             f"    const ptrdiff_t i = _reverse ? _n - 1 - _j : _j; {elements}\n"
-            f'#line 1 "kernel.cu"\n{self.operation};\n  }}\n#line 1 "after_loop"\n  {self.after_loop};\n}}\n'
+            "    [&]() -> void { do {\n"  # as each element has a thread of its own: break, continue and return leave it
+            f'#line 1 "kernel.cu"\n{self.operation};\n    }} while (0); }}();\n  }}\n'
+            f'#line 1 "after_loop"\n  {self.after_loop};\n}}\n'
         )
-        return typed.finish(body)
+        return typed.finish(body, "_n", "_reverse")

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import math
 import operator
 import re
 
@@ -12,6 +13,9 @@ from bnlab.gpu.compiled import Compiled, one_at_a_time
 from bnlab.gpu.device_array import count_transfer
 from bnlab.gpu.report import KernelError
 from bnlab.gpu.source import Source, without_comments
+
+MOST_BLOCKS = 2**31 - 1  # of a grid's first number, on a GPU
+MOST_THREADS = 1 << 26  # of a launch here: minutes
 
 
 class RawModule:
@@ -65,6 +69,9 @@ class RawModule:
                 raise KeyError(f'{name} is not declared extern "C": write extern "C" __global__ void {name}(...)')
             if re.search(rf"__global__\s+(?!void\b)\w+[\s*]+{re.escape(name)}\s*\(", self.source.bare):
                 raise KeyError(f"{name} gives something back, and a kernel cannot: write __global__ void {name}(...)")
+            if name.partition("<")[0] in self.source.kernels:
+                cure = f"RawModule(code=..., name_expressions=({name!r},)).get_function({name!r})"
+                raise KeyError(f"{name} is an instance of a template, which has to be asked for: {cure}")
             if self.source.is_plain_function(name):
                 raise KeyError(f'{name} is no kernel: write extern "C" __global__ void {name}(...)')
             known = ", ".join(self.exports) or "none"
@@ -78,6 +85,11 @@ class RawModule:
                     raise KeyError(text) from None
             self.exports.append(name)
         return _Function(self, name)
+
+    def get_global(self, name):
+        """CuPy's way to the module's variables, which the simulator lacks."""
+        cure = "hand the numbers over as an array, or write them into the source"
+        raise NotImplementedError(f"the simulator has no get_global({name!r}): {cure}")
 
     def compile(self, log_stream=None):
         """Compile now instead of at the first launch."""
@@ -170,22 +182,28 @@ class _Function:
         return None
 
     def _check_limits(self, machine, kernel, grid, block, dynamic):
-        threads, static = int(np.prod(block)), self._static(kernel)
+        threads, static = math.prod(block), self._static(kernel)
         if min(*grid, *block) < 1:
             raise KernelError(f"{self.name}: grid {grid} and block {block} must be at least 1 in every direction")
-        if threads > machine.max_threads or block[2] > 64:
+        if threads > machine.max_threads:
             raise KernelError(f"{self.name}: a block of {threads} threads; at most {machine.max_threads} are allowed")
-        if max(grid[1:]) > 65535:
-            raise KernelError(f"{self.name}: grid {grid}; its second and third number are at most 65535")
+        if block[2] > 64:
+            raise KernelError(f"{self.name}: block {block}; its third number is at most 64")
+        if grid[0] > MOST_BLOCKS or max(grid[1:]) > 65535:
+            text = f"its first number is at most {MOST_BLOCKS}, its second and third at most 65535"
+            raise KernelError(f"{self.name}: grid {grid}; {text}")
+        if math.prod(grid) * threads > MOST_THREADS:
+            text = f"{math.prod(grid)} blocks of {threads} threads; the simulator runs at most {MOST_THREADS:,} threads"
+            raise KernelError(f"{self.name}: {text} in a launch")
         bound = self.module.source.bound(self.name, self.module.options)
         if bound and threads > bound:
             raise KernelError(f"{self.name}: a block of {threads} threads; its __launch_bounds__ promise {bound}")
         self._check_shared(machine, kernel, static, dynamic)
         if self.module.enable_cooperative_groups:
             fit = machine.resident_blocks(threads, static + dynamic)
-            if int(np.prod(grid)) > fit:
+            if math.prod(grid) > fit:
                 raise KernelError(
-                    f"{self.name}: a cooperative launch of {int(np.prod(grid))} blocks; {fit} fit on this machine "
+                    f"{self.name}: a cooperative launch of {math.prod(grid)} blocks; {fit} fit on this machine "
                     f"at the same time ({machine.multiprocessors} multiprocessors)"
                 )
 
@@ -267,7 +285,7 @@ class _Function:
                 "registers for 1,020; what is more lies in device memory, stored and loaded there like any array. "
                 "What the threads of a block keep together belongs into __shared__."
             )
-        threads = int(np.prod(launch.block))
+        threads = math.prod(launch.block)
         if threads % 32 and launch.counters["warp_operations"]:
             notes.append(
                 f"{self.name} has blocks of {threads} threads, and the last warp of each is no whole one. A shuffle "
@@ -332,6 +350,8 @@ class RawKernel(_Function):
 
     def __init__(self, code, name, options=(), backend="nvrtc", translate_cucomplex=False, *,
                  enable_cooperative_groups=False, jitify=False):  # fmt: skip
+        if not isinstance(code, str) or not isinstance(name, str) or "__global__" in name:
+            raise TypeError("RawKernel takes two strings, the source and the name: RawKernel(code, 'sums')")
         if not isinstance(options, (tuple, list)):
             raise TypeError(f"options is {type(options).__name__}; expected a tuple of strings")
         module = _module_of(code, tuple(options), bool(enable_cooperative_groups))
@@ -357,9 +377,12 @@ def _triple(kernel, what, value):
 
 def _bytes(kernel, value):
     try:
-        return operator.index(value)
+        count = operator.index(value)
     except TypeError:
-        raise TypeError(f"{kernel}: shared_mem is {value!r}; expected a whole number of bytes") from None
+        count = -1
+    if count < 0:
+        raise TypeError(f"{kernel}: shared_mem is {value!r}; expected a whole number of bytes")
+    return count
 
 
 def address_of(value):

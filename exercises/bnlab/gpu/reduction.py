@@ -140,14 +140,13 @@ class ReductionKernel:
             f'#line 1 "reduce_type"\ntypedef {kind} _type_reduce;\n'
             'inline _type_reduce _both(const _type_reduce& a, const _type_reduce& b) {\n#line 1 "reduce_expr"\n'
             f"return ({self.reduce}); }}\n"
-            'extern "C" __attribute__((visibility("default"))) void run(long long _outs, long long _inner, '
-            "long long _reverse, void** _data, const long long* _count, const long long** _shape) {\n"
+            f"{typed.LOOP.format('long long _outs, long long _inner, long long _reverse')} {{\n"
             f"  const Index _out_ind{{(ptrdiff_t)_outs}}, _in_ind{{(ptrdiff_t)(_outs * _inner)}}; {raws}\n"
             f"  for (long long _k = 0; _k < _outs; ++_k) {{\n"
             f"    static _type_reduce _part[{WIDTH}];\n"
             f'    for (int _t = 0; _t < {WIDTH}; ++_t) {{\n#line 1 "identity"\n'
             f"_part[_t] = _type_reduce({self.identity}); }}\n"
-            "    for (long long _j = 0; _j < _inner; ++_j) {\n"
+            "    for (long long _j = 0; _j < _inner; ++_j) {\n      if (_j % 65536 == 0) simt_progress();\n"
             "      const long long _place = _reverse ? _inner - 1 - _j : _j;\n"
             f"      const ptrdiff_t _at = _k * _inner + _place; const int _t = _place % {WIDTH}; {elements}\n"
             f'#line 1 "map_expr"\n      const _type_reduce _mapped = static_cast<_type_reduce>({self.map});\n'
@@ -156,5 +155,8 @@ class ReductionKernel:
             "      for (int _t = 0; _t < _w; ++_t) _part[_t] = _both(_part[_t], _part[_t + _w]);\n"
             f"    {out_type}& {out.name} = (({out_type}*)_data[{len(self.ins)}])[_k];\n"
             "    const _type_reduce a = _part[0];\n"
-            f'#line 1 "post_map_expr"\n    {self.post};\n    (void){out.name};\n  }}\n}}\n'
+            f'#line 1 "post_map_expr"\n    {self.post};\n    (void){out.name};\n  }}\n}}\n',
+            "_outs",
+            "_inner",
+            "_reverse",
         )

@@ -261,6 +261,7 @@ class Narrator:
 
     def _out_of_bounds(self, raw, text):
         here, whole = self._element(raw)
+        here = f"{raw.size} bytes from {here} on" if raw.size > 16 else here
         return f"out of bounds: {self._where(raw)} {'writes' if raw.write else 'reads'} {here}, outside of {whole}"
 
     def _misaligned(self, raw, text):
@@ -271,6 +272,8 @@ class Narrator:
         )
 
     def _illegal_address(self, raw, text):
+        if "division" in text:
+            return f"{self._where(raw)}: {text}"
         return f"illegal address: {self._where(raw)}: {text}"
 
     def _spin(self, raw, text):

@@ -13,29 +13,36 @@ HEADERS = {  # what a kernel may include, and what it stands for here
     "cuda_bf16.h": "cuda_bf16.h",
     "cooperative_groups.h": "cooperative_groups.h",
     "cooperative_groups/reduce.h": "cooperative_groups.h",
+    "math_constants.h": "math_constants.h",
+    **dict.fromkeys(("float.h", "cfloat"), "float.h"),
+    **dict.fromkeys(("limits.h", "climits"), "limits.h"),
+    **dict.fromkeys(("limits", "cuda/std/limits"), "limits"),
     **dict.fromkeys(("cuda_runtime.h", "cuda.h", "math.h", "cmath", "stdio.h", "cstdio", "stdint.h", "cstdint"), ""),
-    **dict.fromkeys(("assert.h", "cassert", "float.h", "cfloat", "limits.h", "climits", "cstddef", "stddef.h"), ""),
-    **dict.fromkeys(("type_traits", "utility", "cuda/std/cstdint", "cuda/std/type_traits", "device_functions.h"), ""),
-    **dict.fromkeys(("vector_types.h", "math_constants.h", "device_launch_parameters.h"), ""),
+    **dict.fromkeys(("assert.h", "cassert", "cstddef", "stddef.h", "type_traits", "utility"), ""),
+    **dict.fromkeys(("cuda/std/cstdint", "cuda/std/type_traits", "cuda/std/utility", "cuda/std/cmath"), ""),
+    **dict.fromkeys(("vector_types.h", "device_functions.h", "device_launch_parameters.h"), ""),
 }
+OURS = "cooperative_groups.h, cooperative_groups/reduce.h, cuda_bf16.h, cuda_fp16.h, math_constants.h"
 ASM = ("asm", "__asm", "__asm__")
 HIDING = ("no_sanitize", "__no_sanitize__", "no_sanitize_thread", "__no_sanitize_thread__")
+PTX = "the simulator has no inline PTX: write it in C++, or leave it to the GPU by #ifdef __CUDA_ARCH__"
 FOREIGN = {  # what would be no PTX but this machine's, what would hide an access: name -> what the compiler says of it
-    **dict.fromkeys(ASM, "the_simulator_has_no_inline_PTX"),
+    **dict.fromkeys(ASM, f'_Pragma("GCC error \\"{PTX}\\"") the_simulator_has_no_inline_PTX'),
     **dict.fromkeys((*HIDING, "disable_sanitizer_instrumentation"), "the_simulator_looks_at_every_access"),
 }
 # asm that is empty speaks to a compiler alone
 EMPTY = re.compile(rf'\b(?:{"|".join(ASM)})\b\s*(?:volatile|__volatile__)?\s*\(\s*""[^;]*;')
 AROUND = re.compile(rf"#\s*undef\s+(?:{'|'.join(FOREIGN)})\b|#\s*include\s+\w+|\b__builtin_ia32\w*")
 KERNEL = re.compile(
-    r"__global__\s+(?:\w+\s*\([^()]*\)\s*)?(?:inline\s+|static\s+)*void\s+(?:__launch_bounds__\s*\(([^()]*)\)\s*)?"
-    r"(\w+)\s*\("
+    r"(?:__global__\s+(?:\w+\s*\([^()]*\)\s*)?(?:inline\s+|static\s+)*void|void\s+__global__)\s+"
+    r"(?:__launch_bounds__\s*\(([^()]*)\)\s*)?(\w+)\s*\("
 )
-DYNAMIC = re.compile(
-    r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\((?:[^()]|\([^()]*\))*\)\s*)?([\w:<>\s]+?)\s*\b(\w+)"
-    r"\s*\[\s*\]\s*;"
+ALIGNED = r"(?:__align__|alignas)\s*\((?:[^()]|\([^()]*\))*\)"
+DYNAMIC = re.compile(  # the words before the type, in any order; the type; the name; what stands in brackets
+    rf"\b((?:(?:extern|__shared__|volatile|{ALIGNED})\s+)*__shared__(?:\s+(?:extern|volatile|{ALIGNED}))*)\s+"
+    rf"([\w:<>\s]+?)\s*(?:{ALIGNED}\s*)?\b(\w+)\s*\[[^][;]*\]\s*((?:\[[^][;]*\]\s*)*);"
 )
-BOUNDS = re.compile(r"__global__\s+__launch_bounds__\s*\(([^()]*)\)")
+BOUNDS = re.compile(r"__launch_bounds__\s*\(([^()]*)\)")
 
 
 class Source:
@@ -57,7 +64,7 @@ class Source:
         self.code = code.replace("\r\n", "\n")
         self.bare = without_directives(without_comments(self.code))
         self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
-        self.dynamic = list(dict.fromkeys(match[2] for match in DYNAMIC.finditer(self.bare)))
+        self.dynamic = list(dict.fromkeys(match[3] for match in dynamic_arrays(self.bare)))
         self.commas = list(commas(self.bare))
         self.headers = []
 
@@ -147,7 +154,8 @@ class Source:
         macros.update(found.groups() for found in given if found)
         for match in KERNEL.finditer(self.bare):
             if match[2] == kernel:
-                text = match[1] or (BOUNDS.match(match[0]) or [None, ""])[1]
+                before = re.search(rf"(?:{BOUNDS.pattern})\s*$", self.bare[: match.start()])
+                text = match[1] or (BOUNDS.search(match[0]) or before or [None, ""])[1]
                 factors = [macros.get(factor, factor) for factor in re.split(r"\s*\*\s*", text.split(",")[0].strip())]
                 return math.prod(map(int, factors)) if all(factor.isdigit() for factor in factors) else None
         return None
@@ -184,17 +192,21 @@ class Source:
         bare = without_comments(code.replace("\\\n", ""))
         if found := AROUND.search(bare):
             raise CompileException(f"kernel.cu: error: the simulator does not accept {found[0]!r}")
+        if found := re.search("<<<", without_comments(code)):
+            line = code[: found.start()].count("\n") + 1
+            raise CompileException(f"kernel.cu:{line}: error: no kernel launches another one here: let Python do it")
 
     def _includes(self, code):
-        self.headers = []
+        self.headers, bare = [], without_comments(code)
 
         def replaced(match):
             name = match[1]
+            if "#" not in bare[match.start() : match.end()]:  # in a comment
+                return match[0]
             if name not in HEADERS:
-                raise CompileException(
-                    f"kernel.cu:{code[: match.start()].count(chr(10)) + 1}: error: the simulator has no <{name}>; "
-                    f"it has {', '.join(sorted(name for name in HEADERS if HEADERS[name]))} and the C++ basics"
-                )
+                line = code[: match.start()].count("\n") + 1
+                text = f"the simulator has no <{name}>; it has {OURS} and the C++ basics"
+                raise CompileException(f"kernel.cu:{line}: error: {text}")
             self.headers.append(HEADERS[name])
             return ""
 
@@ -204,11 +216,14 @@ class Source:
     def _dynamic(code):
         """extern __shared__ T name[];  ->  a pointer to the block's dynamic shared memory."""
         bare = without_comments(code)
-        for match in reversed(list(DYNAMIC.finditer(bare))):
-            kind, name = match[1].strip(), match[2]
+        for match in reversed(dynamic_arrays(bare)):
+            kind, name, steps = match[2].strip(), match[3], match[4].strip()
+            kind = f"volatile {kind}" if "volatile" in match[1] else kind
             inside = depth_at(bare, 0, match.start()) > 0
-            new = f"static simt::Dynamic<{kind}> {name};"
-            if inside:
+            new = f"static simt::Dynamic<{kind}{steps}> {name};"
+            if inside and steps:
+                new = f"{kind} (*{name}){steps} = ({kind} (*){steps})simt_dynamic_shared();"
+            elif inside:
                 new = f"{kind}* {name} = ({kind}*)simt_dynamic_shared();"
             code = code[: match.start()] + new + "\n" * match[0].count("\n") + code[match.end() :]
         return code
@@ -300,9 +315,14 @@ def balanced(text, opening):
     return text[opening + 1 :], len(text)
 
 
+def dynamic_arrays(bare):
+    """The matches of DYNAMIC that are extern: arrays in dynamic shared memory, whose size the launch decides."""
+    return [match for match in DYNAMIC.finditer(bare) if re.search(r"\bextern\b", match[1])]
+
+
 def commas(bare):
     """(line, text, what it means) of each index with a comma: x[n, c] is x[c] in C++."""
-    for match in re.finditer(r"(?!return\b)\b([A-Za-z_]\w*)\s*\[", bare):
+    for match in re.finditer(r"(?!(?:return|auto)\b)\b([A-Za-z_]\w*)\s*\[", bare):
         inside, _ = balanced(bare, match.end() - 1)
         parts = [" ".join(part.split()) for part in split_list(inside)]
         if len(parts) > 1:

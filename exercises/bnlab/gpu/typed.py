@@ -9,6 +9,7 @@ import numpy as np
 
 from bnlab.gpu import compiler, report, settings
 from bnlab.gpu.arguments import root
+from bnlab.gpu.compiled import one_at_a_time
 from bnlab.gpu.report import KernelError
 
 C_TYPES = {
@@ -44,7 +45,13 @@ struct Index {
   ptrdiff_t count;
   ptrdiff_t size() const { return count; }
 };
+template <class... A> int _guarded(void (*loop)(A...), A... values) {  // an endless loop or a division by 0 comes back
+  auto bound = [&] { loop(values...); };
+  return simt_loop([](void* call) { (*(decltype(bound)*)call)(); }, &bound);
+}
 """
+ENDLESS = "endless loop: what it does with one element does not end"
+LOOP = "void _loop({}, void** _data, const long long* _count, const long long** _shape)"
 
 
 @dataclass(frozen=True)
@@ -146,10 +153,22 @@ def raw_declaration(number, parameter, dtype, written):
     )
 
 
-def finish(source):
-    """The whole file: outside of the loop, the place where an index went astray."""
-    return f'{HEAD}{source}}}\nextern "C" __attribute__((visibility("default"))) void outside_of(long long* o) {{\n' + (
-        "  o[0] = outside.index, o[1] = outside.size, o[2] = outside.parameter, outside.parameter = -1;\n}\n"
+def finish(source, *numbers):
+    """The whole file: besides the loop how it is called, and the place where an index went astray.
+
+    Parameters
+    ----------
+    source : str
+        Ends with the loop's function, named as LOOP has it.
+    *numbers : str
+        Names of its parameters before the arrays.
+    """
+    declared, given = ", ".join(f"long long {name}" for name in numbers), ", ".join(numbers)
+    return (
+        f'{HEAD}{source}}}\nextern "C" {{\n__attribute__((visibility("default"))) int run({declared}, void** data, '
+        f"const long long* count, const long long** shape) {{ return _guarded(_loop, {given}, data, count, shape); }}\n"
+        '__attribute__((visibility("default"))) void outside_of(long long* o) {\n'
+        "  o[0] = outside.index, o[1] = outside.size, o[2] = outside.parameter, outside.parameter = -1;\n}\n}\n"
     )
 
 
@@ -177,9 +196,15 @@ def run(source, kernel, numbers, arrays, parameters):
     counts = (ctypes.c_longlong * len(arrays))(*(array.size for array in arrays))
     shapes = [(ctypes.c_longlong * max(1, array.ndim))(*array.shape) for array in arrays]
     shape_pointers = (ctypes.c_void_p * len(arrays))(*(ctypes.addressof(shape) for shape in shapes))
-    loop.run(*(ctypes.c_longlong(number) for number in numbers), pointers, counts, shape_pointers)
-    astray = (ctypes.c_longlong * 3)()
-    loop.outside_of(astray)
+    astray, issues = (ctypes.c_longlong * 3)(), (report.RawIssue * 16)()
+    with one_at_a_time:  # a loop keeps its state, and the runtime that of one launch
+        ended = loop.run(*(ctypes.c_longlong(number) for number in numbers), pointers, counts, shape_pointers)
+        loop.outside_of(astray)
+        if ended:
+            compiler.runtime()[1].simt_issues(issues)
+    if ended:
+        kind, text = report.KINDS[issues[0].kind], issues[0].text.decode()
+        raise KernelError(f"{kernel}: {ENDLESS if kind == 'spin' else text}", kind)
     if astray[2] >= 0:
         name = parameters[astray[2]].name
         text = f"{kernel}: out of bounds: {name}[{astray[0]}] outside of {name}, which has {astray[1]} elements"

@@ -26,6 +26,8 @@ enum SimtWarpKind {
 extern "C" {
 int simt_launch(const SimtModule*, const unsigned* grid_and_block, size_t dynamic_shared, int cooperative,
                 unsigned long long schedule, void (*kernel)(void*), void* arguments);
+int simt_loop(void (*function)(void*), void* arguments);  // a function that may loop without end, or divide by 0
+void simt_progress();  // it does not, so far
 void simt_barrier(int line);
 int simt_barrier_count(int predicate, int line);  // how many threads of the block came with a true predicate
 void simt_grid_barrier(int line);

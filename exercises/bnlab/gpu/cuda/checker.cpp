@@ -1,6 +1,7 @@
 // The checker sees every load and store of a kernel: the kernel is compiled with -fsanitize=thread, which calls the
 // __tsan_* hooks below before each one. It finds races, reads of shared memory that nobody wrote, accesses outside of
 // arrays and misaligned ones, and counts what the accesses cost.
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <sys/mman.h>
@@ -166,7 +167,7 @@ static void access(char* address, int size, bool write, const void* pc, bool is_
   if (address >= __ehdr_start && address < _end) return;
   Fiber& me = *current;
   bool is_shared = false;
-  Region* r = region_of(address, size, is_shared);
+  Region* r = region_of(address, size > 16 ? 1 : size, is_shared);  // a copy is about what it begins in
   if (!r) {
     if (address >= module->low && address < module->high) return;  // constants, and what has no name
     if (Region* meant = nearest(address)) stop(issue_at(OUT_OF_BOUNDS, meant, address, size, write, pc));
@@ -325,23 +326,32 @@ void simt_traffic(long long* totals, long long* of_arrays, long long* used) {
   HOOK_BOTH(read_write, n, 0) HOOK_BOTH(unaligned_read_write, n, 4)
 HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
 
+struct Called : Hook {  // a fault in here is that of the caller's line
+  Called(const void* pc) {
+    if (current) current->caller = pc;
+  }
+  ~Called() {
+    if (current) current->caller = nullptr;
+  }
+};
+
 static void range(const void* address, size_t size, bool write, const void* pc) {
   Hook hook;
-  if (size) access((char*)address, (int)size, write, pc, false, 16);
+  if (size) access((char*)address, (int)std::min<size_t>(size, INT_MAX), write, pc, false, 16);
 }
 static bool known(const void* address) {  // the arguments of a launch are copied too, and lie elsewhere
   bool is_shared;
   return current && launched && (region_of((char*)address, 1, is_shared) || nearest((char*)address));
 }
 void* simt_copy(void* to, const void* from, size_t size, const void* pc) {
-  if (current) current->caller = pc;
   if (known(from)) range(from, size, false, pc);
   if (launched) range(to, size, true, pc);
-  Hook hook;
+  Called call(pc);
   return memmove(to, from, size);
 }
 void* simt_fill(void* to, int value, size_t size, const void* pc) {
   if (launched) range(to, size, true, pc);
+  Called call(pc);
   return memset(to, value, size);
 }
 void __tsan_read_range(char* address, size_t size) { range(address, size, false, PC); }

@@ -11,6 +11,8 @@ struct thread_block {
   unsigned num_threads() const { return size(); }
   dim3 group_index() const { return dim3(blockIdx.x, blockIdx.y, blockIdx.z); }
   dim3 thread_index() const { return dim3(threadIdx.x, threadIdx.y, threadIdx.z); }
+  dim3 dim_threads() const { return blockDim; }
+  dim3 group_dim() const { return blockDim; }
 };
 static inline thread_block this_thread_block() { return {}; }
 
@@ -24,6 +26,9 @@ struct grid_group {
   }
   unsigned long long size() const { return num_blocks() * this_thread_block().size(); }
   unsigned long long num_threads() const { return size(); }
+  dim3 block_index() const { return dim3(blockIdx.x, blockIdx.y, blockIdx.z); }
+  dim3 dim_blocks() const { return gridDim; }
+  dim3 group_dim() const { return gridDim; }
 };
 static inline grid_group this_grid() { return {}; }
 
@@ -52,6 +57,9 @@ template <unsigned N, class Parent = thread_block> struct thread_block_tile {
   int all(int p, int line = __builtin_LINE()) const { return __all_sync(mask(), p, line); }
   unsigned ballot(int p, int line = __builtin_LINE()) const {
     return __ballot_sync(mask(), p, line) >> (simt_lane() & ~(N - 1));
+  }
+  template <class T> unsigned match_any(T v, int line = __builtin_LINE()) const {
+    return __match_any_sync(mask(), v, line) >> (simt_lane() & ~(N - 1));
   }
 };
 template <unsigned N, class Parent> static inline thread_block_tile<N> tiled_partition(const Parent&) { return {}; }

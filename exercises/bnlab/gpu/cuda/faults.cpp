@@ -66,8 +66,9 @@ static const void* caller_of(void* context) {
   char** top = nullptr;
 #endif
   char* const* end = (char* const*)(current->stack + STACK);
+  if ((char*)top < current->stack && (char*)top >= current->stack - PAGE) top = (char**)current->stack;  // it is full
   if ((char*)top < current->stack || (uintptr_t)top % sizeof(char*)) return nullptr;
-  for (int k = 0; k < 256 && top < end; ++k, ++top)
+  for (int k = 0; k < 1024 && top < end; ++k, ++top)
     if (*top >= module->low && *top < module->shared) return *top;
   return nullptr;
 }
@@ -97,12 +98,13 @@ static void on_fault(int number, siginfo_t* info, void* context) {
     return;
   }
   Issue issue = blank(ILLEGAL_ADDRESS, 0);
-  issue.pc = counter_of(context), issue.other_pc = inside ? current->caller : caller_of(context);
+  issue.pc = counter_of(context), issue.other_pc = inside && current->caller ? current->caller : caller_of(context);
   char* address = (char*)info->si_addr;
   if (number == SIGFPE)
-    snprintf(issue.text, sizeof issue.text, "integer division by zero");
+    snprintf(issue.text, sizeof issue.text, "integer division by zero, which gives anything on a GPU");
   else if (address >= current->stack - PAGE && address < current->stack)
-    snprintf(issue.text, sizeof issue.text, "a thread's stack is full: its local arrays are larger than %d KB", STACK >> 10);
+    snprintf(issue.text, sizeof issue.text, "a thread's stack is full: its local arrays are larger than %d KB, or a function "
+             "calls itself without end", STACK >> 10);
   else
     snprintf(issue.text, sizeof issue.text, "access to the address %p, which belongs to no array", (void*)address);
   stop(issue);

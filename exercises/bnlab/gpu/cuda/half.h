@@ -50,6 +50,8 @@ static inline unsigned short float_to_bfloat(float f) {
   static inline bool operator>(N a, N b) { return (float)a > (float)b; }                   \
   static inline bool operator==(N a, N b) { return (float)a == (float)b; }                 \
   static inline bool operator!=(N a, N b) { return (float)a != (float)b; }                 \
+  static inline bool operator<=(N a, N b) { return (float)a <= (float)b; }                 \
+  static inline bool operator>=(N a, N b) { return (float)a >= (float)b; }                 \
   static inline N __hadd(N a, N b) { return a + b; }                                       \
   static inline N __hsub(N a, N b) { return a - b; }                                       \
   static inline N __hmul(N a, N b) { return a * b; }                                       \
@@ -59,18 +61,36 @@ static inline unsigned short float_to_bfloat(float f) {
   static inline N __hmin(N a, N b) { return N(fminf(a, b)); }                              \
   static inline bool __hgt(N a, N b) { return a > b; }                                     \
   static inline bool __hlt(N a, N b) { return a < b; }                                     \
+  static inline bool __hge(N a, N b) { return a >= b; }                                    \
+  static inline bool __hle(N a, N b) { return a <= b; }                                    \
+  static inline bool __heq(N a, N b) { return a == b; }                                    \
+  static inline bool __hne(N a, N b) { return (float)a < (float)b || (float)a > (float)b; }  \
+  static inline bool __hisnan(N a) { return (float)a != (float)a; }                        \
+  static inline N __habs(N a) { return N(fabsf(a)); }                                      \
   static inline N hsqrt(N a) { return N(sqrtf(a)); }                                       \
   static inline N hrsqrt(N a) { return N(1.0f / sqrtf(a)); }                               \
   static inline N hexp(N a) { return N(expf(a)); }                                         \
+  static inline N hlog(N a) { return N(logf(a)); }                                         \
+  static inline N hrcp(N a) { return N(1.0f / (float)a); }                                 \
   static inline N __hfma(N a, N b, N c) { return N(fmaf(a, b, c)); }                       \
   struct alignas(4) N##2 {                                                                 \
     N x, y;                                                                                \
     SIMT_VECTOR(N##2, 4)                                                                   \
     N##2(N a, N b) : x(a), y(b) {}                                                         \
+    N##2& operator+=(N##2 o) { return *this = N##2(x + o.x, y + o.y); }                    \
+    N##2& operator-=(N##2 o) { return *this = N##2(x - o.x, y - o.y); }                    \
+    N##2& operator*=(N##2 o) { return *this = N##2(x * o.x, y * o.y); }                    \
+    N##2& operator/=(N##2 o) { return *this = N##2(x / o.x, y / o.y); }                    \
   };                                                                                       \
   static inline N##2 operator+(N##2 a, N##2 b) { return N##2(a.x + b.x, a.y + b.y); }      \
   static inline N##2 operator-(N##2 a, N##2 b) { return N##2(a.x - b.x, a.y - b.y); }      \
   static inline N##2 operator*(N##2 a, N##2 b) { return N##2(a.x * b.x, a.y * b.y); }      \
+  static inline N##2 operator/(N##2 a, N##2 b) { return N##2(a.x / b.x, a.y / b.y); }      \
+  static inline N##2 operator-(N##2 a) { return N##2(-a.x, -a.y); }                        \
+  static inline N##2 __h2div(N##2 a, N##2 b) { return a / b; }                             \
+  static inline N##2 __hneg2(N##2 a) { return -a; }                                        \
+  static inline N##2 __hmax2(N##2 a, N##2 b) { return N##2(__hmax(a.x, b.x), __hmax(a.y, b.y)); } \
+  static inline N##2 __hmin2(N##2 a, N##2 b) { return N##2(__hmin(a.x, b.x), __hmin(a.y, b.y)); } \
   static inline N##2 __hadd2(N##2 a, N##2 b) { return a + b; }                             \
   static inline N##2 __hsub2(N##2 a, N##2 b) { return a - b; }                             \
   static inline N##2 __hmul2(N##2 a, N##2 b) { return a * b; }                             \
@@ -86,6 +106,11 @@ static inline float __half2float(__half h) { return h; }
 static inline __half __float2half(float f) { return f; }
 static inline __half __float2half_rn(float f) { return f; }
 static inline __half __double2half(double d) { return d; }
+static inline __half __int2half_rn(int i) { return i; }
+static inline __half __uint2half_rn(unsigned i) { return (float)i; }
+static inline int __half2int_rn(__half h) { return (int)rintf(h); }
+static inline int __half2int_rz(__half h) { return (int)(float)h; }
+static inline __half2 __half2half2(__half h) { return __half2(h, h); }
 static inline float2 __half22float2(__half2 h) { return make_float2(h.x, h.y); }
 static inline __half2 __floats2half2_rn(float a, float b) { return __half2(a, b); }
 static inline __half2 __float22half2_rn(float2 f) { return __half2(f.x, f.y); }
@@ -103,6 +128,8 @@ static inline float __bfloat162float(__nv_bfloat16 b) { return b; }
 static inline __nv_bfloat16 __float2bfloat16(float f) { return f; }
 static inline __nv_bfloat16 __float2bfloat16_rn(float f) { return f; }
 static inline __nv_bfloat16 __double2bfloat16(double d) { return d; }
+static inline __nv_bfloat162 __bfloat162bfloat162(__nv_bfloat16 b) { return __nv_bfloat162(b, b); }
+static inline __nv_bfloat162 make_bfloat162(__nv_bfloat16 a, __nv_bfloat16 b) { return __nv_bfloat162(a, b); }
 static inline float2 __bfloat1622float2(__nv_bfloat162 b) { return make_float2(b.x, b.y); }
 static inline __nv_bfloat162 __floats2bfloat162_rn(float a, float b) { return __nv_bfloat162(a, b); }
 static inline __nv_bfloat162 __float22bfloat162_rn(float2 f) { return __nv_bfloat162(f.x, f.y); }

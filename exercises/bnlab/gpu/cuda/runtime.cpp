@@ -110,6 +110,7 @@ void spin(const void* pc, int line, const void* caller) {
   if (idle_rounds > IDLE_ROUNDS) stop(endless(pc, line));
   spun = true;
   leave();
+  current->caller = nullptr;
 }
 
 // ---- barriers -------------------------------------------------------------------------------------------------------
@@ -422,6 +423,15 @@ int simt_launch(const SimtModule* kernel_module, const unsigned* d, size_t dynam
   if (checked) check_end();
   return aborted;
 }
+
+int simt_loop(void (*function)(void*), void* arguments) {
+  static const SimtModule nothing = {};
+  const unsigned one[6] = {1, 1, 1, 1, 1, 1};
+  checked = false;
+  return simt_launch(&nothing, one, 0, 0, 0, function, arguments);
+}
+
+void simt_progress() { progress(), patience_of_block(); }
 
 void simt_barrier(int line) { simt_barrier_count(0, line); }
 

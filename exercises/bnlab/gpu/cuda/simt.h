@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <type_traits>
 #include <utility>
 
@@ -19,6 +20,7 @@
 #undef __noinline__
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 
 // Shared variables live in one linker section, so that they can be poisoned before every block. source.py adds
@@ -76,8 +78,14 @@ static inline void __nanosleep(unsigned, int line = __builtin_LINE()) { simt_spi
 
 // ---- warps ----------------------------------------------------------------------------------------------------------
 namespace simt {
+template <class T> struct Shuffles {
+  enum { value = sizeof(T) <= 8 && (std::is_arithmetic<T>::value || std::is_enum<T>::value) };
+};
+#define SIMT_SHUFFLES(T) \
+  template <> struct Shuffles<T> { enum { value = 1 }; };
+SIMT_SHUFFLES(__half) SIMT_SHUFFLES(__half2) SIMT_SHUFFLES(__nv_bfloat16) SIMT_SHUFFLES(__nv_bfloat162)
 template <class T> T shuffle(unsigned mask, T value, int source, int line) {
-  static_assert(sizeof(T) <= 8 && !std::is_pointer<T>::value, "a shuffle moves values of 2, 4 or 8 bytes");
+  static_assert(Shuffles<T>::value, "a shuffle moves a number, such as a float or an int, or a half: two shuffles move two");
   uint64_t bits = 0;
   __builtin_memcpy(&bits, &value, sizeof value);
   bits = simt_warp(mask, bits, source, SIMT_SHUFFLE, line);
@@ -159,26 +167,32 @@ template <class T, class F> SIMT_ALWAYS T read_modify_write(T* address, F change
 }
 template <class T, class... Allowed> constexpr bool one_of() { return (std::is_same<T, Allowed>::value || ...); }
 template <class T> using Same = typename std::common_type<T>::type;  // not deduced: 1 may be given for a float
-typedef unsigned long long ull;
 }  // namespace simt
 #define SIMT_ATOMIC(name, expression, ...)                                                                       \
-  template <class T> static SIMT_ALWAYS T name(T* address, simt::Same<T> value, int line = __builtin_LINE()) {        \
-    static_assert(simt::one_of<T, __VA_ARGS__>(), #name " has no version for this type");                        \
+  template <class T> static SIMT_ALWAYS T name(T* address, simt::Same<T> value, int line = __builtin_LINE()) {   \
+    static_assert(simt::one_of<T, __VA_ARGS__>(), #name " has no version for this type; it has " #__VA_ARGS__);  \
     return simt::read_modify_write(address, [=](T old) -> T { return expression; }, line);                       \
+  }                                                                                                              \
+  SIMT_SCOPED(name, name##_block) SIMT_SCOPED(name, name##_system)
+#define SIMT_SCOPED(name, scoped)                                                                                \
+  template <class T> static SIMT_ALWAYS T scoped(T* address, simt::Same<T> value, int line = __builtin_LINE()) { \
+    return name(address, value, line);                                                                           \
   }
-SIMT_ATOMIC(atomicAdd, old + value, int, unsigned, simt::ull, float, double, __half, __nv_bfloat16)
+SIMT_ATOMIC(atomicAdd, old + value, int, unsigned, unsigned long long, float, double, __half, __half2, __nv_bfloat16,
+            __nv_bfloat162)
 SIMT_ATOMIC(atomicSub, old - value, int, unsigned)
-SIMT_ATOMIC(atomicExch, value, int, unsigned, simt::ull, float)
-SIMT_ATOMIC(atomicMax, old < value ? value : old, int, unsigned, long long, simt::ull)
-SIMT_ATOMIC(atomicMin, value < old ? value : old, int, unsigned, long long, simt::ull)
-SIMT_ATOMIC(atomicAnd, old & value, int, unsigned, simt::ull)
-SIMT_ATOMIC(atomicOr, old | value, int, unsigned, simt::ull)
-SIMT_ATOMIC(atomicXor, old ^ value, int, unsigned, simt::ull)
+SIMT_ATOMIC(atomicExch, value, int, unsigned, unsigned long long, float)
+SIMT_ATOMIC(atomicMax, old < value ? value : old, int, unsigned, long long, unsigned long long)
+SIMT_ATOMIC(atomicMin, value < old ? value : old, int, unsigned, long long, unsigned long long)
+SIMT_ATOMIC(atomicAnd, old & value, int, unsigned, unsigned long long)
+SIMT_ATOMIC(atomicOr, old | value, int, unsigned, unsigned long long)
+SIMT_ATOMIC(atomicXor, old ^ value, int, unsigned, unsigned long long)
 SIMT_ATOMIC(atomicInc, old >= value ? 0 : old + 1, unsigned)
 SIMT_ATOMIC(atomicDec, old == 0 || old > value ? value : old - 1, unsigned)
 template <class T>
 static SIMT_ALWAYS T atomicCAS(T* address, simt::Same<T> compare, simt::Same<T> value, int line = __builtin_LINE()) {
-  static_assert(simt::one_of<T, int, unsigned, simt::ull, unsigned short>(), "atomicCAS has no version for this type");
+  static_assert(simt::one_of<T, int, unsigned, unsigned long long, unsigned short>(),
+                "atomicCAS has no version for this type; it has int, unsigned, unsigned long long, unsigned short");
   return simt::read_modify_write(address, [=](T old) -> T { return old == compare ? value : old; }, line, 1);
 }
 
@@ -199,3 +213,11 @@ SIMT_STORE(__stcg) SIMT_STORE(__stcs) SIMT_STORE(__stwb) SIMT_STORE(__stwt)
   ((condition) ? (void)0 : simt_fail("assert", __LINE__, "assertion `" #condition "` failed"))
 static inline void __trap(int line = __builtin_LINE()) { simt_fail("trap", line, "the kernel called __trap()"); }
 static inline long long clock64() { return simt_clock(); }
+static inline int simt_clock_32() { return (int)simt_clock(); }
+#define clock simt_clock_32  // the C library has one of its own
+#ifndef __clang__
+#define __builtin_assume(condition) ((void)0)
+#endif
+namespace cuda {
+namespace std = ::std;
+}

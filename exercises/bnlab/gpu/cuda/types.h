@@ -9,10 +9,9 @@ template <> struct Word<2> { typedef unsigned short __attribute__((may_alias)) t
 template <> struct Word<4> { typedef unsigned __attribute__((may_alias)) type; };
 template <> struct Word<8> { typedef float __attribute__((vector_size(8), may_alias)) type; };
 template <> struct Word<16> { typedef float __attribute__((vector_size(16), may_alias)) type; };
-template <class T> struct Only {  // {0} makes a vector whose other elements are 0; a number alone is no vector
-  T value;
-  constexpr Only(T v) : value(v) {}
-};
+// {1.f, 2.f} makes a vector whose other elements are 0, as of any struct; a number alone, or in parentheses, does not
+template <class T> using List = std::initializer_list<T>;
+template <class T> constexpr T element(List<T> list, size_t k) { return k < list.size() ? list.begin()[k] : T(); }
 }  // namespace simt
 
 #define SIMT_VECTOR(N, bytes)                                                                       \
@@ -27,8 +26,7 @@ template <class T> struct Only {  // {0} makes a vector whose other elements are
   struct alignas(2 * sizeof(T)) N##2 {                                                              \
     T x, y;                                                                                         \
     SIMT_VECTOR(N##2, 2 * sizeof(T))                                                                \
-    constexpr N##2(simt::Only<T> a) : x(a.value), y() {}                                            \
-    constexpr N##2(T a, T b) : x(a), y(b) {}                                                        \
+    SIMT_ALWAYS constexpr N##2(simt::List<T> v) : x(simt::element(v, 0)), y(simt::element(v, 1)) {} \
   };                                                                                                \
   struct N##3 { T x, y, z; };                                                                       \
   static inline N##1 make_##N##1(T x) { return {x}; }                                               \
@@ -38,8 +36,8 @@ template <class T> struct Only {  // {0} makes a vector whose other elements are
   struct alignas(4 * sizeof(T)) N##4 {                                                              \
     T x, y, z, w;                                                                                   \
     SIMT_VECTOR(N##4, 4 * sizeof(T))                                                                \
-    constexpr N##4(simt::Only<T> a) : x(a.value), y(), z(), w() {}                                  \
-    constexpr N##4(T a, T b, T c = 0, T d = 0) : x(a), y(b), z(c), w(d) {}                          \
+    SIMT_ALWAYS constexpr N##4(simt::List<T> v)                                                     \
+        : x(simt::element(v, 0)), y(simt::element(v, 1)), z(simt::element(v, 2)), w(simt::element(v, 3)) {} \
   };                                                                                                \
   static inline N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 SIMT_VECTORS(float, float)
@@ -50,6 +48,8 @@ SIMT_VECTORS(short, short)
 SIMT_VECTORS(unsigned short, ushort)
 SIMT_VECTORS(unsigned char, uchar)
 SIMT_VECTORS(signed char, char)
+SIMT_VECTORS(long, long)
+SIMT_VECTORS(unsigned long, ulong)
 SIMT_VECTORS(long long, longlong)
 SIMT_VECTORS(unsigned long long, ulonglong)
 SIMT_VECTORS_OF_FOUR(float, float)
@@ -63,6 +63,8 @@ SIMT_VECTORS_OF_FOUR(signed char, char)
   struct alignas(16) N##4 { T x, y, z, w; }; \
   static inline N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 SIMT_VECTORS_OF_32_BYTES(double, double)
+SIMT_VECTORS_OF_32_BYTES(long, long)
+SIMT_VECTORS_OF_32_BYTES(unsigned long, ulong)
 SIMT_VECTORS_OF_32_BYTES(long long, longlong)
 SIMT_VECTORS_OF_32_BYTES(unsigned long long, ulonglong)
 
@@ -73,4 +75,6 @@ struct dim3 {
 
 // Storage of 16 bits: only declared here, so that kernels include cuda_fp16.h or cuda_bf16.h as they must for CUDA.
 struct __half;
+struct __half2;
 struct __nv_bfloat16;
+struct __nv_bfloat162;
