@@ -119,6 +119,22 @@ def test_every_figure_says_what_it_shows(pages):
     assert count > 5
 
 
+def test_a_phone_gets_a_figure_that_it_can_show(website, pages):
+    """A wide figure has a second drawing in a file of its own; text of 9 points is 9 pixels high there."""
+    count = 0
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        for source, image in re.findall(r"(<source [^>]*>)?<img ([^>]*_images/[^>]*)>", text):
+            width = int(re.search(r'width="(\d+)"', source or image)[1])
+            assert 9 * 4 / 3 * 350 / width > 9, f"{path.name}: {image}"
+            if source:
+                count += 1
+                narrow = (path.parent / re.search('srcset="([^"]+)"', source)[1]).read_text(encoding="utf-8")
+                wide = (path.parent / re.search('src="([^"]+)"', image)[1]).read_text(encoding="utf-8")
+                assert narrow.count("<svg") == wide.count("<svg") == 1 and narrow.rstrip().endswith("</svg>")
+    assert count > 40
+
+
 def test_the_front_page_shows_what_chapter_6_has_drawn(pages):
     shown = {
         path.stem: {image["src"] for image in page.images if "_images/" in image.get("src", "")}

@@ -6,6 +6,7 @@
 - A cell output's plain text becomes the alternative text of its image.
 - Equations, figures and tables of ``NN_topic`` are numbered NN.1, NN.2, ...
 - Entries of the bibliography are items of a list, and what opens has a name, as a screen reader expects.
+- A figure that was drawn for a phone as well (bnlab.style.show) is shown as what fits the screen.
 - An image says its size, so that nothing moves when it arrives, and is loaded when the reader comes near.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from pathlib import Path
 
 from docutils import nodes
@@ -21,6 +23,8 @@ from sphinx.util.images import get_image_size
 from sphinx.writers.html5 import HTML5Translator
 
 logger = logging.getLogger(__name__)
+PHONE = re.compile(r'<defs id="on-a-phone">(.*)</defs></svg>', flags=re.DOTALL)
+NARROW = "screen and (max-width: 540px)"
 
 
 def retarget_colab(app, pagename, templatename, context, doctree) -> None:
@@ -74,6 +78,23 @@ def image_alt(app, doctree) -> None:
             image["alt"] = words
 
 
+def phone_pictures(app, doctree) -> None:
+    """Put a figure's drawing for a phone, which came inside the other one, into a file beside it."""
+    for image in doctree.findall(nodes.image):
+        path = Path(app.srcdir, image["uri"])
+        if path.suffix != ".svg" or not path.exists():
+            continue
+        found = PHONE.search(text := path.read_text(encoding="utf-8"))
+        if found:
+            for_a_phone(path).write_text(found[1], encoding="utf-8")
+            path.write_text(PHONE.sub("</svg>", text), encoding="utf-8")
+
+
+def for_a_phone(path: Path) -> Path:
+    """Where the drawing for a phone lies, if there is one."""
+    return path.with_name(f"{path.stem}-phone.svg")
+
+
 def number_by_chapter(app, env) -> None:
     """Number what NN_topic contains NN.1, NN.2, ...: the numbers survive new chapters."""
     for docname, kinds in env.toc_fignumbers.items():
@@ -96,7 +117,8 @@ def depart_citation(self, node) -> None:
 
 def visit_image(self, node) -> None:
     """Write an image with its size in pixels; all but the first of a page wait until they are near."""
-    size = get_image_size(str(Path(self.builder.srcdir, node["uri"])))
+    path = Path(self.builder.srcdir, node["uri"])
+    size = get_image_size(str(path))
     HTML5Translator.visit_image(self, node)
     if size is None or 'width="' in self.body[-1]:
         return
@@ -104,6 +126,15 @@ def visit_image(self, node) -> None:
     lazy = ' loading="lazy" decoding="async"' if getattr(self, "seen_image", False) else ""
     self.seen_image = True
     self.body[-1] = self.body[-1].replace("<img ", f'<img width="{width}" height="{height}"{lazy} ', 1)
+    phone = for_a_phone(path)
+    if phone.exists():
+        target = Path(self.builder.outdir, self.builder.imagedir)
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(phone, target)
+        width, height = get_image_size(str(phone))
+        address = f"{self.builder.imgpath}/{phone.name}"
+        source = f'<source media="{NARROW}" srcset="{address}" width="{width}" height="{height}">'
+        self.body[-1] = re.sub("(<img [^>]*>)", rf"<picture>{source}\1</picture>", self.body[-1])
 
 
 def name_summaries(app, pagename, templatename, context, doctree) -> None:
@@ -132,5 +163,6 @@ def setup(app):
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.connect("doctree-read", image_alt)
+    app.connect("doctree-read", phone_pictures)
     app.connect("env-check-consistency", number_by_chapter)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE, TARGET = ROOT / "_build" / "html", ROOT / "dist" / "course.pdf"
 STYLES = ("_static/course.css", "katex/katex.min.css")
 LEFT_OUT = (
-    ".headerlink, script, style, .toctree-wrapper, details.hide, button, .start-button, .sd-sphinx-override > a.btn"
+    ".headerlink, script, style, source, .toctree-wrapper, details.hide, button, .start-button, "
+    ".sd-sphinx-override > a.btn"
 )
 FOOTER = (
     '<div style="font: 8px sans-serif; width: 100%; padding: 0 18mm; display: flex; justify-content: space-between; '

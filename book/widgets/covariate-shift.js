@@ -30,12 +30,16 @@ widget("covariate-shift", "Move the test inputs away from the training inputs", 
     plot.clear();
     plot.line(range(-1.6, 1.8, 120).map((x) => [x, truth(x)]), "theory");
     plot.line(bell(SOURCE), "plain");
-    plot.line(bell(test), "batchnorm");
-    for (const [line, kind] of [[plain, "plain"], [weighted, "batchnorm"]]) plot.line(ends.map((x) => [x, line.slope * x + line.intercept]), kind);
+    plot.line(bell(test), "other");
+    for (const [line, kind] of [[plain, "plain"], [weighted, "other"]]) plot.line(ends.map((x) => [x, line.slope * x + line.intercept]), kind);
     plot.word(1.3, truth(1.3), "truth", "theory", "end", -8, 0);
+    const height = (line, x) => line.slope * x + line.intercept, falls = weighted.slope < 0;
+    const seen = range(-1.5, 1.5, 31)[falls ? "find" : "findLast"]((x) => Math.abs(height(weighted, x) - 0.3) < 1.3);
+    plot.word(1.8, height(plain, 1.8), "line", "plain", "end", 0, 24);
+    plot.word(seen, height(weighted, seen), "weighted line", "other", falls ? "start" : "end", falls ? 8 : -10, falls ? -4 : 4);
     plot.word(SOURCE.mean + 0.45, -1.1, "training inputs", "plain", "start", 0, 0);
     const far = test.mean - test.std < -0.8; // no room for words on the left
-    plot.word(test.mean + (far ? test.std : -test.std), far ? -0.85 : -1.1, "test inputs", "batchnorm", far ? "start" : "end", far ? 4 : -4, 0);
+    plot.word(test.mean + (far ? test.std : -test.std), far ? -0.85 : -1.1, "test inputs", "other", far ? "start" : "end", far ? 4 : -4, 0);
     const [a, b] = [error(plain, test), error(weighted, test)];
     say(`Expected squared error on the test inputs: ${show(a, 3)} for the line fitted to the training inputs (dashed), ${show(b, 3)} for the line fitted with importance weights. `
       + `The noise alone costs ${show(NOISE ** 2, 3)}. A cubic would be right everywhere and needs no weights.`);

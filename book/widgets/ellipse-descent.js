@@ -24,7 +24,7 @@ export function stepsTo({ condition, angle, rate, goal = 1e-3 }) {
 
 widget("ellipse-descent", "Stretch the bowl, turn it, and choose a learning rate", (host, say) => {
   const state = { condition: 12, angle: 40, share: 0.9, white: "raw" };
-  const plot = new Plot({ width: 600, height: 340, x: [-3.2, 3.2], y: [-1.81, 1.81], xticks: [-3, -2, -1, 0, 1, 2, 3], yticks: [-1, 0, 1], xlabel: "first parameter", ylabel: "second parameter" });
+  const plot = new Plot({ width: 600, height: 430, x: [-3.2, 3.2], y: [-2.17, 2.17], xticks: [-3, -2, -1, 0, 1, 2, 3], yticks: [-2, -1, 0, 1, 2], xlabel: "first parameter", ylabel: "second parameter" });
   function draw() {
     const condition = state.white === "white" ? 1 : state.condition, limit = 2 / condition, rate = state.share * limit;
     const { path } = descend({ ...state, condition, rate });
@@ -34,11 +34,11 @@ widget("ellipse-descent", "Stretch the bowl, turn it, and choose a learning rate
       plot.line(range(0, 2 * Math.PI, 90).map((t) => {
         const [u, v] = [Math.sqrt(2 * level / condition) * Math.cos(t), Math.sqrt(2 * level) * Math.sin(t)];
         return [Math.cos(turn) * u - Math.sin(turn) * v, Math.sin(turn) * u + Math.cos(turn) * v];
-      }).map(([x, y]) => (Math.abs(y) > 1.81 || Math.abs(x) > 3.2 ? [NaN, NaN] : [x, y])), "theory");
+      }).map(([x, y]) => (Math.abs(y) > 2.17 || Math.abs(x) > 3.2 ? [NaN, NaN] : [x, y])), "theory");
     }
-    plot.line(path.filter(([x, y]) => Math.abs(x) < 8 && Math.abs(y) < 6), "batchnorm");
-    path.slice(0, 40).filter(([x, y]) => Math.abs(x) < 3.2 && Math.abs(y) < 1.8).forEach(([x, y]) => plot.dot(x, y, "batchnorm", 3.5));
-    plot.word(path[0][0], path[0][1], "start", "batchnorm", "end", -9, 5);
+    plot.line(path.filter(([x, y]) => Math.abs(x) < 8 && Math.abs(y) < 6), "gradient");
+    path.slice(0, 40).filter(([x, y]) => Math.abs(x) < 3.2 && Math.abs(y) < 2.17).forEach(([x, y]) => plot.dot(x, y, "gradient", 3.5));
+    plot.word(path[0][0], path[0][1], "start", "gradient", "end", -9, 5);
     const steps = stepsTo({ ...state, condition, rate });
     say(`Condition number ${show(condition, 0)}: the largest stable rate is 2/${show(condition, 0)} = ${show(limit, 3)}, and yours is ${show(rate, 3)}. `
       + (steps === null ? (state.share > 1 ? "The steep direction grows with every step: this run diverges." : "The steep direction jumps from wall to wall for ever, neither shrinking nor growing: this is the limit itself.") : `The loss falls to a thousandth in ${steps} steps.`));

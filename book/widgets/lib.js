@@ -71,7 +71,7 @@ export class Plot {
     const { left: l, right: r, top: t, bottom: b } = this.box;
     for (const v of xticks ?? range(...x, 5)) {
       const at = this.px(v);
-      this.svg.append(make("line", { class: "grid", x1: at, x2: at, y1: t, y2: b }), make("text", { x: at, y: b + 17, "text-anchor": "middle" }, this.tick(v, logx)));
+      this.svg.append(make("line", { class: "grid", x1: at, x2: at, y1: t, y2: b }), make("text", { x: at, y: b + 17, "text-anchor": "middle", class: "low" }, this.tick(v, logx)));
     }
     for (const v of yticks ?? range(...y, 5)) {
       const at = this.py(v);
@@ -160,7 +160,7 @@ ${[["batchnorm", "blue", "0"], ["plain", "red", "7 4"], ["other", "green", "9 3 
 .bnw-plot .word { font-weight: 600; paint-order: stroke; stroke: var(--pst-color-surface); stroke-width: 4; }
 @media (max-width: 480px) { /* larger; names of axes clear of the numbers */
   .bnw-plot text { font-size: 19px; } .bnw-plot { margin-block: .8rem; } .bnw-plot .handle { r: 14px; }
-  .bnw-plot .above { transform: translateY(-10px); } .bnw-plot .below { transform: translateY(8px); }
+  .bnw-plot .above { transform: translateY(-10px); } .bnw-plot .low { transform: translateY(5px); } .bnw-plot .below { transform: translateY(12px); }
 }`;
 
 /** Register <bn-name>: `build(host, say)` fills the host; `say(text)` shows a sentence and soon reads it. */

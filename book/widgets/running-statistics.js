@@ -30,6 +30,7 @@ widget("running-statistics", "Noise against lag: which momentum suits a running 
     plot.dot(momentum, at.total, "batchnorm", 7);
     plot.word(2e-3, Math.max(error({ momentum: 2e-3, batch, drift }).noise, 2.5e-3), "noise of the batches", "plain", "start", 14, 16);
     if (drift) plot.word(4e-3, Math.min(error({ momentum: 4e-3, batch, drift }).lag, 4), "lag behind the weights", "other", "start", 8, -4);
+    plot.word(1, error({ momentum: 1, batch, drift }).total, "both together", "batchnorm", "end", 0, -12);
     const best = grid.reduce((a, b) => (error({ momentum: a, batch, drift }).total <= error({ momentum: b, batch, drift }).total ? a : b));
     const start = Math.ceil(Math.log(0.1) / Math.log(1 - Math.min(momentum, 0.999)));
     say(`Error ${show(at.total, 3)}: ${show(at.noise, 3)} from noise and ${show(at.lag, 3)} from lag. The best momentum here is about ${show(best, 3)}. `
