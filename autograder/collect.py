@@ -8,6 +8,7 @@ that a student has handed in something else, that student is named.
 import datetime
 import functools
 import glob
+import os
 import re
 import shutil
 import zipfile
@@ -25,6 +26,7 @@ MAX_RATIO = 200  # uncompressed / compressed
 HARMLESS = 32 << 20  # bytes that may have any ratio: a loop that prints a line too often packs like a bomb
 WITHOUT_OUTPUTS = "; ask for it again without its outputs"
 ADDED = (".txt", ".json")  # what browsers put behind .ipynb when they save a notebook
+BESIDE = "files.txt"  # beside a submission: which files its student handed in, where there were several
 NAMED = 20  # students in a line: who has to act reads all of a class's names here
 OTHER = "is no notebook"
 CANNOT_UNPACK = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError)
@@ -45,6 +47,8 @@ class Found:
         student -> what is wrong with the file, which was taken all the same.
     new : list of str
         Students whom nothing has named before, where people.csv names some.
+    beside : dict
+        student -> a sentence for this student on which of several files was taken.
     elsewhere : dict
         folder of a student whom nothing has named before -> a file in it, among which is none of this notebook.
     people : People
@@ -56,6 +60,7 @@ class Found:
     late: list
     damaged: dict
     new: list
+    beside: dict
     elsewhere: dict
     people: people.People
 
@@ -222,7 +227,7 @@ def _choose(files, name):
         )
     new = sorted(set(students) - listed - who.folders) if listed else []
     elsewhere = {student: file for student, file in elsewhere.items() if student not in named}
-    found = Found({}, problems, [], {}, new, elsewhere, who)
+    found = Found({}, problems, [], {}, new, {}, elsewhere, who)
     for student, versions in students.items():
         _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
     found.problems = [logs.plain(one) for one in found.problems]  # a file's name may hold what moves a terminal
@@ -242,10 +247,11 @@ def _told(sender, parts):
 
 def _take(found, student, versions, name):
     """Put the first of a student's files that can be one of this notebook into `found`."""
-    taken = None
+    taken, left = None, []
     for fits, path, read, sender in versions:
         if taken:
             found.problems.append(f"{path}: a second file of {student}; {taken} was taken")
+            left.append(path)
             continue
         told = str(path) if student in (*path.parts, path.stem) else f"{student} ({path})"
         try:
@@ -268,6 +274,18 @@ def _take(found, student, versions, name):
             found.damaged[student] = why
         if layouts.is_late(path):
             found.late.append(student)
+    if left:
+        found.beside[student] = _told_of_several(taken, left)
+
+
+def _told_of_several(taken, left):
+    """A sentence for a student on the files that were handed in, by their paths where these begin to differ."""
+    shared = len(os.path.commonprefix([path.parts for path in (taken, *left)]))
+    first, *others = [logs.plain("/".join(path.parts[shared:])) for path in (taken, *left)]
+    return (
+        f"{1 + len(left)} files of yours came in: {first} was graded, {', '.join(others)} "
+        f"{'was' if len(left) == 1 else 'were'} not. If that is not the one you meant, tell your instructor."
+    )
 
 
 def _read(data):
@@ -386,6 +404,8 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
                 f"{student}: a file that was here before is the submission again; to take back what it replaced, "
                 f"`collect {name} --from {replaced}`"
             )
+    for student in found.submissions:
+        tell_beside(student, name, found.beside.get(student, ""))
     if others:
         say(f"another file than before, which is kept in {replaced}: {people.some(others, NAMED)}")
     for student in found.new:
@@ -404,6 +424,21 @@ def collect(source, name, when=None, again=False, say=lambda line: None):
     if line := told_missing(name):
         say(line)
     return taken, found.problems
+
+
+def tell_beside(student, name, sentence):
+    """Keep a sentence for the feedback page, or none, beside a submission."""
+    path = _target(student, name).with_name(BESIDE)
+    if sentence:
+        path.write_text(sentence, encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def told_beside(student, name):
+    """The sentence that `tell_beside` has kept, "" where there is none."""
+    path = _target(student, name).with_name(BESIDE)
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def missing(name):

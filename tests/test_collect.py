@@ -168,6 +168,19 @@ def test_an_exchange_gives_the_latest_submission(place):
     assert found == {"jlee": NOTEBOOK} and len(problems) == 2
 
 
+def test_who_hands_in_several_files_is_told_which_was_taken(place):
+    """By the paths where these begin to differ, until a file comes alone."""
+    files = [f"a/{NAME}.ipynb", f"a/{NAME} (1).ipynb", f"a/old/a/{NAME}.ipynb"]
+    source = place(dict.fromkeys(files, NOTEBOOK))
+    collect.collect(source, NAME)
+    told = f"3 files of yours came in: {NAME}.ipynb was graded, {NAME} (1).ipynb, old/a/{NAME}.ipynb were not."
+    assert collect.told_beside("a", NAME).startswith(told)
+    for path in files[1:]:
+        (source / path).unlink()
+    collect.collect(source, NAME)
+    assert collect.told_beside("a", NAME) == ""
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -68,6 +68,7 @@ def test_the_students_page_tells_the_repairs(autograder, tmp_path):
             path = tmp_path / "in" / one.student / f"{one.notebook}.ipynb"
             path.parent.mkdir(parents=True)
             path.write_bytes(make.file_of(one))
+    (tmp_path / "in" / "colab" / f"{make.FORWARD} (1).ipynb").write_bytes(b"{}")
     course = tmp_path / "course"
     for name, count in ((make.FORWARD, 4), (make.DRIFT, 1)):
         autograder("collect", name, "--from", tmp_path / "in", course=course)
@@ -79,3 +80,5 @@ def test_the_students_page_tells_the_repairs(autograder, tmp_path):
     assert "About your file" in page and "cut off or damaged" in page
     page = (course / "feedback" / "an empty file" / make.FORWARD / f"{make.FORWARD}.html").read_text()
     assert "the file is empty" in page
+    page = (course / "feedback" / "colab" / make.FORWARD / f"{make.FORWARD}.html").read_text()
+    assert f"{make.FORWARD}.ipynb was graded, {make.FORWARD} (1).ipynb was not" in page

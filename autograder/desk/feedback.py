@@ -9,7 +9,7 @@ import nbformat
 from nbconvert.exporters import Exporter
 from nbgrader.preprocessors import GetGrades
 
-from autograder import course
+from autograder import collect, course
 from autograder.desk import late, pages
 from autograder.desk.verdicts import WORDS, rows_of
 from autograder.desk.waiting import settled
@@ -17,7 +17,8 @@ from autograder.submission import grade_id
 
 
 class FeedbackGrades(GetGrades):
-    """GetGrades, and for each cell whether a person still has to look at it, and why points are taken off."""
+    """GetGrades, and for each cell whether a person still has to look at it, why points are taken off, and which of
+    several files was taken."""
 
     def preprocess(self, nb, resources):
         nb, resources = super().preprocess(nb, resources)
@@ -25,6 +26,7 @@ class FeedbackGrades(GetGrades):
         with self.gradebook as book:
             submission = book.find_submission(tags["assignment"], tags["student"])
             tags["late"] = late.lateness(submission) if submission.total_seconds_late > 0 else ""
+            tags["beside"] = collect.told_beside(tags["student"], tags["assignment"])
         return nb, resources
 
     def _get_score(self, cell, resources):
@@ -54,7 +56,7 @@ def page(notebook, tags):
     notebook : NotebookNode
         Autograded, with the referee's verdicts in its cells' metadata and the gradebook's scores.
     tags : dict
-        "notebook", "score", "max_score", "late_penalty", "late".
+        "notebook", "score", "max_score", "late_penalty", "late", "beside".
 
     Returns
     -------
@@ -76,7 +78,7 @@ def page(notebook, tags):
         waiting=sum(task["waiting"] and task["verdict"] != "needs-gpu" for task in graded),
         pending=sum(task["open"] for task in graded),
         open_points=sum(task["most"] for task in graded if task["open"]),
-        repairs=notebook.metadata.get("autograder", {}).get("repairs", []),
+        repairs=[*filter(None, [tags.get("beside")]), *notebook.metadata.get("autograder", {}).get("repairs", [])],
         tasks=graded,
         parts=parts,
     )
