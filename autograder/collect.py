@@ -13,6 +13,7 @@ import re
 import shutil
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -33,12 +34,31 @@ CANNOT_UNPACK = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedErr
 STAMP = "%Y-%m-%d %H:%M:%S UTC"
 
 
+class OnDisk(Mapping):
+    """Submissions that are read when they are asked for: 3,000 of them would fill the memory.
+
+    files : dict
+        student -> callable that returns the bytes, or None where the file is missing or no regular file.
+    """
+
+    def __init__(self, files):
+        self.files = files
+
+    def __getitem__(self, student):
+        return self.files[student]()
+
+    def __iter__(self):
+        return iter(self.files)
+
+    def __len__(self):
+        return len(self.files)
+
+
 @dataclass
 class Found:
     """What a folder or an archive holds.
 
-    submissions : dict
-        student -> bytes
+    submissions : OnDisk
     problems : list of str
         What was left out, and why.
     late : list of str
@@ -55,7 +75,7 @@ class Found:
         Who is who, with those who are new.
     """
 
-    submissions: dict
+    submissions: OnDisk
     problems: list
     late: list
     damaged: dict
@@ -95,8 +115,7 @@ def search(source, name):
         refuse_ours(source)
         return _choose(list(_from_folder(source)), name)
     if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            return _choose(list(members(archive)), name)
+        return _choose(list(members(zipfile.ZipFile(source))), name)  # closed when no submission can be read any more
     with open(source, "rb") as file:
         cut = file.read(4) == b"PK\3\4"
     if cut:
@@ -227,7 +246,7 @@ def _choose(files, name):
         )
     new = sorted(set(students) - listed - who.folders) if listed else []
     elsewhere = {student: file for student, file in elsewhere.items() if student not in named}
-    found = Found({}, problems, [], {}, new, {}, elsewhere, who)
+    found = Found(OnDisk({}), problems, [], {}, new, {}, elsewhere, who)
     for student, versions in students.items():
         _take(found, student, sorted(versions, key=lambda one: layouts.rank(one[1], name, one[0])), name)
     found.problems = [logs.plain(one) for one in found.problems]  # a file's name may hold what moves a terminal
@@ -268,7 +287,7 @@ def _take(found, student, versions, name):
             what = f"the cells of {holds}, not of {name}" if holds else f"none of the cells of {name}"
             found.problems.append(f"{told}: holds {what}")
             continue
-        taken, found.submissions[student] = path, data
+        taken, found.submissions.files[student] = path, read
         found.people.note(sender, name)
         if why:
             found.damaged[student] = why

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,26 +19,6 @@ from autograder.script import Script
 RECORD_EVERY = 1.0  # seconds
 
 
-class OnDisk(Mapping):
-    """Submissions that are read when they are asked for: 3,000 of them would fill the memory.
-
-    files : dict
-        student -> callable that returns the bytes, or None where the file is missing or no regular file.
-    """
-
-    def __init__(self, files):
-        self.files = files
-
-    def __getitem__(self, student):
-        return self.files[student]()
-
-    def __iter__(self):
-        return iter(self.files)
-
-    def __len__(self):
-        return len(self.files)
-
-
 def submitted_files(name):
     """student -> callable that returns the bytes of the submission in the course folder."""
     folder = course.course_folder() / "submitted"
@@ -50,7 +29,7 @@ def submitted_files(name):
 
 
 def submitted(name, students=()):
-    """The submissions in the course folder, as `OnDisk`."""
+    """The submissions in the course folder, as `collect.OnDisk`."""
     folder, found = course.course_folder() / "submitted", submitted_files(name)
     return _only(
         found, students, f"submission of {name} in {folder}; run `python -m autograder collect {name} --from ...`"
@@ -62,8 +41,7 @@ def in_folder(folder, name, students=()):
     if not Path(folder).is_dir():
         raise course.CourseError(f"there is no folder {folder}; name the one that holds STUDENT/{name}.ipynb")
     found, problems = collect.find(folder, name)
-    found = {student: functools.partial(bytes, data) for student, data in found.items()}
-    return _only(found, students, f"submission of {name} in {folder}; expected STUDENT/{name}.ipynb"), problems
+    return _only(found.files, students, f"submission of {name} in {folder}; expected STUDENT/{name}.ipynb"), problems
 
 
 def _only(found, students, what):
@@ -72,7 +50,7 @@ def _only(found, students, what):
         raise course.CourseError(f"there is no submission of {unknown[0]!r}; there are {', '.join(found) or 'none'}")
     if not found:
         raise course.CourseError(f"there is no {what}")
-    return OnDisk({student: read for student, read in found.items() if not students or student in students})
+    return collect.OnDisk({student: read for student, read in found.items() if not students or student in students})
 
 
 def progress():

@@ -6,10 +6,13 @@ import json
 import multiprocessing
 import os
 import re
+import tracemalloc
+import zipfile
 
+import nbformat
 import pytest
 
-from autograder import bench_scale, course, execute, grade, logs, processes
+from autograder import bench_scale, collect, course, execute, grade, logs, processes
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
@@ -47,12 +50,30 @@ def test_submissions_wait_on_the_disk(monkeypatch):
         read.append(number)
         return b"x"
 
-    class_ = grade.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
+    class_ = collect.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
     for who, result in processes.outcomes("03_forward", class_, 2):
         assert result == {"student": who}
         most = max(most, len(read) - len(done))
         done.append(who)
     assert sorted(map(int, done)) == list(range(500)) and most <= 2 * processes.AHEAD
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["zip", "folder"])
+def test_collecting_holds_one_file_at_a_time(packed, tmp_path, monkeypatch):
+    """A class whose notebooks print much: 20 of them, 80 MB in all."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path / "course"))
+    large = nbformat.read(course.released("03_forward"), as_version=4)
+    large.cells[-1].outputs = [nbformat.v4.new_output("stream", text="x" * (4 << 20))]
+    data, source = nbformat.writes(large).encode(), tmp_path / "class.zip"
+    with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(20):
+            archive.writestr(f"student {number}/03_forward.ipynb", data)
+        if not packed:
+            archive.extractall(source := tmp_path / "class")
+    tracemalloc.start()
+    taken, _ = collect.collect(source, "03_forward")
+    assert len(taken) == 20 and tracemalloc.get_traced_memory()[1] < 10 * len(data)
+    tracemalloc.stop()
 
 
 def test_the_record_of_the_gradebook_is_written_now_and_then(tmp_path, monkeypatch):

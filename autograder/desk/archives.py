@@ -20,7 +20,7 @@ class PlatformExtractor(ExtractorPlugin):
 
     def extract(self, archive_path, extracted_path):
         name = Path(archive_path).parent.name
-        found = {}
+        found = set()
         for source in [Path(archive_path), *sorted(Path(archive_path).rglob("*.zip"))]:
             try:
                 inside = collect.search(source, name)
@@ -34,12 +34,11 @@ class PlatformExtractor(ExtractorPlugin):
             for student, data in submissions.items():
                 if student in found:
                     self.log.warning("left out: %s holds a second submission of %s", source.name, student)
-                else:
-                    found[student] = data
-        for student, data in found.items():
-            target = Path(extracted_path) / student / f"{name}.ipynb"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
+                    continue
+                found.add(student)
+                target = Path(extracted_path) / student / f"{name}.ipynb"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
 
 
 class PlatformCollector(FileNameCollectorPlugin):
