@@ -68,6 +68,20 @@ def test_a_kernel_that_works_with_the_steps_of_a_view_is_right(capsys):
     assert "view" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("task", ["cuda-train", "cuda-train-speed"])
+def test_what_is_remarkable_of_a_right_answer_costs_nothing(task):
+    """A comma between brackets, in a kernel that is not launched: told where a number is wrong, and only there."""
+    from solutions.mutants import cuda_train
+
+    other = 'extern "C" __global__ void other(float* x) { x[0, 1] = 0.f; }\n'
+
+    def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
+        return cuda_train.launch(other + cuda_train.CODE, x, gamma, beta, eps)
+
+    check(task, batchnorm_train_cuda)
+    grade(task, batchnorm_train_cuda, seed=1)
+
+
 def test_a_log_notes_a_view():
     code = 'extern "C" __global__ void first(const float* x, float* y) { y[0] = x[1]; }'
     with simulate() as log:
