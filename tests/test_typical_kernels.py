@@ -274,6 +274,12 @@ def test_sums_tell_how_the_threads_walked(words):
     assert report.slips == [] and words in report.likely
 
 
+def test_no_block_is_told_that_the_launch_did_not_have():
+    """The first 64 numbers of a channel, added up by blocks of 128 threads."""
+    report = report_at_home("channel-sums", launched(edited((LOOP, "int i = t; if (i < 64 && i < m)"))))
+    assert "s1[0]: expected" in report.problem and "with blocks of" not in report.likely
+
+
 def test_gradients_and_means_tell_it_too():
     from solutions.mutants import cuda_backward, cuda_train
 

@@ -19,6 +19,7 @@ from bnlab.compare import alike, close, flatten, leaves_of
 from bnlab.gpu_drivers import COPIED, DEVICE, FREE, WHERE, place, to_device, to_host
 
 CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
+SIZES = "threads of a block"  # of the launches, as words, for remarks; "" where nothing tells
 MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
 BOTH, NO_ONE = f"{KERNELS} and {ARRAYS}", "nothing"
 PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
@@ -107,7 +108,7 @@ class Drive:
         """The `returns` of a task."""
         words = list(self.right_words())
         first = words.index(PASSES)  # what an answer costs comes after what it gives
-        return {name: name for name in (*words[:first], DETAIL, *leaves_of(self.template), *words[first:])}
+        return {name: name for name in (*words[:first], DETAIL, SIZES, *leaves_of(self.template), *words[first:])}
 
     def right_words(self):
         """What the words say of a right answer."""
@@ -207,7 +208,7 @@ class Drive:
         if words.get(ATOMICS.name) == ATOMICS.wrong:
             notes.insert(0, on_the_atomics(log))
         detail = " ".join([*on_the_makers(words[MADE_BY], log), *notes])
-        return {CHECKER: NOTHING, DETAIL: detail, **words, **calls[0].values}
+        return {CHECKER: NOTHING, DETAIL: detail, SIZES: sizes(log), **words, **calls[0].values}
 
     def elsewhere(self, function, inputs):
         """Names of the results that are the same where the kernels do nothing: something else has worked them out.
@@ -270,7 +271,7 @@ class Drive:
     def failed(self, kind, text):
         """The result where there are no numbers to compare."""
         unseen = dict.fromkeys(self.right_words(), "not looked at")
-        return unseen | {CHECKER: kind, DETAIL: text[:2000]} | dict.fromkeys(leaves_of(self.template))
+        return unseen | {CHECKER: kind, DETAIL: text[:2000], SIZES: ""} | dict.fromkeys(leaves_of(self.template))
 
 
 def refuse_barriers_alone(log):
@@ -469,6 +470,11 @@ def whole_sectors(x):
 
 def warps_of(launch):
     return int(np.prod(launch.grid)) * -(-int(np.prod(launch.block)) // 32)
+
+
+def sizes(log):
+    """How many threads the blocks of the launches had, each number once: "128", "64, 256"."""
+    return ", ".join(dict.fromkeys(str(int(np.prod(launch.block))) for launch in log.launches if launch.grid))
 
 
 def few_barriers(log, given):
