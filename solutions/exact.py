@@ -67,5 +67,5 @@ def variances(inputs):
     x, names = inputs["x"], (drivers.NAIVE, drivers.WELFORD, drivers.SHIFTED)
     if np.abs(x).mean() < 1000:
         return dict.fromkeys(names, x.var(axis=1)) | dict.fromkeys((f"{n} {drivers.FAR}" for n in names), "not asked")
-    words = dict(zip((f"{n} {drivers.FAR}" for n in names), ("no two digits", *["two digits or more"] * 2)))
+    words = dict(zip((f"{n} {drivers.FAR}" for n in names), (drivers.TOO_FEW, *[drivers.TWO_DIGITS] * 2)))
     return dict.fromkeys(names, np.zeros(len(x))) | words

@@ -148,7 +148,10 @@ LAUNCHES = {
     "bytes as a float": (launched(shared_mem=8.0), "shared_mem is 8.0; expected a whole number of bytes"),
     "a size as an array": (launched(sizes=lambda x: (xp.array(8), 2, 256)), "pass a number, xp.int32(...)"),
     "too many threads": (launched(block=(2048,)), "a block of 2048 threads; at most 1024 are allowed"),
-    "a block for each image": (launched(grid=(8,)), "The grid has 8 blocks, and there are 2 channels"),
+    "a block for each image": (
+        launched(grid=(8,)),
+        "The grid has 8 blocks for 2 channels, so block 7 has none to work on",
+    ),
     "an array of the host": (launched(given=np.array), "a NumPy array mixed with device arrays is on the host"),
 }
 
@@ -508,7 +511,7 @@ SHUFFLES = """
 def test_atomics_of_every_thread_in_global_memory_are_refused_and_those_of_a_warp_are_not():
     report = report_at_home("channel-sums", by_atomics(""))
     assert report.slips == ["every_thread_adds_in_global_memory"] and "atomicAdd waits" in report.likely
-    assert "512 atomics in global memory, of 8 warps" in report.problem
+    assert "512 atomics in global memory from 8 warps" in report.problem
     check("channel-sums", by_atomics(SHUFFLES))
 
 
