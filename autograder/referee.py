@@ -111,13 +111,14 @@ class Referee:
     def judge(self, cell, verdict):
         """Run one test cell and write what it finds into the verdict.
 
-        Where a later cell has given something else a name that the answer uses, and the answer is wrong with it, the
-        test is run again with the names as they were when the answer was defined, which is what its check met at home.
+        Where a later cell has changed what a name stands for that the answer uses, and the answer is wrong with it, or
+        does not end, the test is run again with the names as they were when the answer was defined, which is what its
+        check met at home.
         """
         self.past = []
         self._run_test(cell, verdict)
         answers = sorted(cell.names & set(self.names))
-        if verdict.verdict in ("failed", "partial") and self._in_the_past(answers):
+        if verdict.verdict in ("failed", "partial", "timeout", "crashed") and self._in_the_past(answers):
             self.past, again = answers, dataclasses.replace(verdict, score=0.0, verdict="missing", slips=[])
             self._run_test(cell, again)
             if again.score > verdict.score:
@@ -130,9 +131,9 @@ class Referee:
         verdict.message = harmless(verdict.message)
 
     def _in_the_past(self, answers):
-        """Whether the worker, if it lives, has names of other values for these answers; it takes them."""
+        """Whether the worker has names of other values for these answers; it takes them."""
         try:
-            return self.session.worker().alive and self.session.worker().past(answers)
+            return self.session.ready().past(answers)
         except AnswerError:
             return False
 

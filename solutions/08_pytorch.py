@@ -70,8 +70,7 @@ print(f"bnlab {bnlab.__version__}, torch {torch.__version__}")
 #
 # The function is called as `BatchNormFunction.apply(x, gamma, beta, eps)`.
 # Its backward pass returns one gradient for each argument of forward after `ctx`, in the same order and each in the
-# shape
-# of its argument; for an argument that is not a tensor it returns `None`.
+# shape of its argument; for an argument that is not a tensor it returns `None`.
 #
 # Example with one feature: x = (1, 3, 5, 7), gamma = 6, beta = 10 and eps = 4 give y = (4, 8, 12, 16).
 # For dy = (1, 0, 0, 0), backward returns dx = (1, -2/3, -1/3, 0), dgamma = -1, dbeta = 1 and None.
@@ -200,8 +199,7 @@ for values in (wide, narrow):
 # `BatchNormFunctionBackward`, and the gradient is whatever you return there.
 # Nobody checks it for you; that is what `gradcheck` is for.
 # It compares your gradient with central differences, so it needs float64. In float32, a step small enough for the
-# formula
-# is lost in rounding, and `gradcheck` rejects right and wrong answers alike (PyTorch warns about this).
+# formula is lost in rounding, and `gradcheck` rejects right and wrong answers alike (PyTorch warns about this).
 #
 # </details>
 
@@ -210,8 +208,7 @@ for values in (wide, narrow):
 #
 # Write the layer as a `torch.nn.Module`, for features and for images, so that it can take the place of
 # `torch.nn.BatchNorm1d` and `BatchNorm2d`: the same results in both modes, and a `state_dict` that either layer can
-# load
-# from the other.
+# load from the other.
 #
 # | entry of `state_dict()` | kind | shape | at the start | who changes it |
 # |---|---|---|---|---|
@@ -219,9 +216,9 @@ for values in (wide, narrow):
 # | `running_mean`, `running_var` | buffer | (C,) | 0, 1 | the layer, in training |
 # | `num_batches_tracked` | buffer | (), integer | 0 | the layer: 1 more for each batch of training |
 #
-# A buffer is registered with `self.register_buffer(name, tensor)`: it is saved and moved with the module, but no
-# optimizer sees it. A buffer registered as None exists as an attribute and is not saved. The same holds for a
-# parameter:
+# A buffer is registered with `self.register_buffer(name, tensor)`: it is saved and moved with the module, but
+# no optimizer sees it. A buffer registered as None exists as an attribute and is not saved. The same holds for
+# a parameter:
 # `self.register_parameter(name, None)`.
 #
 # - Statistics run over all axes but axis 1. With m values per channel (m = N, or N H W), training normalizes with the
@@ -440,9 +437,8 @@ print(f"largest difference from PyTorch's layer: {gap:.1e}")
 # | `mean`, `var` | (C,) | of the whole batch, the same in every process |
 #
 # `dist.all_reduce(tensor, group=group)` is such a collective call. It adds a tensor up over the processes and writes
-# the
-# sum into the tensor of each process. Every process has to make the same calls in the same order; otherwise all of them
-# wait forever.
+# the sum into the tensor of each process. Every process has to make the same calls in the same order; otherwise all
+# of them wait forever.
 #
 # Example with one feature: process 0 holds (1, 3), process 1 holds (5, 7, 9).
 # Both return mean 5 and var 8, the mean and variance of (1, 3, 5, 7, 9).
@@ -482,10 +478,8 @@ print(f"variance of all samples:  {torch.cat(shards).var(correction=0):.3f}")
 # <details><summary>Answer</summary>
 #
 # Not close at all: the weighted average is 2, a quarter of the variance. The average sees how wide each shard is, but
-# not
-# how far apart the shards lie. With `shift = -5` their means coincide, and the weighted average is
-# right. Shards drawn at random from one data set come close to that;
-# shards sorted by class, by hospital or by camera do not.
+# not how far apart the shards lie. With `shift = -5` their means coincide, and the weighted average is right. Shards
+# drawn at random from one data set come close to that; shards sorted by class, by hospital or by camera do not.
 #
 # </details>
 

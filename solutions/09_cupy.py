@@ -42,9 +42,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # ## 1. Arrays on the device
 #
 # Write the transform of training with the array operations of `xp`, which go by NumPy's names.
-# Nothing may go to the host on the way. `float(a)`, `a.item()`, `a.get()`, `xp.asnumpy(a)`, and an `if` or a comparison
-# in Python on an array: each of these stops the program until the device has finished, and copies the value to the
-# host.
+# Nothing may go to the host on the way. `float(a)`, `a.item()`, `a.get()`, `xp.asnumpy(a)`, and an `if` or a
+# comparison in Python on an array: each of these stops the program until the device has finished, and copies the
+# value to the host.
 # On the device even the mean of all numbers is still an array, of shape ().
 #
 # $$\hat{x}_{nchw} = \frac{x_{nchw} - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}, \qquad
@@ -159,8 +159,8 @@ print(f"{counted}, {moved}" if device.simulated else "a real GPU: nothing counte
 #
 # Example with one channel: x_hat = (-1, 1), inv_std = 1/2, gamma = 4, dy = (1, 0).
 # Then dbeta = 1, dgamma = -1, the two means are 1/2 and -1/2, and dx = 2 * (1 - 1/2 - 1/2, 0 - 1/2 + 1/2) = (0, 0).
-# No wonder: with two values and eps = 0, x_hat is (-1, 1) or (1, -1) whatever x is, so a small change of x has no
-# effect.
+# No wonder: with two values and eps = 0, x_hat is (-1, 1) or (1, -1) whatever x is, so a small change of x has
+# no effect.
 #
 # **Predict first.** Which of these has to wait for the device: (a) `dy.size // dy.shape[1]`, (b) `dy.sum() / m`,
 # (c) `if dy.sum() == 0:`?
@@ -317,15 +317,14 @@ examine(
 # ## 4. Achieved bandwidth
 #
 # A kernel that is bound by memory is judged by its bandwidth: the bytes that it has to move, divided by the seconds
-# that
-# it took, in gigabytes a second. This is compared with what a plain copy reaches on the same device.
+# that it took, in gigabytes a second. This is compared with what a plain copy reaches on the same device.
 # Write the function that converts bytes and seconds to gigabytes a second.
 #
 # Example: 6,000,000 bytes in 0.002 s are 3,000,000,000 bytes a second, or 3 GB/s.
 #
 # **Predict first.** A kernel reads `x` three times where two reads would do, and moves its bytes at 90 percent of a
-# copy's bandwidth. You divide the bytes that are *needed* (3 B) by its time. What do you get, in percent of a copy's
-# bandwidth?
+# copy's bandwidth. You divide the bytes that are *needed* (3 B) by its time. What do you get, in percent of a
+# copy's bandwidth?
 #
 # <details><summary>90</summary>
 #
@@ -400,8 +399,7 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 #
 # - `ElementwiseKernel(inputs, outputs, operation, name)` computes each output from the inputs at the same place.
 # - `ReductionKernel(inputs, outputs, map, join, finish, identity, name)` maps the inputs at each place to a value,
-#   joins
-#   two values `a` and `b` into one until a single value `a` is left, and finishes with that one.
+#   joins two values `a` and `b` into one until a single value `a` is left, and finishes with that one.
 #
 # ```python
 # # arrays meet by broadcasting, as everywhere
@@ -423,8 +421,7 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 # ```
 #
 # - The *identity* is what each partial result starts from. There are hundreds of partial results, so the identity
-#   enters
-#   hundreds of times. It must not change anything.
+#   enters hundreds of times. It must not change anything.
 # - `T` is the dtype of the argument. Write `T` rather than `float`, and the result keeps the dtype of `x`.
 # - Expressions are C++: there is no `**`, so a square is `d * d`, and `1 / m` is 0 for a whole number m.
 # - The map knows all arguments, and one of them may be a number such as m. The finishing expression knows only `a` and
@@ -432,10 +429,9 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 # - Give each of your kernels a name, and make them inside the function or above it. The very first one takes some
 #   seconds, because the simulated GPU is compiled once.
 #
-# Write the transform with such kernels. All reads and writes of arrays as large as `x`, taken together, may be at most
-# 4
-# (the simulated GPU counts them). To stay within this limit, the cache holds `x` itself and the statistics instead of
-# `x_hat`.
+# Write the transform with such kernels. All reads and writes of arrays as large as `x`, taken together, may be at
+# most 4 (the simulated GPU counts them). To stay within this limit, the cache holds `x` itself and the statistics
+# instead of `x_hat`.
 #
 # Example: channel (1, 3) with eps = 3. The first kernel gives mu = (1 + 3) / 2 = 2, the second
 # var = ((1 - 2)^2 + (3 - 2)^2) / 2 = 1, so inv_std = 1/2; the third gives y = gamma * (-1/2, 1/2) + beta.
@@ -534,17 +530,15 @@ for version in (batchnorm_train, batchnorm_train_fused):
 # The mean has to be known before the squares of the distances can be added up, so two reductions read `x`.
 # One kernel can do both if it subtracts another number near the mean:
 # [chapter 15, section Digits](https://bn-course.github.io/bn-course/book/15_gpu.html#digits). For that you have to
-# write
-# the kernel yourself.
+# write the kernel yourself.
 #
 # </details>
 #
 # ## 6. Three kernels backward
 #
-# Now the same for the gradient: two reductions and an elementwise kernel, with at most 6 passes (reads or writes) over
-# arrays as large as `dy`. The cache holds `x` and the statistics; compute `x_hat = (x - mu) * inv_std` inside the
-# kernels
-# that need it.
+# Now the same for the gradient: two reductions and an elementwise kernel, with at most 6 passes (reads or writes)
+# over arrays as large as `dy`. The cache holds `x` and the statistics; compute `x_hat = (x - mu) * inv_std` inside
+# the kernels that need it.
 #
 # Example with one channel: x = (3, 7), mu = 5 and inv_std = 1/2, so x_hat = (-1, 1), without being stored anywhere.
 # With dy = (2, 5): dbeta = 7, dgamma = -2 + 5 = 3, and dx = gamma / 2 * (2 - 3.5 + 1.5, 5 - 3.5 - 1.5) = (0, 0).
@@ -642,18 +636,17 @@ print(log)
 #
 # The points of this section depend on the time that your two fused functions take on a GPU, compared with our three
 # kernels: you earn them if you take at most 1.25 times as long. The grader measures both in turn, on the same inputs,
-# and
-# flushes all caches before each call. If the grader has no GPU, these points wait until it has one.
+# and flushes all caches before each call. If the grader has no GPU, these points wait until it has one.
 # There is nothing to write. If you have a GPU, the next cell shows how you compare with a plain copy.
 #
 # **Predict first.** Three kernels move 4 B forward, while a copy of `x` moves 2 B, which is also the least that a
-# forward
-# pass has to move. If each kernel runs as fast as the memory allows, what share of a copy's pace do the three reach?
+# forward pass has to move. If each kernel runs as fast as the memory allows, what share of a copy's pace do the
+# three reach?
 #
 # <details><summary>About 1</summary>
 #
-# That takes one read and one write in all. No chain of kernels can do it, since the mean is known only after the last
-# read.
+# That takes one read and one write in all. No chain of kernels can do it, since the mean is known only after the
+# last read.
 #
 # </details>
 # <details><summary>About 1/2</summary>

@@ -2,13 +2,11 @@
 # # 10 CUDA: one kernel a pass
 #
 # In this notebook you write batch normalization in CUDA C. You add up a channel in shared memory, then by warps; you
-# put
-# the whole forward pass and the whole backward pass into one kernel each; you load four numbers at once and split a
-# channel among several blocks; and at last you read everything only once.
+# put the whole forward pass and the whole backward pass into one kernel each; you load four numbers at once and split
+# a channel among several blocks; and at last you read everything only once.
 #
 # - Time: about 150 minutes, in two sittings: after task 4 is a good place to stop. Each task stands on its own; tasks
-#   1,
-#   3 and 4 are the heart of the notebook.
+#   1, 3 and 4 are the heart of the notebook.
 # - Read first: [chapter 15, On the GPU](https://bn-course.github.io/bn-course/book/15_gpu.html).
 # - `x` has shape (N, C, H, W), lies in memory in that order without gaps, and is float32, as are all other arrays.
 #   `gamma`, `beta`, `mu`, `inv_std` and `shift` have shape (C,). m = N * H * W is the number of values in a channel.
@@ -45,9 +43,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # %% [markdown]
 # ## A kernel to start from
 #
-# A *kernel* is a function in C++ that many threads run at once. Threads form *blocks*. Each thread knows its number
-# within its block, `threadIdx.x`, the number of its block, `blockIdx.x`, and how many threads a block has,
-# `blockDim.x`.
+# A *kernel* is a function in C++ that many threads run at once. Threads form *blocks*. Each thread knows its
+# number within its block, `threadIdx.x`, the number of its block, `blockIdx.x`, and how many threads a block
+# has, `blockDim.x`.
 # The threads of a block share a little memory, declared `__shared__`, and can wait for each other at a *barrier*,
 # `__syncthreads()`, which all of them have to reach. Blocks run in any order and do not wait for each other.
 #
@@ -55,11 +53,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 #
 # - A name gets its type where it first appears, `const int c = blockIdx.x;` or `float sum = 0.f;`, and is known up to
 #   the brace `}` that closes the code around that line. `const` means that its value never changes. A statement ends
-#   with
-#   `;`, and a comment begins with `//`.
+#   with `;`, and a comment begins with `//`.
 # - `const float* x` is an array without a shape. `x[k]` is its number k, counted as the numbers lie in memory. Beware
-#   of
-#   `x[n, c, p]`: it is not an error, but means `x[p]`. Number p of channel c in image n is
+#   of `x[n, c, p]`: it is not an error, but means `x[p]`. Number p of channel c in image n is
 #   `x[(n * C + c) * H * W + p]`.
 # - `/` of whole numbers rounds down, so `1 / m` is 0. `%` is the remainder. There is no `**`: a square is `d * d`.
 # - `0.f` is a float32 and `0.` a float64. The functions for float32 end with f, too: `sqrtf`, `fmaxf`, `fabsf`.
@@ -70,10 +66,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # The next cell finds the largest number of each channel, with one block of 128 threads for each channel. Run it, then
 # read it. (The first kernel takes some seconds, because the simulated GPU is compiled once; later ones take about one.)
 # Each thread walks through the channel in steps of 128, so that neighbouring threads read neighbouring numbers. Then
-# the
-# threads meet in shared memory, and half of them drop out in each round. The kernel is launched as
-# `kernel(grid, block, arguments)`: the number of blocks, the number of threads in a block, and what the kernel is
-# given.
+# the threads meet in shared memory, and half of them drop out in each round. The kernel is launched as
+# `kernel(grid, block, arguments)`: the number of blocks, the number of threads in a block, and what the kernel
+# is given.
 
 # %%
 LARGEST = r"""
@@ -118,8 +113,7 @@ print(log)
 # %% [markdown]
 # [Chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#what-a-thread-should-read) explains what the log
 # prints. You will meet the complaints of the simulator often, so have a look at some now: the next cell breaks the
-# kernel
-# in three ways. First guess what each change does. One of them leaves the result right: what does it spoil?
+# kernel in three ways. First guess what each change does. One of them leaves the result right: what does it spoil?
 
 # %%
 # Play: break it, in the simulated GPU; a real one would say nothing, or hang.
@@ -158,8 +152,7 @@ for old, new in CHANGES.items() if device.simulated else ():
 # Example with one channel: for x = (1, 3, 8) and K = 2 the differences are (-1, 1, 6), so S_1 = 6 and S_2 = 38.
 #
 # **Predict first.** The block has 128 threads, as in the kernel above, and a channel has 15 numbers. What must the
-# other
-# 113 threads do?
+# other 113 threads do?
 #
 # <details><summary>Return at once, since they have nothing to add</summary>
 #
@@ -392,8 +385,7 @@ for version in (channel_sums, channel_sums_by_warps):
 # <details><summary>Naive: all digits, since each step is rounded correctly</summary>
 #
 # Each step is right to 7 digits. But the squares are around 100,000,000 and are known only to about 8, while the
-# variance
-# is 1.
+# variance is 1.
 #
 # </details>
 # <details><summary>Naive: none; Welford and shifted: several</summary>
@@ -475,8 +467,7 @@ for mean in (1, 100, 10_000, 100_000):
 # Now the whole transform: a block reads its channel for the sums, works out the statistics, and reads the channel
 # again to write `y`. That is two reads of `x` and one write, or 3 B, where B is the number of bytes of `x`.
 # Take the shift K from the data, for instance the first number of the channel, so that the statistics survive a mean
-# far
-# from zero:
+# far from zero:
 #
 # $$\mu = K + \frac{S_1}{m}, \qquad \sigma^2 = \frac{S_2}{m} - \Big(\frac{S_1}{m}\Big)^2, \qquad
 # \text{inv std} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}, \qquad y = \gamma\,(x - \mu)\,\text{inv std} + \beta .$$
@@ -610,10 +601,9 @@ print(counted if device.simulated else "a real GPU: nothing counted")
 # %% [markdown]
 # ## 5. Four numbers at once
 #
-# A thread that loads a `float4` moves 16 bytes with one instruction, so a warp needs a quarter of the instructions for
-# the same bytes. The address has to be a multiple of 16 bytes. A channel of an image begins `H * W` floats after the
-# one
-# before it: with 8 x 8 positions that is always such a multiple, with 7 x 7 it is not.
+# A thread that loads a `float4` moves 16 bytes with one instruction, so a warp needs a quarter of the instructions
+# for the same bytes. The address has to be a multiple of 16 bytes. A channel of an image begins `H * W` floats after
+# the one before it: with 8 x 8 positions that is always such a multiple, with 7 x 7 it is not.
 #
 # Write the transform with given statistics, so that a thread loads and stores four numbers at once where 4 divides
 # H * W, and one at a time elsewhere. In the kernel, `float4 v = ((const float4*)x)[k];` takes x for an array of vectors
@@ -627,8 +617,8 @@ print(counted if device.simulated else "a real GPU: nothing counted")
 # Example: with H * W = 49, channel 1 begins at byte 4 * 49 = 196 = 12 * 16 + 4, which is misaligned. With H * W = 24 it
 # begins at byte 96 = 6 * 16.
 #
-# **Predict first.** A batch has 4 images of 7 x 7, so that 4 divides N * H * W = 196. May a block read its channel as
-# float4?
+# **Predict first.** A batch has 4 images of 7 x 7, so that 4 divides N * H * W = 196. May a block read its channel
+# as float4?
 #
 # <details><summary>Yes: the channel has 49 vectors</summary>
 #
@@ -719,11 +709,10 @@ examine(
 # %% [markdown]
 # ## 6. Several blocks a channel
 #
-# With 64 channels and one block for each, half of a GPU with 132 multiprocessors has nothing to do. Split each channel
-# among `parts` blocks, in a grid of (parts, C): `blockIdx.x` is the part, `blockIdx.y` the channel. Blocks cannot wait
-# for each other, but they have two ways to combine their sums: they can add to the same number by `atomicAdd(&s1[c],
-# a)`,
-# where `&` takes the address, or leave partial sums in global memory for a second kernel.
+# With 64 channels and one block for each, half of a GPU with 132 multiprocessors has nothing to do. Split each
+# channel among `parts` blocks, in a grid of (parts, C): `blockIdx.x` is the part, `blockIdx.y` the channel. Blocks
+# cannot wait for each other, but they have two ways to combine their sums: they can add to the same number by
+# `atomicAdd(&s1[c], a)`, where `&` takes the address, or leave partial sums in global memory for a second kernel.
 #
 # Example: m = 10 in 3 parts of ceil(10 / 3) = 4 gives the numbers 0 to 3, 4 to 7, and 8 to 9.
 #
@@ -815,8 +804,7 @@ examine(
 # ## 7. The backward pass in one kernel
 #
 # The same plan works for the gradient: one block for each channel reads `dy` and `x` for the two sums, and both again
-# for
-# `dx`. That is four reads and one write, 5 B.
+# for `dx`. That is four reads and one write, 5 B.
 #
 # $$d\beta = \sum dy, \qquad d\gamma = \sum dy\,\hat{x}, \qquad
 # dx = \gamma\,\text{inv std} \left( dy - \frac{d\beta}{m} - \hat{x}\, \frac{d\gamma}{m} \right), \qquad
@@ -939,20 +927,18 @@ examine(
 # %% [markdown]
 # ## 8. Bonus: one read, one write
 #
-# The second read is there because the numbers of the channel are gone by the time its statistics are known. So keep
-# them:
-# load each number once, into shared memory, add up, and write `y` from there. That is 2 B, and no kernel can do with
-# less.
+# The second read is there because the numbers of the channel are gone by the time its statistics are known. So
+# keep them:
+# load each number once, into shared memory, add up, and write `y` from there. That is 2 B, and no kernel can do
+# with less.
 #
 # Shared memory whose size the launch decides is declared `extern __shared__ float held[];`, and the launch is
 # `kernel(grid, block, arguments, shared_mem=bytes)`, with up to 48 KB; here a channel has at most 10,000 numbers. An
 # array without `__shared__` belongs to one thread, whose registers hold at most 255 numbers; a larger one lies in
-# device
-# memory, and nothing is gained.
+# device memory, and nothing is gained.
 #
 # Make the kernel *persistent*: launch at most 4 blocks, each of which takes channel after channel, first c =
-# blockIdx.x,
-# then c + gridDim.x (the number of blocks further on), and so on.
+# blockIdx.x, then c + gridDim.x (the number of blocks further on), and so on.
 #
 # Example: 3 channels and 2 blocks. Block 0 takes channels 0 and 2, block 1 takes channel 1.
 #
@@ -961,8 +947,8 @@ examine(
 #
 # <details><summary>Nothing: each thread is done with its own numbers</summary>
 #
-# That is true of `held`, where a thread reads what it wrote itself. What about the sums of the warps, which all threads
-# read?
+# That is true of `held`, where a thread reads what it wrote itself. What about the sums of the warps, which all
+# threads read?
 #
 # </details>
 # <details><summary>A thread that is behind may read the next channel's sums</summary>
@@ -1072,23 +1058,20 @@ examine(
 
 # %% [markdown]
 # A channel that does not fit into one block can be held by several blocks, which tell each other their sums and wait
-# for
-# each other: [chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#four-plans-for-a-channel) has that
-# fourth plan.
+# for each other: [chapter 15](https://bn-course.github.io/bn-course/book/15_gpu.html#four-plans-for-a-channel) has
+# that fourth plan.
 #
 # ## 9. How fast
 #
-# The simulated GPU cannot tell: it counts bytes, not time. The points of this section depend on the time that
-# your kernels of tasks 4 and 7 take on a GPU, compared with our kernels with one block for each channel: you earn them
-# if
+# The simulated GPU cannot tell: it counts bytes, not time. The points of this section depend on the time that your
+# kernels of tasks 4 and 7 take on a GPU, compared with our kernels with one block for each channel: you earn them if
 # you take at most 1.25 times as long. The grader measures this as in notebook 09; if it has no GPU, these points wait
 # until it has one. It also tells you how far away our fastest kernels are, which choose among the four plans of
 # chapter 15. There are no points for that; it is a mark to aim at. There is nothing to write.
 #
 # On the simulated GPU 128 threads were enough, and more only take longer. A real GPU has room for thousands of
 # threads beside each other, and 256 blocks of 128 threads leave most of it empty. `device.simulated` tells your
-# function
-# which of the two it runs on, so that it can launch larger blocks on a real one.
+# function which of the two it runs on, so that it can launch larger blocks on a real one.
 # If you have a GPU, the next cell shows how you compare with a plain copy.
 
 # %%

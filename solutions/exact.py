@@ -39,7 +39,7 @@ def sums(inputs):
     return {"s1": centred.sum(axis=AXES), "s2": (centred**2).sum(axis=AXES)}
 
 
-@of("cuda-train", "one-read", drive=(drivers.FORWARD, drivers.ONCE))
+@of("cuda-train", "cuda-train-speed", "one-read", drive=(drivers.FORWARD, drivers.FORWARD, drivers.ONCE))
 def train(inputs):
     x, gamma = inputs["x"], inputs["gamma"]
     mu, inv_std = x.mean(axis=AXES), 1 / np.sqrt(x.var(axis=AXES) + inputs.get("eps", 1e-5))
@@ -53,7 +53,7 @@ def apply(inputs):
     return {"y": per_channel(scale) * centred + per_channel(inputs["beta"])}
 
 
-@of("cuda-backward", drive=(drivers.BACKWARDS,))
+@of("cuda-backward", "cuda-backward-speed", drive=(drivers.BACKWARDS, drivers.BACKWARDS))
 def backward(inputs):
     dy, (x, mu, inv_std, gamma) = inputs["dy"], inputs["cache"]
     x_hat, m = (x - per_channel(mu)) * per_channel(inv_std), dy.size // dy.shape[1]
@@ -67,5 +67,5 @@ def variances(inputs):
     x, names = inputs["x"], (drivers.NAIVE, drivers.WELFORD, drivers.SHIFTED)
     if np.abs(x).mean() < 1000:
         return dict.fromkeys(names, x.var(axis=1)) | dict.fromkeys((f"{n} {drivers.FAR}" for n in names), "not asked")
-    words = dict(zip((f"{n} {drivers.FAR}" for n in names), ("no two digits", *["two digits or more"] * 2)))
+    words = dict(zip((f"{n} {drivers.FAR}" for n in names), (drivers.TOO_FEW, *[drivers.TWO_DIGITS] * 2)))
     return dict.fromkeys(names, np.zeros(len(x))) | words

@@ -67,7 +67,7 @@ def test_a_mistake_of_threads_comes_with_its_line(task_id, slip, kind):
     report = examine_answer(task, LocalAnswer(function, task.answer), task.cases, oracle, rng)
     assert report.slips[0] == slip and report.likely.startswith(message)
     line, text = re.search(r"line (\d+): (.*)\n", report.problem).groups()
-    assert re.search(rf"\n  {line} \| \S", report.problem) and "order of threads" in report.problem
+    assert re.search(rf"\n  {line} \| \S", report.problem) and "(with the threads in " in report.problem
     assert any(part in report.got or part in text for part in kind.split("|"))
 
 

@@ -68,3 +68,10 @@ def test_a_student_in_jupyterlab(lab, run):
     told = run(sys.executable, "-m", "bnlab", "check", file, cwd=folder, env={"PYTHONPATH": str(folder)})
     assert re.search(r"batch-statistics +8 +correct", told.stdout), told.stdout + told.stderr
     assert re.search(r"forward-train +14 +not answered", told.stdout)
+    cell_with(tab, answer).locator(".cm-content").click()
+    tab.keyboard.press("Control+End")
+    tab.keyboard.insert_text(" + 0")
+    with tab.expect_response(lambda sent: sent.request.method == "PUT" and file.name in sent.url):
+        tab.keyboard.press("Control+s")
+    told = run(sys.executable, "-m", "bnlab", "submit", file, cwd=folder, env={"PYTHONPATH": str(folder)})
+    assert "edited since it was last checked: batch-statistics (" in told.stdout, told.stdout + told.stderr

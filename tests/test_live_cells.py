@@ -20,6 +20,7 @@ import course_live
 import numpy as np
 import pytest
 from bnlab.checking import CheckFailed, _shown
+from sphinx.application import Sphinx
 
 from autograder import course
 from autograder.made_up import solved
@@ -332,6 +333,34 @@ def test_without_python_the_pages_offer_colab(monkeypatch, tmp_path):
     assert '<a href="https://colab/03">' in context["body"] and "<button" not in context["body"]
 
 
+@pytest.mark.parametrize("had", [True, False], ids=["live", "not live"])
+def test_the_guide_promises_cells_that_run_where_there_are_some(had, monkeypatch, tmp_path):
+    def python(cache):
+        if not had:
+            raise course_live.Missing("no network")
+        return tmp_path / "pyodide"
+
+    monkeypatch.setattr(course_live, "python", python)
+    for path, text in {
+        f"exercises/{NAME}.md": "# 03",
+        f"{course_live.GUIDE}.md": (course_live.BOOK / "how_to_use.md").read_text(encoding="utf-8"),
+        "index.md": f"# x\n```{{toctree}}\nexercises/{NAME}\n{course_live.GUIDE}\n```",
+        "pyodide/pyodide.js": "",
+    }.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    settings = {
+        "extensions": ["myst_parser", "sphinx_design", "course_live"],
+        "myst_enable_extensions": ["colon_fence"],
+    }
+    app = Sphinx(tmp_path, None, tmp_path / "html", tmp_path / "trees", "html", settings, status=None, warning=None)
+    buttons = [{"buttons": [{"text": "Colab", "url": "https://colab/03"}]}]
+    app.connect("html-page-context", lambda *told: told[3].update(header_buttons=buttons), priority=900)
+    app.build()
+    guide = (tmp_path / "html" / f"{course_live.GUIDE}.html").read_text(encoding="utf-8")
+    assert [words in guide for words in ("can be done", START, "Nothing runs in the pages")] == [had, had, not had]
+
+
 def test_a_picture_is_told_in_words_where_there_is_no_matplotlib(monkeypatch, capsys):
     from bnlab.traces import draw_percentiles
 
@@ -366,7 +395,7 @@ def test_pages_are_written_again_when_what_they_load_has_another_name(tmp_path, 
     monkeypatch.setattr(course_live, "python", lambda cache: tmp_path / "pyodide-1")
     env = SimpleNamespace(found_docs={f"exercises/{NAME}", "book/index"})
     app = SimpleNamespace(
-        env=env, builder=SimpleNamespace(format="html"), srcdir=str(tmp_path), outdir=str(tmp_path / "html")
+        env=env, tags=set(), builder=SimpleNamespace(format="html"), srcdir=str(tmp_path), outdir=str(tmp_path / "html")
     )
     (tmp_path / "html").mkdir()
     assert course_live.prepare(app) == [] and course_live.prepare(app) == []

@@ -74,24 +74,27 @@ def test_unknown_tasks_are_named():
 
 
 WITHOUT_TORCH = """
+import functools
 import sys
 from IPython.core.interactiveshell import InteractiveShell
 from autograder.script import Script
 
 shell = InteractiveShell.instance()
+run = functools.partial(shell.run_cell, store_history=True)
 sys.modules["torch"] = None
 for cell in Script.of("08_pytorch").cells:
     if cell.kind == "test":
-        shell.run_cell(cell.source.split("### BEGIN")[0])
+        run(cell.source.split("### BEGIN")[0])
     elif cell.kind != "markdown":
-        shell.run_cell(cell.source)
-shell.run_cell("import torch")
-shell.run_cell("import absent")
-shell.run_cell("raise ModuleNotFoundError('nameless')")
-shell.run_cell("def early():\\n    late += 1\\nearly()")
+        run(cell.source)
+run("import torch")
+run("import absent")
+run("my_typo")
+run("raise ModuleNotFoundError('nameless')")
+run("def early():\\n    late += 1\\nearly()")
 del sys.modules["torch"]
-shell.run_cell("import torch")
-shell.run_cell("nonsense")
+run("import torch")
+run("nonsense")
 """
 
 
@@ -101,6 +104,6 @@ def test_without_torch_each_cell_tells_one_line():
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, timeout=120)
     told = [line for line in done.stdout.split("\n") if "needs PyTorch" in line]
     assert len(told) > 10 and len(set(told)) == 1 and "%pip install torch" in told[0], done.stdout + done.stderr
-    assert done.stdout.count("Traceback (most recent call last)") == 4
-    for own in ("No module named 'absent'", "nameless", "local variable 'late'", "name 'nonsense'"):
+    assert done.stdout.count("Traceback (most recent call last)") == 5
+    for own in ("name 'my_typo'", "No module named 'absent'", "nameless", "local variable 'late'", "name 'nonsense'"):
         assert own in done.stdout

@@ -65,6 +65,45 @@ def test_an_answer_meets_the_names_of_its_own_moment(first, later, verdict, tmp_
     execute.close_zygotes()
 
 
+WITHIN = """
+POWER = {made}
+
+def batchnorm_train(x, gamma, beta, eps=1e-5):
+    while POWER{at} < -9:
+        pass
+    inv_std = (x.var(axis=0) + eps) ** POWER{at}
+    x_hat = (x - x.mean(axis=0)) * inv_std
+    return gamma * x_hat + beta, (x_hat, inv_std, gamma)
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "at", "later"),
+    [
+        ("[-0.5]", "[0]", 2),
+        ("{'of': [-0.5, 1]}", "['of'][0]", 2),
+        ("__import__('numpy').full(1, -0.5, 'float32')", "[0]", 2),
+        ("[-0.5]", "[0]", -10),
+    ],
+)
+def test_what_a_later_cell_changes_in_place(made, at, later, tmp_path, monkeypatch):
+    """A list keeps its name when it is changed; with -10 in it, the answer never ends."""
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    handed_in = nbformat.read(FOLDER / "perfect" / f"{NAME}.ipynb", as_version=4)
+    for cell in handed_in.cells:
+        if cell.id == "forward-train":
+            cell.source = WITHIN.format(made=made, at=at)
+        if cell.id == "forward-eval":
+            cell.source += f"\nPOWER{at} = {later}"
+    rebuilt, _ = execute.read_submission(NAME, nbformat.writes(handed_in).encode())
+    verdicts, _, _ = execute.judge(execute.material(NAME), "somebody", rebuilt, b"secret", {"forward-train-test"})
+    assert [(one.verdict, one.score) for one in verdicts] == [("passed", 14)], verdicts[0].message
+    if later == 2:
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert run(handed_in, NAME)[0]["forward-train"] == ("passed", 14)
+    execute.close_zygotes()
+
+
 def test_two_kernels_whose_sources_share_a_name(tmp_path, monkeypatch):
     """As a student of 10 wrote it: every check passed, and what was graded had the last source of all."""
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
@@ -185,6 +224,19 @@ def test_names_that_were_deleted_and_those_of_python():
     assert past.visit(["f"]) and names["f"]() == 3
     past.visit([])
     assert names["sum"] == 0 and "K" not in names
+
+
+def test_a_change_within_is_seen_and_nothing_else():
+    names, past = cells(
+        "a, b, c, d = [1, [2]], {3}, {'k': (4, [5])}, np.zeros(2)\ne = a\ndef f(): return a, b, c, d, e",
+        "a = [1, a[1]]; b = {3}; c['k'] = (4, [5]); d = d + 0",
+        "a[1].append(6); b.add(7); c['k'][1][0] = 8; d += 1",
+        "a.append(a); a[1].pop()",
+    )
+    assert past.visit(["f"]) and names["f"]()[:3] == ([1, [2]], {3}, {"k": (4, [5])}) and not names["d"].any()
+    assert [(cell, name) for cell, name, _ in past.gone if name != "e"] == [(3, one) for one in "abcd"] + [(4, "a")]
+    past.visit([])
+    assert len(names["a"]) == 3 and names["d"].all()
 
 
 def test_little_is_kept():

@@ -9,7 +9,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
-from bnlab import __version__, check, handed_in, progress
+from bnlab import __version__, check, handed_in, progress, seal
 from bnlab.__main__ import main
 from bnlab.checking import CheckFailed
 from nbclient import NotebookClient
@@ -328,6 +328,34 @@ def test_submit_reads_outputs_of_every_form(outputs, said):
     next(cell for cell in notebook["cells"] if cell["id"] == "batch-statistics-test")["outputs"] = outputs
     found = handed_in.checks_shown(notebook, "03_forward")
     assert [words for words, tasks in found.items() if "batch-statistics" in tasks] == [said] * bool(said)
+
+
+def test_submit_sees_code_that_was_edited_and_not_run_again(executed):
+    """`check` prints a number of the code that it has run, and `submit` looks for that code in the file."""
+    notebook, cells = executed
+    edited = {"forward-train": ("gamma *", "gamma  *"), "forward-layer": ("training = True", "training = False")}
+    beside = {"forward-running": ("def ", "# the same code\ndef "), "forward-eval": ("\n", " \n")}
+
+    def told(changes):
+        for task, change in changes.items():
+            before, cells[task].source = cells[task].source, cells[task].source.replace(*change)
+            assert before != cells[task].source
+        return handed_in.checks_shown(notebook, "03_forward")["edited since it was last checked"]
+
+    assert "(code " in cells["forward-train-test"].outputs[0].text
+    assert told({}) == [] and told(beside) == [] and told(edited) == list(edited)
+    cells["forward-train-test"].outputs[0].text = "forward-train: correct (5 cases).\n"  # checked by an older bnlab
+    assert told({}) == ["forward-layer"]
+
+
+def test_answers_whose_code_is_nowhere_have_no_number(monkeypatch):
+    monkeypatch.setattr("IPython.get_ipython", lambda: "a shell")
+    names = {}
+    exec("def made(): pass", names)
+    odd = type("Odd", (), {"__getattr__": lambda self, name: 1 / 0})()
+    assert [seal.sealed(one) for one in (names["made"], len, odd, type("Bare", (), {}), None)] == [""] * 5
+    assert seal.seals("def f(:", "f") == seal.seals("f = 1", "f") == []
+    assert seal.sealed(test_answers_whose_code_is_nowhere_have_no_number) != ""
 
 
 def test_submit_writes_half_a_character_as_it_is(bnlab, tmp_path):

@@ -1,5 +1,6 @@
 """All Python files are clean and formatted; code that readers see fits the page; doctests in docstrings hold."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -43,3 +44,11 @@ def test_code_fits_the_column_of_a_page(page):
         for line in cell.source.split("\n")
     ]
     assert [line for line in shown if len(line) > COLUMN] == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("exercises/*.ipynb")), ids=lambda p: p.stem)
+def test_no_word_stands_alone_within_a_paragraph(page):
+    """As an edit of a full line leaves it; students see the source of a text when they open its cell."""
+    text = "\n\n".join(cell.source for cell in jupytext.read(page).cells if cell.cell_type == "markdown")
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    assert re.findall(r"^\w.{90,}\n *([`\w.,:]+)\n *[`\w(]", text, re.MULTILINE) == []

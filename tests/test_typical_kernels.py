@@ -68,6 +68,20 @@ def test_a_kernel_that_works_with_the_steps_of_a_view_is_right(capsys):
     assert "view" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("task", ["cuda-train", "cuda-train-speed"])
+def test_what_is_remarkable_of_a_right_answer_costs_nothing(task):
+    """A comma between brackets, in a kernel that is not launched: told where a number is wrong, and only there."""
+    from solutions.mutants import cuda_train
+
+    other = 'extern "C" __global__ void other(float* x) { x[0, 1] = 0.f; }\n'
+
+    def batchnorm_train_cuda(x, gamma, beta, eps=1e-5):
+        return cuda_train.launch(other + cuda_train.CODE, x, gamma, beta, eps)
+
+    check(task, batchnorm_train_cuda)
+    grade(task, batchnorm_train_cuda, seed=1)
+
+
 def test_a_log_notes_a_view():
     code = 'extern "C" __global__ void first(const float* x, float* y) { y[0] = x[1]; }'
     with simulate() as log:
@@ -134,7 +148,10 @@ LAUNCHES = {
     "bytes as a float": (launched(shared_mem=8.0), "shared_mem is 8.0; expected a whole number of bytes"),
     "a size as an array": (launched(sizes=lambda x: (xp.array(8), 2, 256)), "pass a number, xp.int32(...)"),
     "too many threads": (launched(block=(2048,)), "a block of 2048 threads; at most 1024 are allowed"),
-    "a block for each image": (launched(grid=(8,)), "The grid has 8 blocks, and there are 2 channels"),
+    "a block for each image": (
+        launched(grid=(8,)),
+        "The grid has 8 blocks for 2 channels, so block 7 has none to work on",
+    ),
     "an array of the host": (launched(given=np.array), "a NumPy array mixed with device arrays is on the host"),
 }
 
@@ -258,6 +275,12 @@ WALKS = {
 def test_sums_tell_how_the_threads_walked(words):
     report = report_at_home("channel-sums", launched(edited(*WALKS[words])))
     assert report.slips == [] and words in report.likely
+
+
+def test_no_block_is_told_that_the_launch_did_not_have():
+    """The first 64 numbers of a channel, added up by blocks of 128 threads."""
+    report = report_at_home("channel-sums", launched(edited((LOOP, "int i = t; if (i < 64 && i < m)"))))
+    assert "s1[0]: expected" in report.problem and "with blocks of" not in report.likely
 
 
 def test_gradients_and_means_tell_it_too():
@@ -488,7 +511,7 @@ SHUFFLES = """
 def test_atomics_of_every_thread_in_global_memory_are_refused_and_those_of_a_warp_are_not():
     report = report_at_home("channel-sums", by_atomics(""))
     assert report.slips == ["every_thread_adds_in_global_memory"] and "atomicAdd waits" in report.likely
-    assert "512 atomics in global memory, of 8 warps" in report.problem
+    assert "512 atomics in global memory from 8 warps" in report.problem
     check("channel-sums", by_atomics(SHUFFLES))
 
 

@@ -126,7 +126,7 @@ def test_the_lines_of_a_kernel_stand_below_what_is_said_of_them():
     said = said_of("channel-sums", launched(edited(("i < m;", "i <= m;"))))
     lines = said.split("\n")
     at = next(number for number, line in enumerate(lines) if line.startswith("  found "))
-    assert lines[at].endswith(" elements (in reverse order of threads)")
+    assert lines[at].endswith(" elements (with the threads in reverse order)")
     assert lines[at + 1].startswith(" " * 13 + "8 | const float d = x[") and lines[at + 1].endswith(" - shift[c];")
     assert rows_of(said)["found"].split("\n")[1].startswith("  8 | "), "pages have an indent of their own"
 

@@ -7,8 +7,8 @@ puts beside the pages
 - pyodide-VERSION/: Python and NumPy as WebAssembly, from npm and from Pyodide's release, each held to its hash.
 
 Both are fetched once, into _build. NumPy is looked for in the folder that the environment variable PYODIDE_WHEELS names
-(by default ../shared/pyodide) before the network is asked. Where either cannot be had, the build says so and the bar
-offers Colab.
+(by default ../shared/pyodide) before the network is asked. Where either cannot be had, the build says so, the bar
+offers Colab, and what a page says under `{only} live` is left out.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ BOOK = Path(__file__).resolve().parent.parent
 LIVE = BOOK / "live"
 BNLAB = BOOK.parent / "exercises" / "bnlab"
 NUMBERS = ("01", "02", "03", "04", "05", "06")  # of the notebooks that need nothing but NumPy
+GUIDE = "book/how_to_use"  # says what can be done in the pages, under `{only} live` and `{only} not live`
 VERSION = "0.27.7"
 INTEGRITY = "sha512-RUSVJlhQdfWfgO9hVHCiXoG+nVZQRS5D9FzgpLJ/VcgGBLSAKoPL8kTiOikxbHQm1kRISeWUBdulEgO26qpSRA=="
 RELEASE = f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/"  # where Pyodide publishes what npm does not hold
@@ -147,7 +148,7 @@ def live_notebook(pagename: str) -> str | None:
 
 
 def prepare(app) -> list[str]:
-    """Fetch Python and write live/, if the book has live pages; the pages that now have another bar than before."""
+    """Fetch Python and write live/, if the book has live pages; the pages that now say something else."""
     names = sorted(name for page in app.env.found_docs if (name := live_notebook(page)))
     app.course_live = ""
     if not names or app.builder.format != "html":
@@ -162,8 +163,10 @@ def prepare(app) -> list[str]:
                 shutil.rmtree(old)
         shutil.copytree(found, Path(app.outdir) / found.name, dirs_exist_ok=True)
         app.course_live = place(Path(app.outdir) / "live", names)
+        app.tags.add("live")
     before, app.env.course_live = getattr(app.env, "course_live", None), app.course_live
-    return [] if before in (None, app.course_live) else [f"exercises/{name}" for name in names]
+    pages = [f"exercises/{name}" for name in names] + [GUIDE] * (GUIDE in app.env.found_docs)
+    return [] if before in (None, app.course_live) else pages
 
 
 def add_bar(app, pagename, templatename, context, doctree) -> None:

@@ -6,6 +6,7 @@ import os
 from bnlab.answers import LocalAnswer
 from bnlab.examiner import Report, examine_answer
 from bnlab.oracles import Fingerprints, Functions
+from bnlab.seal import sealed
 from bnlab.tasks import Case, find, meant, public_rng
 from bnlab.timing import passes
 from bnlab.waiting import patiently
@@ -68,7 +69,8 @@ def judge(task_id, answer, remark=lambda task, answer: ""):
     with patiently(task.id, getattr(answer, "__name__", task.answer), lambda text: CheckFailed(_stopped(task, text))):
         report = _examine(task, answer, task.cases, "public")
         found_right[task.id] = answer if report.passed else None
-        _conclude(report, f"{task.note}{remark(task, answer)}" if report.passed else "")
+        note = f"{task.note}{remark(task, answer)} {sealed(answer)}" if report.passed else ""
+        _conclude(report, note.strip())
 
 
 def examine(task_id, answer, cases):

@@ -16,12 +16,13 @@ import numpy as np
 
 from bnlab.answers import ChangedArguments, Misshapen, same
 from bnlab.compare import alike, close, flatten, leaves_of
-from bnlab.gpu_drivers import COPIED, DEVICE, FREE, WHERE, place, to_device, to_host
+from bnlab.gpu_drivers import COPIED, DEVICE, FREE, PASSES, WHERE, place, to_device, to_host
 
 CHECKER, DETAIL, NOTHING = "what the checker found", "in its words", "nothing"
-MADE_BY, KERNELS, ARRAYS = "what went through the images", "a kernel", "array operations"
+SIZES = "threads of a block"  # of the launches, as words, for remarks; "" where nothing tells
+MADE_BY, KERNELS, ARRAYS = "what processed the images", "a kernel", "array operations"
 BOTH, NO_ONE = f"{KERNELS} and {ARRAYS}", "nothing"
-PASSES, WASTE, FEW, MANY = "passes over the images", "bytes moved for nothing", "few", "many"
+WASTE, FEW, MANY = "wasted memory traffic", "low", "high"
 OUTSIDE, RACE, NOT_SHARED = "out of bounds", "race", "barriers without shared memory"
 DEPENDS = "a result that depends on the order of threads"
 CHANGED = "a given array was written to"
@@ -107,7 +108,7 @@ class Drive:
         """The `returns` of a task."""
         words = list(self.right_words())
         first = words.index(PASSES)  # what an answer costs comes after what it gives
-        return {name: name for name in (*words[:first], DETAIL, *leaves_of(self.template), *words[first:])}
+        return {name: name for name in (*words[:first], DETAIL, SIZES, *leaves_of(self.template), *words[first:])}
 
     def right_words(self):
         """What the words say of a right answer."""
@@ -117,7 +118,7 @@ class Drive:
     def allowed(self):
         """The words for the passes that are allowed."""
         reads = "1 read" if self.reads == 1 else f"{self.reads} reads"
-        return f"at most {reads}" + (f", {self.writes} write" if self.writes else "")
+        return f"at most {reads}" + (f" and {self.writes} write" if self.writes else "")
 
     def run(self, function, inputs, orders=ORDERS):
         """Call the answer in several orders of threads.
@@ -202,12 +203,13 @@ class Drive:
         whole = len(calls) > 1 and words == self.right_words()
         if names := self.elsewhere(function, inputs) if whole else []:
             words[WHERE] = COPIED
-            text = f"{' and '.join(names)} came out the same where the kernels did nothing. What NumPy works out,"
-            notes.insert(0, f"{text} from np.asarray of a device array or the like, CuPy refuses.")
+            text = f"{' and '.join(names)} came out the same where the kernels did nothing, so something else computed"
+            them = "them" if len(names) > 1 else "it"
+            notes.insert(0, f"{text} {them}: NumPy on the host, say. CuPy refuses np.asarray of a device array.")
         if words.get(ATOMICS.name) == ATOMICS.wrong:
             notes.insert(0, on_the_atomics(log))
         detail = " ".join([*on_the_makers(words[MADE_BY], log), *notes])
-        return {CHECKER: NOTHING, DETAIL: detail, **words, **calls[0].values}
+        return {CHECKER: NOTHING, DETAIL: detail, SIZES: sizes(log), **words, **calls[0].values}
 
     def elsewhere(self, function, inputs):
         """Names of the results that are the same where the kernels do nothing: something else has worked them out.
@@ -270,7 +272,7 @@ class Drive:
     def failed(self, kind, text):
         """The result where there are no numbers to compare."""
         unseen = dict.fromkeys(self.right_words(), "not looked at")
-        return unseen | {CHECKER: kind, DETAIL: text[:2000]} | dict.fromkeys(leaves_of(self.template))
+        return unseen | {CHECKER: kind, DETAIL: text[:2000], SIZES: ""} | dict.fromkeys(leaves_of(self.template))
 
 
 def refuse_barriers_alone(log):
@@ -281,8 +283,8 @@ def refuse_barriers_alone(log):
     if lonely and device.simulated:
         raise Mistake(
             NOT_SHARED,
-            f"{lonely}: threads wait at a barrier, but their block has no shared memory: an array without "
-            "__shared__ belongs to one thread alone.",
+            f"{lonely}: the threads wait for each other at a barrier, but their block has no shared memory. An array "
+            "declared without __shared__ belongs to a single thread.",
         )
 
 
@@ -295,8 +297,8 @@ def refuse_changes(given, arguments, log):
     if changed:
         raise Mistake(
             CHANGED,
-            f"{' and '.join(changed)}, an argument of yours, was written to. A kernel gets its arguments by position: "
-            "do they stand in the order in which it declares them? What is given is for reading alone.",
+            f"The kernel wrote to {' and '.join(changed)}, which your function is given and may only read. A kernel "
+            "gets its arguments by position: does the launch pass them in the order in which the kernel declares them?",
         )
 
 
@@ -340,7 +342,7 @@ def on_the_order(error, given):
     if not own or addresses.get(own[1], error.issues[0].place) == error.issues[0].place:
         return ""
     return (
-        f"\nWhat the kernel calls {own[1]} is another array: hand over the arguments in the order in which the kernel "
+        f"\nWhat the kernel calls {own[1]} is a different array: pass the arguments in the order in which the kernel "
         "declares them."
     )
 
@@ -351,8 +353,9 @@ def on_the_grid(error, channels):
     if not block or int(block[1]) < channels or error.launch.grid[1:] != (1, 1):
         return ""
     return (
-        f"\nThe grid has {error.launch.grid[0]} blocks, and there are {channels} channels: none is left for block "
-        f"{block[1]}. One block for each channel is the grid (C,), and (threads,) comes after it."
+        f"\nThe grid has {error.launch.grid[0]} blocks for {channels} channel{'s' if channels != 1 else ''}, so block "
+        f"{block[1]} has none to work on. For one block per channel the grid is (C,); the size of a block, (threads,), "
+        "comes after it."
     )
 
 
@@ -362,8 +365,8 @@ def on_the_order_of_threads(orders, found):
         for name, value in values.items():
             if not agree(value, found[0][name]):
                 return (
-                    f"{name} is not the same in forward and in {order} order of threads: who waits for whom, and does "
-                    "each number start from something, such as float a = 0.f?"
+                    f"{name} is not the same when the threads run in forward and in {order} order. Does every thread "
+                    "wait for what it reads, and does every sum have a first value, as in float a = 0.f?"
                 )
     return ""
 
@@ -375,18 +378,18 @@ def on_the_makers(made_by, log):
         yield f"Operations on whole arrays: {', '.join(names)}."
     elif made_by == NO_ONE:
         kernels = ", ".join(dict.fromkeys(launch.kernel for launch in log.launches if launch.grid))
-        yield f"{kernels} read and wrote none of them." if kernels else "No kernel was launched."
+        yield f"{kernels} neither read nor wrote them." if kernels else "No kernel was launched."
 
 
 def on_the_atomics(log):
     """A sentence on how many atomics met in global memory."""
     count, warps = log.total("global_atomics"), sum(warps_of(launch) for launch in log.launches if launch.grid)
-    return f"{count} atomics in global memory, of {warps} warps: those to the same number wait for each other."
+    return f"{count} atomics in global memory from {warps} warps: atomics on the same number wait for each other."
 
 
 def told(error, order):
     """What the checker found, in its words, with all that may explain it."""
-    when = "" if error.kind in BEFORE else f" (in {order} order of threads)"
+    when = "" if error.kind in BEFORE else f" (with the threads in {order} order)"
     first, *more = f"{error}{error.advice}".split("\n")
     return "\n".join([f"{first}{when}", *more, *getattr(error, "__notes__", ())])
 
@@ -471,6 +474,11 @@ def warps_of(launch):
     return int(np.prod(launch.grid)) * -(-int(np.prod(launch.block)) // 32)
 
 
+def sizes(log):
+    """How many threads the blocks of the launches had, each number once: "128", "64, 256"."""
+    return ", ".join(dict.fromkeys(str(int(np.prod(launch.block))) for launch in log.launches if launch.grid))
+
+
 def few_barriers(log, given):
     return all(
         launch.counters["barriers"] <= 4 * int(np.prod(launch.grid or (1,))) for launch in large(log, given["x"])
@@ -506,8 +514,8 @@ def few_blocks(log, given):
 
 
 SUMS, TRAIN, BACKWARD = ("s1", "s2"), ("y", ("x", "mu", "inv_std", "gamma")), ("dx", "dgamma", "dbeta")
-FEW_BARRIERS = Mark("barriers of a block", "at most 4", "more than 4", few_barriers)
-ATOMICS = Mark("atomics in global memory", "at most 2 a warp", "more than 2 a warp", few_atomics)
+FEW_BARRIERS = Mark("the number of barriers in a block", "at most 4", "more than 4", few_barriers)
+ATOMICS = Mark("the number of atomics in global memory", "at most 2 per warp", "more than 2 per warp", few_atomics)
 CHANNEL_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (ATOMICS,), a_block_each=True)
 WARP_SUMS = Drive(("x", "shift"), SUMS, 1, 0, (FEW_BARRIERS, ATOMICS), a_block_each=True)
 SPLIT_SUMS = Drive(
@@ -515,18 +523,18 @@ SPLIT_SUMS = Drive(
     SUMS,
     1,
     0,
-    (Mark("blocks of a channel", "as many as parts", "fewer than parts", many_blocks),),
+    (Mark("the number of blocks for a channel", "as many as parts", "fewer than parts", many_blocks),),
 )
 APPLY = Drive(
     ("x", "mu", "inv_std", "gamma", "beta"),
     "y",
     1,
     1,
-    (Mark("numbers that a thread stores at once", "4", "1", wide_stores),),
+    (Mark("how many numbers a thread stores at once", "4", "1", wide_stores),),
 )
 FORWARD = Drive(("x", "gamma", "beta"), TRAIN, 2, 1, looks=2, a_block_each=True)
-FEW_BLOCKS = Mark("blocks", "at most 4", "more than 4", few_blocks)
-KEPT = Mark("where numbers wait", "on the chip", "in device memory", on_the_chip)
+FEW_BLOCKS = Mark("the number of blocks", "at most 4", "more than 4", few_blocks)
+KEPT = Mark("where the numbers are kept", "on the chip", "in device memory", on_the_chip)
 ONCE = Drive(("x", "gamma", "beta"), TRAIN, 1, 1, (FEW_BLOCKS, KEPT), looks=2)
 BACKWARDS = Drive(("dy", "cache"), BACKWARD, 4, 1, a_block_each=True)
 
@@ -568,6 +576,7 @@ def drive_backward(function, inputs):
 
 NAIVE, WELFORD, SHIFTED = "naive", "welford", "shifted"
 FAR = "far from zero"  # mean 10,000 and more, in float32
+TWO_DIGITS, TOO_FEW = "right to two digits or more", "not right to two digits"
 
 
 def drive_variances(function, inputs):
@@ -587,7 +596,7 @@ def drive_variances(function, inputs):
         if not isinstance(value, np.ndarray) or value.shape != truth.shape:
             raise Misshapen(f"{name} has shape {np.shape(value)}; expected {truth.shape}")
         error = np.nan_to_num(np.abs(value / truth - 1), nan=np.inf).max()
-        words[f"{name} {FAR}"] = "two digits or more" if error < 0.01 else "no two digits"
+        words[f"{name} {FAR}"] = TWO_DIGITS if error < 0.01 else TOO_FEW
     return {name: np.zeros(len(x), np.float32) for name in found} | words
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from bnlab.answers import ChangedArguments, Misshapen, same
 from bnlab.compare import flatten, leaves_of
 
-WHERE, DTYPE, PASSES = "where the work was done", "the dtype of the results", "passes over the images"
+WHERE, DTYPE = "where the work was done", "the dtype of the results"
+PASSES = "the number of passes over the images"
 DEVICE, COPIED, HOST, KEPT = "on the device", "partly on the host", "results on the host", "that of the input"
 TRAIN = ("y", ("x_hat", "inv_std", "gamma"))
 TRAIN_FUSED = ("y", ("x", "mu", "inv_std", "gamma"))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from bnlab import seal
 from bnlab.cells import plain_python
 from bnlab.tasks import all_tasks, notebooks, points_of, questions
 
@@ -232,6 +233,7 @@ def checks_shown(notebook, name):
     found = {
         "not right when last checked": [],
         "run again since it was last checked": [],
+        "edited since it was last checked": [],
         "not checked, as far as the file shows": [],
     }
     for task in points_of(name):
@@ -240,13 +242,22 @@ def checks_shown(notebook, name):
         calls = (cell for cell in cells if f'check("{task}"' in text_of(cell))
         test, answer = by_id.get(f"{task}-test") or next(calls, {}), by_id.get(task, {})
         said = test.get("outputs")
+        text = "".join(map(_text_of_output, said if isinstance(said, list) else []))
         if not said or not isinstance(said, list):
             found["not checked, as far as the file shows"].append(task)
-        elif f"{task}: correct" not in "".join(map(_text_of_output, said)):
+        elif f"{task}: correct" not in text:
             found["not right when last checked"].append(task)
         elif _later(answer, test):
             found["run again since it was last checked"].append(task)
+        elif _edited(seal.read(task, text), tasks[task].answer, cells):
+            found["edited since it was last checked"].append(task)
     return found
+
+
+def _edited(checked, answer, cells):
+    """Whether the code that was checked is in no cell any more, as far as the numbers of both tell."""
+    there = [one for cell in cells for one in seal.seals(text_of(cell), answer)]
+    return bool(checked and there) and checked not in there
 
 
 def _text_of_output(output):

@@ -1,5 +1,6 @@
 """A package that a notebook needs and that is not there: one line, and no tracebacks of the cells that follow."""
 
+import ast
 import sys
 
 PACKAGES = {"torch": "PyTorch"}
@@ -23,8 +24,8 @@ class NotInstalled(ModuleNotFoundError):
 def lacks(name):
     """Say that a package is not installed.
 
-    Cells that are run in spite of it miss what it would have brought along: until the package is there, their
-    errors are told by the same line.
+    Cells that are run in spite of it miss what it would have brought along, the set-up cell's other names and those of
+    cells that stop for want of one: until the package is there, their errors are told by the same line.
 
     Parameters
     ----------
@@ -38,17 +39,24 @@ def lacks(name):
     ipython = sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
     if shell:  # elsewhere nobody goes on to the next cell
-        shell.set_custom_exc(
-            (NameError, ModuleNotFoundError),
-            lambda shell, *error, tb_offset=None: _told(shell, name, error, tb_offset),
-        )
+        missed = bound_by(shell)
+
+        def told(shell, kind, value, traceback, tb_offset=None):
+            # a variable that a function reads too early is the student's own, whatever is installed
+            follows = kind is NameError and value.name in missed
+            follows |= issubclass(kind, ModuleNotFoundError) and (value.name or "").split(".")[0] == name
+            if follows and name not in shell.user_ns:
+                missed.update(bound_by(shell))
+                kind, value = NotInstalled, NotInstalled(name)
+            shell.showtraceback((kind, value, traceback), tb_offset=tb_offset)
+
+        shell.set_custom_exc((NameError, ModuleNotFoundError), told)
     raise NotInstalled(name) from None
 
 
-def _told(shell, name, error, tb_offset):
-    kind, value, traceback = error
-    # a variable that a function reads too early is the student's own, whatever is installed
-    follows = kind is NameError or issubclass(kind, ModuleNotFoundError) and (value.name or "").split(".")[0] == name
-    if follows and name not in shell.user_ns:
-        value = NotInstalled(name)
-    shell.showtraceback((type(value), value, traceback), tb_offset=tb_offset)
+def bound_by(shell):
+    """The names that the cell which runs at present gives a value to."""
+    nodes = list(ast.walk(ast.parse(shell.user_ns["In"][-1])))
+    defined = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return defined | stored | {(one.asname or one.name).split(".")[0] for one in nodes if isinstance(one, ast.alias)}

@@ -1,4 +1,4 @@
-"""What the names of a notebook stood for before a later cell gave them something else.
+"""What the names of a notebook stood for before a later cell gave them something else, or changed what they hold.
 
 A check below an answer sees the names of that moment. Who asks again when all cells have run, as `bnlab check` and the
 grader do, meets later values: the source of another kernel, say, under a name that two cells share.
@@ -13,6 +13,7 @@ import numpy as np
 
 of_class = type.__getattribute__  # whatever a metaclass says
 LARGE = 1 << 20  # bytes: larger arrays that were replaced are not kept
+MANY, DEEP = 10_000, 3  # lists and dicts that are longer, or further inside others, are not looked into
 MISSING = object()
 INSIDE = {  # kind -> where it holds the function that runs
     **dict.fromkeys((staticmethod, classmethod, types.MethodType), ["__func__"]),
@@ -40,6 +41,7 @@ class Past:
     def cell(self):
         """Around each cell."""
         before = dict(self.names)
+        copies = {name: copied(before[name]) for name in self.used & before.keys()}
         try:
             yield
         finally:
@@ -48,12 +50,11 @@ class Past:
             for name in {**before, **now}:
                 # a name of Python's own is one before `sum = 0`, and after `del sum`
                 old, new = (some.get(name, vars(builtins).get(name, MISSING)) for some in (before, now))
-                if old is new:
-                    continue
-                if callable(new):
+                if old is not new and callable(new):
                     self.born[name] = self.cells
                     self.used |= mentioned(new, self.names)
-                if name in self.used and old is not MISSING and not is_large(old):
+                old = copies.get(name, old)
+                if name in self.used and old is not MISSING and differ(old, new) and not is_large(old):
                     self.gone.append((self.cells, name, old))
 
     def visit(self, answers):
@@ -103,6 +104,36 @@ def is_large(value):
     except Exception:  # whatever a student's object does when it is asked
         return False
     return type(size) is int and size > LARGE
+
+
+def copied(value, deep=DEEP):
+    """A copy of a list, dict, set or array, with a copy of what it holds of these; anything else as it is."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return value if is_large(value) else value.copy()
+    if kind not in (list, tuple, dict, set) or not deep or len(value) > MANY:
+        return value
+    if kind is set:
+        return set(value)
+    if kind is dict:
+        return {key: copied(one, deep - 1) for key, one in value.items()}
+    return kind(copied(one, deep - 1) for one in value)
+
+
+def differ(one, other):
+    """Whether a value, or one that `copied` has made, is another than this one."""
+    kind = type(one)
+    if one is other or kind is not type(other):
+        return one is not other
+    if kind is np.ndarray:
+        return (one.shape, one.dtype, one.tobytes()) != (other.shape, other.dtype, other.tobytes())
+    if kind is set:
+        return one != other
+    if kind is dict:
+        one, other = ([part for item in each.items() for part in item] for each in (one, other))
+    elif kind not in (list, tuple):
+        return True
+    return len(one) != len(other) or any(map(differ, one, other))
 
 
 def reached(values, names, answers):

@@ -1,10 +1,12 @@
 """Which numbers of a channel a block has added up: remarks on sums that tell by their size how its threads walked."""
 
+import re
+
 import numpy as np
 
-from bnlab.cuda_drivers import DETAIL
+from bnlab.cuda_drivers import DETAIL, SIZES
 
-THREADS = (32, 64, 128, 256, 512, 1024)
+THREADS = (32, 64, 128, 256, 512, 1024)  # the usual sizes, for a GPU, which does not tell those of its launches
 ENDS = "Thread t starts at t, and goes on in steps of blockDim.x until the channel ends."
 
 
@@ -77,14 +79,15 @@ def walked(values, found, parts=1):
     values : dict
         Name of a sum -> what is added up for it, shape (N, C, H, W).
     found : dict
-        Name of a sum -> what came, shape (C,); DETAIL where something was remarkable.
+        Name of a sum -> what came, shape (C,); DETAIL where something was remarkable; SIZES of the blocks.
     parts : int
     """
     if found.get(DETAIL):
         return ""  # a view, say: what is remarkable of the launch is the likelier reason
     rows = {name: value.swapaxes(0, 1).reshape(value.shape[1], -1).astype(float) for name, value in values.items()}
     channels, m = next(iter(rows.values())).shape
-    for threads in THREADS:
+    told = [int(size) for size in re.findall(r"\b[1-9]\d{0,3}\b", str(found.get(SIZES, ""))[:40])]
+    for threads in told or THREADS:
         by_channel = [list(walks(m, threads, c, channels, parts)) for c in range(channels)]
         for one in zip(*by_channel):
             counts = np.array([count for count, _ in one])
