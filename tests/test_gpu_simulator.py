@@ -395,6 +395,20 @@ def test_a_cooperative_launch_has_to_fit():
         kernel((65,), (64,), (x, y))
 
 
+def test_threads_without_memory_for_their_stacks_are_told():
+    code = (
+        "import re, resource, numpy as np; from bnlab.gpu.kernels import RawKernel; from bnlab.gpu import KernelError\n"
+        'k = RawKernel(\'extern "C" __global__ void k(float* x) { x[threadIdx.x] = 1; }\', "k")\n'
+        "x = np.zeros(1024, 'f'); k((1,), (32,), (x,))\n"
+        "size = int(re.search(r'VmSize:\\s+(\\d+)', open('/proc/self/status').read())[1]) << 10\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size + (16 << 20), -1))\n"
+        "try:\n    k((1,), (1024,), (x,))\n"
+        "except KernelError as error:\n    print(error.kind, error)\n"
+        "k((1,), (32,), (x,)); print(x.sum())"
+    )
+    assert in_python(code) == "limit k: no memory for the stacks of 1024 threads that run together\n32.0\n"
+
+
 KEEPS = """#include <cooperative_groups.h>
 template <int N> __device__ float kept(float mine) {
   __shared__ float box[N];

@@ -336,6 +336,9 @@ CURES = {
     "can only be read": [("s1[c] = one[0];", "s1[c] = one[0]; ((const float4*)s1)[0] = make_float4(0, 0, 0, 0);")],
     "is stored as such": [("s1[c] = one[0];", "s1[c] = make_float4(0, 0, 0, 0);")],
     "((const float4*)x)[k]": [(SQUARE, "b += ((const float4*)x[i]).x;")],
+    "so that one float is cast": [(SQUARE, "b += ((float4)x[i]).x;")],
+    "max(v, 0.f) of a float v": [(SQUARE, "b += max(d, 0);")],
+    "extern __shared__ float held[]": [(SQUARE, "float squares[blockDim.x]; squares[t] = d * d; b += squares[t];")],
     "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
 }
 
@@ -352,6 +355,7 @@ def test_an_index_with_a_comma_is_told():
     report = report_at_home("channel-sums", launched(edited((ADDRESS, "x[i / positions, c, i % positions]"))))
     assert "x[i / positions, c, i % positions] means x[i % positions] in C++" in report.problem
     assert not list(commas("auto f = [a, b](int k) { return k; }; x[f(a, b)] = y[k]; float z[2] = {x[0], x[1]};"))
+    assert not list(commas("auto [n, c] = halves(i);"))
 
 
 def test_a_kernel_that_gives_something_back():

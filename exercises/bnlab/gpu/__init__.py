@@ -43,10 +43,11 @@ the grid, and its reduce.h; math_constants.h; printf, assert, __trap; template k
 
 Limits
 ------
-- No textures, streams, inline PTX, tensor cores, dynamic parallelism, cub; no RawModule.get_global.
+- No textures, streams, inline PTX, tensor cores, dynamic parallelism, cub; no RawModule.get_global. Of the rarer
+  functions of the device some are missing, such as those that round otherwise than to nearest.
 - __CUDA_ARCH__ is not defined, and __CUDA_SIMULATOR__ is: #ifdef __CUDA_ARCH__ keeps a line for the GPU alone.
 - C's headers are taken, and std::, INFINITY, uint8_t and their like are known. NVRTC, the compiler that CuPy asks, has
-  none of them; the functions of mathematics need no header there.
+  none of them; the functions of mathematics need no header there, and take no int, as in sqrt(n).
 - What C++ leaves open is as on this machine: whole numbers that overflow, a shift by 32, a float too large for an int.
   CuPy has a GPU take floats below 1.2e-38 for 0 (-ftz=true); here they are kept.
 - np.asarray of a device array gives its numbers and is not counted, where CuPy refuses it; the test drives of notebook

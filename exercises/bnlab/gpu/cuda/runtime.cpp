@@ -342,24 +342,30 @@ static void name_deadlock() {  // nobody can run and not all are done
   aborted = true;
 }
 
+static bool guarded_stacks(size_t count) {  // a page that nobody may touch below each: a stack that overflows ends there
+  const size_t each = STACK + PAGE;
+  void* memory = mmap(nullptr, count * each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  stacks = (char*)memory, stacks_end = stacks + count * each;
+  for (size_t i = 0; i < count; ++i)
+    if (mprotect(stacks + i * each, PAGE, PROT_NONE)) return false;
+  return true;
+}
+
 static void reserve(size_t count) {
   if (pool.size() >= count) return;
   if (stacks) munmap(stacks, stacks_end - stacks);
-  size_t bytes = count * (STACK + PAGE);
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
+  stacks = stacks_end = nullptr;
+  if (!guarded_stacks(count)) {
+    if (stacks) munmap(stacks, stacks_end - stacks);
     stacks = stacks_end = nullptr;
     pool.clear();
-    issues.push_back(issue_of(LIMIT, 0, "no memory for the stacks of %zu threads", count));
+    issues.push_back(issue_of(LIMIT, 0, "no memory for the stacks of %zu threads that run together", count));
     aborted = true;
     return;
   }
-  stacks = (char*)memory, stacks_end = stacks + bytes;
   while (pool.size() < count) pool.emplace_back(new Fiber());
-  for (size_t i = 0; i < count; ++i) {
-    pool[i]->stack = stacks + i * (STACK + PAGE) + PAGE;
-    mprotect(pool[i]->stack - PAGE, PAGE, PROT_NONE);  // a stack that overflows ends here
-  }
+  for (size_t i = 0; i < count; ++i) pool[i]->stack = stacks + i * (STACK + PAGE) + PAGE;
 }
 
 static void prepare(Fiber& f, int slot, int block, int thread) {
