@@ -17,7 +17,6 @@ import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from autograder import course, execute
 from autograder.result import keep_what_a_gpu_found, store_result
@@ -241,21 +240,15 @@ class Cluster:
             self.client.close(timeout=5)
 
 
-def outcomes(address, name, submissions, results, again=False, run="", say=lambda line: None):
+def outcomes(name, submissions, how, say):
     """Grade a class on a cluster.
 
     Parameters
     ----------
-    address, name, say :
-        As for `Cluster`.
-    submissions : Mapping
-        student -> bytes or None; read when their turn comes.
-    results : Path
-        Folder of finished results.
-    again : bool
-        Grade anew what has a result already.
-    run : str
-        The id of this run.
+    name, submissions, how :
+        As for `grade.execute_all`; a submission is read when its turn comes.
+    say : callable
+        Called with lines on workers that are refused.
 
     Yields
     ------
@@ -269,14 +262,14 @@ def outcomes(address, name, submissions, results, again=False, run="", say=lambd
     """
     from distributed import CancelledError
 
-    cluster, waiting = Cluster(address, name, say), {}
-    line = iter(submissions)
+    cluster, waiting = Cluster(how.scheduler, name, say), {}
+    line, run = iter(submissions), os.environ.get("BN_RUN", "")
     try:
         while True:
             while len(waiting) < cluster.room() and (student := next(line, None)) is not None:
                 data = submissions[student]
-                stored, key = execute.stored(name, student, data, results)
-                if stored is not None and not again:
+                stored, key = execute.stored(name, student, data, how.results)
+                if stored is not None and not how.again:
                     yield student, stored
                 else:
                     waiting[cluster.submit(student, data, key, run)] = student, key, stored
@@ -294,7 +287,7 @@ def outcomes(address, name, submissions, results, again=False, run="", say=lambd
                     result = "a worker has sent another submission's result; run the command again"
                 if isinstance(result, dict) and not result["problem"]:
                     result = keep_what_a_gpu_found(result, known)
-                    store_result(Path(results), result)
+                    store_result(how.results, result)
                 yield student, result
         with contextlib.suppress(OSError, TimeoutError):
             cluster.fit()  # names who came during the run and was refused

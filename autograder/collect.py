@@ -232,7 +232,7 @@ class Intake:
         return coming
 
     def take(self, student, data, say):
-        """Write one submission; what stood there goes to `replaced`, where only its time is not another one.
+        """Write one submission; another file that stood in its place goes to `replaced`.
 
         Raises
         ------

@@ -172,9 +172,9 @@ def run_grade(given):
             gradebook.write(student, result)
 
     folder, again = course.course_folder() / "results", given.again or bool(given.student)
-    how = {"again": again, "scheduler": given.scheduler, "only": given.only, "then": write, "meanwhile": look}
+    how = grade.How(folder, again, given.only, given.jobs, given.scheduler)
     with gradebook:
-        results = grade.execute_all(name, submissions, given.jobs, folder, **how)
+        results = grade.execute_all(name, submissions, how, write, look)
     return tell_grades(given, name, results, gradebook, problems)
 
 

@@ -2,9 +2,8 @@
 
 import contextlib
 import json
-import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autograder import collect, course, logs, processes, sheets
@@ -52,27 +51,43 @@ def find(name, folder=None, students=()):
     return OnDisk({student: read for student, read in found.items() if not students or student in students}), problems
 
 
-def execute_all(
-    name, submissions, jobs=None, results=None, again=False, scheduler=None, only="", then=None, meanwhile=None
-):
+@dataclass(frozen=True)
+class How:
+    """How a class is executed.
+
+    Attributes
+    ----------
+    results : Path or None
+        Folder of finished results, which are read and written there.
+    again : bool
+        Whether what has a result already is graded anew.
+    only : str
+        The verdict of the cells that are judged again, and no others: "needs-gpu"; "" for all cells.
+    jobs : int or None
+        Number of processes; by default one a core.
+    scheduler : str or None
+        Address of a Dask scheduler, whose workers grade in place of local processes.
+    """
+
+    results: Path | None = None
+    again: bool = False
+    only: str = ""
+    jobs: int | None = None
+    scheduler: str | None = None
+
+
+def execute_all(name, submissions, how, then, meanwhile):
     """Phase 1 for many submissions, on this machine or on a Dask cluster.
 
     Parameters
     ----------
+    name : str
     submissions : Mapping
         student -> bytes or None
-    jobs : int, optional
-        Number of processes; by default one a core.
-    results : Path, optional
-    again : bool
-        Grade anew what has a result already.
-    scheduler : str, optional
-        Address of a Dask scheduler, whose workers grade in place of local processes.
-    only : str
-        Judge again the cells with this verdict alone: "needs-gpu".
-    then : callable, optional
+    how : How
+    then : callable
         Given each student and result as it comes, while others are executed.
-    meanwhile : callable, optional
+    meanwhile : callable
         Called before anything is graded, while the grading processes start, which takes them a second or two; given
         a callable that waits for their isolation (`canaries.Isolation`), or None on a cluster.
 
@@ -86,28 +101,26 @@ def execute_all(
     finished, started = {}, time.monotonic()
     with progress() as bar:
         line = bar.add_task(f"grading {name}", total=len(submissions))
-        outcomes = _outcomes(name, submissions, jobs, results, again, scheduler, only, meanwhile, bar.console.print)
+        outcomes = _outcomes(name, submissions, how, meanwhile, bar.console.print)
         with contextlib.closing(outcomes):
             for student, result in outcomes:
                 result = _failed(name, student, result) if isinstance(result, str) else result
                 finished[student] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
                 logs.line(account(result))
-                if then is not None:
-                    then(student, finished[student])
+                then(student, finished[student])
                 bar.advance(line)
     logs.line(f"{len(finished)} graded in {time.monotonic() - started:.2f} s")
     return {student: finished[student] for student in submissions}
 
 
-def _outcomes(name, submissions, jobs, results, again, scheduler, only, meanwhile, say):
+def _outcomes(name, submissions, how, meanwhile, say):
     """Pairs (student, result or a sentence on why there is none), in the order in which they are finished."""
-    if scheduler is None:
-        return processes.outcomes(name, submissions, jobs, results, again, only, meanwhile)
+    if how.scheduler is None:
+        return processes.outcomes(name, submissions, how, meanwhile)
     from autograder import cluster
 
-    if meanwhile is not None:
-        meanwhile(None)
-    return cluster.outcomes(scheduler, name, submissions, results, again, os.environ.get("BN_RUN", ""), say)
+    meanwhile(None)
+    return cluster.outcomes(name, submissions, how, say)
 
 
 def account(result):

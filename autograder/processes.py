@@ -18,30 +18,30 @@ AHEAD = 4  # submissions for each process that are read before their turn
 BROKEN = "the grading process ended; run the command again"
 
 
-def outcomes(name, submissions, jobs=None, results=None, again=False, only="", meanwhile=None):
+def outcomes(name, submissions, how, meanwhile):
     """Execute submissions in as many processes as there are cores.
 
     Parameters
     ----------
-    As for `grade.execute_all`; `meanwhile` is given a callable that waits for the isolation of these processes.
+    name, submissions, how, meanwhile :
+        As for `grade.execute_all`; `meanwhile` is given a callable that waits for the isolation of these processes.
 
     Yields
     ------
     (str, dict or str)
         A student and the result, or a sentence on why there is none, in the order in which they are finished.
     """
-    jobs = max(1, min(jobs or os.cpu_count() or 1, len(submissions)))
+    jobs = max(1, min(how.jobs or os.cpu_count() or 1, len(submissions)))
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=begin, initargs=(os.getpid(),))
     line, waiting = iter(submissions), {}
     with pool:
         try:
-            if meanwhile is not None:
-                isolation, *_ = [submit(pool, isolation_for, name) for _ in range(jobs)]  # starts them all
-                meanwhile(functools.partial(_isolation, isolation))
+            isolation, *_ = [submit(pool, isolation_for, name) for _ in range(jobs)]  # starts them all
+            meanwhile(functools.partial(_isolation, isolation))
             while True:
                 while len(waiting) < AHEAD * jobs and (student := next(line, None)) is not None:
-                    work = name, student, submissions[student], results, again, None, only
+                    work = name, student, submissions[student], how.results, how.again, None, how.only
                     try:
                         waiting[submit(pool, execute.execute, *work)] = student
                     except BrokenProcessPool:

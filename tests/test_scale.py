@@ -12,7 +12,7 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import bench_scale, collect, course, execute, ledger, logs, processes, submitted
+from autograder import bench_scale, collect, course, execute, grade, ledger, logs, processes, submitted
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
@@ -45,13 +45,14 @@ def test_submissions_wait_on_the_disk(monkeypatch):
         concurrent.futures, "ProcessPoolExecutor", lambda jobs, **_: concurrent.futures.ThreadPoolExecutor(jobs)
     )
     monkeypatch.setattr(execute, "execute", lambda name, who, data, *_: {"student": who})
+    monkeypatch.setattr(processes, "isolation_for", lambda name: None)
 
     def take(number):
         read.append(number)
         return b"x"
 
     class_ = submitted.OnDisk({str(number): functools.partial(take, number) for number in range(500)})
-    for who, result in processes.outcomes("03_forward", class_, 2):
+    for who, result in processes.outcomes("03_forward", class_, grade.How(jobs=2), lambda isolation: None):
         assert result == {"student": who}
         most = max(most, len(read) - len(done))
         done.append(who)
