@@ -233,7 +233,7 @@ def require_gpu(given):
         raise course.UsageError("--only fills in what is open; to race again leave it out, with --again or --student")
     found, why = gpu.find()
     if found is None:
-        why = why.removeprefix("no GPU that CuPy can use ").strip("()")
+        why = why.removeprefix("no GPU that CuPy can use: ")
         raise course.CourseError(
             f"there is no GPU here that CuPy can use ({why}); nothing was changed and the points stay open. Run this "
             'where one is: "A GPU elsewhere" in autograder/README.md says what to copy there and back'

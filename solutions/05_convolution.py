@@ -181,8 +181,9 @@ y, _ = batchnorm2d_train(x, np.ones(3), np.zeros(3))
 for name, result in (("each position by itself", apart), ("your function", y)):
     channel = result[:, 0]
     corner = channel[:, 0, 0].mean()
-    print(f"{name:24} mean {channel.mean():6.3f}", end=", ")
-    print(f"std {channel.std():.3f}, corner {corner:6.3f}")
+    # z: no minus before 0.000
+    print(f"{name:24} mean {channel.mean():z6.3f}", end=", ")
+    print(f"std {channel.std():.3f}, corner {corner:z6.3f}")
 
 # %% [markdown]
 # <details><summary>Yes</summary>
@@ -646,7 +647,8 @@ gamma, beta = np.ones(6), np.zeros(6)
 changed = x.copy()
 changed[2] = 3 * x[2] + 100
 gap = np.abs(layer_norm(changed, gamma, beta) - layer_norm(x, gamma, beta))
-print("largest change of each row of y:", gap.max(axis=1))
+changes = ", ".join(f"{change:.6f}" for change in gap.max(axis=1))
+print("largest change of each row of y:", changes)
 
 # %% [markdown]
 # ## 6. Group normalization

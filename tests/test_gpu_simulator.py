@@ -72,7 +72,7 @@ def test_a_cupy_that_cannot_run_a_kernel_is_passed_over(monkeypatch):
 
     monkeypatch.delenv("BNLAB_GPU", raising=False)
     monkeypatch.setattr(backend.importlib, "import_module", lambda name: Cupy)
-    assert backend.find_cupy() == (None, "no GPU that CuPy can use (RuntimeError: no NVRTC)")
+    assert backend.find_cupy() == (None, "no GPU that CuPy can use: RuntimeError, no NVRTC")
 
     def missing(name):
         raise ModuleNotFoundError(name)

@@ -12,6 +12,7 @@ import pytest
 from bnlab import __version__, check, handed_in, progress, seal
 from bnlab.__main__ import main
 from bnlab.checking import CheckFailed
+from bnlab.overview import table
 from nbclient import NotebookClient
 
 from autograder import course
@@ -33,8 +34,12 @@ def bnlab(run, tmp_path):
     [
         ("perfect", 0, "50  of 50"),
         ("other-style", 0, "Ready"),
-        ("slip-momentum", 1, "not yet right"),
-        ("empty", 1, "not answered"),
+        (
+            "slip-momentum",
+            1,
+            "Not everything is right yet. In the notebook, the cell below an answer says what is off.",
+        ),
+        ("empty", 1, "Not everything is answered yet."),
         ("lost-metadata", 0, "50  of 50"),
         ("not-a-notebook", 1, "is not a notebook"),
         ("ends-the-process", 1, ""),
@@ -395,3 +400,9 @@ def test_progress_remembers_what_the_check_below_an_answer_said(capsys):
         check("batch-statistics", names["batch_statistics"])
     progress("03_forward", names)
     assert "batch-statistics     8  not yet right" in capsys.readouterr().out
+
+
+def test_points_that_are_given_later_are_told_beside_the_sum():
+    found = {"a": ("passed", 3), "b": ("waits", 5), "c": ("person", 4)}
+    assert table(found).endswith("3  of 12; 9 more are decided when it is graded")
+    assert table({"a": ("missing", 3)}).endswith("0  of 3")

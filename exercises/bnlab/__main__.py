@@ -127,14 +127,16 @@ def check_here(path):
     print(table(found))
     for problem in problems + raised:
         print("  " + problem.replace("\n", "\n    "))
-    good = all(state in ("passed", "undecided", "waits", "person") for state, _ in found.values())
-    print(
-        f"Ready: `python -m bnlab submit {shlex.quote(str(path))}` writes the file to hand in."
-        if good and not problems
-        else "Not everything is right yet.",
-        flush=True,
-    )
-    return GOOD if good and not problems else BAD
+    left = {state for state, _ in found.values()} - {"passed", "undecided", "waits", "person"}
+    if not left and not problems:
+        print(f"Ready: `python -m bnlab submit {shlex.quote(str(path))}` writes the file to hand in.", flush=True)
+        return GOOD
+    if left == {"missing"} and not problems:
+        print("Not everything is answered yet.", flush=True)
+    else:
+        where = " In the notebook, the cell below an answer says what is off." if left - {"missing"} else ""
+        print(f"Not everything is right yet.{where}", flush=True)
+    return BAD
 
 
 def submit(path):

@@ -66,8 +66,11 @@ def table(found):
         f"{name:{width}}  {points:>4g}  {STATES.get(state, 'not yet right')}" for name, (state, points) in found.items()
     ]
     sure = sum(points for state, points in found.values() if state in ("passed", "undecided"))
-    total = sum(points for _, points in found.values())
-    return "\n".join([f"{'task':{width}}  {'pts':>4}", *lines, f"{'public checks':{width}}  {sure:>4g}  of {total:g}"])
+    later = sum(points for state, points in found.values() if state in ("waits", "person"))
+    total = f"{sum(points for _, points in found.values()):g}" + (
+        f"; {later:g} more are decided when it is graded" if later else ""
+    )
+    return "\n".join([f"{'task':{width}}  {'pts':>4}", *lines, f"{'public checks':{width}}  {sure:>4g}  of {total}"])
 
 
 def progress(notebook, namespace):

@@ -68,7 +68,7 @@ def find_cupy():
             return None, "the GPU computes 0 + 1, 1 + 1, 2 + 1 wrongly"
     except Exception as error:  # CUDARuntimeError, CompileException, OutOfMemoryError, missing libraries, ...
         what = str(error).partition(":")[0][:80]
-        return None, f"no GPU that CuPy can use ({type(error).__name__}: {what})"
+        return None, f"no GPU that CuPy can use: {type(error).__name__}, {what}"
     return cupy, ""
 
 

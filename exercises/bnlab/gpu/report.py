@@ -147,9 +147,9 @@ class Launch:
         lines = [f"{self.kernel}, {how if self.grid else 'an operation on whole arrays'}"]
         for array in self.arrays:
             if array.loaded or array.stored:
-                size = max(1, array.nbytes)
+                size, name = max(1, array.nbytes), array.name or "unnamed"
                 lines.append(
-                    f"  {array.name:12} {array.nbytes:>10} bytes   loaded {array.loaded / size:5.2f} times   "
+                    f"  {name:12} {array.nbytes:>10} bytes   loaded {array.loaded / size:5.2f} times   "
                     f"stored {array.stored / size:5.2f} times"
                 )
         if self.totals:
