@@ -37,7 +37,7 @@ bench_scale measure the grader, figures writes what they found into README.md, m
 import sys
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # The student library is used as it is released, and the solutions beside it, whatever is installed.
 _REPOSITORY = Path(__file__).resolve().parent.parent

@@ -9,5 +9,5 @@ from bnlab.needs import lacks
 from bnlab.overview import progress
 from bnlab.timing import passes
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["check", "check_gradient", "examine", "hint", "lacks", "passes", "progress", "race", "race_on_gpu"]
