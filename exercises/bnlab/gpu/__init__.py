@@ -67,10 +67,11 @@ Limits
 - With g++, __shared__ variables inside of template functions have no guard, so that an index just outside of them may
   not show; where blocks run together they are refused.
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.
-- Sectors and bank conflicts are counted from addresses; caches are not modelled. Requests to shared memory depend a
-  little on the compiler, which may double or join instructions. A struct that is copied whole counts as pieces of 16
-  bytes. Elementwise and reduction kernels run as loops: each array counts as moved once; of `_ind`, `_in_ind` and
-  `_out_ind` there is size() alone, of raw parameters [i], size() and shape().
+- Sectors and bank conflicts are counted from addresses; caches are not modelled. Lanes that have come apart by a
+  million steps of a loop count as requests of their own. Requests to shared memory depend a little on the compiler,
+  which may double or join instructions. A struct that is copied whole counts as pieces of 16 bytes. Elementwise and
+  reduction kernels run as loops: each array counts as moved once; of `_ind`, `_in_ind` and `_out_ind` there is size()
+  alone, of raw parameters [i], size() and shape().
 - Linux (and so WSL and Colab) on x86-64 or 64-bit ARM, with g++ 11 or clang++ 12 or later. Tested
   are g++ 12 and clang++ 14 on x86-64; `pip install ziglang pyelftools` is tried last, and its first use takes minutes.
 """
