@@ -52,7 +52,8 @@ Limits
   CuPy has a GPU take floats below 1.2e-38 for 0 (-ftz=true); here they are kept.
 - np.asarray of a device array gives its numbers and is not counted, where CuPy refuses it; the test drives of notebook
   10 look whether results need their kernels.
-- A thread has 64 KB of stack, a launch at most 67,108,864 threads. One launch runs at a time.
+- A thread has 64 KB of stack, a launch at most 67,108,864 threads. One launch runs at a time. The checker keeps 96
+  bytes for each number of an array that a kernel touches.
 - Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows, and not where the data
   itself is volatile: a volatile access of global memory counts as a way to hand something over, so that a missing lock
   or fence around nothing but volatile accesses does not show. An index that leaves one array and lands in another one,
