@@ -323,6 +323,28 @@ def test_a_loop_without_an_end_is_told_from_a_long_one(loop, monkeypatch):
     assert caught.value.kind == "spin"
 
 
+def test_one_thread_may_go_a_long_way_and_is_counted(monkeypatch):
+    monkeypatch.setenv("BNLAB_GPU_PATIENCE", "0.02")
+    code = (
+        'extern "C" __global__ void copy(const float* x, float* y, int n) { for (int i = 0; i < n; ++i) y[i] = x[i]; }'
+    )
+    x, y = np.ones(1_500_000, "f"), np.zeros(1_500_000, "f")
+    with simulate() as log:
+        kernels.RawKernel(code, "copy")((1,), (1,), (x, y, x.size))
+    assert y.all() and log.total("load_requests") == log.total("store_sectors") == x.size
+
+
+def test_an_endless_loop_takes_little_memory():
+    code = (
+        "import resource, numpy as np; from bnlab.gpu.kernels import RawKernel; from bnlab.gpu import KernelError\n"
+        f"kernel = RawKernel({SUMS.replace('LOOP', 'while (n > 0) x[threadIdx.x] = a[n];')!r}, 'sums')\n"
+        "try:\n    kernel((1,), (64,), (np.zeros(64, 'f'), np.int32(5)))\n"
+        "except KernelError as error:\n    print(error.kind, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)"
+    )
+    kind, megabytes = in_python(code, BNLAB_GPU_PATIENCE="1").split()
+    assert kind == "spin" and int(megabytes) < 400
+
+
 def test_a_tick_between_two_threads_harms_nobody():
     """The watchdog's timer strikes every 5 ms, here as often as not while one thread follows another."""
     count = 40_000

@@ -87,6 +87,7 @@ class Kernels:
 
     Launches of one object share a workspace: they have to follow each other, on one stream or behind events. A CUDA
     graph writes into what the captured call returned: keep it, and call once before capturing, to have all compiled.
+    Arrays lie in memory without gaps and begin at a multiple of 16 bytes: those that CuPy makes do, a view may not.
 
     Parameters
     ----------

@@ -52,7 +52,8 @@ Limits
   CuPy has a GPU take floats below 1.2e-38 for 0 (-ftz=true); here they are kept.
 - np.asarray of a device array gives its numbers and is not counted, where CuPy refuses it; the test drives of notebook
   10 look whether results need their kernels.
-- A thread has 64 KB of stack, a launch at most 67,108,864 threads. One launch runs at a time.
+- A thread has 64 KB of stack, a launch at most 67,108,864 threads. One launch runs at a time. The checker keeps 96
+  bytes for each number of an array that a kernel touches.
 - Memory is in order: of the mistakes of weak memory only a missing fence between blocks shows, and not where the data
   itself is volatile: a volatile access of global memory counts as a way to hand something over, so that a missing lock
   or fence around nothing but volatile accesses does not show. An index that leaves one array and lands in another one,
@@ -67,10 +68,11 @@ Limits
 - With g++, __shared__ variables inside of template functions have no guard, so that an index just outside of them may
   not show; where blocks run together they are refused.
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.
-- Sectors and bank conflicts are counted from addresses; caches are not modelled. Requests to shared memory depend a
-  little on the compiler, which may double or join instructions. A struct that is copied whole counts as pieces of 16
-  bytes. Elementwise and reduction kernels run as loops: each array counts as moved once; of `_ind`, `_in_ind` and
-  `_out_ind` there is size() alone, of raw parameters [i], size() and shape().
+- Sectors and bank conflicts are counted from addresses; caches are not modelled. Lanes that have come apart by a
+  million steps of a loop count as requests of their own. Requests to shared memory depend a little on the compiler,
+  which may double or join instructions. A struct that is copied whole counts as pieces of 16 bytes. Elementwise and
+  reduction kernels run as loops: each array counts as moved once; of `_ind`, `_in_ind` and `_out_ind` there is size()
+  alone, of raw parameters [i], size() and shape().
 - Linux (and so WSL and Colab) on x86-64 or 64-bit ARM, with g++ 11 or clang++ 12 or later. Tested
   are g++ 12 and clang++ 14 on x86-64; `pip install ziglang pyelftools` is tried last, and its first use takes minutes.
 """

@@ -101,6 +101,8 @@ static void doubt_race(const Region& r, char* address, int size, const void* pc,
 static void visit(Region& r, Cell& cell, char* address, int size, bool write, bool strong, const void* pc) {
   Fiber& me = *current;
   uintptr_t place = (uintptr_t)address;
+  if (!cell.write.time && !cell.read.time && !cell.other_read.time)
+    simt_progress();  // a long loop comes to what nobody has touched, again and again; an endless one does not
   auto races = [&](const Access& a) { return a.time && !(strong && a.atomic) && !order.before(a, me, place); };
   if (races(cell.write)) {
     if (write || strong || races(cell.plain_write)) report_race(r, address, size, write, pc, cell.write, true);

@@ -4,6 +4,7 @@
 // aligned than it is large, of a float3 for example, is made of several instructions.
 #pragma once
 #include <algorithm>
+#include <memory>
 #include <unordered_map>
 
 #include "runtime.h"
@@ -16,13 +17,42 @@ struct Totals {  // report.py has the same list
 };
 
 struct Traffic {
-  struct Request {
-    std::vector<uint64_t> parts;  // sectors, or phase and word of shared memory
+  struct Window {  // 64 neighbours: sectors, or words of shared memory with their phase in the highest bits
+    uint64_t number, wanted;
+  };
+  struct Request {  // there are millions of them in a long loop, and few that one window does not hold
+    Window first = {0, 0};
+    std::unique_ptr<std::vector<Window>> others;
+
+    void add(uint64_t part) {
+      const uint64_t number = part >> 6, bit = 1ull << (part & 63);
+      if (!first.wanted) first.number = number;
+      if (first.number == number) {
+        first.wanted |= bit;
+        return;
+      }
+      if (!others) others.reset(new std::vector<Window>());
+      for (Window& w : *others)
+        if (w.number == number) {
+          w.wanted |= bit;
+          return;
+        }
+      others->push_back({number, bit});
+    }
+    template <class F> void each(F f) const {  // window
+      f(first);
+      if (others) std::for_each(others->begin(), others->end(), f);
+    }
+  };
+  enum { MANY = 1 << 20 };        // executions that are kept: after so many the lanes are taken not to meet again
+  struct Executions {             // of one warp
+    std::vector<Request> kept;
+    unsigned counted;             // those before
   };
   struct Instruction {            // one address in the program
     bool write, shared;
     std::vector<unsigned> executed;                 // per thread of the resident blocks
-    std::vector<std::vector<Request>> of_warp;      // [warp][execution]
+    std::vector<Executions> of_warp;
   };
   Totals totals;
   std::unordered_map<uintptr_t, Instruction> instructions;
@@ -41,42 +71,46 @@ struct Traffic {
       i.executed.assign((size_t)resident_blocks * block_threads, 0);
       i.of_warp.resize((size_t)resident_blocks * warps);
     }
-    auto& requests = i.of_warp[(size_t)f.slot * ((block_threads + 31) / 32) + f.warp];
+    Executions& mine = i.of_warp[(size_t)f.slot * ((block_threads + 31) / 32) + f.warp];
     unsigned turn = i.executed[(size_t)f.slot * block_threads + f.thread]++;
-    if (requests.size() <= turn) requests.resize(turn + 1);
-    auto& parts = requests[turn].parts;
+    if (turn >= mine.counted + MANY) count(i, mine);
+    Request late;
+    const bool kept = turn >= mine.counted;
+    if (kept && mine.kept.size() <= turn - mine.counted) mine.kept.resize(turn - mine.counted + 1);
+    Request& request = kept ? mine.kept[turn - mine.counted] : late;
     if (shared) {
       uint64_t phase = size <= 4 ? 0 : size <= 8 ? f.lane / 16 : f.lane / 8;
-      for (uint64_t word = offset / 4; word <= (offset + size - 1) / 4; ++word) add(parts, phase << 62 | word);
+      for (uint64_t word = offset / 4; word <= (offset + size - 1) / 4; ++word) request.add(phase << 62 | word);
     } else {
-      for (uint64_t sector = offset / 32; sector <= (offset + size - 1) / 32; ++sector) add(parts, sector);
+      for (uint64_t sector = offset / 32; sector <= (offset + size - 1) / 32; ++sector) request.add(sector);
     }
-  }
-  static void add(std::vector<uint64_t>& parts, uint64_t part) {
-    if (!parts.empty() && parts.back() == part) return;
-    if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
+    if (!kept) count(i, late);
   }
 
   void settle() {  // at the end of a block
     for (auto& item : instructions) {
-      for (auto& requests : item.second.of_warp) {
-        for (auto& request : requests) count(item.second, request.parts);
-        requests.clear();
-      }
+      for (Executions& warp : item.second.of_warp) count(item.second, warp), warp.counted = 0;
       std::fill(item.second.executed.begin(), item.second.executed.end(), 0);
     }
   }
-  void count(const Instruction& i, const std::vector<uint64_t>& parts) {
+  void count(const Instruction& i, Executions& warp) {
+    for (const Request& request : warp.kept) count(i, request);
+    warp.counted += warp.kept.size();
+    warp.kept.clear();
+  }
+  void count(const Instruction& i, const Request& request) {
     if (!i.shared) {
-      (i.write ? totals.store_sectors : totals.load_sectors) += parts.size();
+      long long& sectors = i.write ? totals.store_sectors : totals.load_sectors;
+      request.each([&](const Window& w) { sectors += __builtin_popcountll(w.wanted); });
       (i.write ? totals.store_requests : totals.load_requests)++;
       return;
     }
     int words[4][32] = {}, worst[4] = {};
-    for (uint64_t part : parts) {
-      int phase = part >> 62;
-      worst[phase] = std::max(worst[phase], ++words[phase][part & 31]);
-    }
+    request.each([&](const Window& w) {
+      const int phase = (int)(w.number >> 56);
+      for (uint64_t left = w.wanted; left; left &= left - 1)
+        worst[phase] = std::max(worst[phase], ++words[phase][__builtin_ctzll(left) & 31]);
+    });
     for (int extra : worst) totals.bank_conflicts += std::max(0, extra - 1);
     totals.shared_requests++;
   }
