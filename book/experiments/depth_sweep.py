@@ -5,14 +5,15 @@ import numpy as np
 from lab import Experiment, main
 
 DEPTHS = [1, 2, 4, 8, 12]
-RATES = [0.1, 0.5, 2.0]
+RATES = [0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
 SEEDS = [0, 1, 2, 3, 4]
 
 #: name: nonlinearity, normalization, standard deviation times sqrt(fan in)
 KINDS = {
     "sigmoid": ("sigmoid", "none", 1.0),
     "sigmoid, batch": ("sigmoid", "batch", 1.0),
-    "sigmoid, larger weights": ("sigmoid", "none", 4.0),
+    "sigmoid, 4 times": ("sigmoid", "none", 4.0),
+    "sigmoid, 10 times": ("sigmoid", "none", 10.0),
     "tanh": ("tanh", "none", 1.0),
     "tanh, batch": ("tanh", "batch", 1.0),
 }
@@ -41,7 +42,7 @@ def cases():
         for kind in KINDS
         for depth in DEPTHS
     ]
-    short = {"kind": "sigmoid, batch", "depth": 3, "rates": [0.5], "seeds": [0, 1], "steps": 20, "precision": 64}
+    short = {"kind": "sigmoid, batch", "depth": 3, "rates": [0.3], "seeds": [0, 1], "steps": 20, "precision": 64}
     return [*grid, short]
 
 
@@ -50,7 +51,7 @@ EXPERIMENT = Experiment(
     claim="Batch normalization makes deep networks of saturating units trainable.",
     cases=cases(),
     run=run,
-    part=(25,),
+    part=(30,),
 )
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import nets
 import numpy as np
 from lab import Experiment, main
 
-RATES = [0.03, 0.1, 0.3, 1.0]
+RATES = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
 SEEDS = [0, 1, 2, 3, 4]
 FREEZE = [0, 20, 100, 400]  # the last is never
 STEPS = 400

@@ -6,7 +6,7 @@ import torch
 from lab import Experiment, main
 
 SEEDS = [0, 1, 2, 3, 4]
-RATES = [0.003, 0.01, 0.03, 0.1, 0.3]
+RATES = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
 
 
 def slopes(case):

@@ -12,7 +12,7 @@ import torch
 import variants
 from lab import Experiment, main
 
-RATES = [0.1, 0.5, 2.0]
+RATES = [0.1, 0.5, 2.0, 8.0]
 SEEDS = [0, 1, 2, 3, 4]
 SHARES = (0.15, 0.5, 0.85)
 WATCHED = 10  # units of the last hidden layer whose inputs are followed; the paper shows one

@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from lab import Experiment, main
 
-RATES = [0.003, 0.01, 0.03, 0.1]
+RATES = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+SMALL = [float(f"1e{power}") for power in range(-12, -2)]  # for the network without any cure
 SEEDS = [0, 1, 2, 3, 4]
 
 
@@ -81,9 +82,12 @@ def run(case):
 
 def cases():
     """Four kinds at three depths, and a short case for checks."""
-    common = {"rates": RATES, "seeds": SEEDS, "steps": 150}
-    kinds = ("none", "batch", "skip", "depth")
-    grid = [{"kind": kind, "blocks": blocks, **common} for kind in kinds for blocks in (4, 16, 50)]
+    grids = {"none": SMALL + RATES[1:], "batch": RATES, "skip": RATES, "depth": RATES}
+    grid = [
+        {"kind": kind, "blocks": blocks, "rates": rates, "seeds": SEEDS, "steps": 150}
+        for kind, rates in grids.items()
+        for blocks in (4, 16, 50)
+    ]
     return [*grid, {"kind": "skip", "blocks": 4, "rates": [0.03], "seeds": [0, 1], "steps": 15}]
 
 

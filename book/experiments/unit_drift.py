@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from lab import Experiment, main
 
-RATES = [0.1, 0.5, 2.0]
+RATES = [0.1, 0.5, 2.0, 8.0]
 SEEDS = [0, 1, 2, 3, 4]
 PROBES, EVERY = 200, 20
 SHARES = [0.15, 0.5, 0.85]

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from lab import Experiment, main
 
-RATES = [0.03, 0.1, 0.3, 1.0]
+RATES = [0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
 SEEDS = [0, 1, 2, 3, 4]
 EVERY, CALIBRATION = 20, 240
 
