@@ -3,6 +3,7 @@
 commands      what is typed, and what it prints             course       where things are, and errors for people
 logs          one file for each run of a command            cures        what a disk or database that fails means
 terminal      progress bars and wide tables                 sheets       tables as people and platforms save them
+interrupts    Ctrl-C at a bad moment
 
 Written for students
 script        solutions/NN_topic.py, cell by cell           release      exercises/NN_topic.ipynb by nbgrader

@@ -4,9 +4,7 @@ import contextlib
 import functools
 import io
 import logging
-import signal
 import sys
-import threading
 import types
 import warnings
 from pathlib import Path
@@ -19,7 +17,7 @@ from nbgrader.apps.baseapp import NbGrader
 from nbgrader.nbgraderformat import common
 from traitlets.config import PyFileConfigLoader
 
-from autograder import course, cures
+from autograder import course, cures, interrupts
 
 
 def configuration(root=None):
@@ -76,7 +74,8 @@ class Course:
         Exception
             As it came, where the disk or the database is what fails: it would fail for the next student too.
         """
-        with contextlib.redirect_stderr(io.StringIO()), interrupts_later(), first_error(self.api.log) as first:
+        # nbgrader would take Ctrl-C for an error of the one notebook, and go on
+        with contextlib.redirect_stderr(io.StringIO()), interrupts.later(), first_error(self.api.log) as first:
             answer = getattr(self.api, verb)(*args, **kwargs)
         if not answer["success"]:
             if cures.concerns_everybody(first.error):
@@ -156,22 +155,6 @@ def reason_of(answer, error):
         return cures.told(error) or f"{type(error).__name__}: {error}".strip().splitlines()[0]
     lines = [line for line in (answer.get("error") or answer.get("log") or "").splitlines() if line.strip()]
     return next((line for line in reversed(lines) if "ERROR" in line or "Error" in line), (lines or [""])[-1]).strip()
-
-
-@contextlib.contextmanager
-def interrupts_later():
-    """Ctrl-C waits until the end: nbgrader would take it for an error of the one notebook, and go on."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came = []
-    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

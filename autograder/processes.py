@@ -1,6 +1,6 @@
 """Phase 1 on this machine: a pool of processes, each with zygotes of its own.
 
-Nothing but `execute` is imported here: what a new process has to import is the better part of what it costs.
+Little but `execute` is imported here: what a new process has to import is the better part of what it costs.
 """
 
 import concurrent.futures
@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 
-from autograder import course, execute
+from autograder import course, execute, interrupts
 
 AHEAD = 4  # submissions for each process that are read before their turn
 BROKEN = "the grading process ended; run the command again"
@@ -56,14 +56,19 @@ def outcomes(name, submissions, how, meanwhile):
 
 
 def submit(pool, function, *arguments):
-    """Give work to a pool; a process that it starts for it does not hear Ctrl-C, which is the command's to answer."""
-    if not hasattr(signal, "pthread_sigmask"):
-        return pool.submit(function, *arguments)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return pool.submit(function, *arguments)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    """Give work to a pool; a process that it starts for it does not hear Ctrl-C, which is the command's to answer.
+
+    Nor does the command hear it before the process has been told what to do: blocked in this thread, it may come to
+    another one, such as that of a progress bar.
+    """
+    with interrupts.later():
+        if not hasattr(signal, "pthread_sigmask"):
+            return pool.submit(function, *arguments)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return pool.submit(function, *arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def isolation_for(name):

@@ -5,11 +5,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from autograder import course
+from autograder import course, processes
 
 NAME = "03_forward"
 STUDENTS = ("perfect", "other-style", "slip-unbiased", "empty", "half-done", "ends-the-process")
@@ -113,6 +114,28 @@ def test_kill_and_interrupt_at_many_moments(autograder, undisturbed, tmp_path):
     assert run.returncode == 0, errors
     assert grades(folder) == undisturbed
     assert results(folder) == len(STUDENTS) and committed(folder) == len(STUDENTS)
+
+
+def test_ctrl_c_waits_until_a_new_process_knows_what_to_do():
+    """Blocked in one thread it comes to another, as to that of the progress bar; Python raises it in the first."""
+    before, over, told = signal.signal(signal.SIGINT, signal.default_int_handler), threading.Event(), []
+    bystander = threading.Thread(target=over.wait)
+    bystander.start()
+
+    class Pool:
+        def submit(self, function):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+            told.append(function)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            processes.submit(Pool(), print)
+    finally:
+        over.set()
+        bystander.join()
+        signal.signal(signal.SIGINT, before)
+    assert told == [print]
 
 
 def grading_processes(run):
