@@ -322,14 +322,17 @@ static void name_deadlock() {  // nobody can run and not all are done
   if (warp) {
     unsigned absent = 0;
     int where = 0;
+    bool at_barrier = false;
     for (int lane = 0; lane < 32; ++lane) {
       Fiber* f = lane < warp_lanes(warp->warp) ? &peer(warp->slot, warp->warp * 32 + lane) : nullptr;
       if (!f || !(warp->mask >> lane & 1) || f->state == DONE) continue;
       if (f->state == AT_WARP && f->mask == warp->mask) continue;
-      absent |= 1u << lane, where = f->line;
+      absent |= 1u << lane, where = f->line, at_barrier = f->state == AT_BARRIER;
     }
+    const bool passed_by = at_barrier && where < warp->line;  // these lanes may have gone past a barrier
     issue = issue_of(WARP, warp->line, "wrong mask: 0x%08x names lanes 0x%08x, which never come: they wait at line %d; name "
-                     "only lanes that reach this line", warp->mask, absent, where);
+                     "only lanes that reach this line%s", warp->mask, absent, where,
+                     passed_by ? ", or let all threads reach that barrier" : "");
     first = warp;
   } else if (first->state == AT_GRID) {
     issue = issue_of(BARRIER, first->line, "divergent barrier: not every thread of the grid reaches this grid barrier");
