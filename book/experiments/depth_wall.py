@@ -5,7 +5,7 @@ import math
 import nets
 from lab import Experiment, main
 
-RATES = [0.03, 0.1, 0.3, 1.0, 3.0]
+RATES = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
 SEEDS = [0, 1, 2, 3, 4]
 DEPTHS = [1, 2, 3, 5, 8, 12]
 WIDTH = 50
