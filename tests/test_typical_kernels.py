@@ -339,6 +339,10 @@ CURES = {
     "so that one float is cast": [(SQUARE, "b += ((float4)x[i]).x;")],
     "max(v, 0.f) of a float v": [(SQUARE, "b += max(d, 0);")],
     "extern __shared__ float held[]": [(SQUARE, "float squares[blockDim.x]; squares[t] = d * d; b += squares[t];")],
+    "a return on every way": [
+        ('extern "C"', '__device__ float squared(float d) {\n  d * d; }\nextern "C"'),
+        (SQUARE, "b += squared(d);"),
+    ],
     "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
 }
 

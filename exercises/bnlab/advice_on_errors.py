@@ -83,6 +83,8 @@ OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     "four numbers at once are written by ((float4*)y)[k] = v.",
     r"float4.* to .float. in assignment|from incompatible type .*float4|float4.* to \"float\"": "A float4 is four "
     "floats, and is stored as such: ((float4*)y)[k] = v.",
+    r"no return statement|control reaches end|does not return a value": "A function that gives back a value needs a "
+    "return on every way through it, also behind its last if.",
     r"return-statement with a value|should not return a value|return value type": "A kernel returns nothing: the "
     "result is assigned, as in y = ...",
     r"(not declared|undeclared|is undefined)": "A name has to be declared: in a fused kernel as one of its arguments, "

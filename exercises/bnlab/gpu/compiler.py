@@ -34,7 +34,9 @@ COMMON = (
     "-D_FORTIFY_SOURCE=0 -ffp-contract=off -fno-math-errno"
 ).split()
 KERNEL = "-fno-exceptions -fno-rtti -fvisibility=hidden -fstack-clash-protection -fno-finite-loops".split()
-AS_CUDA = ["-Werror=vla", "-Wno-narrowing"]  # arrays have a size that the compiler knows; {i, j} may be two floats
+# arrays have a size that the compiler knows; a function that forgets to return a value would run on into the next one;
+# {i, j} may be two floats
+AS_CUDA = ["-Werror=vla", "-Werror=return-type", "-Wno-narrowing"]
 PLAIN = ["-O2"]
 HEADER = "first.h"  # what every kernel begins with
 CHECKED = ["-O1", "-fno-tree-vectorize", "-fsanitize=thread"]
