@@ -108,7 +108,7 @@ published: .venv/installed  ## write the public repository and build its whole w
 colab: .venv/installed  ## run the set-up cells in clean environments with Colab's versions (Python 3.12, 3.13)
 	@$(BIN)/python tests/colab.py
 
-experiments: .venv/installed  ## run all experiments of the book again into book/results (a quarter of an hour on 2 cores)
+experiments: .venv/installed  ## run all experiments of the book again into book/results (20 minutes on 2 cores)
 	@$(BIN)/python book/experiments
 
 nvcc: _build/nvcc  ## put NVIDIA's compiler into _build/nvcc, for the tests of kernels (Linux, 350 MB)

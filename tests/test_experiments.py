@@ -15,6 +15,11 @@ FOLDER = course.REPOSITORY / "book" / "experiments"
 # internal_shift records arrays for notebook 02 and has its own check
 TOOLS = {"lab", "nets", "variants", "fashion", "internal_shift"}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in TOOLS and not path.stem.startswith("_"))
+# experiments from which a page takes the best rate, and their classes
+TUNED = """batch_size company depth_sweep depth_wall frozen_statistics ghost_batches gradient_growth init_scale
+    init_sweep input_scaling leak noisy_norm placement rate_sweep regularization section41 shift_measures skip_init
+    stall unit_drift without_batch wrong_normalizations""".split()
+CLASSES = {"leak": 2}
 
 
 def test_every_result_has_its_experiment():
@@ -30,6 +35,21 @@ def test_part_of_an_experiment_comes_out_as_stored(name):
     assert {"date", "python", "numpy", "torch", "machine", "seconds", "command"} <= about.keys()
     assert len(runs) == len(experiment.cases)
     assert lab.differences(experiment) == []
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_the_best_rate_lies_inside_its_grid(name):
+    """Rule 3 of chapter 12: who guesses at every rate has no best one; validation images choose where there are any."""
+    experiment, (_, runs) = importlib.import_module(name).EXPERIMENT, lab.load(name)
+    for index, run in enumerate(runs):
+        if index in experiment.part or len(run.get("rates", [])) < 2:
+            continue
+        loss = np.nan_to_num(np.array(run["loss_end"], float), nan=np.inf).mean(-1)  # (..., rates)
+        judge = -np.nan_to_num(np.array(run["validation"], float)).mean(-1) if "validation" in run else loss
+        best = judge.argmin(-1)
+        inside = (0 < best) & (best < len(run["rates"]) - 1)
+        guesses = np.isclose(loss.min(-1), np.log(CLASSES.get(name, 10)), rtol=0.03)
+        assert np.all(inside | guesses), f"case {index}: widen {run['rates']}"
 
 
 def test_experiments_share_processes_and_keep_their_grids(tmp_path, monkeypatch):

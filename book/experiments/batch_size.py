@@ -6,7 +6,7 @@ import variants
 from lab import Experiment, main
 
 BATCHES = [2, 4, 8, 32, 128]
-RATES = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+RATES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
 SEEDS = [0, 1, 2, 3, 4]
 IMAGES = 4 * 1347  # seen in all, at every batch size
 

@@ -6,7 +6,7 @@ import torch
 import variants
 from lab import Experiment, main
 
-RATES = [0.03, 0.1, 0.3]
+RATES = [0.03, 0.1, 0.3, 1.0, 3.0]
 SEEDS = [0, 1, 2, 3, 4]
 CLASSES = {"mixed": 10, "two": 2}
 
@@ -62,7 +62,7 @@ def cases():
     common = {"rates": RATES, "seeds": SEEDS, "batch": 40, "steps": 400}
     kinds = ("none", "layer", "batch", "renorm")
     grid = [{"norm": norm, "batches": batches, **common} for batches in CLASSES for norm in kinds]
-    grid.append({**common, "norm": "batch", "batches": "two", "steps": 16 * common["steps"]})
+    grid.append({**common, "norm": "batch", "batches": "two", "rates": RATES[:3], "steps": 16 * common["steps"]})
     return [*grid, {**common, "norm": "batch", "batches": "two", "rates": [0.1], "seeds": [0, 1], "steps": 15}]
 
 

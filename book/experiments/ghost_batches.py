@@ -6,9 +6,9 @@ import torch
 import variants
 from lab import Experiment, main
 
-IMAGES = 192
+IMAGES, VALIDATION = 192, 400  # those of validation choose a rate
 SIZES = [192, 96, 48, 16, 8, 4]  # of a ghost batch; 192 is the whole set
-RATES = [0.1, 0.3, 1.0]
+RATES = [0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
 SEEDS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
@@ -20,17 +20,18 @@ class Reordered(nets.Batches):
         return torch.tensor(np.stack([orders[seed] for seed in self.seeds]))
 
 
-def small_set(seed):
-    """The rows of a training set; each seed has its own."""
+def small_sets(seed):
+    """x, y, x, y: a training set and a validation set; each seed has its own."""
     x, y, _, _ = nets.digits()
-    rows = torch.tensor(np.random.default_rng([seed, 4]).choice(len(x), IMAGES, replace=False))
-    return x[rows], y[rows]
+    order = torch.tensor(np.random.default_rng([seed, 4]).permutation(len(x)))
+    rows, others = order[: IMAGES + VALIDATION].split([IMAGES, VALIDATION])
+    return x[rows], y[rows], x[others], y[others]
 
 
 def run(case):
     """Train with one size of ghost batches at all rates and seeds."""
     rates, seeds = nets.grid(case["rates"], case["seeds"])
-    x, y = (torch.stack(parts) for parts in zip(*(small_set(seed) for seed in seeds)))
+    x, y, x_valid, y_valid = (torch.stack(parts) for parts in zip(*(small_sets(seed) for seed in seeds)))
     _, _, x_test, y_test = nets.digits()
     replicas = variants.build(case["norm"], seeds, depth=4)
     if case["norm"] == "ghost":
@@ -45,6 +46,7 @@ def run(case):
     shape = (len(case["rates"]), len(case["seeds"]))
     return {
         "accuracy": replicas.accuracy(x_test, y_test).round(4).reshape(shape),
+        "validation": replicas.accuracy(x_valid, y_valid).round(4).reshape(shape),
         "fitted": replicas.accuracy(x, y).round(4).reshape(shape),
         "loss_end": history["loss"][:, -20:].mean(1).reshape(shape),
     }

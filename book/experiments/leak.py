@@ -10,7 +10,7 @@ import torch
 import variants
 from lab import Experiment, main
 
-RATES = [0.1, 0.3]
+RATES = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
 SEEDS = [0, 1, 2, 3, 4]
 BATCH = 40
 
