@@ -6,9 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from bnlab import gpu
 
-from solutions.kernels import launch, plan
+from solutions.kernels import launch
 from solutions.kernels.bench import __main__ as bench
 from solutions.kernels.bench import answers, contenders, figures, measure, training
 
@@ -38,7 +37,7 @@ def test_every_contender_is_right_and_timed_in_both_directions(dry):
     for direction in ("forward", "backward"):
         names = {row["kernel"] for row in rows if row["direction"] == direction}
         assert {"copy", "block", "split", "persistent", "three kernels", "PyTorch", "PyTorch, channels last"} <= names
-        assert {"split, channels last", "persistent, channels last", contenders.IN_TURN} <= names
+        assert {"split, channels last", "persistent, channels last", contenders.APART} <= names
     for row in rows:
         assert "wrong" not in row, row
         median, low, high = row["seconds"]
@@ -118,27 +117,13 @@ def test_the_goals_are_counted_as_they_are_stated():
     assert found["forward: channels last"]["found"] == 0.97, "the best of each shape, then the worst of these"
 
 
-def test_the_late_read_changes_one_line_of_the_kernels():
-    text = launch.source("images")
-    changed = contenders.late(text)
-    assert sum(a != b for a, b in zip(text.splitlines(), changed.splitlines(), strict=True)) == 1
+@pytest.mark.parametrize("edit, layout", [(contenders.late, "images"), (contenders.apart, "rows")])
+def test_what_a_line_is_worth_is_asked_with_one_line_changed(edit, layout):
+    text = launch.source(layout)
+    changed = edit(text)
+    assert len(set(changed.splitlines()) - set(text.splitlines())) == 1
     with pytest.raises(ValueError, match="nothing to change"):
-        contenders.late(changed)
-
-
-@pytest.mark.parametrize("direction", ["forward", "backward"])
-def test_rows_in_turn_are_right_where_some_are_kept_and_some_read_again(direction):
-    small = plan.Machine(20, 64 << 10, 28 << 10)
-    kernels = launch.Kernels("rows", "float32", small, 64, edit=contenders.in_turn)
-    for shape in ((4, 32, 48, 48), (3, 24, 37, 41)):
-        case = contenders.Case(gpu.xp, shape, "float32", direction, {"rows": kernels})
-        with gpu.simulate(machine=gpu.Machine(multiprocessors=20)):
-            recipe = kernels.recipe(case.arrays["rows"]["x"].shape, "persistent", 1 + (direction == "backward"))
-            parts, chunk, kept = recipe.extra
-            assert parts > 1 and 0 < kept < chunk
-            call, read = case.hidden("rows", "persistent")
-            call()
-        assert case.wrong(read) == ""
+        edit("")
 
 
 def as_if_measured(dry):

@@ -1,6 +1,7 @@
 """The hidden kernels: compiled for three generations of GPUs without a spill, right in the simulator in every tier."""
 
 import json
+from math import prod
 
 import numpy as np
 import pytest
@@ -124,11 +125,25 @@ def test_bytes_that_each_tier_moves(layout):
         assert 2 * reads <= log.loaded(x) <= 2 * reads + 1.0, f"{tier}: and a little for the guess of the mean"
 
 
-def test_a_launch_leaves_its_counters_at_zero():
-    kernels = launch.Kernels("images", threads=64)
-    shape = SHAPES["images"][4][1]
-    first, second = (differences(kernels, shape, "persistent", seed=seed) for seed in (0, 0))
-    assert first == second, "the second launch with the same workspace gives the same bits"
+@pytest.mark.parametrize("layout", launch.FILES)
+def test_a_second_launch_with_the_same_workspace_gives_the_same_bits(layout):
+    kernels = launch.Kernels(layout, threads=64)
+    for tier in ("split", "persistent"):
+        first, second = (differences(kernels, SHAPES[layout][4][1], tier, seed=seed) for seed in (0, 0))
+        assert first == second, tier
+
+
+@pytest.mark.parametrize("shape", [(4, 48, 48, 32), (3, 37, 41, 24)])
+def test_rows_of_which_some_are_kept_and_some_read_again(shape):
+    small = plan.Machine(20, 64 << 10, 28 << 10)
+    kernels = launch.Kernels("rows", "float32", small, 64)
+    with gpu.simulate(machine=gpu.Machine(multiprocessors=20)):
+        for arrays in (1, 2):
+            recipe = kernels.recipe(shape, "persistent", arrays)
+            parts, kept = recipe.extra
+            visits = prod(shape[:3]) * recipe.options[2] / recipe.threads
+            assert parts > 1 and 0 < kept * parts < visits
+        assert max(differences(kernels, shape, "persistent").values()) < DIGITS["float32"]
 
 
 @settings(max_examples=300, deadline=None)
@@ -151,10 +166,9 @@ def test_plans_cover_every_pack_and_fit(groups, length, each, processors, shared
         assert 2 * (taken + 2048) <= shared
     found = plan.kept(groups, length, each, 4, machine, static=2048)
     if found is not None:
-        parts, chunk, rows = found
-        assert (parts - 1) * chunk < length <= parts * chunk
-        assert groups * parts <= 2 * processors
-        assert 0 <= rows <= chunk and 2 * (rows * each + 2048) <= shared
+        parts, visits = found
+        assert 1 <= parts <= length and groups * parts <= 2 * processors
+        assert 0 <= visits < length / parts + 1 and 2 * (visits * each + 2048) <= shared
 
 
 def test_blocks_that_hold_channels_share_the_threads_of_a_processor():

@@ -62,24 +62,34 @@ template <int N> __device__ __forceinline__ bundle<N> repack(const floats<N>& va
   return packed;
 }
 
-// Streamed access: data that nobody reads again should not push other data out of the cache.
+// One access moves a whole bundle. Without this the compiler loads the members of a struct one by one. `load_once` is
+// for data that nobody reads again: they should not push other data out of the cache.
 template <int BYTES> struct word;
 template <> struct word<2> { typedef unsigned short type; };
 template <> struct word<4> { typedef unsigned type; };
 template <> struct word<8> { typedef uint2 type; };
 template <> struct word<16> { typedef uint4 type; };
-typedef word<sizeof(pack)>::type word_t;
-union transfer { pack packed; word_t word; __device__ transfer() {} };
+template <int N> union transfer {
+  typedef typename word<sizeof(bundle<N>)>::type word_t;
+  bundle<N> packed;
+  word_t word;
+  __device__ transfer() {}
+};
 
-__device__ __forceinline__ pack load_once(const pack* from) {
-  transfer moved;
-  moved.word = __ldcs((const word_t*)from);
+template <int N> __device__ __forceinline__ bundle<N> load(const bundle<N>* from) {
+  transfer<N> moved;
+  moved.word = *(const typename transfer<N>::word_t*)from;
+  return moved.packed;
+}
+template <int N> __device__ __forceinline__ bundle<N> load_once(const bundle<N>* from) {
+  transfer<N> moved;
+  moved.word = __ldcs((const typename transfer<N>::word_t*)from);
   return moved.packed;
 }
 __device__ __forceinline__ void store_once(pack* to, const pack& packed) {
-  transfer moved;
+  transfer<VEC> moved;
   moved.packed = packed;
-  __stcs((word_t*)to, moved.word);
+  __stcs((typename transfer<VEC>::word_t*)to, moved.word);
 }
 
 // Copies to shared memory that run while the thread goes on (from sm_80 on): those since the last `copies_end` are one
@@ -240,17 +250,9 @@ __device__ __forceinline__ float2 receive_sum(const letter* from, int stride, in
 __device__ __forceinline__ float2 receive_all(const letter* from, int count, unsigned stamp) {
   return warp_sum(receive_sum(from, 1, threadIdx.x & 31, 32, count, stamp));
 }
-// office[0] counts launches, so that a CUDA graph can repeat one, and office[1] the blocks that have read this number,
-// the stamp of the launch. All threads of a block come here together.
-__device__ __forceinline__ unsigned enter(unsigned* office) {
-  const unsigned stamp = *(const volatile unsigned*)office + 1u;
-  __syncthreads();  // all threads have read it
-  if (threadIdx.x == 0) {
-    __threadfence();
-    if (atomicAdd(office + 1, 1u) == gridDim.x - 1u) {
-      office[1] = 0u;
-      office[0] = stamp;
-    }
-  }
-  return stamp;
+// `begun` counts the blocks that have begun, in all launches with these letters, each of gridDim.x blocks: what a block
+// finds there tells the stamp of its launch, also where a CUDA graph repeats it. All threads may read `stamp` behind the
+// next barrier. The last thread asks, since the first ones have other things to ask for.
+__device__ __forceinline__ void enter(unsigned long long* begun, unsigned* stamp) {
+  if (threadIdx.x == blockDim.x - 1) *stamp = (unsigned)(atomicAdd(begun, 1ull) / gridDim.x) + 1u;
 }

@@ -59,7 +59,7 @@ __device__ __forceinline__ stored sampled_here(const stored* x, int channel, SHA
   return x[(images * k / samples * channels + channel) * positions + positions * k / samples];
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
              const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   extern __shared__ pack held[];
@@ -84,10 +84,12 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   reader mine(images * GROUP, pieces);
   const auto add = [&](int stage) {
     if constexpr (GROUP == 1) {  // a thread reads what it copied itself
-      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x) sums = gather(sums, unpack(held[e]), shift);
+      for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x)
+        sums = gather(sums, unpack(load(held + e)), shift);
     } else {
       __syncthreads();
-      mine.until(images * (stage + 1) / STAGES * GROUP, [&](int i) { sums = gather(sums, unpack(values[i]), shift); });
+      mine.until(images * (stage + 1) / STAGES * GROUP,
+                 [&](int i) { sums = gather(sums, unpack(load(values + i)), shift); });
     }
   };
   copies_wait<3>(), add(0);
@@ -98,17 +100,18 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   const affine map = finish(sums, shift, numbers, eps, own);
   here = begin, e = threadIdx.x;
   if constexpr (GROUP == 1) {
-    for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, apply(unpack(held[e]), map));
+    for (; e < images * packs; e += blockDim.x, here.next())
+      store_once(y + here.at, apply(unpack(load(held + e)), map));
   } else {
     mine = reader(images * GROUP, pieces);
-    mine.until(images * GROUP, [&](int i) { values[i] = apply(unpack(values[i]), map); });
+    mine.until(images * GROUP, [&](int i) { values[i] = apply(unpack(load(values + i)), map); });
     __syncthreads();
-    for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, held[e]);
+    for (; e < images * packs; e += blockDim.x, here.next()) store_once(y + here.at, load(held + e));
   }
   if (threadIdx.x < GROUP) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
               const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
               float* dgamma, float* dbeta, SHAPE) {
@@ -136,10 +139,11 @@ backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __r
   const auto add = [&](int stage) {
     if constexpr (GROUP == 1) {
       for (; e < images * (stage + 1) / STAGES * packs; e += blockDim.x)
-        sums = gather(sums, unpack(held[count + e]), unpack(held[e]), center);
+        sums = gather(sums, unpack(load(held + count + e)), unpack(load(held + e)), center);
     } else {
       __syncthreads();
-      mine.until(images * (stage + 1) / STAGES * GROUP, [&](int i) { sums = gather(sums, unpack(of_dy[i]), unpack(of_x[i]), center); });
+      mine.until(images * (stage + 1) / STAGES * GROUP,
+                 [&](int i) { sums = gather(sums, unpack(load(of_dy + i)), unpack(load(of_x + i)), center); });
     }
   };
   copies_wait<3>(), add(0);
@@ -152,11 +156,11 @@ backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __r
   here = begin, e = threadIdx.x;
   if constexpr (GROUP == 1) {
     for (; e < count; e += blockDim.x, here.next())
-      store_once(dx + here.at, apply(unpack(held[count + e]), unpack(held[e]), map));
+      store_once(dx + here.at, apply(unpack(load(held + count + e)), unpack(load(held + e)), map));
   } else {
     mine = reader(images * GROUP, pieces);
-    mine.until(images * GROUP, [&](int i) { of_dy[i] = apply(unpack(of_dy[i]), unpack(of_x[i]), map); });
+    mine.until(images * GROUP, [&](int i) { of_dy[i] = apply(unpack(load(of_dy + i)), unpack(load(of_x + i)), map); });
     __syncthreads();
-    for (; e < count; e += blockDim.x, here.next()) store_once(dx + here.at, held[count + e]);
+    for (; e < count; e += blockDim.x, here.next()) store_once(dx + here.at, load(held + count + e));
   }
 }

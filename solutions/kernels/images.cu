@@ -76,7 +76,7 @@ __device__ __forceinline__ bundle<N> apply(const floats<N>& dy, const floats<N>&
 
 // ------------------------------------------------------------------------------------------------------------- block
 
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(1024, 1)
 forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   const int channel = blockIdx.x, packs = positions / VEC, count = images * packs;
@@ -88,15 +88,16 @@ forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   x += (long long)channel * packs, y += (long long)channel * packs;
   float2 sums = make_float2(0.f, 0.f);
   walk<long long> here = begin;
-  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) sums = gather(sums, unpack(x[here.at]), shift);
+  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
+    sums = gather(sums, unpack(load(x + here.at)), shift);
   sums = block_sum(sums);
   const affine map = finish(sums, shift, numbers, eps, own);
   here = begin;
-  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) y[here.at] = apply(unpack(x[here.at]), map);
+  for (int e = threadIdx.x; e < count; e += blockDim.x, here.next()) y[here.at] = apply(unpack(load(x + here.at)), map);
   if (threadIdx.x == 0) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(1024)
+extern "C" __global__ void __launch_bounds__(1024, 1)
 backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                float* dgamma, float* dbeta, SHAPE) {
@@ -107,19 +108,19 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
   float2 sums = make_float2(0.f, 0.f);
   walk<long long> here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
-    sums = gather(sums, unpack(dy[here.at]), unpack(x[here.at]), center);
+    sums = gather(sums, unpack(load(dy + here.at)), unpack(load(x + here.at)), center);
   sums = block_sum(sums);
   const backward map = prepare(sums, (float)images * positions, g, center, r);
   if (threadIdx.x == 0) remember(sums, r, channel, {dgamma, dbeta});
   here = begin;
   for (int e = threadIdx.x; e < count; e += blockDim.x, here.next())
-    dx[here.at] = apply(unpack(dy[here.at]), unpack(x[here.at]), map);
+    dx[here.at] = apply(unpack(load(dy + here.at)), unpack(load(x + here.at)), map);
 }
 
 // ------------------------------------------------------------------------------------------------------------- split
 // Grid (parts, channels): block (j, c) owns the packs j * chunk to (j + 1) * chunk of channel c.
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 forward_sums(const pack* __restrict__ x, float2* partial, SHAPE, int chunk) {
   const int channel = blockIdx.y, packs = positions / VEC, count = images * packs;
   const int first = blockIdx.x * chunk, last = min(count, first + chunk);
@@ -129,7 +130,7 @@ forward_sums(const pack* __restrict__ x, float2* partial, SHAPE, int chunk) {
   float2 sums = make_float2(0.f, 0.f);
 #pragma unroll 4
   for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
-    sums = gather(sums, unpack(x[here.at]), shift);
+    sums = gather(sums, unpack(load(x + here.at)), shift);
   sums = block_sum(sums);
   if (threadIdx.x == 0) partial[channel * gridDim.x + blockIdx.x] = sums;
 }
@@ -145,7 +146,7 @@ __device__ __forceinline__ float2 add_up(const float2* partial, int parts) {
   return warp_sum(sums);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, const float2* partial, STATISTICS, SHAPE, int chunk, float eps,
               float momentum) {
@@ -166,7 +167,7 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   if (moves) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const float* __restrict__ mean, float2* partial,
               SHAPE, int chunk) {
   const int channel = blockIdx.y, packs = positions / VEC;
@@ -177,12 +178,12 @@ backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const flo
   float2 sums = make_float2(0.f, 0.f);
 #pragma unroll 2
   for (int e = first + threadIdx.x; e < last; e += blockDim.x, here.next())
-    sums = gather(sums, unpack(dy[here.at]), unpack(x[here.at]), center);
+    sums = gather(sums, unpack(load(dy + here.at)), unpack(load(x + here.at)), center);
   sums = block_sum(sums);
   if (threadIdx.x == 0) partial[channel * gridDim.x + blockIdx.x] = sums;
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                const float2* partial, float* dgamma, float* dbeta, SHAPE, int chunk) {

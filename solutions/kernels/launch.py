@@ -172,7 +172,7 @@ class Kernels:
             return self.held(shape, arrays, about)
         columns, channels = (1, groups) if images else (columns, groups * vec * columns)  # room for whole slabs
         each, shared = arrays * vec * columns * self.itemsize, 0
-        given = self.machine, STATIC[self.layout]
+        given, threads = (self.machine, STATIC[self.layout]), self.threads
         if tier == "split":
             if groups > 65_535:  # blocks along the second axis of a grid
                 return None
@@ -185,16 +185,20 @@ class Kernels:
             if found is None or groups * length >= 1 << 31:  # the kernel counts packs in 32 bits
                 return None
             parts, chunk, blocks, shared = found
-            grid, extra, needed = (blocks,), (parts, chunk), [((channels, parts, 4), "f"), ((2,), "I")]
+            grid, extra, needed = (blocks,), (parts, chunk), [((channels, parts, 4), "f"), ((1,), "Q")]
         else:
-            found = plan.kept(groups, length, each, 4 * self.threads // columns, *given)
-            if found is None:
-                return None
-            parts, _, kept = found
-            grid, extra, shared = (groups * parts,), found, kept * each
-            needed = [((channels, parts + 1, 4), "f"), ((2,), "I")]
+            for threads in (max(SLAB, self.threads // 2), self.threads):
+                visits, bytes_each = -(-length * columns // threads), arrays * vec * self.itemsize * threads
+                found = plan.kept(groups, visits, bytes_each, 4 * self.threads // threads, *given)
+                if found is None:
+                    return None
+                parts, kept = found
+                if parts * kept >= visits:  # nothing is read twice: few threads, which wait less for each other
+                    break
+            grid, extra, shared = (groups * parts,), found, kept * bytes_each
+            needed = [((groups, parts + 1, vec * columns, 4), "f"), ((1,), "Q")]
         found = self.workspace(*needed) if work else ()
-        return Recipe(tier, numbers, grid, self.threads, shared, about, tuple(map(i4, extra)), found)
+        return Recipe(tier, numbers, grid, threads, shared, about, tuple(map(i4, extra)), found)
 
     def held(self, shape, arrays, about):
         """The recipe for blocks that hold whole channels, or None: as few as accesses of 16 bytes can move together."""

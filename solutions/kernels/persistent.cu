@@ -32,10 +32,11 @@ __device__ __forceinline__ float2 collect(const letter* letters, int parts, unsi
 
 extern "C" __global__ void __launch_bounds__(512, 2)
 forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
-                   const float* __restrict__ beta, letter* letters, unsigned* office, STATISTICS, SHAPE, int parts,
-                   int chunk, float eps, float momentum) {
+                   const float* __restrict__ beta, letter* letters, unsigned long long* begun, STATISTICS, SHAPE,
+                   int parts, int chunk, float eps, float momentum) {
   extern __shared__ pack held[];  // 3 * chunk; a thread reads what it copied itself, so no barrier is needed
   __shared__ weights own[4];      // of the channels at work, one for each round modulo 4
+  __shared__ unsigned stamp;
   const share mine(images, channels, positions, parts, chunk);
   const int packs = positions / VEC;
   const float numbers = (float)images * positions;
@@ -60,7 +61,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
       copy_begin<true>(to + e, from + here.at);
     copies_end();
   }
-  const unsigned stamp = enter(office);
+  enter(begun, &stamp);
   float shift_before = 0.f;
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     float shift = 0.f;
@@ -70,7 +71,8 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
       const pack* values = held + turn * chunk - mine.first;
       copies_wait<1>();
       float2 sums = make_float2(0.f, 0.f);
-      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x) sums = gather(sums, unpack(values[e]), shift);
+      for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x)
+        sums = gather(sums, unpack(load(values + e)), shift);
       sums = block_sum(sums);
       if (threadIdx.x == 0) post(letters + mine.channel(round) * parts + mine.part, sums, stamp);
     } else {
@@ -91,7 +93,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
       const affine map = finish(sums, shift_before, numbers, eps, its);
       pack* to = y + (long long)channel * packs;
       for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
-        store_once(to + here.at, apply(unpack(values[e]), map));
+        store_once(to + here.at, apply(unpack(load(values + e)), map));
         if (more) copy_begin<true>(values + e, from + here.at);
       }
       if (mine.part == 0 && threadIdx.x == 0)
@@ -106,8 +108,10 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
 extern "C" __global__ void __launch_bounds__(512, 2)
 backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                     const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
-                    letter* letters, unsigned* office, float* dgamma, float* dbeta, SHAPE, int parts, int chunk) {
+                    letter* letters, unsigned long long* begun, float* dgamma, float* dbeta, SHAPE, int parts,
+                    int chunk) {
   extern __shared__ pack held[];  // 6 * chunk: (x, dy) three times
+  __shared__ unsigned stamp;
   const share mine(images, channels, positions, parts, chunk);
   const int packs = positions / VEC;
   const walk<int> begin(mine.first + threadIdx.x, blockDim.x, channels, packs);
@@ -122,7 +126,7 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
     }
     copies_end();
   }
-  const unsigned stamp = enter(office);
+  enter(begun, &stamp);
   float center_before = 0.f, g_before = 0.f, r_before = 0.f;
   for (int round = 0, turn = 0; round <= mine.rounds; ++round, turn = turn == 2 ? 0 : turn + 1) {
     const float center = center_ahead;
@@ -134,7 +138,7 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
       copies_wait<1>();
       float2 sums = make_float2(0.f, 0.f);
       for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x)
-        sums = gather(sums, unpack(of_dy[e]), unpack(of_x[e]), center);
+        sums = gather(sums, unpack(load(of_dy + e)), unpack(load(of_x + e)), center);
       sums = block_sum(sums);
       if (threadIdx.x == 0) post(letters + mine.channel(round) * parts + mine.part, sums, stamp);
     } else {
@@ -156,7 +160,7 @@ backward_persistent(const pack* __restrict__ dy, const pack* __restrict__ x, pac
       if (mine.part == 0 && threadIdx.x == 0) remember(sums, r_before, channel, {dgamma, dbeta});
       pack* to = dx + (long long)channel * packs;
       for (int e = mine.first + threadIdx.x; e < mine.last; e += blockDim.x, here.next()) {
-        store_once(to + here.at, apply(unpack(of_dy[e]), unpack(of_x[e]), map));
+        store_once(to + here.at, apply(unpack(load(of_dy + e)), unpack(load(of_x + e)), map));
         if (more) {
           copy_begin<true>(of_x + e, x + further + here.at);
           copy_begin<true>(of_dy + e, dy + further + here.at);

@@ -116,25 +116,26 @@ def persistent(
 
 
 def kept(
-    groups: int, length: int, bytes_each: int, least: int, machine: Machine, static: int, per_processor: int = 2
-) -> tuple[int, int, int] | None:
-    """Divide each group among resident blocks that keep of their chunk what fits into shared memory.
+    groups: int, visits: int, bytes_each: int, least: int, machine: Machine, static: int, per_processor: int = 2
+) -> tuple[int, int] | None:
+    """Deal the visits of each group to resident blocks, which keep the last ones in shared memory as far as they fit.
 
     Parameters
     ----------
+    visits : int
+        Of all threads of a block, to read a group.
     bytes_each : int
-        Shared memory for one row of a group.
+        Shared memory for what one visit reads.
     least : int
-        Rows that are worth a block.
+        Visits that are worth a block.
 
     Returns
     -------
-    parts, chunk, rows : int
-        Blocks a group, rows of each, and those of them that are kept; None where there are more groups than blocks.
+    parts, kept : int
+        Blocks a group, and how many visits of each are kept; None where there are more groups than blocks.
     """
     if groups > machine.processors * per_processor:
         return None
-    parts = max(1, min(machine.processors * per_processor // groups, length // least))
-    chunk = ceil(length / parts)
+    parts = max(1, min(machine.processors * per_processor // groups, visits // least))
     budget = min(machine.shared_per_block, machine.shared_per_processor // per_processor) - static
-    return ceil(length / chunk), chunk, max(0, min(chunk, budget // bytes_each))
+    return parts, max(0, min(ceil(visits / parts), budget // bytes_each))

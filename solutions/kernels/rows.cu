@@ -25,7 +25,7 @@ __device__ __forceinline__ wide guess(const pack* x, int column, int rows, int p
   constexpr int at_once = VEC > 4 ? 4 : 8;  // more would take too many registers
 #pragma unroll at_once
   for (int k = 0; k < 8; ++k) {
-    const wide value = unpack(x[(long long)rows * k / 8 * packs + column]);
+    const wide value = unpack(load(x + (long long)rows * k / 8 * packs + column));
 #pragma unroll
     for (int v = 0; v < VEC; ++v) mean.at[v] += 0.125f * value.at[v];
   }
@@ -113,7 +113,7 @@ __device__ __forceinline__ void add_rows(float2 (&sums)[VEC], const pack* x, spo
   if (!at.inside) return;
 #pragma unroll 4
   for (int row = first + at.row; row < last; row += at.step)
-    gather(sums, unpack(x[(long long)row * packs + at.column]), shift);
+    gather(sums, unpack(load(x + (long long)row * packs + at.column)), shift);
 }
 __device__ __forceinline__ void add_rows(float2 (&sums)[VEC], const pack* dy, const pack* x, spot at, int packs, int first,
                                          int last, const wide& mean) {
@@ -121,7 +121,7 @@ __device__ __forceinline__ void add_rows(float2 (&sums)[VEC], const pack* dy, co
 #pragma unroll 2
   for (int row = first + at.row; row < last; row += at.step) {
     const long long i = (long long)row * packs + at.column;
-    gather(sums, unpack(dy[i]), unpack(x[i]), mean);
+    gather(sums, unpack(load(dy + i)), unpack(load(x + i)), mean);
   }
 }
 
@@ -169,7 +169,7 @@ __device__ __forceinline__ maps_of<backward> prepare_slab(const float2* total, b
 // ------------------------------------------------------------------------------------------------------------- block
 // Grid (slabs).
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   __shared__ float2 total[SLAB];
@@ -186,13 +186,13 @@ forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   const maps_of<affine> map = finish_slab(total, shifts, maps, rows, eps, own);
   for (int row = at.row; at.inside && row < rows; row += at.step) {
     const long long i = (long long)row * packs + at.column;
-    y[i] = apply(unpack(x[i]), map);
+    y[i] = apply(unpack(load(x + i)), map);
   }
   if (threadIdx.x < SLAB && channel < channels)
     remember(total[threadIdx.x], shifts[threadIdx.x], (float)rows, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                float* dgamma, float* dbeta, SHAPE) {
@@ -211,7 +211,7 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
   const maps_of<backward> map = prepare_slab(total, maps, rows, weights);
   for (int row = at.row; at.inside && row < rows; row += at.step) {
     const long long i = (long long)row * packs + at.column;
-    dx[i] = apply(unpack(dy[i]), unpack(x[i]), map);
+    dx[i] = apply(unpack(load(dy + i)), unpack(load(x + i)), map);
   }
 }
 
@@ -258,7 +258,7 @@ __device__ __forceinline__ void add_parts(const float2* total, float2* partial, 
   if (threadIdx.x == 0) arrived[slab] = 0u;
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 forward_sums(const pack* __restrict__ x, float2* partial, unsigned* arrived, float2* sums, SHAPE, int chunk) {
   __shared__ float2 total[SLAB];
   __shared__ float shifts[SLAB];
@@ -271,7 +271,7 @@ forward_sums(const pack* __restrict__ x, float2* partial, unsigned* arrived, flo
   add_parts(total, partial, arrived, sums);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, const float2* __restrict__ sums, STATISTICS, SHAPE, int chunk, float eps,
               float momentum) {
@@ -294,7 +294,7 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
     remember(sums[channel], shifts[threadIdx.x], (float)rows, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const float* __restrict__ mean, float2* partial,
               unsigned* arrived, float2* sums, SHAPE, int chunk) {
   __shared__ float2 total[SLAB];
@@ -308,7 +308,7 @@ backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const flo
   add_parts(total, partial, arrived, sums);
 }
 
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 2)
 backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                const float2* __restrict__ sums, float* dgamma, float* dbeta, SHAPE, int chunk) {

@@ -14,7 +14,7 @@ from solutions.kernels.reference import batchnorm
 
 EPS, MOMENTUM = 1e-5, 0.1
 LATE = "persistent, running statistics read late"
-IN_TURN = "persistent, channels last, rows in turn"
+APART = "persistent, channels last, numbers loaded one by one"
 DIGITS = {"float32": 2e-4, "float16": 4e-3}  # allowed error, relative to the largest value
 
 
@@ -66,11 +66,10 @@ class Case:
                 if call:
                     name = {"images": tier, "rows": f"{tier}, channels last"}[layout]
                     found[name] = call
-        if LATE in self.kernels and self.direction == "forward":
-            call = self.hidden("images", "persistent", self.kernels[LATE])
-            found |= {LATE: call} if call else {}
-        if call := self.hidden("rows", "persistent", self.kernels[IN_TURN]):
-            found[IN_TURN] = call
+        for name, layout in ((LATE, "images"), (APART, "rows")):
+            if name in self.kernels and (name != LATE or self.direction == "forward"):
+                call = self.hidden(layout, "persistent", self.kernels[name])
+                found |= {name: call} if call else {}
         if self.storage == "float32":
             found["three kernels"] = self.three("fused")
             found["three kernels, sums in two steps"] = self.three("staged")
@@ -153,41 +152,30 @@ class Case:
 
 
 def hidden_kernels(storage):
-    """Layout -> Kernels; IN_TURN -> those whose blocks take rows in turn; in float32 also LATE -> those that read the
-    running statistics when they move them."""
+    """Layout -> Kernels; APART -> those that load the numbers of a pack one by one; in float32 also LATE -> those that
+    read the running statistics when they move them."""
     from bnlab import gpu
 
     threads = 64 if gpu.device.simulated else 512
     found = {layout: Kernels(layout, storage, threads=threads) for layout in FILES}
-    found[IN_TURN] = Kernels("rows", storage, threads=threads, edit=in_turn)
+    found[APART] = Kernels("rows", storage, threads=threads, edit=apart)
     return found | ({LATE: Kernels("images", storage, threads=threads, edit=late)} if storage == "float32" else {})
 
 
 def late(text):
     """The source of the images' kernels with one line changed: who moves the running statistics waits for memory."""
     given = "running_mean[channel], running_var[channel]"
-    return replaced(text, {"momentum, its, channel,": f"momentum, weights{{0.f, 0.f, {given}}}, channel,"})
+    return replaced(text, "momentum, its, channel,", f"momentum, weights{{0.f, 0.f, {given}}}, channel,")
 
 
-def in_turn(text):
-    """The source of the rows' kernels, where the blocks of a slab sweep memory together instead of a stretch each.
-
-    A visit of all threads takes some rows; block `part` takes visits part, part + parts, ... and keeps its last ones.
-    """
-    stretch = "first = part * chunk, last = min(rows, first + chunk), middle = max(first, last - kept);"
-    turn = (
-        "const int visit = blockDim.x / COLUMNS, round = parts * visit;"
-        "first = 0, last = rows, middle = min(rows, max(0, (rows + round - 1) / round - kept / visit) * round);"
-    )
-    stand = "const spot at = stand(mine.slab, packs);"
-    stands = "spot at = stand(mine.slab, packs); at.row += mine.part * at.step, at.step *= parts;"
-    return replaced(text, {stretch: turn, stand: stands})
+def apart(text):
+    """The source with one line more: a pack is used where it lies, and the compiler loads its numbers one by one."""
+    behind = "template <int N> __device__ __forceinline__ bundle<N> load_once"
+    return replaced(text, behind, f"#define load(from) (*(from))\n{behind}")
 
 
-def replaced(text, changes):
-    """A source with pieces of it replaced; ValueError where one is not there any more."""
-    for old, new in changes.items():
-        if old not in text:
-            raise ValueError(f"the kernels do not say {old!r} any more: there is nothing to change")
-        text = text.replace(old, new)
-    return text
+def replaced(text, old, new):
+    """A source with a piece of it replaced; ValueError where it is not there any more."""
+    if old not in text:
+        raise ValueError(f"the kernels do not say {old!r} any more: there is nothing to change")
+    return text.replace(old, new)
