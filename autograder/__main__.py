@@ -52,6 +52,22 @@ def parser():
     return main
 
 
+def told(error):
+    """The line for an error that a person here can mend; "" for a fault of the grader."""
+    try:
+        from autograder import cures
+
+        line = cures.told(error)
+    except ModuleNotFoundError as missing:  # `cures` needs a package, too
+        line, error = "", missing
+    package = (getattr(error, "name", None) or "").split(".")[0]
+    if line or not isinstance(error, ModuleNotFoundError) or package in OURS:
+        return line
+    install = f"{sys.executable} -m pip install -r requirements.txt -c constraints.txt"
+    return f"the package {package} is missing; in {course.REPOSITORY}, run {install}"
+
+
+OURS = {"autograder", "bnlab", "solutions"}
 NEED_A_COURSE = {"export", "feedback", "forget", "report", "written"}
 USE_THE_GRADEBOOK = NEED_A_COURSE | {"collect", "grade", "roster"}
 
@@ -79,9 +95,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        from autograder import cures
-
-        line = cures.told(error)
+        line = told(error)
         if not line:
             traceback.print_exc()
             where = f"{course.public_repository()}/issues"

@@ -395,3 +395,18 @@ def test_alembic_is_found_without_the_environment_s_path(run, folder, tmp_path):
     )
     done = run(sys.executable, "-c", script, env={"BN_COURSE": str(folder)})
     assert "rows copied and counted" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("package, command", [
+    ("sqlalchemy", "doctor"), ("nbformat", "grade 03_forward --submissions ."), ("latex2mathml", "grade 03_forward"),
+])  # fmt: skip
+def test_a_package_that_is_missing_is_named_with_the_cure(run, tmp_path, package, command):
+    """On the machine with a GPU, for example, that was set up in a hurry."""
+    hide = f"import sys; sys.modules[{package!r}] = None; from autograder.__main__ import main; sys.exit(main())"
+    submitted = tmp_path / "submitted" / "one" / "03_forward" / "03_forward.ipynb"
+    submitted.parent.mkdir(parents=True)
+    submitted.write_bytes(course.released("03_forward").read_bytes())
+    done = run(sys.executable, "-c", hide, *command.split(), env={"BN_COURSE": str(tmp_path)})
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert f"the package {package} is missing" in done.stderr
+    assert "-m pip install -r requirements.txt -c constraints.txt" in done.stderr

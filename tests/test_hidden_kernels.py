@@ -1,6 +1,7 @@
 """The hidden kernels: compiled for three generations of GPUs without a spill, right in the simulator in every tier."""
 
 import json
+import re
 from math import prod
 
 import numpy as np
@@ -31,6 +32,14 @@ def test_compiles_without_spills(layout, storage, architecture):
             assert used.spilled == 0, name
             assert used.registers <= 64, f"{name}: 512 threads on a processor with 65536 registers, twice"
             assert used.shared + 1024 <= launch.STATIC[layout], name
+
+
+@pytest.mark.parametrize("layout, alone", [("images", 6), ("rows", 0)])
+def test_a_pack_is_read_by_one_access(layout, alone):
+    """Not by eight of 2 bytes each; `alone` are the kernels that read a number here and there, to guess the mean."""
+    text = nvrtc.ptx(launch.source(layout), "sm_90", launch.options("float16", 8))
+    found = re.findall(r"ld\.(?:global|shared)[.\w]*\.[bu]16\b", text)
+    assert len(found) <= alone and "ld.shared.v4.u32" in text and "ld.global.nc.v4.u32" in text, found
 
 
 def test_a_mistake_in_the_source_is_shown():
@@ -204,7 +213,7 @@ def test_no_tier_was_measured_to_be_much_faster_than_the_chosen_one(repository):
     for (layout, storage, direction, shape), of in seconds.items():
         shape = shape if layout == "images" else (shape[0], *shape[2:], shape[1])
         chosen = launch.Kernels(layout, storage, machine=h100).tier(shape, {"forward": 1, "backward": 2}[direction])
-        assert of[chosen] <= 1.05 * min(of.values()), (layout, storage, direction, shape, chosen, of)
+        assert of[chosen] <= 1.1 * min(of.values()), (layout, storage, direction, shape, chosen, of)
 
 
 @pytest.mark.parametrize("shape, group, vec, piece", [

@@ -59,7 +59,7 @@ __device__ __forceinline__ stored sampled_here(const stored* x, int channel, SHA
   return x[(images * k / samples * channels + channel) * positions + positions * k / samples];
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
              const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   extern __shared__ pack held[];
@@ -111,7 +111,7 @@ forward_held(const pack* __restrict__ x, pack* __restrict__ y, const float* __re
   if (threadIdx.x < GROUP) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 backward_held(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
               const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
               float* dgamma, float* dbeta, SHAPE) {

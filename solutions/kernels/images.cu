@@ -120,7 +120,7 @@ backward_block(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __
 // ------------------------------------------------------------------------------------------------------------- split
 // Grid (parts, channels): block (j, c) owns the packs j * chunk to (j + 1) * chunk of channel c.
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 forward_sums(const pack* __restrict__ x, float2* partial, SHAPE, int chunk) {
   const int channel = blockIdx.y, packs = positions / VEC, count = images * packs;
   const int first = blockIdx.x * chunk, last = min(count, first + chunk);
@@ -146,7 +146,7 @@ __device__ __forceinline__ float2 add_up(const float2* partial, int parts) {
   return warp_sum(sums);
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, const float2* partial, STATISTICS, SHAPE, int chunk, float eps,
               float momentum) {
@@ -167,7 +167,7 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
   if (moves) remember(sums, shift, numbers, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const float* __restrict__ mean, float2* partial,
               SHAPE, int chunk) {
   const int channel = blockIdx.y, packs = positions / VEC;
@@ -183,7 +183,7 @@ backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const flo
   if (threadIdx.x == 0) partial[channel * gridDim.x + blockIdx.x] = sums;
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                const float2* partial, float* dgamma, float* dbeta, SHAPE, int chunk) {

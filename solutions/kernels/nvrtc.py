@@ -52,6 +52,16 @@ def compile_source(source: str, architecture: str, options: tuple[str, ...] = ()
     ------
     CompileError
     """
+    return usages(_compiled(source, architecture, options)[0])
+
+
+def ptx(source: str, architecture: str, options: tuple[str, ...] = ()) -> str:
+    """The instructions in NVIDIA's intermediate language. Raises CompileError."""
+    return _compiled(source, architecture, options)[1]
+
+
+def _compiled(source, architecture, options):
+    """What the compiler said, and PTX."""
     nvrtc, program = library(), ctypes.c_void_p()
     if nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernels.cu", 0, None, None):
         raise CompileError("NVRTC takes no program")
@@ -63,12 +73,15 @@ def compile_source(source: str, architecture: str, options: tuple[str, ...] = ()
         nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
         text = ctypes.create_string_buffer(size.value)
         nvrtc.nvrtcGetProgramLog(program, text)
+        nvrtc.nvrtcGetPTXSize(program, ctypes.byref(size))
+        instructions = ctypes.create_string_buffer(size.value)
+        nvrtc.nvrtcGetPTX(program, instructions)
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     log = text.value.decode()
     if failed:
         raise CompileError(log)
-    return usages(log)
+    return log, instructions.value.decode()
 
 
 def usages(log: str) -> dict[str, Usage]:

@@ -169,7 +169,7 @@ __device__ __forceinline__ maps_of<backward> prepare_slab(const float2* total, b
 // ------------------------------------------------------------------------------------------------------------- block
 // Grid (slabs).
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 forward_block(const pack* __restrict__ x, pack* __restrict__ y, const float* __restrict__ gamma,
               const float* __restrict__ beta, STATISTICS, SHAPE, float eps, float momentum) {
   __shared__ float2 total[SLAB];
@@ -258,7 +258,7 @@ __device__ __forceinline__ void add_parts(const float2* total, float2* partial, 
   if (threadIdx.x == 0) arrived[slab] = 0u;
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 forward_sums(const pack* __restrict__ x, float2* partial, unsigned* arrived, float2* sums, SHAPE, int chunk) {
   __shared__ float2 total[SLAB];
   __shared__ float shifts[SLAB];
@@ -294,7 +294,7 @@ forward_apply(const pack* __restrict__ x, pack* __restrict__ y, const float* __r
     remember(sums[channel], shifts[threadIdx.x], (float)rows, eps, momentum, own, channel, keep);
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const float* __restrict__ mean, float2* partial,
               unsigned* arrived, float2* sums, SHAPE, int chunk) {
   __shared__ float2 total[SLAB];
@@ -308,7 +308,7 @@ backward_sums(const pack* __restrict__ dy, const pack* __restrict__ x, const flo
   add_parts(total, partial, arrived, sums);
 }
 
-extern "C" __global__ void __launch_bounds__(512, 2)
+extern "C" __global__ void __launch_bounds__(512)
 backward_apply(const pack* __restrict__ dy, const pack* __restrict__ x, pack* __restrict__ dx,
                const float* __restrict__ gamma, const float* __restrict__ mean, const float* __restrict__ inv_std,
                const float2* __restrict__ sums, float* dgamma, float* dbeta, SHAPE, int chunk) {

@@ -34,6 +34,7 @@ SHAPES = [(32, 64, 112, 112), (32, 256, 56, 56), (32, 512, 28, 28), (32, 1024, 1
 SHAPES += [(8, 64, 32, 32)]
 SMALL = [(4, 3, 8, 8)]
 ODD = (3, 8, 7, 7)
+GRADES = ("nbgrader", "jupytext", "latex2mathml", "rich")
 
 
 class Bench:
@@ -210,10 +211,11 @@ class Bench:
     def tests(self):
         """The tests that need a GPU, each with what it said; in the dry run they are collected.
 
-        The grader's whole command is among them where its packages are installed.
+        The grader's whole command is among them where its packages are installed (GRADES).
         """
         marked = ["tests/test_kernels_on_a_gpu.py", "tests/test_gpu_races.py"]
-        marked += ["tests/test_needs_gpu.py"] if importlib.util.find_spec("nbgrader") else []
+        grades = all(importlib.util.find_spec(name) for name in GRADES)
+        marked += ["tests/test_needs_gpu.py"] if grades else []
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", *marked]
         command += ["--collect-only"] if self.dry else []
         environment = {name: value for name, value in os.environ.items() if name != "BN_GRADING"}

@@ -74,14 +74,23 @@ def summary(found):
         clean = all(" 0 " in f" {words} " for words in told)
         watched = found["sanitizer"].get("watched", "small launches, of one block a channel")
         lines.append(
-            f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all {repeats['compared']} "
-            f"that were compared; compute-sanitizer {'found nothing' if clean else 'found something, or did not run'} "
-            f"in {watched}; the tests that need a GPU: {tests['summary'].split(' in ')[0].split(',')[0]}."
+            f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all "
+            f"{repeats['compared']:,} that were compared; compute-sanitizer "
+            f"{'found nothing' if clean else 'found something, or did not run'} "
+            f"in {watched}; the tests that need a GPU: {told_tests(tests)}."
         )
     if found.get("changed since"):
         names = ", ".join(f"`{name}`" for name in found["changed since"])
         lines.append(f"- Files of `solutions/kernels` that have changed since, without being measured again: {names}.")
     return "\n".join(textwrap.fill(line, 118, subsequent_indent="  " if line[:1] == "-" else "") for line in lines)
+
+
+def told_tests(tests):
+    """How many passed, and which did not, with the reason where one was noted."""
+    counted = ", ".join(part for part in tests["summary"].split(" in ")[0].split(", ") if "deselected" not in part)
+    wrong = [line.split(" - ")[0].split("::")[-1] for line in tests.get("not passed", ())]
+    why = f"; {tests['note']}" if tests.get("note") else ""
+    return counted + (f" ({', '.join(f'`{name}`' for name in wrong)}{why})" if wrong else "")
 
 
 def into_readme(found, path=ROOT / "README.md"):
