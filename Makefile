@@ -82,7 +82,7 @@ grade: .venv/installed  ## grade the sample class, in a course folder of its own
 	done
 
 sample-class: .venv/installed  ## write autograder/sample_class again from the solutions
-	@$(BIN)/python -m autograder.make_sample_class
+	@$(BIN)/python -m autograder.bench.sample_class
 
 certify: .venv/installed  ## the whole certificate: 50 seeds, every slip, 200 races under load (an hour)
 	@$(BIN)/python -m autograder certify
@@ -94,13 +94,13 @@ attacks-nbgrader: .venv/installed  ## the same corpus through unmodified nbgrade
 	@$(BIN)/python -m tests.attacks.compare_nbgrader
 
 bench-speed: .venv/installed  ## how often the speed check is wrong: 1,000 races in each row (an hour or two, in quiet)
-	@$(BIN)/python -m autograder.bench_speed
+	@$(BIN)/python -m autograder.bench.speed
 
 bench-grading: .venv/installed  ## seconds a submission beside unmodified nbgrader (five minutes, in quiet)
-	@$(BIN)/python -m autograder.bench_grading
+	@$(BIN)/python -m autograder.bench.grading
 
 bench-scale: .venv/installed  ## time and memory of large classes, measured up to 300 and drawn on to 3,000
-	@$(BIN)/python -m autograder.bench_scale
+	@$(BIN)/python -m autograder.bench.scale
 
 published: .venv/installed  ## write the public repository and build its whole website there (a few pages are part of `make test`)
 	@PUBLISHED=all $(BIN)/python -m pytest -q tests/test_publish.py
@@ -124,7 +124,7 @@ wheel: .venv/installed  ## build the wheel of bnlab into dist/
 	@$(BIN)/pip wheel -q --no-deps --wheel-dir dist .
 
 student-zip: .venv/installed  ## write dist/student.zip, what students get
-	@$(BIN)/python -m autograder.student_zip
+	@$(BIN)/python -m autograder.authoring.student_zip
 
 lint: .venv/installed  ## check the style of all Python files
 	@$(BIN)/ruff check .

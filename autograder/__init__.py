@@ -1,38 +1,18 @@
 """The grading package: nbgrader notebooks, with student code and tests in different processes.
 
+A course goes through its packages in this order, and none of them loads one behind it:
+
+authoring     what students get, made of the solutions
+collecting    what they handed in, cell by cell
+grading       verdicts (phase 1), with student code in processes that run `sandbox` alone
+recording     scores in nbgrader's gradebook (phase 2)
+desk          what an instructor does around it: feedback, report, export, roster, publish, ...
+
+bench         is the grader fit? certificate, benchmarks, a class to try
 commands      what is typed, and what it prints             course       where things are, and errors for people
 logs          one file for each run of a command            cures        what a disk or database that fails means
-terminal      progress bars and wide tables                 sheets       tables as people and platforms save them
+terminal      progress bars and wide tables                 table        what `grade` and `certify` print
 interrupts    Ctrl-C at a bad moment
-
-Written for students
-script        solutions/NN_topic.py, cell by cell           release      exercises/NN_topic.ipynb by nbgrader
-fingerprints  numbers that `check` compares with            student_zip  exercises/ as one file
-certify       is the grader fit for a release?              made_up      answers as students would have typed them
-
-Handed in
-collect       a folder or an archive into the course        layouts      whose a file is, by the platform's names
-choose        one file a student                            people       which student a platform's number means
-submitted     what lies in the course folder                reading      bytes as cells, however damaged
-rebuild       the cells on those of the release             cells        what nbgrader's metadata says of a cell
-
-Graded (phase 1)
-grade         a class, in `processes` or on a `cluster`     execute      one submission in, a result out
-referee       the tests, and a verdict for each             result       verdicts, and the file that keeps them
-session       a student's notebook in a worker              remote       stand-ins for what lives in a worker
-worker        the grader's side of sandbox/worker.py        zygote       the grader's side of sandbox/zygote.py
-isolation     what stands around student code               canaries     whether it holds
-speed         a race, judged by an interval                 twin         the hidden solution in a race
-gpu           processes on a GPU                            gpu_race     a race on it
-attempts      what code tries beside its task               integrity    a library's layer in place of an answer
-
-In the gradebook (phase 2)
-commit        results into nbgrader's gradebook             plugins      what plugs into nbgrader for that
-ledger        which results are in it                       changes      what another version of the grader changes
-gradebook     nbgrader as a library                         table        what `grade` and `certify` print
-
-`desk` is what happens around grading, `sandbox` what runs in a student's process. bench_speed, bench_grading and
-bench_scale measure the grader, figures writes what they found into README.md, make_sample_class writes a class to try.
 """
 
 import sys

@@ -91,7 +91,7 @@ def _moment(text):
 
 
 def run_release(given):
-    from autograder import release
+    from autograder.authoring import release
 
     names = [course.require_notebook(name) for name in given.names] or course.notebook_names()
     if given.check:
@@ -105,7 +105,8 @@ def run_release(given):
 
 
 def run_certify(given):
-    from autograder import certify, table
+    from autograder import table
+    from autograder.bench import certify
     from autograder.terminal import progress
 
     names = [course.require_notebook(name) for name in given.names] or course.notebook_names()
@@ -123,7 +124,7 @@ def run_certify(given):
 
 
 def run_collect(given):
-    from autograder import collect
+    from autograder.collecting import collect
     from autograder.desk import late
 
     name = course.require_notebook(given.name)
@@ -142,8 +143,11 @@ def run_collect(given):
 
 
 def run_grade(given):
-    from autograder import commit, execute, grade, release, sheets
+    from autograder.authoring import release
+    from autograder.collecting import sheets
     from autograder.desk import late
+    from autograder.grading import execute, grade
+    from autograder.recording import commit
 
     name, in_course = course.require_notebook(given.name), given.submissions is None
     for line in release.changed_since(name):
@@ -196,7 +200,8 @@ def tell_grades(given, name, results, gradebook, problems):
     int
         The exit code.
     """
-    from autograder import execute, gpu, grade, table
+    from autograder import table
+    from autograder.grading import execute, gpu, grade
 
     in_course = given.submissions is None
     unfinished = [student for student, result in results.items() if execute.UNFINISHED in result["problem"]]
@@ -225,7 +230,7 @@ def require_gpu(given):
     ------
     CourseError
     """
-    from autograder import gpu
+    from autograder.grading import gpu
 
     if given.scheduler:
         raise course.UsageError("what waits for a GPU is graded on this machine: leave --scheduler out")

@@ -8,8 +8,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from nbgrader.converters import Autograde, GenerateAssignment  # noqa: E402
 
-from autograder import course, plugins  # noqa: E402
+from autograder import course
 from autograder.desk import archives, feedback, late  # noqa: E402
+from autograder.recording import plugins  # noqa: E402
 
 
 def swap(names, **replacements):

@@ -75,7 +75,7 @@ def certificate(rows):
 
     Parameters
     ----------
-    rows : list of autograder.certify.Row
+    rows : list of autograder.bench.certify.Row
     """
     table = Table(title="certificate", title_style="bold")
     columns = ["task", "solution passes", "slips named", "styles accepted", "untouched", "false fails under load"]

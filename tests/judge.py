@@ -11,7 +11,7 @@ from bnlab.examiner import examine_answer
 from bnlab.oracles import Functions
 
 from autograder import course
-from autograder.script import Script
+from autograder.authoring.script import Script
 from solutions.exact import exact
 
 SCRIPTS = [Script.of(name) for name in course.notebook_names()]

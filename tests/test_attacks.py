@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder import course, isolation
+from autograder import course
+from autograder.grading import isolation
 from tests.attacks import build
 from tests.attacks.corpus import BACKWARD, CORPUS, DRIFT, FORWARD, TORCH
 
@@ -132,7 +133,10 @@ def test_nothing_escaped(battle):
 
 
 def test_no_script_reaches_a_browser(battle, run):
-    code = "import sys; from autograder.gradebook import Course\nCourse().call('generate_feedback', *sys.argv[1:])"
+    code = (
+        "import sys; from autograder.recording.gradebook import Course\n"
+        "Course().call('generate_feedback', *sys.argv[1:])"
+    )
     for name, student in ((FORWARD, "scripts in the page"), (DRIFT, "scripts in a written answer")):
         done = run(sys.executable, "-c", code, name, student, env={"BN_COURSE": str(battle["course"])})
         assert done.returncode == 0, done.stdout + done.stderr

@@ -2,11 +2,12 @@
 
 import pytest
 
-from autograder import attempts, course, execute
-from autograder.made_up import solved, written_by
-from autograder.script import Script
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder import course
+from autograder.authoring.script import Script
+from autograder.bench.made_up import solved, written_by
+from autograder.grading import attempts, execute
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from autograder import course, cures, release
+from autograder import course, cures
 from autograder.__main__ import main
-from autograder.script import Script
+from autograder.authoring import release
+from autograder.authoring.script import Script
 
 NAME = "03_forward"
 TAG = 'test="forward-train-test" points=14'

@@ -13,8 +13,9 @@ import time
 import nbformat
 import pytest
 
-from autograder import cluster, course, execute, grade
+from autograder import course
 from autograder.__main__ import main
+from autograder.grading import cluster, execute, grade
 
 NAME = "03_forward"
 STUDENTS = [f"student-{number:02}" for number in range(9)]
@@ -133,7 +134,7 @@ def test_nothing_is_lost_or_graded_twice(graded):
     lines = re.findall(r"(?m)^\S+ (student-\d\d): ([\d.]+) of", log_of(folder))
     assert sorted(student for student, _ in lines) == STUDENTS
     assert len({result["host"] for result in stored}) >= WORKERS - 1, "the work was shared"
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     with Course(folder).gradebook() as book:
         scores = {one.student.id: one.score for one in book.assignment_submissions(NAME)}

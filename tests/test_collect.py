@@ -9,7 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder import collect, course, submitted
+from autograder import course
+from autograder.collecting import collect, submitted
 from autograder.desk import late
 
 NAME = "03_forward"

@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from autograder import __main__ as cli
-from autograder import __version__, commands, course, grade
+from autograder import __version__, commands, course
 from autograder.__main__ import EXAMPLES, main, parser
 from autograder.desk import commands as desk
+from autograder.grading import grade
 
 NAME = "03_forward"
 CURE = re.compile(
@@ -170,9 +171,9 @@ def test_help_has_examples(capsys, command):
 
 
 PROGRAMS = [
-    path.stem
-    for path in sorted((course.REPOSITORY / "autograder").glob("[a-z]*.py"))
-    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    f"{path.parent.name}.{path.stem}"
+    for path in sorted((course.REPOSITORY / "autograder").glob("*/[a-z]*.py"))
+    if path.parent.name != "sandbox" and '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 ]
 
 

@@ -12,7 +12,7 @@ from bnlab.examiner import examine_answer
 from bnlab.oracles import Functions, widen
 
 from autograder import course
-from autograder.script import Script
+from autograder.authoring.script import Script
 from solutions.exact import EXACT, exact
 from solutions.kernels.nvrtc import compile_source
 from solutions.mutants import bank

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from autograder import course, figures
+from autograder import course
+from autograder.bench import figures
 
 ABOUT = {"date": "2026-01-02", "processor": "a processor", "cores": 2, "python": "3.12.1"}
 ROW = {"answer": "the same code", "limit": 2.5, "cores": "idle", "error": "false fails", "errors": 0, "repeats": 1000}
@@ -22,7 +23,7 @@ LINES = {"seconds": {"slope": 0.2, "at 3000": 630.0}, "peak MB of the command": 
 
 def test_the_readme_shows_what_was_measured():
     text = figures.README.read_text(encoding="utf-8")
-    assert figures.filled(text) == text, "run `python -m autograder.figures`"
+    assert figures.filled(text) == text, "run `python -m autograder.bench.figures`"
 
 
 def test_figures_are_those_of_the_files(tmp_path):

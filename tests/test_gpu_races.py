@@ -16,8 +16,9 @@ from bnlab.answers import AnswerError
 from bnlab.checking import CheckFailed
 from bnlab.examiner import Report
 
-from autograder import gpu, gpu_race, isolation, speed
-from autograder.zygote import Zygote, ZygoteEnded
+from autograder.authoring.script import GPU
+from autograder.grading import gpu, gpu_race, speed
+from autograder.grading.zygote import Zygote, ZygoteEnded
 
 RETURNS = ("y", ("x", "mu", "inv_std", "gamma"))
 LIMIT = 2.0
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("gpu races")
 
 @pytest.fixture(scope="module", params=["simulated", pytest.param("real", marks=pytest.mark.gpu)])
 def stadium(request):
-    found = gpu.Gpu("the simulated GPU", (isolation.GPU,), True)
+    found = gpu.Gpu("the simulated GPU", (GPU,), True)
     if request.param == "real":
         found, why = gpu.find.__wrapped__()
         if found is None or found.stand_in:
@@ -76,7 +77,7 @@ def test_a_trick_is_refused_or_slow(stadium, attack):
 
 @pytest.mark.parametrize("attack", [one for one in ATTACKS if one.flag], ids=lambda attack: attack.name)
 def test_what_was_tried_can_be_read(attack):
-    attempts = pytest.importorskip("autograder.attempts")
+    attempts = pytest.importorskip("autograder.grading.attempts")
     found = attempts.attempts([("answer", SLOW + attack.code)])
     assert any(attack.flag in line for line in found), found
     assert attempts.advice(found, [], attempts.RACES), "a person looks before such an answer earns points"
@@ -111,7 +112,7 @@ def test_flushes_that_were_left_out_are_noticed(stadium):
 )
 def test_a_time_below_that_of_a_copy_is_not_believed(share, verdict):
     """A copy moves what has to be moved at the peak of the memory; a quarter more than that is measured by nobody."""
-    referee = pytest.importorskip("autograder.referee")
+    referee = pytest.importorskip("autograder.grading.referee")
     judge = object.__new__(referee.Referee)
     judge.stadium = types.SimpleNamespace(gpu=gpu.Gpu("a GPU", ()))
     judge.verdict, judge.session = types.SimpleNamespace(verdict=""), types.SimpleNamespace(noted=[], cells=[])
@@ -207,7 +208,7 @@ def test_a_hidden_solution_that_has_run_for_long_gets_a_new_process(stadium, mon
 
 def test_waiting_for_the_gpu_is_no_time_of_the_student(monkeypatch):
     """And the student's other process ends: it could keep the processors busy while the hidden solution runs."""
-    referee, closed = pytest.importorskip("autograder.referee"), []
+    referee, closed = pytest.importorskip("autograder.grading.referee"), []
 
     @contextlib.contextmanager
     def alone():
@@ -226,7 +227,7 @@ NO_PAST = "import bnlab.past\nbnlab.past.Past.visit = lambda *anything: 1 / 0\n"
 
 def test_a_lane_that_has_no_past_is_closed(stadium, monkeypatch):
     """A student whose code breaks the second look leaves no process on the GPU."""
-    referee = pytest.importorskip("autograder.referee")
+    referee = pytest.importorskip("autograder.grading.referee")
     judge, lanes, lane = object.__new__(referee.Referee), [], stadium.lane
     monkeypatch.setattr(stadium, "lane", lambda cells: lanes.append(lane(cells)) or lanes[0])
     judge.stadium, judge.seed, judge.student, judge.past = stadium, b"secret", "somebody", ["answer"]

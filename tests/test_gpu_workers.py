@@ -6,12 +6,14 @@ import time
 import pytest
 from bnlab.answers import AnswerError
 
-from autograder import course, execute, isolation
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder import course
+from autograder.authoring.script import GPU
+from autograder.grading import execute, isolation
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 
 FULL = isolation.namespaces() == ""
-LIBRARIES = (isolation.GPU,)
+LIBRARIES = (GPU,)
 SETUP = """
 import numpy as np
 from bnlab.gpu import RawKernel, device, simulate, xp

@@ -7,7 +7,7 @@ import pytest
 
 from autograder import course
 from autograder.__main__ import parser
-from autograder.script import Script
+from autograder.authoring.script import Script
 
 GUIDE = (course.REPOSITORY / "book" / "instructors_guide.md").read_text(encoding="utf-8")
 README = (course.REPOSITORY / "autograder" / "README.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from bnlab.answers import AnswerError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.remote import RemoteAnswer
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import Worker
 from autograder.sandbox import wire
-from autograder.worker import Worker
 from tests.test_wire import tagged
 
 if not hasattr(socket, "SO_PASSCRED"):

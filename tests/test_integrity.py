@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograder import integrity
+from autograder.grading import integrity
 
 SETUP = ("setup", "import torch\nimport torch.distributed as dist\n")
 CELL = """
@@ -90,8 +90,8 @@ def test_a_cell_that_does_not_parse_says_nothing(source):
 def test_right_answers_are_not_suspected():
     from bnlab import tasks
 
-    from autograder.made_up import solved, written_by
-    from autograder.script import Script
+    from autograder.authoring.script import Script
+    from autograder.bench.made_up import solved, written_by
     from solutions.styles import styles
 
     script = Script.of("08_pytorch")

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from autograder import course, processes
+from autograder import course
+from autograder.grading import processes
 
 NAME = "03_forward"
 STUDENTS = ("perfect", "other-style", "slip-unbiased", "empty", "half-done", "ends-the-process")

@@ -9,10 +9,11 @@ import unicodedata
 
 import pytest
 
-from autograder import canaries, course, execute, isolation
-from autograder.certify import Bench
-from autograder.worker import Worker
-from autograder.zygote import Zygote, ZygoteEnded
+from autograder import course
+from autograder.bench.certify import Bench
+from autograder.grading import canaries, execute, isolation
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote, ZygoteEnded
 
 FULL = isolation.namespaces() == ""
 if not FULL and not os.environ.get("CI"):
@@ -54,7 +55,7 @@ ATTEMPTS = {
     "reads the gradebook": f"open({str(course.REPOSITORY / 'autograder' / 'course' / 'gradebook.db')!r}, 'rb').read()",
     "reads a home": f"os.listdir({os.path.expanduser('~')!r}); open({os.path.expanduser('~/.bashrc')!r}).read()",
     "writes into bnlab": f"open({str(course.EXERCISES / 'bnlab' / 'checking.py')!r}, 'a').write('#')",
-    "imports the grader": "import autograder.referee",
+    "imports the grader": "import autograder.grading.referee",
     "looks into the parent": "open(f'/proc/{os.getppid()}/environ').read()",
     "signals the parent": "os.kill(os.getppid(), signal.SIGSTOP)",
     "connects": "socket.create_connection(('127.0.0.1', 22), timeout=1)",
@@ -194,7 +195,7 @@ def test_an_unsafe_machine_is_refused(run, tmp_path):
     """Without any layer `grade` stops with the cure; --allow-unsafe goes on."""
     program = tmp_path / "unsafe.py"  # a file: the grading processes load it again, and see no layer either
     program.write_text(
-        "import sys; from autograder import canaries, __main__\n"
+        "import sys; from autograder import __main__; from autograder.grading import canaries\n"
         "canaries.inspect = lambda zygote: canaries.Isolation('S0', {'landlock': 'not here'}, ('send by UDP',))\n"
         "if __name__ == '__main__':\n    sys.exit(__main__.main(sys.argv[1:]))\n"
     )
@@ -208,11 +209,11 @@ def test_an_unsafe_machine_is_refused(run, tmp_path):
 def test_torch_is_hidden_without_namespaces_too(run):
     """Landlock alone: the folder of torch cannot be read, what lies around it can."""
     code = """
-from autograder import isolation
+from autograder.grading import isolation
 isolation.namespaces = lambda: "switched off"
-from autograder import canaries
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder.grading import canaries
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 zygote = Zygote()
 worker = Worker(zygote)
 worker.allow(60, "a test")
@@ -226,11 +227,11 @@ worker.close(); zygote.close()
 def test_no_program_is_asked_over_a_local_socket_without_namespaces_too(run, tmp_path):
     """Landlock lets a process connect to any program's socket; a canary sees it where seccomp does not stop it."""
     code = """
-from autograder import isolation
+from autograder.grading import isolation
 isolation.namespaces = lambda: "switched off"
-from autograder import canaries
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder.grading import canaries
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 zygote = Zygote()
 print(canaries.inspect(zygote))
 worker = Worker(zygote)

@@ -5,7 +5,7 @@ import pytest
 from attacks import build
 from attacks.gpu import KERNEL_ATTACKS, PLAIN
 
-from autograder import attempts, execute, isolation
+from autograder.grading import attempts, execute, isolation
 
 NAME, TASK = "10_cuda", "channel-sums"
 pytestmark = pytest.mark.xdist_group("kernel attacks")

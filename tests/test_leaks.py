@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder import course, student_zip
+from autograder import course
+from autograder.authoring import student_zip
 from autograder.desk import leaks
 
 

@@ -23,8 +23,8 @@ from bnlab.checking import CheckFailed, _shown
 from sphinx.application import Sphinx
 
 from autograder import course
-from autograder.made_up import solved
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.bench.made_up import solved
 
 pytestmark = pytest.mark.xdist_group("website")
 NAMES = [name for name in course.notebook_names() if name.startswith(course_live.NUMBERS)]

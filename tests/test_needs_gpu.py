@@ -12,9 +12,11 @@ import nbformat
 import pytest
 from attacks import build
 
-from autograder import changes, course, execute, gpu
+from autograder import course
 from autograder.__main__ import main
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.grading import execute, gpu
+from autograder.recording import changes
 
 NAME = "09_cupy"
 SPEED = ("fused-train-speed", "fused-backward-speed")
@@ -54,7 +56,7 @@ def submission(answer=None, name=NAME, task="fused-train"):
 LOOK = f"""
 import json, sys
 from autograder.desk import report
-from autograder.gradebook import Course
+from autograder.recording.gradebook import Course
 course = Course()
 course.call("generate_feedback", {NAME!r}, "quick", force=True)
 page = course.root / "feedback" / "quick" / {NAME!r} / "{NAME}.html"
@@ -152,7 +154,7 @@ class Copy:
         )
 
 
-BOOK = "from autograder.gradebook import Course\nwith Course().gradebook() as book:\n"
+BOOK = "from autograder.recording.gradebook import Course\nwith Course().gradebook() as book:\n"
 ROWS = (
     f"import json\n{BOOK}    rows = book.assignment_submissions({NAME!r})\n"
     "    print(json.dumps({one.student.id: [one.score, one.needs_manual_grade] for one in rows}))\n"

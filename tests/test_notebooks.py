@@ -9,8 +9,8 @@ import pytest
 from run_notebooks import errors, executed, problems
 
 from autograder import course
-from autograder.made_up import solved
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.bench.made_up import solved
 
 NAMES = course.notebook_names()
 
@@ -77,7 +77,7 @@ WITHOUT_TORCH = """
 import functools
 import sys
 from IPython.core.interactiveshell import InteractiveShell
-from autograder.script import Script
+from autograder.authoring.script import Script
 
 shell = InteractiveShell.instance()
 run = functools.partial(shell.run_cell, store_history=True)

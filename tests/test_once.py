@@ -2,8 +2,8 @@
 
 from bnlab import checking
 
-from autograder.referee import Referee
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.grading.referee import Referee
 
 
 def test_once_for_all_students():

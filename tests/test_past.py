@@ -11,9 +11,10 @@ import pytest
 from bnlab.__main__ import run
 from bnlab.past import Past
 
-from autograder import course, execute
-from autograder.made_up import solved
-from autograder.make_sample_class import FOLDER
+from autograder import course
+from autograder.bench.made_up import solved
+from autograder.bench.sample_class import FOLDER
+from autograder.grading import execute
 
 NAME = "03_forward"
 POWER = """

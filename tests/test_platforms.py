@@ -9,10 +9,11 @@ import zipfile
 import pytest
 from small_course import DUE, HOSTILE, NAME
 
-from autograder import collect, course, sheets, submitted
+from autograder import course
 from autograder.__main__ import main
+from autograder.collecting import collect, sheets, submitted
 from autograder.desk import back, export, forget, late, platforms, roster
-from autograder.gradebook import Course
+from autograder.recording.gradebook import Course
 
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,04_backward (77),Current Score\r\n"

@@ -10,7 +10,7 @@ from bnlab import check_gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.script import Script
+from autograder.authoring.script import Script
 
 with contextlib.redirect_stdout(io.StringIO()):
     FORWARD, BACKWARD = (Script.of(name).references() for name in ("03_forward", "04_backward"))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from autograder.script import Script
+from autograder.authoring.script import Script
 
 with contextlib.redirect_stdout(io.StringIO()):
     OURS = Script.of("06_inference").references()

@@ -11,7 +11,7 @@ from bnlab.distributed import run_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.script import Script
+from autograder.authoring.script import Script
 
 with contextlib.redirect_stdout(io.StringIO()):
     SPACE = Script.of("08_pytorch").references()

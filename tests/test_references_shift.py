@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
 from autograder import course
-from autograder.script import Script
+from autograder.authoring.script import Script
 
 with contextlib.redirect_stdout(io.StringIO()):
     SHIFT, INTERNAL = (Script.of(name).references() for name in ("01_covariate_shift", "02_internal_covariate_shift"))

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge import grade, references
 
-from autograder.remote import RemoteAnswer
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 from autograder.sandbox import wire
-from autograder.worker import Worker
-from autograder.zygote import Zygote
 
 OURS = references("07_training")
 seeds = st.integers(0, 10**6)

@@ -7,9 +7,10 @@ import shutil
 import nbformat
 import pytest
 
-from autograder import course, fingerprints, release
-from autograder.gradebook import Course
-from autograder.script import Script
+from autograder import course
+from autograder.authoring import fingerprints, release
+from autograder.authoring.script import Script
+from autograder.recording.gradebook import Course
 
 NAMES = course.notebook_names()
 
@@ -71,7 +72,7 @@ def test_exercises_use_plain_markdown_and_no_widgets(name):
 
 
 def test_the_sample_class_is_up_to_date():
-    from autograder import make_sample_class
+    from autograder.bench import sample_class as make_sample_class
 
     stored = {
         path.relative_to(make_sample_class.FOLDER).as_posix(): path.read_bytes()

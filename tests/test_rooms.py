@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from autograder import course, execute, isolation
-from autograder.certify import Bench
-from autograder.remote import RemoteAnswer
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder import course
+from autograder.bench.certify import Bench
+from autograder.grading import execute, isolation
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 
 PACKAGE = course.REPOSITORY / "autograder"
-ROOMS = ("sandbox/zygote", "sandbox/worker", "referee", "twin")
+ROOMS = ("sandbox/zygote", "sandbox/worker", "grading/referee", "grading/twin")
+LAYERS = ("authoring", "collecting", "grading", "recording", "desk")
 HOLDING = ("solutions", "autograder", "nbgrader")  # packages that hold tests, solutions or grades
 NAME = "03_forward"
 
@@ -32,11 +34,22 @@ def test_a_room_says_what_it_may_know_and_must_never_see(room):
     assert len(text) < 900, "short"
 
 
-@pytest.mark.parametrize("package", [PACKAGE, PACKAGE / "desk"], ids=lambda path: path.name)
+@pytest.mark.parametrize("package", ["", *LAYERS, "bench"])
 def test_the_map_of_a_package_names_each_module(package):
-    words = re.findall(r"\w+", docstring(package / "__init__.py"))
-    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__", "nbgrader_config"}
+    words = re.findall(r"\w+", docstring(PACKAGE / package / "__init__.py"))
+    modules = {path.stem for path in (PACKAGE / package).glob("*.py")} - {"__init__", "__main__", "nbgrader_config"}
     assert modules - set(words) == set()
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_a_package_loads_none_of_those_behind_it(package):
+    """In the order in which a course goes through them; what is imported within a function is not asked."""
+    behind = {*LAYERS[LAYERS.index(package) + 1 :], "bench", "commands"}
+    for path in sorted((PACKAGE / package).glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            words = (node.module or "").split(".") if isinstance(node, ast.ImportFrom) else []
+            parts = words[1:2] or [item.name for item in node.names] if words[:1] == ["autograder"] else []
+            assert not behind & set(parts), f"{path.name}, line {node.lineno}"
 
 
 def test_what_runs_beside_a_student_imports_nothing_that_holds_tests():
@@ -99,7 +112,7 @@ def test_a_twin_gets_hidden_solutions_and_no_test(monkeypatch):
         def run_cell(self, name, source):
             ran.append((name, source))
 
-    monkeypatch.setattr("autograder.twin.Worker", Recorder)
+    monkeypatch.setattr("autograder.grading.twin.Worker", Recorder)
     hold = execute.material("04_backward")
     execute.Twin(hold.script, lambda: None).worker()
     assert {name for name, _ in ran} == {cell.id for cell in hold.script.of_kind("readonly", "solution")}

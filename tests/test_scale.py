@@ -12,11 +12,15 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import bench_scale, collect, course, execute, grade, ledger, logs, processes, submitted
+from autograder import course, logs
+from autograder.bench import scale as bench_scale
+from autograder.collecting import collect, submitted
+from autograder.grading import execute, grade, processes
+from autograder.recording import ledger
 
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
-    """Two tiny classes, as `python -m autograder.bench_scale` grades larger ones."""
+    """Two tiny classes, as `python -m autograder.bench.scale` grades larger ones."""
     monkeypatch.setattr(bench_scale, "RESULT", tmp_path / "scale.json")
     monkeypatch.setattr(
         "sys.argv", ["bench_scale", "--submissions", "3", "--jobs", "1", "--to", str(tmp_path / "x.json")]

@@ -14,7 +14,7 @@ from bnlab.examiner import examine_answer
 from bnlab.oracles import Functions
 from judge import CELLS, Judge, grade, reference, references
 
-from autograder import fingerprints
+from autograder.authoring import fingerprints
 from solutions.exact import exact
 from solutions.mutants import bank, forward_layer
 from solutions.styles import styles

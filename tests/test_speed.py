@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from bnlab.compare import difference
 
-from autograder import bench_speed, course, execute, speed, twin
-from autograder.remote import RemoteAnswer
-from autograder.script import Cell, Script
-from autograder.worker import Worker
-from autograder.zygote import ZygoteEnded
+from autograder import course
+from autograder.authoring.script import Cell, Script
+from autograder.bench import speed as bench_speed
+from autograder.grading import execute, speed, twin
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import ZygoteEnded
 
 
 def laps(count, ratio=1.0, around=1.0, noise=0.0, seed=0):
@@ -45,7 +47,7 @@ def test_marks_are_taken_early_only_far_beyond_the_limit():
 
 
 def test_noise_fails_nobody_and_hides_nobody():
-    """Half as noisy again as an overloaded machine was: see autograder/results."""
+    """Half as noisy again as an overloaded machine was: see autograder/bench/results."""
     same = [raced(1.0, 1.4, 0.25, seed=seed)[0] for seed in range(100)]
     slow = [raced(2.0, 1.4, 0.25, seed=seed)[0] for seed in range(100)]
     assert same.count("failed") == 0 and slow.count("failed") >= 99

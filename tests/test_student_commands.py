@@ -16,7 +16,7 @@ from bnlab.overview import table
 from nbclient import NotebookClient
 
 from autograder import course
-from autograder.make_sample_class import FOLDER
+from autograder.bench.sample_class import FOLDER
 
 NAME = "03_forward.ipynb"
 

@@ -26,7 +26,7 @@ def test_doctests(run):
         "-q",
         "--doctest-modules",
         "exercises/bnlab",
-        "autograder/script.py",
+        "autograder/authoring/script.py",
         "-p",
         "no:cacheprovider",
     )

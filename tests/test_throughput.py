@@ -4,7 +4,8 @@ import subprocess
 import sys
 import time
 
-from autograder import bench_grading, course
+from autograder import course
+from autograder.bench import grading as bench_grading
 
 HEAVY = ("numpy", "torch", "nbformat", "nbconvert", "nbgrader", "sqlalchemy", "rich", "jupytext", "IPython", "bnlab")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder import course, isolation
+from autograder import course
+from autograder.grading import isolation
 
 if sys.platform != "linux" or os.geteuid():
     pytest.skip("needs root, which can become anybody and take layers away", allow_module_level=True)
@@ -16,10 +17,10 @@ if isolation.namespaces():
     pytest.skip(f"no namespaces here: {isolation.namespaces()}", allow_module_level=True)
 
 SHOW = """
-from autograder import canaries
-from autograder.remote import RemoteAnswer
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder.grading import canaries
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 zygote = Zygote()
 print(canaries.inspect(zygote))
 worker = Worker(zygote)
@@ -68,7 +69,8 @@ def clock_gettime(clock):
     return of_linux(clock)
 time.clock_gettime = clock_gettime
 from pathlib import Path
-from autograder import course, execute
+from autograder import course
+from autograder.grading import execute
 NAME = "01_covariate_shift"
 os.environ["BN_COURSE"] = os.getcwd()
 data = json.dumps(execute.material(NAME).release).encode()

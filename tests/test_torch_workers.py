@@ -17,9 +17,9 @@ from bnlab.answers import AnswerError, LocalAnswer
 from bnlab.compare import difference, flatten
 from bnlab.tasks import pytorch
 
-from autograder.remote import RemoteAnswer
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 
 LOADED = """
 import os, sys
@@ -77,7 +77,7 @@ def test_only_declared_libraries_are_loaded(plain, torchs):
 
 
 def test_the_referee_of_a_numpy_notebook_does_without_torch(run):
-    code = "import sys; from autograder import execute; execute.material('03_forward').bank('forward-train')"
+    code = "import sys; from autograder.grading import execute; execute.material('03_forward').bank('forward-train')"
     done = run(os.sys.executable, "-c", f"{code}; print('torch' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr
 
@@ -95,9 +95,9 @@ def test_tensors_come_and_go(torchs):
 
 def test_a_tensor_from_a_numpy_notebook_is_named(run):
     code = f"""
-from autograder.remote import RemoteAnswer
-from autograder.worker import Worker
-from autograder.zygote import Zygote
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import Worker
+from autograder.grading.zygote import Zygote
 from bnlab.compare import difference
 import numpy as np, sys
 zygote = Zygote(('torch',))

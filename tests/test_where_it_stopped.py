@@ -20,12 +20,14 @@ from bnlab.checking import CheckFailed
 from bnlab.handed_in import read
 from test_typical_kernels import edited, launched
 
-from autograder import course, isolation, script
+from autograder import course
+from autograder.authoring import script
+from autograder.bench.sample_class import FOLDER
 from autograder.desk.verdicts import rows_of
-from autograder.make_sample_class import FOLDER
-from autograder.remote import RemoteAnswer
-from autograder.worker import CELL_SECONDS, Worker
-from autograder.zygote import Zygote
+from autograder.grading import isolation
+from autograder.grading.remote import RemoteAnswer
+from autograder.grading.worker import CELL_SECONDS, Worker
+from autograder.grading.zygote import Zygote
 
 HELPERS = """
 

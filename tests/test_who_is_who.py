@@ -8,10 +8,11 @@ import zipfile
 import pytest
 from small_course import NAME
 
-from autograder import collect, course, people
+from autograder import course
 from autograder.__main__ import main
+from autograder.collecting import collect, people
 from autograder.desk import export, forget, roster
-from autograder.gradebook import Course
+from autograder.recording.gradebook import Course
 
 NOTEBOOK = course.released(NAME).read_bytes()
 CANVAS = (

@@ -7,10 +7,11 @@ import re
 import pytest
 from small_course import NAME, VERDICTS
 
-from autograder import course, sheets
+from autograder import course
 from autograder.__main__ import main
+from autograder.collecting import sheets
 from autograder.desk import written
-from autograder.gradebook import Course
+from autograder.recording.gradebook import Course
 
 ZOE, TASK = "Zoë Ó Brien", "derive-dx"
 

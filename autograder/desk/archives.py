@@ -9,8 +9,9 @@ from pathlib import Path
 
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 
-from autograder import collect, course
-from autograder.submitted import STAMP
+from autograder import course
+from autograder.collecting import collect
+from autograder.collecting.submitted import STAMP
 
 
 class PlatformExtractor(ExtractorPlugin):

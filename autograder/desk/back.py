@@ -7,7 +7,8 @@ Moodle's "Upload multiple feedback files in a zip" goes by the names that its ow
 import os
 import zipfile
 
-from autograder import collect, course, layouts, people
+from autograder import course
+from autograder.collecting import collect, layouts, people
 
 
 def pack(name, source):

@@ -86,7 +86,7 @@ def add_to(commands):
 
 def run_feedback(given):
     from autograder.desk import late, stale
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
     from autograder.terminal import progress
 
     name = course.require_notebook(given.name)
@@ -148,8 +148,8 @@ def tell_doubts():
 
 
 def run_report(given):
+    from autograder.collecting.submitted import told_missing
     from autograder.desk import report
-    from autograder.submitted import told_missing
     from autograder.terminal import progress
 
     name = course.require_notebook(given.name)

@@ -87,7 +87,7 @@ def compiler():
 
 def isolation():
     """The tier that the canaries find for NumPy workers."""
-    from autograder import canaries, execute
+    from autograder.grading import canaries, execute
 
     try:
         found = canaries.inspect(execute.zygote(()))
@@ -119,7 +119,7 @@ def gpu():
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["nvidia-smi fails"]
         return Finding("note", "GPU", said[0], "install or load the NVIDIA driver")
-    from autograder import gpu as device
+    from autograder.grading import gpu as device
 
     found, why = device.find()
     if found is None:
@@ -148,7 +148,7 @@ def folder():
 
 def gradebook():
     """nbgrader's gradebook, a context manager; None where there is none yet, which nbgrader would make."""
-    from autograder.gradebook import api, refuse_an_emptied_file
+    from autograder.recording.gradebook import api, refuse_an_emptied_file
 
     refuse_an_emptied_file(course.course_folder())
     url = make_url(course.database_url())
@@ -165,7 +165,7 @@ def gradebook():
 
 def database():
     """nbgrader's gradebook opens; one that is not there is not made."""
-    from autograder.gradebook import configuration
+    from autograder.recording.gradebook import configuration
 
     url = os.environ.get("BN_DATABASE", "")
     name = re.sub(r"//[^@/]*@", "//", url) or "SQLite, gradebook.db in the course folder"

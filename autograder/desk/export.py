@@ -11,7 +11,8 @@ from nbgrader.api import MissingEntry
 from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode
 
-from autograder import course, people, sheets
+from autograder import course
+from autograder.collecting import people, sheets
 from autograder.desk import platforms, roster, waiting
 
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
@@ -342,7 +343,7 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
     CourseError
     """
     from autograder.desk import late
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     if listed and form == "csv":
         raise course.UsageError("--roster goes with --format canvas or moodle")

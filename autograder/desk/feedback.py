@@ -9,8 +9,9 @@ import nbformat
 from nbconvert.exporters import Exporter
 from nbgrader.preprocessors import GetGrades
 
-from autograder import course, submitted
-from autograder.cells import grade_id
+from autograder import course
+from autograder.authoring.cells import grade_id
+from autograder.collecting import submitted
 from autograder.desk import late, pages
 from autograder.desk.verdicts import WORDS, rows_of
 from autograder.desk.waiting import settled

@@ -19,9 +19,10 @@ from nbgrader.api import Base, MissingEntry
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from autograder import collect, course, layouts, people, sheets
+from autograder import course
+from autograder.collecting import collect, layouts, people, sheets
+from autograder.collecting.sheets import write_text
 from autograder.desk import written
-from autograder.sheets import write_text
 
 
 def require_known(student):
@@ -89,7 +90,7 @@ def _path(path, folder):
 
 def is_known(folder, student, who):
     """Whether a student of that id is in the gradebook or people.csv, or has handed anything in; no other folder."""
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     if student in ("", ".", "..") or Path(student).name != student:
         return False
@@ -126,7 +127,7 @@ def forget_records(student):
         The id and the address: what may stand in other files.
     known : bool
     """
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     with Course().gradebook() as book:
         try:

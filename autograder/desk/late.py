@@ -24,7 +24,8 @@ from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import Float, validate
 
-from autograder import course, people, sheets
+from autograder import course
+from autograder.collecting import people, sheets
 
 DAY = 24 * 3600
 
@@ -220,7 +221,7 @@ def check():
 
 def doubts():
     """Lines on extensions that change nothing: for nobody in the course, or for a notebook without a due date."""
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     given = extensions()
     if not given:
@@ -264,7 +265,7 @@ def put_into(book, name, students=None):
 
 def apply(name):
     """Count all penalties of a notebook again: scores given by hand, due dates and extensions may have changed."""
-    from autograder.gradebook import Course, configuration
+    from autograder.recording.gradebook import Course, configuration
 
     plugin = DailyPenalty(config=configuration())
     with Course().gradebook() as book:

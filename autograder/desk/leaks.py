@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder import course, people
-from autograder.script import Script
+from autograder import course
+from autograder.authoring.script import Script
+from autograder.collecting import people
 
 COMMON = re.compile(  # lines that give nothing away: imports, declarations, the end of a signature
     r"(from|import)[\w.,]+|rng=np\.random\.default_rng\(\d+\)|extern__shared__\w+\[\];|(int\w+,)*int\w+\)\{"

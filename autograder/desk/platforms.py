@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from autograder import course, sheets
-from autograder.people import key
+from autograder import course
+from autograder.collecting import sheets
+from autograder.collecting.people import key
 
 CANVAS = {"student", "id"}
 MOODLE = {"email address"}

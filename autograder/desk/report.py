@@ -7,11 +7,14 @@ import statistics
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 
-from autograder import course, execute, ledger, logs, sheets, submitted
+from autograder import course, logs
+from autograder.collecting import sheets, submitted
 from autograder.desk import charts, late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 from autograder.desk.waiting import settled
-from autograder.result import load_result, unreadable_verdicts
+from autograder.grading import execute
+from autograder.grading.result import load_result, unreadable_verdicts
+from autograder.recording import ledger
 
 RIGHT = ("passed", "undecided")
 DOUBTS = ("edited and was restored", "was missing and was put back")  # repairs that a person may want to see
@@ -61,7 +64,7 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     CourseError
         Where nothing is graded yet.
     """
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     late.apply(name)
     lines, committed = [], ledger.read(name)

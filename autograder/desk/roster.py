@@ -10,9 +10,10 @@ name, and only where one row and one student fit each other alone.
 import re
 from dataclasses import dataclass
 
-from autograder import course, layouts, people
+from autograder import course
+from autograder.collecting import layouts, people
+from autograder.collecting.people import key
 from autograder.desk.platforms import keys_of, names_of, number_of, read
-from autograder.people import key
 
 COLUMNS = ("last_name", "first_name", "email")  # of nbgrader's students
 NUMBERS = {  # kind -> column, what may stand in it, in words; a cell may be empty
@@ -202,7 +203,7 @@ def take(path, say=lambda line: None):
     CourseError
         Then nothing is written.
     """
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     table = read(path)
     check(path, table)

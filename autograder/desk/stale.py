@@ -7,9 +7,12 @@ notebook.
 
 from nbgrader.api import MissingEntry
 
-from autograder import changes, course, execute, ledger, logs, people, reading, submitted
+from autograder import course, logs
+from autograder.collecting import people, reading, submitted
 from autograder.desk import waiting
-from autograder.result import load_result
+from autograder.grading import execute
+from autograder.grading.result import load_result
+from autograder.recording import changes, ledger
 
 CURES = {"elsewhere": "copy `results` from the machine that has it into this course folder, then "}
 SAYS = {
@@ -34,7 +37,7 @@ def find(name):
         of the grader or of the tests) and "elsewhere" (points in the gradebook from a GPU whose results are not here)
         -> list of student ids.
     """
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     with Course().gradebook() as book:
         try:

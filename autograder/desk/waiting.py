@@ -2,8 +2,8 @@
 
 from nbgrader import api
 
-from autograder import ledger
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.recording import ledger
 
 
 def for_a_gpu(book, name):
@@ -26,7 +26,7 @@ def judged_elsewhere(book, name):
 
 def _ungraded_by_hand(book, name):
     """(student, cell, points of the cell, score or None, verdict of the result that is here or "")."""
-    from autograder.gradebook import grades
+    from autograder.recording.gradebook import grades
 
     cells = [cell.id for cell in Script.of(name).cells if cell.is_timed_on_gpu]
     if not cells:

@@ -13,11 +13,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import course, execute, sheets, submitted
-from autograder.cells import grade_id
+from autograder import course
+from autograder.authoring.cells import grade_id
+from autograder.authoring.script import Script
+from autograder.collecting import sheets, submitted
 from autograder.desk import pages
 from autograder.desk.export import points
-from autograder.script import Script
+from autograder.grading import execute
 
 HEADER = ["id", "task", "answer", "rubric", "max_score", "score", "comment"]
 NEEDED = {"id", "task", "score", "comment"}
@@ -89,7 +91,7 @@ def graded(name):
     """
     from nbgrader import api
 
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     wanted, found = tasks(name), {}
     if not wanted:
@@ -226,7 +228,7 @@ def take(name, path, say=lambda line: None):
     open_ : int
         Number of lines without.
     """
-    from autograder.gradebook import Course
+    from autograder.recording.gradebook import Course
 
     found = read(name, path)
     given = {key: value for key, value in found.items() if value[0] is not None}

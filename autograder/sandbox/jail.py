@@ -1,7 +1,8 @@
 """The worker's own locks: resource limits, Landlock, seccomp. Taken after the fork, before the first student cell.
 
 Each is a layer of its own; what the system does not offer is left out and reported, and the canaries of
-autograder/canaries.py show what the layers together are worth. Locks are one-way: no code in the worker can undo them.
+autograder/grading/canaries.py show what the layers together are worth. Locks are one-way: no code in the worker can
+undo them.
 """
 
 import contextlib

@@ -10,7 +10,7 @@ import traceback
 from bnlab.answers import line_text, own_line
 
 PATIENCE = 10  # seconds until something is said
-GRADED = 5  # seconds of computing that the grader allows, as autograder.worker.CELL_SECONDS
+GRADED = 5  # seconds of computing that the grader allows, as autograder.grading.worker.CELL_SECONDS
 CURE = f"Is there a loop that never ends? When graded, an answer has {GRADED} s of computing time."
 STOP = "Stop it with the square button above the notebook, or with Ctrl-C in a terminal."
 

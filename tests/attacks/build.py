@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 
 from autograder import course
-from autograder.made_up import Submission, build
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.bench.made_up import Submission, build
 from tests.attacks.corpus import CORPUS, DRIFT
 
 HONEST = ("honest", "zoe honest")  # the first and the last of a batch in the order of names

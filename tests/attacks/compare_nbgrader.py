@@ -21,8 +21,10 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import course, isolation, release
-from autograder.script import Script
+from autograder import course
+from autograder.authoring import release
+from autograder.authoring.script import Script
+from autograder.grading import isolation
 from autograder.terminal import progress
 from solutions import machine
 from tests.attacks import build

@@ -16,7 +16,7 @@ FILES = [
     ),
     beside(
         "reads the grader",
-        READ.format("['@REPOSITORY@/autograder/referee.py', '@REPOSITORY@/README.md']"),
+        READ.format("['@REPOSITORY@/autograder/grading/referee.py', '@REPOSITORY@/README.md']"),
         "opens @REPOSITORY@/autograder",
     ),
     beside(

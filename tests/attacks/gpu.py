@@ -7,8 +7,8 @@ called fast. Written with the array operations of `xp`, so that they run on the 
 
 from dataclasses import dataclass
 
-from autograder.made_up import solved
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.bench.made_up import solved
 
 HONEST = """
 from bnlab.gpu import xp

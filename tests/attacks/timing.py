@@ -1,6 +1,6 @@
 """Answers that guess, probe or cheat the clock."""
 
-from autograder.made_up import SLOW
+from autograder.bench.made_up import SLOW
 from tests.attacks.kinds import Attack, beside, inside, racing
 
 REMEMBERED = """

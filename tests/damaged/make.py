@@ -20,8 +20,8 @@ from pathlib import Path
 import nbformat
 
 from autograder import course
-from autograder.made_up import Submission, build, slip
-from autograder.script import Script
+from autograder.authoring.script import Script
+from autograder.bench.made_up import Submission, build, slip
 
 FORWARD, DRIFT = "03_forward", "02_internal_covariate_shift"
 WHOLE = {
