@@ -113,7 +113,7 @@ experiments: .venv/installed  ## run all experiments of the book again into book
 
 nvcc: _build/nvcc  ## put NVIDIA's compiler into _build/nvcc, for the tests of kernels (Linux, 350 MB)
 
-_build/nvcc: .venv/installed
+_build/nvcc: | .venv/bin/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --target $@ nvidia-cuda-nvcc==13.5.37 nvidia-cuda-crt==13.5.37 \
 	  nvidia-nvvm==13.5.37 nvidia-cuda-runtime==13.5.37 nvidia-cuda-cccl==13.3.5.0.6
 
@@ -136,12 +136,14 @@ address: .venv/installed  ## carry title and address of the course from _config.
 clean:  ## remove what was built (never the gradebook)
 	rm -rf _build build dist
 
-.venv/installed: requirements.txt constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 14) else f"this course needs Python 3.11 to 3.14 and found {v[0]}.{v[1]}; run make PYTHON=python3.12 course")'
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python cannot make virtual environments here: apt-get install python3-venv"; exit 1; }
+.venv/installed: requirements.txt constraints.txt | .venv/bin/python
 	@command -v g++ >/dev/null || { echo "g++ is missing: apt-get install g++"; exit 1; }
 	@command -v bwrap >/dev/null || { echo "bubblewrap is missing: apt-get install bubblewrap"; exit 1; }
 	@echo "installing the packages of requirements.txt into .venv (a few minutes, once) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
 	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 14) else f"this course needs Python 3.11 to 3.14 and found {v[0]}.{v[1]}; run make PYTHON=python3.12 course")'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python cannot make virtual environments here: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
