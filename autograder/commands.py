@@ -32,7 +32,11 @@ def add_to(group):
 
     certify = add(group, "certify", "show that the grader accepts right answers and names wrong ones")
     certify.add_argument("names", nargs="*", metavar="NAME", help="notebooks such as 03_forward, by default all")
-    certify.add_argument("--quick", action="store_true", help="few seeds and races instead of 50 and 200")
+    certify.add_argument(
+        "--quick",
+        action="store_true",
+        help="few seeds and races instead of 50 and 200, and a third of the wrong kernels",
+    )
 
     collect = add(group, "collect", "take submissions from a folder or archive into the course folder")
     collect.add_argument("name", metavar="NAME", help="the notebook, such as 03_forward")

@@ -11,9 +11,9 @@ import nbformat
 
 from autograder import course
 from autograder.authoring.cells import grade_id
+from autograder.gradebook import Course
 from autograder.grading import execute
 from autograder.grading.result import store_result
-from autograder.recording.gradebook import Course
 
 NAME = "04_backward"
 DUE = datetime.datetime(2026, 10, 5, 22, 0)

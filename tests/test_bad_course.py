@@ -16,9 +16,9 @@ from autograder import __main__ as cli
 from autograder import course, cures
 from autograder.__main__ import main
 from autograder.desk import commands, doctor, export, transfer
+from autograder.gradebook import Course, configuration
 from autograder.grading.result import load_result
 from autograder.recording import ledger, plugins
-from autograder.recording.gradebook import Course, configuration
 
 REAL, STUDENTS = "03_forward", ("half-done", "perfect", "slip-momentum")
 pytestmark = pytest.mark.xdist_group("grading")

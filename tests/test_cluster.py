@@ -134,7 +134,7 @@ def test_nothing_is_lost_or_graded_twice(graded):
     lines = re.findall(r"(?m)^\S+ (student-\d\d): ([\d.]+) of", log_of(folder))
     assert sorted(student for student, _ in lines) == STUDENTS
     assert len({result["host"] for result in stored}) >= WORKERS - 1, "the work was shared"
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     with Course(folder).gradebook() as book:
         scores = {one.student.id: one.score for one in book.assignment_submissions(NAME)}
@@ -168,6 +168,21 @@ def test_a_second_run_grades_nothing(graded, machines, monkeypatch, capsys):
     assert main(["grade", NAME, "--scheduler", machines.address]) == 0
     assert capsys.readouterr().out.count("50 / 50") == 6
     assert {path: path.stat().st_mtime_ns for path in (folder / "results").glob("*.json")} == before
+
+
+def test_what_broke_is_graded_again_and_keeps_what_a_gpu_found(graded, machines, monkeypatch, tmp_path):
+    """On a copy, where one test of the grader had broken."""
+    folder = shutil.copytree(graded[0], tmp_path / "course")
+    monkeypatch.setenv("BN_COURSE", str(folder))
+    path = next(iter((folder / "results").glob("*.json")))
+    broken = json.loads(path.read_text())
+    broken["verdicts"][0]["broken"] = True
+    path.write_text(json.dumps(broken))
+    met, keep = [], cluster.keep_what_a_gpu_found
+    monkeypatch.setattr(cluster, "keep_what_a_gpu_found", lambda new, old: met.append(old) or keep(new, old))
+    main(["grade", NAME, "--scheduler", machines.address])
+    assert [old["verdicts"] for old in met] == [broken["verdicts"]], "this one alone, with what was known of it"
+    assert not execute.is_broken(json.loads(path.read_text()))
 
 
 def test_workers_keep_nothing_and_the_dashboard_shows_no_names(graded, machines):

@@ -280,3 +280,22 @@ def test_kernels_that_are_open_or_wrong_are_not_trained(run, tmp_path):
         done = run(sys.executable, *command, env={"BNLAB_GPU": "simulator"}, timeout=300)
         assert done.returncode == 1 and words in done.stdout and not done.stderr, done.stdout + done.stderr
         assert "PyTorch: {'images a second'" in done.stdout, "the others are trained all the same"
+
+
+@pytest.mark.parametrize("sanitizer, said", [
+    ({}, "nothing"), ({"racecheck": "RACECHECK SUMMARY: 1 hazard displayed (1 error, 0 warnings)"}, "something"),
+    ({"failed": "memcheck ended with a mistake, or not at all"}, "something"),
+])  # fmt: skip
+def test_what_compute_sanitizer_found_is_not_hidden(dry, sanitizer, said):
+    found = as_if_measured(dry)
+    clean = dict.fromkeys(figures.TOOLS, "ERROR SUMMARY: 0 errors")
+    found |= {"goals": {}, "sanitizer": clean | {"racecheck": "RACECHECK SUMMARY: 0 hazards displayed"} | sanitizer}
+    assert f"compute-sanitizer found {said}" in " ".join(figures.summary(found).split())
+
+
+def test_tests_that_did_not_pass_are_named():
+    tests = {"summary": "1 failed, 73 passed, 62 deselected in 157.50s (0:02:37)", "note": "no network"}
+    assert figures.told_tests(tests | {"not passed": ["FAILED tests/a.py::test_a - Assert..."]}) == (
+        "1 failed, 73 passed (`test_a`; no network)"
+    )
+    assert figures.told_tests({"summary": "74 passed, 62 deselected in 157.50s (0:02:37)"}) == "74 passed"

@@ -16,7 +16,7 @@ from bnlab.answers import AnswerError
 from bnlab.checking import CheckFailed
 from bnlab.examiner import Report
 
-from autograder.authoring.script import GPU
+from autograder.authoring.kernels import GPU
 from autograder.grading import gpu, gpu_race, speed
 from autograder.grading.zygote import Zygote, ZygoteEnded
 

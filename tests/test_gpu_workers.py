@@ -7,7 +7,7 @@ import pytest
 from bnlab.answers import AnswerError
 
 from autograder import course
-from autograder.authoring.script import GPU
+from autograder.authoring.kernels import GPU
 from autograder.grading import execute, isolation
 from autograder.grading.worker import Worker
 from autograder.grading.zygote import Zygote

@@ -44,7 +44,7 @@ def as_if_by_an_older_grader(folder, edit):
 
 def grade_by_hand(folder, run, score):
     code = (
-        "from autograder.recording.gradebook import Course\n"
+        "from autograder.gradebook import Course\n"
         "with Course().gradebook() as book:\n"
         f"    grade = book.find_grade('forward-eval-test', '{NAME}', '{NAME}', 'perfect')\n"
         f"    grade.manual_score, grade.needs_manual_grade = {score}, False\n"

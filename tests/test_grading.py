@@ -93,7 +93,7 @@ def test_repairs_are_told(graded):
 
 def scores_in(folder, name, run):
     code = (
-        "import json, sys; from autograder.recording.gradebook import Course\n"
+        "import json, sys; from autograder.gradebook import Course\n"
         "with Course().gradebook() as book:\n"
         "    grades = {s.student.id: [g for n in s.notebooks for g in n.grades]"
         " for s in book.assignment_submissions(sys.argv[1])}\n"
@@ -248,7 +248,7 @@ def test_points_given_by_hand_stay(graded, autograder, run):
     """A person grades a written answer; grading again changes nothing, the table and the export show the points."""
     folder, _ = graded
     code = (
-        "from autograder.recording.gradebook import Course\n"
+        "from autograder.gradebook import Course\n"
         "with Course().gradebook() as book:\n"
         "    grade = book.find_grade('derive-dx', '04_backward', '04_backward', 'perfect')\n"
         "    grade.manual_score, grade.needs_manual_grade = 6.0, False\n"

@@ -115,6 +115,11 @@ def test_nothing_to_normalize_is_said():
         launch.Kernels("images", threads=64).recipe((0, 3, 8, 8), None, 1)
 
 
+def test_a_channel_that_32_bits_cannot_count_is_refused():
+    with pytest.raises(ValueError, match="the kernels count them in 32 bits"):
+        launch.Kernels("images", "float16", threads=64).fits((65_536, 1, 1, 32_769), "split", 1)
+
+
 @pytest.mark.parametrize("layout", launch.FILES)
 def test_bytes_that_each_tier_moves(layout):
     kernels = launch.Kernels(layout, threads=64)

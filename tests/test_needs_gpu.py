@@ -56,7 +56,7 @@ def submission(answer=None, name=NAME, task="fused-train"):
 LOOK = f"""
 import json, sys
 from autograder.desk import report
-from autograder.recording.gradebook import Course
+from autograder.gradebook import Course
 course = Course()
 course.call("generate_feedback", {NAME!r}, "quick", force=True)
 page = course.root / "feedback" / "quick" / {NAME!r} / "{NAME}.html"
@@ -154,7 +154,7 @@ class Copy:
         )
 
 
-BOOK = "from autograder.recording.gradebook import Course\nwith Course().gradebook() as book:\n"
+BOOK = "from autograder.gradebook import Course\nwith Course().gradebook() as book:\n"
 ROWS = (
     f"import json\n{BOOK}    rows = book.assignment_submissions({NAME!r})\n"
     "    print(json.dumps({one.student.id: [one.score, one.needs_manual_grade] for one in rows}))\n"

@@ -13,7 +13,7 @@ from autograder import course
 from autograder.__main__ import main
 from autograder.collecting import collect, sheets, submitted
 from autograder.desk import back, export, forget, late, platforms, roster
-from autograder.recording.gradebook import Course
+from autograder.gradebook import Course
 
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,04_backward (77),Current Score\r\n"

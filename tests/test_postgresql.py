@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, inspect, text
 from autograder import course
 from autograder.__main__ import main
 from autograder.desk import doctor, export, forget, report, transfer
-from autograder.recording.gradebook import Course, configuration
+from autograder.gradebook import Course, configuration
 
 NAME = "03_forward"
 STUDENTS = ("perfect", "slip-momentum", "not-a-notebook")

@@ -10,7 +10,7 @@ import pytest
 from autograder import course
 from autograder.authoring import fingerprints, release
 from autograder.authoring.script import Script
-from autograder.recording.gradebook import Course
+from autograder.gradebook import Course
 
 NAMES = course.notebook_names()
 
@@ -72,14 +72,14 @@ def test_exercises_use_plain_markdown_and_no_widgets(name):
 
 
 def test_the_sample_class_is_up_to_date():
-    from autograder.bench import sample_class as make_sample_class
+    from autograder.bench import sample_class
 
     stored = {
-        path.relative_to(make_sample_class.FOLDER).as_posix(): path.read_bytes()
-        for path in make_sample_class.FOLDER.rglob("*")
+        path.relative_to(sample_class.FOLDER).as_posix(): path.read_bytes()
+        for path in sample_class.FOLDER.rglob("*")
         if path.is_file()
     }
-    wanted = make_sample_class.files()
+    wanted = sample_class.files()
     assert stored.keys() == wanted.keys()
     assert [name for name in wanted if stored[name] != wanted[name]] == [], "run `make sample-class`"
     assert len(wanted) - 1 >= 12 and json.loads(wanted["expected.json"])

@@ -43,7 +43,7 @@ def test_the_table_has_a_line_for_each_student_and_task(written):
 
 
 def test_points_by_hand_are_counted(folder):
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     with Course().gradebook() as book:
         grade = book.find_grade("derive-dx", NAME, NAME, "Zoë Ó Brien")

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from autograder import course, logs
-from autograder.bench import scale as bench_scale
+from autograder.bench import scale
 from autograder.collecting import collect, submitted
 from autograder.grading import execute, grade, processes
 from autograder.recording import ledger
@@ -21,12 +21,10 @@ from autograder.recording import ledger
 
 def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
     """Two tiny classes, as `python -m autograder.bench.scale` grades larger ones."""
-    monkeypatch.setattr(bench_scale, "RESULT", tmp_path / "scale.json")
-    monkeypatch.setattr(
-        "sys.argv", ["bench_scale", "--submissions", "3", "--jobs", "1", "--to", str(tmp_path / "x.json")]
-    )
-    monkeypatch.setattr(bench_scale, "bench", functools.partial(bench_scale.bench, shares=(0.5, 1.0)))
-    assert bench_scale.main() == 0
+    monkeypatch.setattr(scale, "RESULT", tmp_path / "scale.json")
+    monkeypatch.setattr("sys.argv", ["scale", "--submissions", "3", "--jobs", "1", "--to", str(tmp_path / "x.json")])
+    monkeypatch.setattr(scale, "bench", functools.partial(scale.bench, shares=(0.5, 1.0)))
+    assert scale.main() == 0
     found = json.loads((tmp_path / "x.json").read_text())
     assert found["machine"]["processor"] and re.fullmatch(r"\d{4}-\d\d-\d\d", found["machine"]["date"])
     small, large = found["runs"]
@@ -38,7 +36,7 @@ def test_the_benchmark_measures_and_draws_on(tmp_path, monkeypatch):
 
 
 def test_the_line_is_that_of_least_squares():
-    slope, intercept = bench_scale.line([(10, 7.0), (20, 9.0), (30, 11.0)])
+    slope, intercept = scale.line([(10, 7.0), (20, 9.0), (30, 11.0)])
     assert (round(slope, 12), round(intercept, 12)) == (0.2, 5.0)
 
 

@@ -55,9 +55,7 @@ def test_what_is_up_to_date_is_not_named(folder, capsys):
 
 @pytest.mark.parametrize("command", ["export", "feedback", "report", "written"])
 def test_every_command_says_it_and_does_its_work(folder, capsys, monkeypatch, command):
-    monkeypatch.setattr(
-        "autograder.recording.gradebook.Course.call", lambda *words, **options: None
-    )  # pages of nbgrader
+    monkeypatch.setattr("autograder.gradebook.Course.call", lambda *words, **options: None)  # pages of nbgrader
     hand_in_again(folder, "ann")
     shutil.copytree(folder / "submitted" / "ann", folder / "submitted" / "carl")
     assert main([command, NAME]) == 0

@@ -5,7 +5,7 @@ import sys
 import time
 
 from autograder import course
-from autograder.bench import grading as bench_grading
+from autograder.bench import grading
 
 HEAVY = ("numpy", "torch", "nbformat", "nbconvert", "nbgrader", "sqlalchemy", "rich", "jupytext", "IPython", "bnlab")
 
@@ -30,8 +30,8 @@ def test_help_starts_quickly():
 
 def test_the_made_up_class(tmp_path):
     """Every submission is one of a kind only by its student; most are right, some are not."""
-    students = bench_grading.write_class(tmp_path, 20)
+    students = grading.write_class(tmp_path, 20)
     texts = [(tmp_path / student / "04_backward.ipynb").read_text() for student in students]
     assert len(students) == 20 and len(set(texts)) >= 12
-    sources = [bench_grading.answers(number) for number in range(20)]
+    sources = [grading.answers(number) for number in range(20)]
     assert sum(None in made.values() for made in sources) == 6

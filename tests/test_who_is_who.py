@@ -12,7 +12,7 @@ from autograder import course
 from autograder.__main__ import main
 from autograder.collecting import collect, people
 from autograder.desk import export, forget, roster
-from autograder.recording.gradebook import Course
+from autograder.gradebook import Course
 
 NOTEBOOK = course.released(NAME).read_bytes()
 CANVAS = (

@@ -11,7 +11,7 @@ from autograder import course
 from autograder.__main__ import main
 from autograder.collecting import sheets
 from autograder.desk import written
-from autograder.recording.gradebook import Course
+from autograder.gradebook import Course
 
 ZOE, TASK = "Zoë Ó Brien", "derive-dx"
 

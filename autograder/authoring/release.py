@@ -10,7 +10,8 @@ from bnlab import tasks
 from autograder import course
 from autograder.authoring import fingerprints
 from autograder.authoring.cells import grade_id
-from autograder.authoring.script import GPU, Script, same_gpu
+from autograder.authoring.kernels import GPU, same_gpu
+from autograder.authoring.script import Script
 from solutions import mutants
 
 # The tags of a percent script as nbgrader's metadata: (grade, solution, locked).
@@ -75,7 +76,7 @@ def release(names, say):
     say : callable
         Told one line for each notebook.
     """
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     load(names)
     nbgrader = Course()
@@ -145,7 +146,7 @@ def stale(names):
     list of str
         One line for each stale or edited file.
     """
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     found = []
     for file, text in shipped().items():

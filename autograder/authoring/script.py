@@ -9,7 +9,6 @@ import functools
 import io
 import linecache
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +19,6 @@ from autograder import course
 from autograder.course import CourseError
 
 KINDS = ("solution", "test", "answer", "readonly")
-
-
-GPU = "bnlab.gpu.ready"  # the library of tasks whose answers are kernels
-
-
-def same_gpu(libraries):
-    """Give hidden solutions and known slips the simulated GPU that workers with these libraries have."""
-    if GPU in libraries:
-        os.environ.setdefault("BNLAB_GPU", "simulator")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bnlab.oracles import Functions
 
-from autograder.authoring.script import GPU
+from autograder.authoring.kernels import GPU
 from autograder.bench.made_up import solved, written_by
 from autograder.grading import execute, isolation
 from autograder.grading.referee import Referee
@@ -25,8 +25,8 @@ from solutions.exact import exact
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
 RIGHT = ("passed", "undecided", "needs-gpu")
-FULL = {"seeds": 50, "races": 200, "tries": 5}
-QUICK = {"seeds": 3, "races": 5, "tries": 1}
+FULL = {"seeds": 50, "races": 200, "tries": 5, "every": 1}
+QUICK = {"seeds": 3, "races": 5, "tries": 1, "every": 3}
 
 
 @dataclass
@@ -122,7 +122,8 @@ def certify(name, amounts, advance=lambda: None):
     ----------
     name : str
     amounts : dict
-        "seeds" for solutions, "races" for timed tasks, "tries" for each slip and style: seeds as well.
+        "seeds" for solutions, "races" for timed tasks, "tries" for each slip and style: seeds as well. "every" is the
+        step through a bank of wrong kernels, each of which has to be compiled; other banks are tried as a whole.
     advance : callable
         Called after each task.
 
@@ -136,16 +137,25 @@ def certify(name, amounts, advance=lambda: None):
         bench.kept.clear()
         row = Row(name, bench.script.task_of(cell.id))
         owner = bench.answer_cell(cell)
-        with compiled_once(bench, owner):
+        slips = slips_of(bench, cell, row.task, amounts["every"])
+        with compiled_once(bench, owner, slips):
             _right(bench, cell, owner, row, amounts)
-            _wrong(bench, cell, owner, row, amounts)
+            _wrong(bench, cell, owner, row, slips, amounts)
         rows.append(row)
         advance()
     return rows
 
 
+def slips_of(bench, cell, task_id, every):
+    """Name -> (function, message) of the slips that are tried."""
+    if cell.is_timed_on_gpu:  # the same function was judged before
+        return {}
+    bank = bench.hold.bank(task_id)
+    return dict(list(bank.items())[::every]) if GPU in bench.hold.libraries else bank
+
+
 @contextlib.contextmanager
-def compiled_once(bench, task_id):
+def compiled_once(bench, task_id, slips):
     """Kernels of solution, styles and slips are compiled here, and workers find them.
 
     Students' workers find the simulator alone: what a grader compiled of the solutions is none of their business.
@@ -163,8 +173,8 @@ def compiled_once(bench, task_id):
     os.environ["BNLAB_GPU_CACHE"] = str(folder)
     try:
         task = tasks.find(task_id)
-        slips = [function for function, _ in bench.hold.bank(task_id).values()]
-        for function in [bench.hold.references[task.answer], *bench.styles(task_id).values(), *slips]:
+        wrong = [function for function, _ in slips.values()]
+        for function in [bench.hold.references[task.answer], *bench.styles(task_id).values(), *wrong]:
             for position, case in enumerate(task.cases if task.driver else ()):
                 with contextlib.suppress(Exception):  # a slip may fail: what matters is that it has been compiled
                     task.driver(function, case.inputs(tasks.public_rng(task_id, position)))
@@ -212,8 +222,8 @@ def tries(amounts, what, timed):
     return [f"{what} {number}" for number in range(1 if timed else amounts["tries"])]
 
 
-def _wrong(bench, cell, owner, row, amounts):
-    """Every known slip, and the untouched answer."""
+def _wrong(bench, cell, owner, row, slips, amounts):
+    """The known slips, and the untouched answer."""
     from bnlab import tasks
 
     release = {entry.get("id"): entry.source for entry in bench.hold.release.cells}
@@ -222,15 +232,14 @@ def _wrong(bench, cell, owner, row, amounts):
     if verdict.score or verdict.verdict != "missing":
         row.problems.append(f"the untouched answer gets {verdict.score:g} points as {verdict.verdict}")
     named = 0
-    bank = {} if cell.is_timed_on_gpu else bench.hold.bank(row.task)  # the same function was judged before
-    for name, (function, message) in bank.items():
+    for name, (function, message) in slips.items():
         source = written_by(function, tasks.find(row.task).answer)
         verdicts = bench.verdicts(cell, {owner: source}, tries(amounts, "slip", cell.is_timed))
         odd = next((verdict for verdict in verdicts if not is_named(verdict, name, message)), None)
         named += odd is None
         if odd:
             row.problems.append(f"the slip {name} gets {odd.verdict} and is called {odd.slips[:1]}: {odd.message}")
-    row.slips = f"{named}/{len(bank)}"
+    row.slips = f"{named}/{len(slips)}"
 
 
 def is_named(verdict, name, message):

@@ -26,6 +26,7 @@ from autograder import course
 from autograder.bench import figures
 from autograder.bench.made_up import EINSUM_BACKWARD, SLOW, Submission, build, slip, style
 from autograder.grading import execute
+from autograder.sandbox.zygote import children
 from solutions import machine
 
 NOTEBOOK = "04_backward"
@@ -138,10 +139,9 @@ def python_processes(pid, depth=0):
     """(pid, how many Pythons are above it) of all Python processes at and below a process."""
     try:
         python = "python" in Path(f"/proc/{pid}/comm").read_text()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    below = [found for child in children for found in python_processes(int(child), depth + python)]
+    below = [found for child in children(pid) for found in python_processes(child, depth + python)]
     return [(pid, depth), *below] if python else below
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from autograder import course
 from autograder.bench import figures
 from autograder.bench.grading import NOTEBOOK, environment, write_class
-from autograder.grading import isolation
+from autograder.sandbox.zygote import descendants
 from solutions import machine
 
 RESULT = Path(__file__).parent / "results" / "scale.json"
@@ -53,7 +53,7 @@ class Memory:
         while not self.over.wait(EVERY):
             own = resident(self.pid)
             if own:
-                everything = own + sum(map(resident, isolation.descendants(self.pid)))
+                everything = own + sum(map(resident, descendants(self.pid)))
                 self.samples.append((time.monotonic() - started, own, everything))
 
     def close(self):

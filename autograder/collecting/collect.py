@@ -291,7 +291,7 @@ def correct(name, moments, when):
     path = course.sqlite_file(course.database_url())
     if not moments or (course.database_url().startswith("sqlite") and not path.exists()):
         return
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     with Course().gradebook() as book:
         for one in book.assignment_submissions(name) if name in [known.name for known in book.assignments] else []:

@@ -86,7 +86,7 @@ def add_to(commands):
 
 def run_feedback(given):
     from autograder.desk import late, stale
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
     from autograder.terminal import progress
 
     name = course.require_notebook(given.name)

@@ -148,7 +148,7 @@ def folder():
 
 def gradebook():
     """nbgrader's gradebook, a context manager; None where there is none yet, which nbgrader would make."""
-    from autograder.recording.gradebook import api, refuse_an_emptied_file
+    from autograder.gradebook import api, refuse_an_emptied_file
 
     refuse_an_emptied_file(course.course_folder())
     url = make_url(course.database_url())
@@ -165,7 +165,7 @@ def gradebook():
 
 def database():
     """nbgrader's gradebook opens; one that is not there is not made."""
-    from autograder.recording.gradebook import configuration
+    from autograder.gradebook import configuration
 
     url = os.environ.get("BN_DATABASE", "")
     name = re.sub(r"//[^@/]*@", "//", url) or "SQLite, gradebook.db in the course folder"

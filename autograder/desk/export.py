@@ -343,7 +343,7 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
     CourseError
     """
     from autograder.desk import late
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     if listed and form == "csv":
         raise course.UsageError("--roster goes with --format canvas or moodle")

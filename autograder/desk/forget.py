@@ -90,7 +90,7 @@ def _path(path, folder):
 
 def is_known(folder, student, who):
     """Whether a student of that id is in the gradebook or people.csv, or has handed anything in; no other folder."""
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     if student in ("", ".", "..") or Path(student).name != student:
         return False
@@ -127,7 +127,7 @@ def forget_records(student):
         The id and the address: what may stand in other files.
     known : bool
     """
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     with Course().gradebook() as book:
         try:

@@ -221,7 +221,7 @@ def check():
 
 def doubts():
     """Lines on extensions that change nothing: for nobody in the course, or for a notebook without a due date."""
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     given = extensions()
     if not given:
@@ -265,7 +265,7 @@ def put_into(book, name, students=None):
 
 def apply(name):
     """Count all penalties of a notebook again: scores given by hand, due dates and extensions may have changed."""
-    from autograder.recording.gradebook import Course, configuration
+    from autograder.gradebook import Course, configuration
 
     plugin = DailyPenalty(config=configuration())
     with Course().gradebook() as book:

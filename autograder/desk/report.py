@@ -64,7 +64,7 @@ def gather(name, total=lambda students: None, advance=lambda: None, left=None):
     CourseError
         Where nothing is graded yet.
     """
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     late.apply(name)
     lines, committed = [], ledger.read(name)

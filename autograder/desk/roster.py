@@ -203,7 +203,7 @@ def take(path, say=lambda line: None):
     CourseError
         Then nothing is written.
     """
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     table = read(path)
     check(path, table)

@@ -37,7 +37,7 @@ def find(name):
         of the grader or of the tests) and "elsewhere" (points in the gradebook from a GPU whose results are not here)
         -> list of student ids.
     """
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     with Course().gradebook() as book:
         try:

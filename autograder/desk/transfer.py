@@ -50,7 +50,7 @@ def prepare(url):
     CourseError
         Where the database cannot be used, or holds a gradebook already.
     """
-    from autograder.recording.gradebook import api
+    from autograder.gradebook import api
 
     shown = make_url(url).render_as_string(hide_password=True)
     engine = create_engine(url)

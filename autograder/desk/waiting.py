@@ -26,7 +26,7 @@ def judged_elsewhere(book, name):
 
 def _ungraded_by_hand(book, name):
     """(student, cell, points of the cell, score or None, verdict of the result that is here or "")."""
-    from autograder.recording.gradebook import grades
+    from autograder.gradebook import grades
 
     cells = [cell.id for cell in Script.of(name).cells if cell.is_timed_on_gpu]
     if not cells:

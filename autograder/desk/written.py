@@ -91,7 +91,7 @@ def graded(name):
     """
     from nbgrader import api
 
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     wanted, found = tasks(name), {}
     if not wanted:
@@ -228,7 +228,7 @@ def take(name, path, say=lambda line: None):
     open_ : int
         Number of lines without.
     """
-    from autograder.recording.gradebook import Course
+    from autograder.gradebook import Course
 
     found = read(name, path)
     given = {key: value for key, value in found.items() if value[0] is not None}

@@ -270,7 +270,7 @@ def outcomes(name, submissions, how, say):
             while len(waiting) < cluster.room() and (student := next(line, None)) is not None:
                 data = submissions[student]
                 stored, key = execute.stored(name, student, data, how.results)
-                if stored is not None and not how.again:
+                if stored is not None and not how.again and not execute.is_broken(stored):
                     yield student, stored
                 else:
                     waiting[cluster.submit(student, data, key, run)] = student, key, stored

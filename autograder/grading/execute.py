@@ -16,7 +16,8 @@ import nbformat
 
 from autograder import __version__, course
 from autograder.authoring.cells import grade_id, is_written, name_of
-from autograder.authoring.script import Script, same_gpu
+from autograder.authoring.kernels import same_gpu
+from autograder.authoring.script import Script
 from autograder.collecting import reading, rebuild
 from autograder.grading import attempts, canaries, gpu
 from autograder.grading.referee import Referee
@@ -25,9 +26,9 @@ from autograder.grading.twin import Twin
 from autograder.grading.zygote import Zygote, ZygoteEnded
 
 UNFINISHED = "has no finished result of this version of the grader"
-# The modules of this package that a score depends on; a test holds this against what the referee imports.
+# Package -> its modules that a score depends on (of sandbox all); a test holds this against what is loaded.
 SCORING = {
-    "authoring": "cells script",
+    "authoring": "cells kernels script",
     "collecting": "reading rebuild",
     "grading": "attempts canaries execute gpu gpu_race integrity isolation referee remote result session speed twin "
     "worker zygote",
@@ -89,7 +90,7 @@ def grader_version(name):
     files += sorted((course.EXERCISES / "bnlab" / "gpu" / "cuda").iterdir())
     package = course.REPOSITORY / "autograder"
     files += [package / part / f"{module}.py" for part, modules in SCORING.items() for module in modules.split()]
-    files += sorted((package / "sandbox").glob("*.py"))
+    files += sorted((package / "sandbox").glob("[!_]*.py"))
     digest = hashlib.sha256(__version__.encode())
     for cell in graded:
         digest.update(f"{cell.kind}\0{cell.id}\0{cell.points}\0{cell.source}\0".encode())
@@ -167,15 +168,18 @@ def stored(name, student, data, results):
     Returns
     -------
     result : dict or None
-        None too where a test of ours broke, which another try may mend.
+        None too where the file could not be read.
     key : str
     """
     rebuilt, problem = read_submission(name, data)
     key = result_key(name, student, rebuilt)
-    found = load_result(results, key)
-    if found is None or problem or any(verdict["broken"] for verdict in found["verdicts"]):
-        return None, key
-    return {**found, "repairs": rebuilt.repairs, "problem": ""}, key
+    found = None if problem else load_result(results, key)
+    return found and {**found, "repairs": rebuilt.repairs, "problem": ""}, key
+
+
+def is_broken(result):
+    """Whether a test of ours broke, which another try may mend."""
+    return any(verdict["broken"] for verdict in result["verdicts"])
 
 
 def execute(name, student, data, results=None, again=False, secret=None, only=""):
@@ -203,19 +207,26 @@ def execute(name, student, data, results=None, again=False, secret=None, only=""
         What the records have in common, and "key", "problem", "verdicts" (a list), "printed" (cell -> text).
     """
     rebuilt, problem = read_submission(name, data)
-    known = load_result(results, result_key(name, student, rebuilt))
-    if only and not problem:
-        return fill_in(name, student, rebuilt, known, only, results)
-    broken = known is not None and any(verdict["broken"] for verdict in known["verdicts"])
-    return execute_rebuilt(name, student, rebuilt, problem, results, again or broken, secret)
-
-
-def execute_rebuilt(name, student, rebuilt, problem="", results=None, again=False, secret=None):
-    """As `execute`, for a submission that is on the cells of the release already."""
     key = result_key(name, student, rebuilt)
     known = load_result(results, key)
-    if known is not None and not again:
-        return {**known, "repairs": rebuilt.repairs, "problem": problem}
+    if only and not problem:
+        return fill_in(name, student, rebuilt, known, only, results)
+    if known is None or again or is_broken(known):
+        return _graded(name, student, rebuilt, problem, key, known, results, secret)
+    return {**known, "repairs": rebuilt.repairs, "problem": problem}
+
+
+def execute_rebuilt(name, student, rebuilt, problem="", results=None):
+    """The finished result of a submission that is on the cells of the release already, graded now if there is none."""
+    key = result_key(name, student, rebuilt)
+    known = load_result(results, key)
+    if known is None:
+        return _graded(name, student, rebuilt, problem, key, None, results)
+    return {**known, "repairs": rebuilt.repairs, "problem": problem}
+
+
+def _graded(name, student, rebuilt, problem, key, known, results, secret=None):
+    """A new result, in the place of the one that is known."""
     hold = material(name)
     tier = isolation_of(hold.libraries).tier
     started = time.monotonic()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder.authoring.script import GPU
+from autograder.authoring.kernels import GPU
 from autograder.grading import isolation, speed
 from autograder.grading.remote import RemoteAnswer
 from autograder.grading.worker import Worker, cpu_clock, our_fault

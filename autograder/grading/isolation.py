@@ -17,7 +17,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from autograder.authoring.script import GPU
+from autograder.authoring.kernels import GPU
 from autograder.sandbox.zygote import descendants
 
 SANDBOX = Path(__file__).parent.parent / "sandbox"

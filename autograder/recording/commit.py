@@ -71,7 +71,7 @@ class IntoGradebook:
             What `cures` tells of.
         """
         from autograder.authoring.release import refuse_other_cells
-        from autograder.recording.gradebook import Course
+        from autograder.gradebook import Course
 
         for place in ("results", "committed"):
             course.writable(course.course_folder() / place)
@@ -82,7 +82,7 @@ class IntoGradebook:
 
     def _open(self):
         """With the first result: by then others are being executed."""
-        from autograder.recording.gradebook import Course, kept_open
+        from autograder.gradebook import Course, kept_open
 
         nbgrader = Course()
         if stale_source(self.name, nbgrader):
@@ -202,7 +202,7 @@ def hand_scores(name):
     """Points given by hand: (student, cell) -> score, for cells that a person has graded."""
     from nbgrader import api
 
-    from autograder.recording.gradebook import Course, grades
+    from autograder.gradebook import Course, grades
 
     columns = api.SubmittedAssignment.student_id, api.GradeCell.name, api.Grade.score
     with Course().gradebook() as book:

@@ -12,5 +12,5 @@ fused.py             notebook 09's three kernels each way, made once
 by_hand.py           the hidden kernels under the names of notebook 10's tasks
 fastest.py           these as text for a worker
 bench/               what a GPU has to tell about speed: `make gpu`
-nvrtc.py             compiles without a GPU, and reports registers and spills
+nvrtc.py             compiles without a GPU: registers, spills, PTX
 """

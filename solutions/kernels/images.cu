@@ -7,7 +7,8 @@
 // persistent  one cooperative launch; blocks keep their part of a channel in shared   2 B forward, 3 B backward
 //             memory while the sums travel (persistent.cu)
 //
-// B is the size of x. Elements of a channel are counted in packs.
+// B is the size of x. Elements of a channel are counted in packs. A second launch bound stands where the compiler would
+// spill registers without it.
 
 // The packs `first`, `first + step`, ... of a channel, one after the other and without divisions: `at` is where the
 // current one lies, counted from the first pack of the channel in the first image.

@@ -98,7 +98,7 @@ class Kernels:
     machine : plan.Machine, optional
         By default the GPU in use, or a toy in the simulator.
     threads : int
-        Of a block: 64, 128, 256 or 512.
+        Of a block, at most: 64, 128, 256 or 512.
     edit : callable, optional
         Source text -> source text, to measure what a line of it is worth.
     """
@@ -123,8 +123,8 @@ class Kernels:
         text = self.edit(text) if self.edit else text
         return self.gpu.RawModule(code=text, options=given, enable_cooperative_groups=cooperative)
 
-    def _workspace(self, *shapes):
-        """Arrays of zeros: (shape, letter of the dtype) each."""
+    def _workspace(self, grid, *shapes):
+        """Arrays of zeros, (shape, letter of the dtype) each, for launches of one grid: `enter` counts its blocks."""
         return tuple(self.gpu.xp.zeros(shape, kind) for shape, kind in shapes)
 
     def sizes(self, shape, arrays):
@@ -163,6 +163,8 @@ class Kernels:
             raise ValueError(f"nothing to normalize in an array of shape {tuple(shape)}")
         tier = tier or self.tier(shape, arrays)
         groups, length, numbers = self.sizes(shape, arrays)
+        if length >= 1 << 30:  # where a thread goes next has to fit, too
+            raise ValueError(f"{length} packs or rows of a channel are too many: the kernels count them in 32 bits")
         vec, _, columns = numbers
         images = self.layout == "images"
         about = tuple(map(i4, (*shape[:2], prod(shape[2:])) if images else (length, shape[-1])))
@@ -197,7 +199,7 @@ class Kernels:
                     break
             grid, extra, shared = (groups * parts,), found, kept * bytes_each
             needed = [((groups, parts + 1, vec * columns, 4), "f"), ((1,), "Q")]
-        found = self.workspace(*needed) if work else ()
+        found = self.workspace(grid, *needed) if work else ()
         return Recipe(tier, numbers, grid, threads, shared, about, tuple(map(i4, extra)), found)
 
     def held(self, shape, arrays, about):

@@ -1,7 +1,8 @@
 // Batch normalization of rows x channels with the channels last: features (N, C), or images stored as N, H, W, C.
 //
-// A block works on a slab of COLUMNS packs (side by side in memory; 8 or 16) and a range of rows; thread (row, column)
-// walks down its column and keeps VEC pairs of sums. The tiers:
+// A block works on a slab of COLUMNS packs (side by side in memory; 8 or 16) and some of the rows; thread (row, column)
+// walks down its column and keeps VEC pairs of sums. Where a second launch bound stands, the compiler would spill
+// without it; elsewhere it would take more registers than it needs, and fewer blocks would fit. The tiers:
 //
 // block       one block a slab
 // split       several blocks a slab, two launches; the last block of the first one adds up what the others found

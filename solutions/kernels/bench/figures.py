@@ -71,7 +71,7 @@ def summary(found):
     repeats, tests = found.get("repeats", {}), found.get("tests", {})
     if "launches" in repeats and "summary" in tests:
         told = [found["sanitizer"].get(tool, "") for tool in TOOLS]
-        clean = all(" 0 " in f" {words} " for words in told)
+        clean = "failed" not in found["sanitizer"] and all("SUMMARY: 0 " in words for words in told)
         watched = found["sanitizer"].get("watched", "small launches, of one block a channel")
         lines.append(
             f"- {repeats['launches']:,} launches of the persistent kernels: the same bits in all "
