@@ -12,7 +12,8 @@ bench         is the grader fit? certificate, benchmarks, a class to try
 commands      what is typed, and what it prints             course       where things are, and errors for people
 logs          one file for each run of a command            cures        what a disk or database that fails means
 terminal      progress bars and wide tables                 table        what `grade` and `certify` print
-gradebook     nbgrader as a library                         interrupts   Ctrl-C at a bad moment
+gradebook     nbgrader as a library                         writing      files whole or not at all
+interrupts    Ctrl-C at a bad moment
 """
 
 import sys

@@ -5,7 +5,7 @@ import datetime
 import functools
 import os
 
-from autograder import course, logs
+from autograder import course, logs, writing
 from autograder.desk import commands as desk
 from autograder.desk.commands import add
 
@@ -148,7 +148,6 @@ def run_collect(given):
 
 def run_grade(given):
     from autograder.authoring import release
-    from autograder.collecting import sheets
     from autograder.desk import late
     from autograder.grading import execute, grade
     from autograder.recording import commit
@@ -160,7 +159,7 @@ def run_grade(given):
         require_gpu(given)
     submissions, problems = grade.find(name, given.submissions, given.student)
     if given.json:
-        sheets.require_writable(given.json)
+        writing.require_writable(given.json)
     if given.allow_unsafe:
         os.environ["BN_ALLOW_UNSAFE"] = "1"
     gradebook = commit.IntoGradebook(name, same_files=bool(given.only)) if in_course else commit.Nowhere()

@@ -47,42 +47,6 @@ def require_folder():
         )
 
 
-def writable(folder):
-    """Find out before long work whether files can be written into a folder, which is made where there is none.
-
-    Raises
-    ------
-    OSError
-    """
-    probe = Path(folder) / f".probe.{os.getpid()}"
-    try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.write_text("x")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink(missing_ok=True)
-
-
-def replace_text(path, text):
-    """Write a file so that no reader ever sees half of it, and nothing is left beside it where that fails.
-
-    Raises
-    ------
-    OSError
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def database_url():
     """Where the gradebook is: $BN_DATABASE, by default SQLite in the course folder.
 

@@ -12,7 +12,7 @@ import zipfile
 import nbformat
 import pytest
 
-from autograder import course, logs
+from autograder import course, logs, writing
 from autograder.bench import scale
 from autograder.collecting import collect, submitted
 from autograder.grading import execute, grade, processes
@@ -82,7 +82,7 @@ def test_collecting_holds_one_file_at_a_time(packed, tmp_path, monkeypatch):
 def test_the_ledger_is_written_now_and_then(tmp_path, monkeypatch):
     written = []
     monkeypatch.setenv("BN_COURSE", str(tmp_path))
-    monkeypatch.setattr(course, "replace_text", lambda path, text: written.append(json.loads(text)))
+    monkeypatch.setattr(writing, "replace_text", lambda path, text: written.append(json.loads(text)))
     content = {}
     with ledger.written_now_and_then("03_forward", content) as keep:
         for number in range(100):

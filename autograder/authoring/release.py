@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from bnlab import tasks
 
-from autograder import course
+from autograder import course, writing
 from autograder.authoring import fingerprints
 from autograder.authoring.cells import grade_id
 from autograder.authoring.kernels import GPU, same_gpu
@@ -217,7 +217,7 @@ def _write(target, text):
     """Write a file if its content changes; whether it did."""
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return False
-    course.replace_text(target, text)
+    writing.replace_text(target, text)
     return True
 
 

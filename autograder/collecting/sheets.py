@@ -1,13 +1,11 @@
 """Tables as people and platforms save them: read in any of their encodings and separators, written for all of them."""
 
 import csv
-import errno
 import io
-import os
 import re
 from pathlib import Path
 
-from autograder import course, cures
+from autograder import course, writing
 
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?|-")  # and the dash that Moodle writes where there is nothing
 
@@ -105,40 +103,6 @@ def unsafe(text):
     return text[1:] if text[:1] == "'" and safe(text[1:]) == text else text
 
 
-def write_text(path, text):
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    CourseError
-    """
-    path = Path(path)
-    try:
-        if path.is_relative_to(course.course_folder()):  # elsewhere a misspelt folder is not made
-            path.parent.mkdir(parents=True, exist_ok=True)
-        course.replace_text(path, text)
-    except OSError as error:
-        raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
-
-
-def require_writable(path):
-    """Find out before long work whether `write_text` will be able to write a file; what is in it stays.
-
-    Raises
-    ------
-    CourseError
-    """
-    path = Path(path)
-    probe = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise course.CourseError(cures.of_file(error, path) or f"cannot write {path}: {error.strerror}") from None
-
-
 def write_rows(path, header, rows):
     """Write a table; returns the number of its rows."""
     text = io.StringIO()
@@ -146,5 +110,5 @@ def write_rows(path, header, rows):
     writer.writerow([safe(cell) for cell in header])
     rows = [[safe(cell) for cell in row] for row in rows]
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    writing.write_text(path, text.getvalue())
     return len(rows)

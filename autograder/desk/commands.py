@@ -1,6 +1,6 @@
 """The commands of the instructor's desk: what happens before and after grading."""
 
-from autograder import course, logs
+from autograder import course, logs, writing
 
 EXAMPLES = """\
   python -m autograder feedback 03_forward                  HTML pages for the students
@@ -102,7 +102,7 @@ def run_feedback(given):
     students = [student for student in students if student in known]
     if not students:
         raise course.CourseError(f"the gradebook has no scores of {name}; run `python -m autograder grade {name}`")
-    course.writable(folder / "feedback")
+    writing.writable(folder / "feedback")
     stale.warn(name)
     with progress() as bar:
         line = bar.add_task("writing feedback", total=len(students))

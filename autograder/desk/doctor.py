@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from autograder import course, cures, logs
+from autograder import course, cures, logs, writing
 
 NEEDED = {"numpy": "2.0", "nbgrader": "0.9.5", "jupytext": "1.16", "rich": "13", "latex2mathml": "3.77"}
 OPTIONAL = {
@@ -140,7 +140,7 @@ def folder():
         cure = f"correct BN_COURSE if it is misspelt; else {cure}" if os.environ.get("BN_COURSE") else cure
         return Finding("note", "course folder", f"{path} does not exist yet", cure)
     try:
-        course.writable(path)
+        writing.writable(path)
     except OSError as error:
         return Finding("wrong", "course folder", f"{path}: {error.strerror}", "set BN_COURSE to a folder of yours")
     return Finding("ok", "course folder", str(path))

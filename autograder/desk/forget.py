@@ -21,8 +21,8 @@ from sqlalchemy.engine import make_url
 
 from autograder import course
 from autograder.collecting import collect, layouts, people, sheets
-from autograder.collecting.sheets import write_text
 from autograder.desk import written
+from autograder.writing import write_text
 
 
 def require_known(student):

@@ -5,15 +5,16 @@ All of it is read from finished results and nbgrader's gradebook; nothing is gra
 
 import statistics
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-from autograder import course, logs
+from autograder import course, logs, writing
+from autograder.authoring.script import Script
 from autograder.collecting import sheets, submitted
 from autograder.desk import charts, late, pages, stale
 from autograder.desk.verdicts import WORDS, pace_of, rows_of
 from autograder.desk.waiting import settled
 from autograder.grading import execute
-from autograder.grading.result import load_result, unreadable_verdicts
+from autograder.grading.result import load_result, without_grading
 from autograder.recording import ledger
 
 RIGHT = ("passed", "undecided")
@@ -103,9 +104,7 @@ def result_of(name, student, entry=""):
     current = load_result(course.course_folder() / "results", execute.result_key(name, student, rebuilt))
     stored = current or ledger.result_of(entry)
     if problem:
-        script = execute.material(name).script
-        verdicts = [asdict(verdict) for verdict in unreadable_verdicts(script, problem)]
-        stored = {"student": student, "verdicts": verdicts, "isolation": "not run", "seconds": 0.0}
+        stored = without_grading(Script.of(name), student, problem, "not run")
     return {**stored, "repairs": rebuilt.repairs, "problem": problem} if stored else None
 
 
@@ -216,7 +215,7 @@ def write(name, target=None, table=None, total=lambda students: None, advance=la
     for line in stale.lines(name, old):
         logs.warn(line)
     target = target or course.course_folder() / "reports" / f"{name}.html"
-    sheets.write_text(target, html(name, lines, stale.lines(name, old), *submitted.missing(name)))
+    writing.write_text(target, html(name, lines, stale.lines(name, old), *submitted.missing(name)))
     if table:
         sheets.write_rows(table, HEADER, rows(name, lines))
     return target

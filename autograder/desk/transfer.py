@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autograder import course
 from autograder.cures import first_line, of_database
+from autograder.writing import replace_text
 
 BATCH = 1000  # rows
 
@@ -131,7 +132,7 @@ def leave_the_address(source, target):
     if target == here:
         course.moved_file().unlink(missing_ok=True)
     elif source == here or (course.copied_to() and place(source) == place(course.copied_to())):
-        course.replace_text(course.moved_file(), f"{target}\n")
+        replace_text(course.moved_file(), f"{target}\n")
         return str(course.moved_file())
     return ""
 

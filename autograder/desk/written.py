@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import course
+from autograder import course, writing
 from autograder.authoring.cells import grade_id
 from autograder.authoring.script import Script
 from autograder.collecting import sheets, submitted
@@ -78,7 +78,7 @@ def scheme_of(source):
 def write_rubric(name, path):
     """Write a page with the question, a solution and the rubric of each task, formulas as formulas."""
     rows = [(task, points(tasks(name)[task]), scheme) for task, scheme in schemes(name).items()]
-    sheets.write_text(path, pages.render("rubric.html", name=name, rows=rows))
+    writing.write_text(path, pages.render("rubric.html", name=name, rows=rows))
 
 
 def graded(name):

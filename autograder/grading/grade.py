@@ -3,15 +3,15 @@
 import contextlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import course, logs
+from autograder import course, logs, writing
 from autograder.authoring.script import Script
-from autograder.collecting import collect, sheets
+from autograder.collecting import collect
 from autograder.collecting.submitted import OnDisk, files
 from autograder.grading import processes
-from autograder.grading.result import records, unreadable_verdicts
+from autograder.grading.result import records, without_grading
 from autograder.terminal import progress
 
 
@@ -106,7 +106,7 @@ def execute_all(name, submissions, how, then, meanwhile):
         outcomes = _outcomes(name, submissions, how, meanwhile, bar.console.print)
         with contextlib.closing(outcomes):
             for student, result in outcomes:
-                result = _failed(name, student, result) if isinstance(result, str) else result
+                result = without_grading(Script.of(name), student, result) if isinstance(result, str) else result
                 finished[student] = {**result, "printed": {}}  # the stored result keeps it, for the feedback page
                 logs.line(account(result))
                 then(student, finished[student])
@@ -133,24 +133,6 @@ def account(result):
     return f"{result['student']}: {points:g} of {most:g}; {result['problem'] or how}"
 
 
-def _failed(name, student, reason):
-    """A result that says why there is none."""
-    script = Script.of(name)
-    verdicts = [asdict(verdict) for verdict in unreadable_verdicts(script, reason)]
-    return {
-        "key": "",
-        "student": student,
-        "assignment": name,
-        "problem": reason,
-        "repairs": [],
-        "flags": [],
-        "isolation": "none",
-        "seconds": 0.0,
-        "verdicts": verdicts,
-        "printed": {},
-    }
-
-
 def write_json(path, results):
     """Write the records of all results (student -> result), whole or not at all.
 
@@ -159,4 +141,4 @@ def write_json(path, results):
     CourseError
     """
     rows = [record for result in results.values() for record in records(result)]
-    sheets.write_text(path, json.dumps(rows, indent=1) + "\n")
+    writing.write_text(path, json.dumps(rows, indent=1) + "\n")

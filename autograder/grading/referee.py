@@ -267,9 +267,8 @@ class Referee:
             report.problem += " The measurement was too noisy to decide: full points, and your instructor is told."
             self.verdict.verdict = "undecided"
         if pace.high < IMPLAUSIBLE:
-            report.verdict, self.verdict.verdict = "needs-person", "needs-person"
-            report.problem += " That is too fast to be true: a person will look at it."
-            self.session.noted.append(f"`{task.id}` is too fast to be true")
+            too_fast = f"`{task.id}` is too fast to be true"
+            self._to_a_person(report, "That is too fast to be true: a person will look at it.", too_fast)
         if verdict == "failed":
             report.tested = "speed"
             report.likely = task.hints[0]
@@ -325,19 +324,23 @@ class Referee:
             report.problem += " The measurement was too noisy to decide: full points; run it again to know."
             self.verdict.verdict = "undecided"
         if share > 1 / gpu_race.FLOOR:
-            report.verdict, report.fraction = "needs-person", 0.0
-            report.problem += " That is faster than the memory allows: a person will look at it."
-            self.session.noted.append(f"`{task.id}` is too fast to be true")
+            too_fast = f"`{task.id}` is too fast to be true"
+            self._to_a_person(report, "That is faster than the memory allows: a person will look at it.", too_fast)
         if verdict == "failed":
             report.tested, report.likely = "speed on a GPU", task.hints[0]
         elif advice := attempts.advice(attempts.attempts(self.session.cells), self.session.noted, attempts.RACES):
-            report.verdict, report.fraction = "needs-person", 0.0
-            report.problem += f" On the way: {advice}"
+            self._to_a_person(report, f"On the way: {advice}")
         elif slowed := heat.slowed(pace, limit):
-            report.verdict, report.fraction = "needs-person", 0.0
-            report.problem += f" Beside it the hidden solution took {slowed:.2f} times as long as alone: run it again."
-            self.session.noted.append(f"`{task.id}` or something else on the GPU slows down the hidden solution")
+            slower = f"Beside it the hidden solution took {slowed:.2f} times as long as alone: run it again."
+            why = f"`{task.id}` or something else on the GPU slows down the hidden solution"
+            self._to_a_person(report, slower, why)
         return report
+
+    def _to_a_person(self, report, why, note=""):
+        """No points before a person has looked; `note` is for the instructor."""
+        report.verdict, report.fraction = "needs-person", 0.0
+        report.problem += f" {why}"
+        self.session.noted += [note] if note else []
 
     def _beside_the_fastest(self, event, lane, alone, limit):
         """How far away the fastest kernels are, in words: a mark to aim at, which decides nothing."""

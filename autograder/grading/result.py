@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from autograder import course
+from autograder import writing
 
 MAX_FLAGS = 30  # lines on what one submission tried
 
@@ -41,6 +41,26 @@ def unreadable_verdicts(script, problem):
     return [Verdict(cell.id, script.task_of(cell.id), float(cell.points), message=message) for cell in cells]
 
 
+def without_grading(script, student, problem, isolation="none"):
+    """A whole result that says why there is none."""
+    return {
+        "key": "",
+        "student": student,
+        "assignment": script.name,
+        "version": "",
+        "submission": None,
+        "run": "",
+        "problem": problem,
+        "repairs": [],
+        "flags": [],
+        "isolation": isolation,
+        "seconds": 0.0,
+        "verdicts": [asdict(verdict) for verdict in unreadable_verdicts(script, problem)],
+        "printed": {},
+        "on_gpu": {},
+    }
+
+
 def load_result(results, key):
     """A stored result, or None; a damaged file counts as none."""
     if results is None:
@@ -68,7 +88,7 @@ def store_result(results, result):
         return
     folder = Path(results)
     folder.mkdir(parents=True, exist_ok=True)
-    course.replace_text(folder / f"{result['key']}.json", json.dumps(result, indent=1))
+    writing.replace_text(folder / f"{result['key']}.json", json.dumps(result, indent=1))
 
 
 def records(result):

@@ -5,7 +5,7 @@ import time
 
 import nbformat
 
-from autograder import course, logs
+from autograder import course, logs, writing
 from autograder.authoring.cells import grade_id
 from autograder.authoring.script import Script
 from autograder.recording import changes, ledger
@@ -50,8 +50,10 @@ class IntoGradebook:
     """
 
     def __init__(self, name, same_files=False):
-        self.name, self.same_files, self.refused, self.before = name, same_files, {}, {}
-        self.nbgrader, self.seconds = None, 0.0
+        self.name, self.same_files, self.refused = name, same_files, {}
+        self.before, self.committed = {}, {}  # the ledger: as it was, and as it becomes
+        self.known, self.by_hand = {}, {}  # student -> time, (student, cell) -> score: what the gradebook has
+        self.nbgrader, self.keep, self.seconds = None, None, 0.0
         self.closing = contextlib.ExitStack()
 
     def __enter__(self):
@@ -74,7 +76,7 @@ class IntoGradebook:
         from autograder.gradebook import Course
 
         for place in ("results", "committed"):
-            course.writable(course.course_folder() / place)
+            writing.writable(course.course_folder() / place)
         refuse_other_cells(self.name, Course())
         for line in ledger.put_aside(self.name):
             logs.warn(line)
