@@ -14,6 +14,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bnlab import tasks
 from bnlab.oracles import Functions
 
 from autograder.authoring.kernels import GPU
@@ -21,6 +22,7 @@ from autograder.bench.made_up import solved, written_by
 from autograder.grading import execute, isolation
 from autograder.grading.referee import Referee
 from autograder.grading.result import Verdict
+from solutions import styles
 from solutions.exact import exact
 
 KEY = b"certificate"  # not the course's secret: a certificate gives the same answer on every machine
@@ -72,7 +74,6 @@ class Bench:
     """Judges implementations of one notebook's tasks."""
 
     def __init__(self, name):
-        from solutions import styles
 
         self.hold = execute.material(name)
         self.script = self.hold.script
@@ -163,7 +164,6 @@ def compiled_once(bench, task_id, slips):
     if GPU not in bench.hold.libraries:
         yield
         return
-    from bnlab import tasks
     from bnlab.gpu import compiler
 
     folder, before = Path(isolation.simulator()), os.environ.get("BNLAB_GPU_CACHE")
@@ -194,7 +194,6 @@ def _right(bench, cell, owner, row, amounts):
     row.seeds = f"{sum(passed)}/{len(passed)}"
     if not all(passed):
         row.problems.append(f"the solution fails for {row.seeds} seeds")
-    from bnlab import tasks
 
     found = bench.styles(row.task)
     accepted = 0
@@ -224,7 +223,6 @@ def tries(amounts, what, timed):
 
 def _wrong(bench, cell, owner, row, slips, amounts):
     """The known slips, and the untouched answer."""
-    from bnlab import tasks
 
     release = {entry.get("id"): entry.source for entry in bench.hold.release.cells}
     (verdict,) = bench.verdicts(cell, {owner: release[owner]}, ["untouched"])

@@ -13,7 +13,7 @@ from traitlets import Unicode
 
 from autograder import course
 from autograder.collecting import people, sheets
-from autograder.desk import platforms, roster, waiting
+from autograder.desk import late, platforms, roster, waiting
 
 HEADER = ["student", "last_name", "first_name", "assignment", "raw_score", "late_submission_penalty", "score"]
 HEADER += ["max_score", "needs_manual_grade", "waits_for_gpu", "timestamp"]
@@ -342,7 +342,6 @@ def export(name, form="csv", to=None, listed=None, column="", say=lambda line: N
     ------
     CourseError
     """
-    from autograder.desk import late
     from autograder.gradebook import Course
 
     if listed and form == "csv":

@@ -19,7 +19,7 @@ import math
 import tomllib
 from dataclasses import dataclass
 
-from nbgrader.api import MissingEntry
+from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import AssignLatePenalties
 from traitlets import Float, validate
@@ -92,7 +92,6 @@ class DueDates(AssignLatePenalties):
     """AssignLatePenalties, with the due dates and extensions of the course's settings put into the gradebook first."""
 
     def preprocess(self, nb, resources):
-        from nbgrader.api import Gradebook
 
         tags = resources["nbgrader"]
         with Gradebook(tags["db_url"]) as book:

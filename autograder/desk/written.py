@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbgrader import api
+
 from autograder import course, writing
 from autograder.authoring.cells import grade_id
 from autograder.authoring.script import Script
@@ -89,8 +91,6 @@ def graded(name):
     CourseError
         Where nothing is graded yet.
     """
-    from nbgrader import api
-
     from autograder.gradebook import Course
 
     wanted, found = tasks(name), {}

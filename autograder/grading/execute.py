@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict
 
 import nbformat
+from bnlab import tasks
 
 from autograder import __version__, course
 from autograder.authoring.cells import grade_id, is_written, name_of
@@ -24,6 +25,7 @@ from autograder.grading.referee import Referee
 from autograder.grading.result import MAX_FLAGS, keep_what_a_gpu_found, load_result, store_result, unreadable_verdicts
 from autograder.grading.twin import Twin
 from autograder.grading.zygote import Zygote, ZygoteEnded
+from solutions import mutants
 
 UNFINISHED = "has no finished result of this version of the grader"
 # Package -> its modules that a score depends on (of sandbox all); a test holds this against what is loaded.
@@ -39,9 +41,6 @@ class Material:
     """All that the referee of one notebook holds: tests, hidden solutions, mutants, release."""
 
     def __init__(self, name):
-        from bnlab import tasks
-
-        from solutions import mutants
 
         self.name = name
         self.libraries = tasks.libraries(name)

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from autograder.authoring.kernels import GPU
+from autograder.course import CourseError
 from autograder.sandbox.zygote import descendants
 
 SANDBOX = Path(__file__).parent.parent / "sandbox"
@@ -112,8 +113,6 @@ def environment(libraries):
 def simulator():
     """A folder with the compiled GPU simulator, for all workers of this process; workers add kernels in their own."""
     from bnlab.gpu import compiler
-
-    from autograder.course import CourseError
 
     folder = tempfile.mkdtemp(prefix="bn-gpu-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -7,6 +7,7 @@ import nbformat
 
 from autograder import course, logs, writing
 from autograder.authoring.cells import grade_id
+from autograder.authoring.release import refuse_other_cells, release_notebook, source_notebook
 from autograder.authoring.script import Script
 from autograder.recording import changes, ledger
 
@@ -72,7 +73,6 @@ class IntoGradebook:
         Exception
             What `cures` tells of.
         """
-        from autograder.authoring.release import refuse_other_cells
         from autograder.gradebook import Course
 
         for place in ("results", "committed"):
@@ -88,8 +88,6 @@ class IntoGradebook:
 
         nbgrader = Course()
         if stale_source(self.name, nbgrader):
-            from autograder.authoring.release import release_notebook
-
             release_notebook(self.name, nbgrader)
         self.committed = ledger.read(self.name)
         with nbgrader.gradebook() as book:
@@ -185,8 +183,6 @@ def settle(nbgrader, name, student, cells):
 def stale_source(name, nbgrader):
     """Whether nbgrader's source of a notebook is missing, half in the gradebook, or older than the solution script."""
     from nbgrader.api import MissingEntry
-
-    from autograder.authoring.release import source_notebook
 
     path = nbgrader.root / "source" / name / f"{name}.ipynb"
     wanted = source_notebook(Script.of(name))
