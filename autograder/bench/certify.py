@@ -74,7 +74,6 @@ class Bench:
     """Judges implementations of one notebook's tasks."""
 
     def __init__(self, name):
-
         self.hold = execute.material(name)
         self.script = self.hold.script
         self.styles = styles.styles
@@ -223,7 +222,6 @@ def tries(amounts, what, timed):
 
 def _wrong(bench, cell, owner, row, slips, amounts):
     """The known slips, and the untouched answer."""
-
     release = {entry.get("id"): entry.source for entry in bench.hold.release.cells}
     (verdict,) = bench.verdicts(cell, {owner: release[owner]}, ["untouched"])
     row.untouched = f"{verdict.score:g}"

@@ -92,7 +92,6 @@ class DueDates(AssignLatePenalties):
     """AssignLatePenalties, with the due dates and extensions of the course's settings put into the gradebook first."""
 
     def preprocess(self, nb, resources):
-
         tags = resources["nbgrader"]
         with Gradebook(tags["db_url"]) as book:
             put_into(book, tags["assignment"], [tags["student"]])

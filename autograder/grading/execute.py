@@ -41,7 +41,6 @@ class Material:
     """All that the referee of one notebook holds: tests, hidden solutions, mutants, release."""
 
     def __init__(self, name):
-
         self.name = name
         self.libraries = tasks.libraries(name)
         same_gpu(self.libraries)
