@@ -77,7 +77,8 @@ def test_one_clear_line(tmp_path, monkeypatch, capsys, arguments):
 @pytest.mark.parametrize(
     ("typed", "meant"), [("03_forwrd", "03_forward"), ("forward", "03_forward"), ("10-cuda", "10_cuda"), ("zzz", "")]
 )
-def test_a_misspelt_notebook_is_wrong_usage_and_the_near_name_is_told(capsys, typed, meant):
+def test_a_misspelt_notebook_is_wrong_usage_and_the_near_name_is_told(capsys, monkeypatch, tmp_path, typed, meant):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
     assert main(["grade", typed]) == 2
     said = capsys.readouterr().err
     assert f"there is no notebook '{typed}'; " in said

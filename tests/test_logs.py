@@ -71,3 +71,12 @@ def test_passwords_stay_out(folder, typed, shown):
 def test_the_report_names_the_runs(folder):
     page = report.write(NAME).read_text()
     assert "Graded in the runs" in page and "without one" in page
+
+
+def test_doctor_tells_a_run_that_did_not_finish_from_one_that_did(monkeypatch, tmp_path):
+    monkeypatch.setenv("BN_COURSE", str(tmp_path))
+    assert main(["grade", "no_such_notebook"]) == 2
+    assert doctor.runs().level == "ok", "wrong usage leaves nothing undone"
+    (log,) = logs.runs()
+    log.write_text("\n".join(log.read_text().splitlines()[:-1]))
+    assert doctor.runs().level == "note" and "did not finish" in doctor.runs().cure

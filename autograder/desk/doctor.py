@@ -235,7 +235,7 @@ def runs():
     lines = found[0].read_text(encoding="utf-8", errors="replace").splitlines()
     end = lines[-1].partition(" ")[2] if lines else "empty"
     text = f"{len(found)} in {logs.folder()}; the last is {found[0].stem}: {end[:100]}"
-    if "exit code 0" in end or "exit code 1" in end:
+    if re.search(r"exit code [012]\b", end):  # done, something failed, or wrong usage
         return Finding("ok", "logs", text)
     return Finding("note", "logs", text, "that run did not finish: run the same command again, and it goes on")
 
