@@ -149,15 +149,22 @@ def test_a_second_launch_with_the_same_workspace_gives_the_same_bits(layout):
 
 @pytest.mark.parametrize("shape", [(4, 48, 48, 32), (3, 37, 41, 24)])
 def test_rows_of_which_some_are_kept_and_some_read_again(shape):
-    small = plan.Machine(20, 64 << 10, 28 << 10)
+    small, rows = plan.Machine(20, 64 << 10, 28 << 10), prod(shape[:3])
     kernels = launch.Kernels("rows", "float32", small, 64)
-    with gpu.simulate(machine=gpu.Machine(multiprocessors=20)):
-        for arrays in (1, 2):
-            recipe = kernels.recipe(shape, "persistent", arrays)
-            parts, kept = recipe.extra
-            visits = prod(shape[:3]) * recipe.options[2] / recipe.threads
-            assert parts > 1 and 0 < kept * parts < visits
+    x, dy = (np.random.default_rng(seed).normal(size=shape).astype("f") for seed in (1, 2))
+    y, dx, ones = np.empty_like(x), np.empty_like(x), np.ones((4, shape[-1]), "f")
+    with gpu.simulate(machine=gpu.Machine(multiprocessors=20)) as log:
         assert max(differences(kernels, shape, "persistent").values()) < DIGITS["float32"]
+        _, mean, inv_std = kernels.forward(x, *ones, tier="persistent", out=y)
+        kernels.backward(dy, x, ones[0], mean, inv_std, tier="persistent", out=dx)
+    again = []
+    for arrays in (1, 2):
+        recipe = kernels.recipe(shape, "persistent", arrays)
+        parts, kept = recipe.extra
+        again.append(1 - parts * kept * (recipe.threads // recipe.options[2]) / rows)
+        assert parts > 1 and 0 < again[-1] < 1
+    assert log.loaded(dy) == pytest.approx(1 + again[1]), "what is kept is read once"
+    assert 2 + sum(again) <= log.loaded(x) < 2.1 + sum(again), "forward and backward, and a little to guess the mean"
 
 
 @settings(max_examples=300, deadline=None)

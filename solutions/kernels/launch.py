@@ -195,7 +195,7 @@ class Kernels:
                 if found is None:
                     return None
                 parts, kept = found
-                if parts * kept >= visits:  # nothing is read twice: few threads, which wait less for each other
+                if 8 * parts * kept >= 7 * visits:  # hardly a row is read twice: few threads wait less for each other
                     break
             grid, extra, shared = (groups * parts,), found, kept * bytes_each
             needed = [((groups, parts + 1, vec * columns, 4), "f"), ((1,), "Q")]

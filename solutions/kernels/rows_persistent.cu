@@ -29,13 +29,13 @@ __device__ __forceinline__ void all_reduce(float2* total, letter* letters, int p
 }
 
 // What a block does. All threads together visit blockDim.x / COLUMNS rows of a slab at once; visits are dealt to the
-// blocks of the slab in turn. Rows below `middle` are read twice, those of the last `kept` visits are kept.
+// blocks of the slab in turn. The last `kept` visits of each block, all of them full, are kept; rows below `middle` are
+// read twice.
 struct share {
   int slab, part, middle;
   __device__ __forceinline__ share(int rows, int parts, int kept) {
     slab = blockIdx.x / parts, part = blockIdx.x % parts;
-    const int turn = parts * (blockDim.x / COLUMNS);
-    middle = min(rows, max(0, (rows + turn - 1) / turn - kept) * turn);
+    middle = max(0, rows - kept * parts * (int)(blockDim.x / COLUMNS));
   }
   __device__ __forceinline__ spot stand(int packs, int parts) const {
     const spot at = ::stand(slab, packs);
@@ -67,7 +67,7 @@ forward_persistent(const pack* __restrict__ x, pack* __restrict__ y, const float
   copies_end();
   const statistics keep = {mean, inv_std, running_mean, running_var};
   const weights own = slab_weights(gamma, beta, keep, channel, channels, mine.part == 0);
-  enter(begun, &stamp);  // behind all that is on its way from memory
+  enter(begun, &stamp);  // behind the copies and the weights
   const wide shift = share_guess(x, mine.slab, rows, packs, shifts);
   float2 sums[VEC] = {};
   add_rows(sums, x, at, packs, 0, mine.middle, shift);
