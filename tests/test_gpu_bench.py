@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from autograder.desk import doctor
 from solutions.kernels import launch
 from solutions.kernels.bench import __main__ as bench
 from solutions.kernels.bench import answers, contenders, figures, measure, training
@@ -299,3 +300,7 @@ def test_tests_that_did_not_pass_are_named():
         "1 failed, 73 passed (`test_a`; no network)"
     )
     assert figures.told_tests({"summary": "74 passed, 62 deselected in 157.50s (0:02:37)"}) == "74 passed"
+
+
+def test_the_graders_whole_command_is_tried_where_all_its_packages_are():
+    assert {"numpy", *bench.GRADES} == set(doctor.NEEDED)

@@ -154,7 +154,13 @@ class Kernels:
         return "block" if small and fitting[-1] != "held" else fitting[-1]
 
     def fits(self, shape, tier, arrays) -> bool:
-        """Whether a tier can take arrays of this shape; `arrays` is 1 forward and 2 backward."""
+        """Whether a tier can take arrays of this shape; `arrays` is 1 forward and 2 backward.
+
+        Raises
+        ------
+        ValueError
+            Where no tier can: an empty array, or a channel too long for the kernels' counters.
+        """
         return self.recipe(shape, tier, arrays, False) is not None
 
     def _recipe(self, shape, tier, arrays, work=True):

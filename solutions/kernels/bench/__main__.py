@@ -34,7 +34,7 @@ SHAPES = [(32, 64, 112, 112), (32, 256, 56, 56), (32, 512, 28, 28), (32, 1024, 1
 SHAPES += [(8, 64, 32, 32)]
 SMALL = [(4, 3, 8, 8)]
 ODD = (3, 8, 7, 7)
-GRADES = ("nbgrader", "jupytext", "latex2mathml", "rich")
+GRADES = ("nbgrader", "jupytext", "rich", "latex2mathml")  # what the grader needs, as its `doctor` says, besides NumPy
 
 
 class Bench:
