@@ -295,9 +295,9 @@ def test_what_compute_sanitizer_found_is_not_hidden(dry, sanitizer, said):
 
 
 def test_tests_that_did_not_pass_are_named():
-    tests = {"summary": "1 failed, 73 passed, 62 deselected in 157.50s (0:02:37)", "note": "no network"}
+    tests = {"summary": "1 failed, 73 passed, 62 deselected in 157.50s (0:02:37)", "left out": "one for want of time"}
     assert figures.told_tests(tests | {"not passed": ["FAILED tests/a.py::test_a - Assert..."]}) == (
-        "1 failed, 73 passed (`test_a`; no network)"
+        "1 failed, 73 passed (`test_a`); left out: one for want of time"
     )
     assert figures.told_tests({"summary": "74 passed, 62 deselected in 157.50s (0:02:37)"}) == "74 passed"
 

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 from autograder import course
 from autograder.__main__ import main
-from autograder.desk import leaks, publish
+from autograder.desk import doctor, leaks, publish
 
 SAMPLE = course.REPOSITORY / "autograder" / "sample_class"
 ADDRESS = course.public_repository()
@@ -109,19 +109,46 @@ def test_readers_get_every_package_that_the_book_uses(public):
     """Extensions of Sphinx, and what pages, experiments and the library import."""
     lines = (public / "requirements.txt").read_text(encoding="utf-8").splitlines()
     lines = [line.split(" #")[0] for line in lines if line.strip() and not line.startswith("#")]
-    there, owners = closure(lines), importlib.metadata.packages_distributions()
     config = yaml.safe_load((public / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
-    used = {name.split(".")[0] for name in config["extensions"]}
-    for path in [*(public / "book").rglob("*.py"), *(public / "exercises").rglob("*.py")]:
+    paths = [*(public / "book").rglob("*.py"), *(public / "exercises").rglob("*.py")]
+    used = foreign({name.split(".")[0] for name in config["extensions"]} | imported(paths))
+    assert {"numpy", "torch", "sphinx_design"} <= set(used)
+    assert beyond(used, lines) <= OPTIONAL, "in requirements.txt these belong above the line `# to grade`"
+
+
+def test_the_grader_needs_no_package_that_only_the_book_brings():
+    """It may be installed alone, as on a machine with a GPU; `doctor` names what is missing there."""
+    package = course.REPOSITORY / "autograder"
+    used = foreign(imported(path for path in package.rglob("*.py") if "bench" not in path.parts))
+    assert {"nbgrader", "a11y_pygments"} <= set(used)
+    wanted = (course.REPOSITORY / "requirements.txt").read_text(encoding="utf-8")
+    listed = {canonical(re.match(r"[\w-]+", line)[0]) for line in wanted.splitlines() if re.match(r"\w", line)}
+    assert {canonical(name) for name in (*doctor.NEEDED, *doctor.OPTIONAL)} <= listed
+    assert beyond(used, [*doctor.NEEDED, *doctor.OPTIONAL]) <= OPTIONAL
+
+
+def imported(paths):
+    """The packages that files import."""
+    found = set()
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                used |= {item.name.split(".")[0] for item in node.names}
+                found |= {item.name.split(".")[0] for item in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
-                used.add(node.module.split(".")[0])
-    foreign = {name: owners[name] for name in used if name in owners and name != "bnlab"}
-    assert {"numpy", "torch", "sphinx_design"} <= set(foreign)
-    beyond = {name for name in foreign if not {canonical(one) for one in foreign[name]} & there}
-    assert beyond <= OPTIONAL, "in requirements.txt these belong above the line `# to grade`"
+                found.add(node.module.split(".")[0])
+    return found
+
+
+def foreign(names):
+    """Those that somebody else wrote, each with the distributions that bring it."""
+    owners = importlib.metadata.packages_distributions()
+    return {name: owners[name] for name in names if name in owners and name not in ("bnlab", "autograder")}
+
+
+def beyond(used, lines):
+    """Those that these requirements, and theirs, do not bring."""
+    there = closure(lines)
+    return {name for name, owners in used.items() if not {canonical(one) for one in owners} & there}
 
 
 def test_its_exercises_check_themselves(public, run, tmp_path):

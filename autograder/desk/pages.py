@@ -20,7 +20,6 @@ from pygments.lexers import PythonLexer
 
 TEMPLATES = Path(__file__).parent / "templates"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
 MATHML = {"math", "semantics", "mstyle", "mspace", "mtext", "mi", "mn", "mo", "mrow", "mfrac", "msqrt", "mroot", "msub"}
 MATHML |= {"msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd", "mpadded", "menclose"}
 PICTURES, BASE64 = ("image/png", "image/jpeg"), re.compile(r"[A-Za-z0-9+/=\s]+")
@@ -46,7 +45,10 @@ def render(template, **values):
 @functools.cache
 def style():
     """The style sheet: ours, and the colours of code in light and dark."""
-    light, dark = (HtmlFormatter(style=name, nobackground=True).get_style_defs(".code") for name in (LIGHT, DARK))
+    from a11y_pygments.a11y_high_contrast_dark.style import Theme as Dark  # here: its import sets up logging
+    from a11y_pygments.a11y_high_contrast_light.style import Theme as Light
+
+    light, dark = (HtmlFormatter(style=name, nobackground=True).get_style_defs(".code") for name in (Light, Dark))
     sheet = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     return Markup(f"{sheet}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}")
 

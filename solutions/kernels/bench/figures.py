@@ -86,11 +86,11 @@ def summary(found):
 
 
 def told_tests(tests):
-    """How many passed, and which did not, with the reason where one was noted."""
+    """How many passed, which did not, and what was left out."""
     counted = ", ".join(part for part in tests["summary"].split(" in ")[0].split(", ") if "deselected" not in part)
     wrong = [line.split(" - ")[0].split("::")[-1] for line in tests.get("not passed", ())]
-    why = f"; {tests['note']}" if tests.get("note") else ""
-    return counted + (f" ({', '.join(f'`{name}`' for name in wrong)}{why})" if wrong else "")
+    left_out = f"; left out: {tests['left out']}" if tests.get("left out") else ""
+    return counted + (f" ({', '.join(f'`{name}`' for name in wrong)})" if wrong else "") + left_out
 
 
 def into_readme(found, path=ROOT / "README.md"):
