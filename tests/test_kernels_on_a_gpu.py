@@ -86,5 +86,30 @@ def test_a_cuda_graph_repeats_a_tier(device, layout, tier, direction):
     assert all(bool((again == first).all()) for again, first in zip(kept, firsts, strict=True))
 
 
+@pytest.mark.parametrize("name", ["hidden kernels", "PyTorch"])
+def test_a_recorded_training_step_does_what_the_step_does(device, name):
+    torch = pytest.importorskip("torch")
+    from solutions.kernels import by_hand
+    from solutions.kernels.bench import training
+
+    recording = training.Recording(gpu.xp)
+    norms = {"PyTorch": lambda c: torch.nn.BatchNorm2d(c, track_running_stats=False)}
+    kernels = by_hand.batchnorm_train_cuda, by_hand.batchnorm_backward_cuda
+    norms["hidden kernels"] = training.kernel_norm(*kernels, gpu.xp, recording)
+    plain = training.TorchNet(norms[name], "cuda")
+    recorded = training.RecordedNet(norms[name], "cuda", recording=recording)
+    x = torch.randn(5, 64, 1, 28, 28, device="cuda", generator=torch.Generator("cuda").manual_seed(0))
+    y = torch.arange(5 * 64, device="cuda").reshape(5, 64) % 10
+    for net in (plain, recorded):
+        net.prepare(x[0], y[0])
+        for images, labels in zip(x, y):
+            net.step(images, labels, training.RATE)
+            assert net.right(images, labels) >= 0  # calls beside the recorded ones leave their arrays alone
+    begun = training.TorchNet(norms[name], "cuda").net.state_dict()
+    for key, value in plain.net.state_dict().items():
+        assert (value - begun[key]).abs().max() > 1e-4, f"{key} has not moved"
+        torch.testing.assert_close(recorded.net.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+
+
 def test_the_detection_round_trip(device):
     assert device.multiprocessors > 0 and device.l2 > 0 and device.shared_memory_block >= 48 << 10

@@ -33,6 +33,7 @@ DRY = ROOT / "_build" / "gpu_dry.json"
 SHAPES = [(32, 64, 112, 112), (32, 256, 56, 56), (32, 512, 28, 28), (32, 1024, 14, 14), (32, 2048, 7, 7)]
 SHAPES += [(8, 64, 32, 32)]
 SMALL = [(4, 3, 8, 8)]
+PARTS = ("sanitizer", "repeats", "table", "goals", "tests", "training")
 ODD = (3, 8, 7, 7)
 # what the grader needs, as its `doctor` says, besides NumPy
 GRADES = ("nbgrader", "jupytext", "rich", "latex2mathml", "accessible-pygments")
@@ -55,7 +56,7 @@ class Bench:
 
         self.to, self.deadline, self.begun = Path(to), time.monotonic() + 60 * minutes, time.monotonic()
         self.gpu, self.dry, self.watch = gpu, gpu.device.simulated, Stopwatch()
-        self.rng = np.random.default_rng()
+        self.rng, self.about = np.random.default_rng(), {}
         self.found = {"dry": self.dry, "machine": machine(gpu), "sources": figures.sources()}
 
     def part(self, name, work, least=20):
@@ -66,7 +67,7 @@ class Bench:
         else:
             say(f"{name} ...")
             try:
-                self.found[name] = work()
+                self.found[name] = work() | self.about
             except Exception as error:  # a broken part costs no other one
                 self.found[name] = {"failed": f"{type(error).__name__}: {error}"[:500]}
         say(f"{name}: {time.monotonic() - started:.0f} s{' FAILED' if 'failed' in self.found[name] else ''}")
@@ -74,22 +75,46 @@ class Bench:
         self.to.parent.mkdir(parents=True, exist_ok=True)
         self.to.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
 
-    def run(self):
-        """All parts.
+    def run(self, parts=PARTS):
+        """These parts; by default all, in their order.
 
         Returns
         -------
         dict
         """
+        for name in parts:
+            self.part(name, getattr(self, name), {"table": 60, "goals": 0, "tests": 30, "training": 30}.get(name, 20))
+        return self.found
+
+    def again(self, parts):
+        """Keep what the file says of the other parts, where nothing else has changed.
+
+        Raises
+        ------
+        ValueError
+            With what is different: a device, a version, a source; or where there is no such file.
+        """
+        try:
+            before = json.loads(self.to.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.to} cannot be read: measure all parts first ({error})") from None
+        now = {**self.found["machine"], **self.found["sources"]}
+        then = {**before.get("machine", {}), **before.get("sources", {})}
+        other = [name for name in {**then, **now} if name != "date" and then.get(name) != now.get(name)]
+        if other:
+            raise ValueError(f"{', '.join(other)}: not as in {self.to}; measure all parts again")
+        self.begun -= before["seconds"]
+        if before["machine"]["date"] != self.found["machine"]["date"]:
+            self.about = {"date": self.found["machine"]["date"]}
+        self.found = {name: part for name, part in before.items() if name not in parts}
+
+    def goals(self):
+        return figures.goals(self.found["table"])
+
+    def training(self):
         from solutions.kernels.bench import training
 
-        self.part("sanitizer", self.sanitizer)
-        self.part("repeats", self.repeats)
-        self.part("table", self.table, 60)
-        self.part("goals", lambda: figures.goals(self.found["table"]), 0)
-        self.part("tests", self.tests, 30)
-        self.part("training", lambda: training.on_gpu(min(120, self.deadline - time.monotonic() - 5), say), 30)
-        return self.found
+        return training.on_gpu(min(120, self.deadline - time.monotonic() - 5), say)
 
     def sanitizer(self):
         """compute-sanitizer over every kernel; where there is none, the simulator's checks over the same launches."""
@@ -301,6 +326,8 @@ def main():
         "--minutes", type=float, default=8.0, help="by default 8; parts that would begin later are left out"
     )
     given.add_argument("--to", type=Path, metavar="FILE", help="by default book/measured/gpu.json")
+    told = "measure this part again and keep the others; same device, versions and kernels"
+    given.add_argument("--only", choices=[name for name in PARTS if name != "goals"], metavar="PART", help=told)
     given.add_argument("--tell", action="store_true", help="measure nothing: say which files have changed since")
     given.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     given = given.parse_args()
@@ -319,7 +346,15 @@ def main():
         return probe(gpu)
     say(f"on {gpu.device.name}{': a dry run, which says nothing about speed' if given.dry_run else ''}")
     bench = Bench(given.to or (DRY if given.dry_run else RESULT), given.minutes)
-    found = bench.run()
+    parts = PARTS
+    if given.only:
+        parts = ("table", "goals") if given.only == "table" else (given.only,)
+        try:
+            bench.again(parts)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 1
+    found = bench.run(parts)
     for name, goal in found["goals"].items():
         if isinstance(goal, dict):
             reached = "reached" if goal["reached"] else "NOT REACHED"

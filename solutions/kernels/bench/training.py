@@ -5,12 +5,14 @@
     python -m solutions.kernels.bench.training --answers FILE   on a GPU, with a student's kernels (.ipynb or .py)
 
 On a GPU the convolutions are PyTorch's in every case; what changes is the layer after each of them. Student's and
-hidden kernels come in through one autograd function, on the same memory by DLPack.
+hidden kernels come in through one autograd function, on the same memory by DLPack. Where a step is recorded, the GPU
+repeats it as a CUDA graph and hardly waits for Python, which says each launch once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -134,6 +136,9 @@ class NumpyNet:
             d = flat.reshape(shape[0], *shape[2:], -1).transpose(0, 3, 1, 2)
         return [*weights, *gammas, *betas, head, bias]
 
+    def prepare(self, x, y):
+        """Nothing: NumPy compiles nothing."""
+
     def step(self, x, y, rate):
         logits = self.forward(x)
         shares = np.exp(logits - logits.max(1, keepdims=True))
@@ -183,21 +188,60 @@ def torch_net(norm, device, sizes=CHANNELS):
     return torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head).to(device)
 
 
-def kernel_norm(forward, backward, xp):
+class Recording:
+    """What kernels on arrays need while PyTorch records a CUDA graph: its stream, in every thread of autograd, and that
+    nobody else gets the memory of their arrays afterwards, into which the graph writes.
+
+    Parameters
+    ----------
+    xp : module
+        Of bnlab.gpu.
+    """
+
+    def __init__(self, xp):
+        self.xp, self.stream, self.kept = xp, None, []
+
+    @contextlib.contextmanager
+    def on(self, stream):
+        """Calls within are launched on this stream of PyTorch, and what they return is kept."""
+        self.stream = stream
+        try:
+            yield
+        finally:
+            self.stream = None
+
+    def call(self, function, *tensors):
+        """function(*tensors), on the stream if there is one."""
+        if self.stream is None:
+            return function(*tensors)
+        with self.xp.cuda.ExternalStream(self.stream.cuda_stream):
+            found = function(*tensors)
+        self.kept.append(found)
+        return found
+
+
+def kernel_norm(forward, backward, xp, recording=None):
     """A class of layers over kernels on arrays: forward(x, gamma, beta) -> (y, cache), backward(dy, cache)."""
     import torch
+
+    recording = recording or Recording(xp)
+
+    def run(x, gamma, beta):
+        y, cache = forward(*(xp.from_dlpack(value.detach().contiguous()) for value in (x, gamma, beta)))
+        return torch.from_dlpack(y), cache
+
+    def run_back(dy, cache):
+        return tuple(torch.from_dlpack(array) for array in backward(xp.from_dlpack(dy.contiguous()), cache))
 
     class Norm(torch.autograd.Function):
         @staticmethod
         def forward(context, x, gamma, beta):
-            y, cache = forward(*(xp.from_dlpack(value.detach().contiguous()) for value in (x, gamma, beta)))
-            context.cache = cache
-            return torch.from_dlpack(y)
+            y, context.cache = recording.call(run, x, gamma, beta)
+            return y
 
         @staticmethod
         def backward(context, dy):
-            found = backward(xp.from_dlpack(dy.contiguous()), context.cache)
-            return tuple(torch.from_dlpack(array) for array in found)
+            return recording.call(run_back, dy, context.cache)
 
     class Layer(torch.nn.Module):
         def __init__(self, channels):
@@ -223,6 +267,10 @@ class TorchNet:
         self.run = torch.compile(self.net) if compiled else self.net
         self.optimizer = torch.optim.SGD(self.net.parameters(), rate)
 
+    def prepare(self, x, y):
+        """Compile, and take memory."""
+        self.step(x, y, 0.0)
+
     def step(self, x, y, rate):
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -233,6 +281,43 @@ class TorchNet:
         """Right answers, with the statistics of the batch in every variant: hidden kernels know no evaluation."""
         with self.torch.no_grad():
             return int((self.net(x).argmax(1) == y).sum())
+
+
+class RecordedNet(TorchNet):
+    """A TorchNet whose step is recorded once, and then repeated by the GPU.
+
+    Parameters
+    ----------
+    recording : Recording, optional
+        That of `kernel_norm`, where its layers are inside.
+    """
+
+    def __init__(self, norm, device, sizes=CHANNELS, rate=RATE, recording=None):
+        super().__init__(norm, device, sizes, rate)
+        self.recording, self.rate = recording, rate
+
+    def prepare(self, x, y):
+        """Record a step; a few steps that change nothing come first, since a recorded one may take no memory."""
+        torch, stream = self.torch, self.torch.cuda.Stream()
+        self.x, self.y, self.graph = x.clone(), y.clone(), torch.cuda.CUDAGraph()
+        stream.wait_stream(torch.cuda.current_stream())
+        with self.recording.on(stream) if self.recording else contextlib.nullcontext():
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    super().step(self.x, self.y, 0.0)
+            stream.synchronize()
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.recording:
+                self.recording.kept.clear()
+            with torch.cuda.graph(self.graph, stream=stream):
+                super().step(self.x, self.y, self.rate)
+
+    def step(self, x, y, rate):
+        if rate != self.rate:
+            raise ValueError(f"the step was recorded with a rate of {self.rate}, not {rate}")
+        self.x.copy_(x)
+        self.y.copy_(y)
+        self.graph.replay()
 
 
 # -- one race ----------------------------------------------------------------------------------------------------------
@@ -247,7 +332,7 @@ def train(net, parts, wait, seconds, target=TARGET, rate=RATE, batch=BATCH, epoc
     x, y, x_test, y_test = parts
     batch, taken, images, reached, accuracy, epoch = min(batch, len(x) // 4), 0.0, 0, None, 0.0, 0
     rng = np.random.default_rng(0)
-    net.step(x[:batch], y[:batch], 0.0)  # compiles, takes memory
+    net.prepare(x[:batch], y[:batch])
     wait()
     while epoch < epochs and reached is None and taken < seconds:
         epoch, order = epoch + 1, rng.permutation(len(x))
@@ -295,25 +380,35 @@ def on_gpu(seconds, say=print, answers=None):
     place, sizes = ("cpu", (3, 4)) if device.simulated else ("cuda", CHANNELS)
     parts = tuple(torch.as_tensor(part, device=place) for part in parts)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    hidden = kernel_norm(by_hand.batchnorm_train_cuda, by_hand.batchnorm_backward_cuda, xp)
+    recording = Recording(xp)
+    hidden = kernel_norm(by_hand.batchnorm_train_cuda, by_hand.batchnorm_backward_cuda, xp, recording)
     three = kernel_norm(fused.batchnorm_train_fused, fused.batchnorm_backward_fused, xp)
     theirs = lambda c: torch.nn.BatchNorm2d(c, track_running_stats=False)  # noqa: E731
-    variants = {"hidden kernels": (hidden, False), "three kernels of notebook 09": (three, False)}
+    variants = {YOURS: lambda: TorchNet(yours, place, sizes)} if answers is not None else {}
+    variants |= {
+        "hidden kernels": lambda: TorchNet(hidden, place, sizes),
+        "three kernels of notebook 09": lambda: TorchNet(three, place, sizes),
+        "PyTorch": lambda: TorchNet(theirs, place, sizes),
+        "no batch norm": lambda: TorchNet(None, place, sizes),
+    }
+    on_a_gpu = {
+        "PyTorch, compiled": lambda: TorchNet(theirs, place, sizes, compiled=True),
+        "hidden kernels, recorded": lambda: RecordedNet(hidden, place, sizes, recording=recording),
+        "PyTorch, recorded": lambda: RecordedNet(theirs, place, sizes),
+        "no batch norm, recorded": lambda: RecordedNet(None, place, sizes),
+    }
     if answers is not None:
         yours = kernel_norm(*answered(answers, say), xp)
-        variants = {YOURS: (yours, False), **variants}
-    variants |= {"PyTorch": (theirs, False), "PyTorch, compiled": (theirs, True), "no batch norm": (None, False)}
     wait = (lambda: None) if device.simulated else torch.cuda.synchronize
     found, epochs = {}, 1 if device.simulated else 30
-    for name, (norm, compiled) in variants.items():
-        if compiled and device.simulated:
-            found[name] = {"left out": "nothing to compile for"}
+    for name, net in (variants | on_a_gpu).items():
+        if name in on_a_gpu and device.simulated:
+            found[name] = {"left out": "there is no GPU to do it for"}
             continue
         try:
             if name == YOURS:
-                require_right(norm, place)
-            net = TorchNet(norm, place, sizes, compiled=compiled)
-            found[name] = train(net, parts, wait, seconds / len(variants), epochs=epochs)
+                require_right(yours, place)
+            found[name] = train(net(), parts, wait, seconds / len(variants | on_a_gpu), epochs=epochs)
         except AnswersError as error:
             found[name] = {"failed": str(error)}
         except NotImplementedError as error:
