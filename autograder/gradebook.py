@@ -10,7 +10,6 @@ import warnings
 from pathlib import Path
 
 import jsonschema
-from alembic.script import ScriptDirectory
 from nbgrader import api
 from nbgrader.apps import NbGraderAPI
 from nbgrader.apps.baseapp import NbGrader
@@ -37,7 +36,9 @@ def configuration(root=None):
 
 @functools.cache
 def newest_schema():
-    """The newest version of nbgrader's schema, as its migrations tell it."""
+    """The newest version of nbgrader's schema, as its migrations tell it; a new gradebook is given it."""
+    from alembic.script import ScriptDirectory  # takes longer to load than most commands to run
+
     return ScriptDirectory(str(Path(api.__file__).with_name("alembic"))).get_current_head()
 
 

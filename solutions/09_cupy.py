@@ -9,7 +9,8 @@
 # - The *device* is the GPU, with a memory of its own; the *host* is the processor that runs Python.
 # - `x` has shape (N, C, H, W) and lives on the device; `gamma` and `beta` have shape (C,).
 # - You need no GPU. With one, `xp` is CuPy; without one, `xp` is a simulated GPU with the same names, which also counts
-#   what your code moves. The set-up cell says in one line which of the two you have. Only section 7 grades speed.
+#   what your code moves, and from section 5 on asks for a C++ compiler (g++; Colab has it). The set-up cell says which
+#   of the two you have, and what is missing. Only section 7 grades speed.
 # - Functions return new arrays and leave their arguments alone; results have the dtype of `x` or `dy`.
 # - No task needs the answer of another. Stuck? `hint("cupy-train")` gives a first hint, and a further one each time you
 #   run it.
@@ -422,6 +423,7 @@ print(f"a copy in NumPy: {achieved_bandwidth(2 * source.nbytes, seconds):.1f} GB
 #
 # - The *identity* is what each partial result starts from. There are hundreds of partial results, so the identity
 #   enters hundreds of times. It must not change anything.
+# - Names that begin with `_`, and `i` and `n`, belong to CuPy: call yours something else.
 # - `T` is the dtype of the argument. Write `T` rather than `float`, and the result keeps the dtype of `x`.
 # - Expressions are C++: there is no `**`, so a square is `d * d`, and `1 / m` is 0 for a whole number m.
 # - The map knows all arguments, and one of them may be a number such as m. The finishing expression knows only `a` and

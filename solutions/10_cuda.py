@@ -11,8 +11,11 @@
 # - `x` has shape (N, C, H, W), lies in memory in that order without gaps, and is float32, as are all other arrays.
 #   `gamma`, `beta`, `mu`, `inv_std` and `shift` have shape (C,). m = N * H * W is the number of values in a channel.
 # - You need no GPU. With one, kernels run by way of CuPy; without one, the same source runs on a simulated GPU, which
-#   watches every access and names the line of a race, a missing barrier or an index out of bounds. Your instructor's
-#   tests run there too, in three orders of threads. The set-up cell says which of the two you have.
+#   watches every access and names the line of a race, a missing barrier or an index out of bounds. It asks for a C++
+#   compiler (g++; Colab has it). The set-up cell says which of the two you have, and what is missing.
+# - Your instructor's tests run on the simulated GPU, in three orders of threads. A real one often gives the right
+#   result in spite of a race. So if you have one, hand in only what the simulated one accepts too: restart the kernel,
+#   and begin with `%env BNLAB_GPU=simulator`. The same helps after an illegal address or a kernel that did not end.
 # - Functions return new arrays and leave their arguments alone.
 # - Stuck? `hint("channel-sums")` gives a first hint, and a further one each time you run it.
 
@@ -579,7 +582,7 @@ examine(
         *train_cases((33, 2, 5, 9), (1, 4, 3, 5), (6, 1, 7, 7), (2, 3, 16, 16), eps=0.3),
         *train_cases((8, 2, 32, 32)),  # more than the largest blocks may look at beside their passes
         Case("a constant channel", image_inputs((4, 3, 2, 5), constant=-2.0, dtype=np.float32)),
-        Case("other images far from zero", far_from_zero((4, 3, 5, 6)), 1e-2, NAIVE),
+        Case("other images far from zero", far_from_zero((2, 3, 5, 6)), 1e-2, NAIVE),
     ],
 )
 ### END HIDDEN TESTS
@@ -588,7 +591,8 @@ examine(
 # Play: what the kernel moves. The simulated GPU counts; on a real one nothing is
 # counted. Two reads and a write are 3 B; the versions of notebook 09 moved at least
 # 4 B. If every thread reads the shift for itself, x is read a little more than 2.00
-# times: that is one sector for each warp.
+# times: what each thread asks for is counted, four bytes here, also where a whole
+# warp asks for the same number and memory sends it once. So gamma is loaded often.
 rng = np.random.default_rng(3)
 x = xp.asarray(rng.normal(size=(8, 16, 14, 14)).astype(np.float32))
 gamma, beta = xp.ones(16, xp.float32), xp.zeros(16, xp.float32)
@@ -934,8 +938,9 @@ examine(
 #
 # Shared memory whose size the launch decides is declared `extern __shared__ float held[];`, and the launch is
 # `kernel(grid, block, arguments, shared_mem=bytes)`, with up to 48 KB; here a channel has at most 10,000 numbers. An
-# array without `__shared__` belongs to one thread, whose registers hold at most 255 numbers; a larger one lies in
-# device memory, and nothing is gained.
+# array without `__shared__` belongs to one thread. It lies in registers, which hold at most 255 numbers, and only if
+# the compiler knows every index into it, as in a loop that it unrolls; else it lies in device memory, and nothing is
+# gained.
 #
 # Make the kernel *persistent*: launch at most 4 blocks, each of which takes channel after channel, first c =
 # blockIdx.x, then c + gridDim.x (the number of blocks further on), and so on.
@@ -1051,7 +1056,7 @@ examine(
         *train_cases((33, 2, 5, 9), (1, 9, 3, 5), (6, 1, 7, 7), (2, 3, 16, 16), eps=0.3),
         *train_cases((8, 2, 32, 32)),  # more than the largest blocks may look at beside their passes
         Case("a constant channel", image_inputs((4, 3, 2, 5), constant=-2.0, dtype=np.float32)),
-        Case("other images far from zero", far_from_zero((4, 3, 5, 6)), 1e-2, NAIVE),
+        Case("other images far from zero", far_from_zero((2, 3, 5, 6)), 1e-2, NAIVE),
     ],
 )
 ### END HIDDEN TESTS

@@ -98,6 +98,12 @@ def test_a_kernel_and_what_it_moved(cxx):
     assert "x                   400 bytes   loaded  1.00 times" in str(log)
 
 
+def test_a_compiler_that_is_missing_is_told_before_the_first_kernel(run):
+    done = run(sys.executable, "-c", "from bnlab.gpu import xp", env={"BNLAB_GPU": "simulator", "BNLAB_CXX": "no-such"})
+    assert "kernels cannot be compiled yet: no-such is no compiler here" in done.stdout, done.stdout + done.stderr
+    assert "pip install ziglang" in done.stdout and not done.stderr
+
+
 WRONG_ARGUMENTS = {
     "too few": (lambda x: (x, x, x, 3), "4 arguments for 5 parameters: x .float32 .*n .int32"),
     "no tuple": (lambda x: x, "expected a tuple"),
@@ -106,7 +112,12 @@ WRONG_ARGUMENTS = {
     "Python float": (lambda x: (x, x, x, 3, 1.0), r"scale \(float32\): got a Python float.*write xp.float32\(1.0\)"),
     "double": (lambda x: (x, x, x, 3, np.float64(1)), r"scale \(float32\): got float64"),
     "int for float": (lambda x: (x, x, x, 3, 1), r"scale \(float32\): got a Python int"),
-    "float for int": (lambda x: (x, x, x, np.float32(3), np.float32(1)), r"n \(int32\): got float32"),
+    "float for int": (
+        lambda x: (x, x, x, np.float32(3), np.float32(1)),
+        r"n \(int32\): got float32.*declare it.*as float",
+    ),
+    "Python float for int": (lambda x: (x, x, x, 0.5, np.float32(1)), r"n \(int32\).*declare it.*float, .*xp.float32"),
+    "integer for float": (lambda x: (x, x, x, 3, np.int32(1)), r"scale \(float32\): got int32; declare it as int"),
     "short for int": (lambda x: (x, x, x, np.int16(3), np.float32(1)), r"n \(int32\): got int16"),
     "too large": (lambda x: (x, x, x, 1 << 40, np.float32(1)), r"n \(int32\): 1099511627776 does not fit"),
     "array for scalar": (lambda x: (x, x, x, x, np.float32(1)), r"n \(int32\): got an array"),

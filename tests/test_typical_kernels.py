@@ -343,6 +343,8 @@ CURES = {
         ('extern "C"', '__device__ float squared(float d) {\n  d * d; }\nextern "C"'),
         (SQUARE, "b += squared(d);"),
     ],
+    "does not know its length": [(SQUARE, "b += d * d / len(x);")],
+    "written true and false": [(SQUARE, "if (True) b += d * d;")],
     "four floats": [(SQUARE, "float4 v = make_float4(d, d, d, d); b += (v * v).x;")],
 }
 
@@ -353,6 +355,15 @@ def test_a_compiler_s_error_comes_with_its_line_and_a_cure(words):
     assert words in report.likely and "In file included" not in report.problem
     line, text = re.search(r"kernel\.cu:(\d+):.*\n  \1 \| (\S+)", report.problem).group(1, 2)
     assert text in edited(*CURES[words]).split("\n")[int(line) - 1]
+
+
+@pytest.mark.parametrize("text, told", [
+    ("if (a = 0.f) b += d * d;", "(a = 0.f) stores"), ("while (a = 1.f) { b += d; break; }", "(a = 1.f) stores"),
+    ("if (t == 0 || t <= 3) b += d;", ""), ("if (float e = d) b += e;", ""), ("while ((a += 1.f) < 3) b += d;", ""),
+])  # fmt: skip
+def test_a_condition_that_stores_is_told(text, told):
+    report = report_at_home("channel-sums", launched(edited((SQUARE, text))))
+    assert (told in report.problem) if told else ("stores" not in report.problem)
 
 
 def test_an_index_with_a_comma_is_told():

@@ -35,9 +35,12 @@ OF_PYTHON = {
     "float64. layer.double() converts parameters and buffers; a tensor that is a plain attribute stays as it was made: "
     "self.register_buffer.",
     r"'str' object has no attribute 'itemsize'": "The dtype comes as its name, a string: np.dtype(name) is the dtype.",
-    r"raised KeyError: .no kernel '\w+' in this source": "The string under that name now holds another kernel. If two "
-    "cells give their source the same name, it holds what the cell that ran last gave it: give each source a name of "
-    "its own.",
+    r"raised KeyError: .no kernel '\w+' in this source": "The second argument of RawKernel is the name of the function "
+    "in the source, letter for letter. If they are the same, the string holds another kernel: where two cells give "
+    "their source one name, it holds what the cell that ran last gave it.",
+    r"cudaErrorIllegalAddress|illegal memory access|cudaErrorLaunchTimeout|launch timed out": "A kernel touched memory "
+    "that is not its own, or did not end, and the GPU gives nothing more to this session. Restart the kernel of the "
+    "notebook and begin with %env BNLAB_GPU=simulator: the simulated GPU names the line.",
     r"'RawKernel' object is not subscriptable|_Function\.__call__\(\) takes": "A kernel is launched with three tuples: "
     "kernel(grid, block, arguments).",
 }
@@ -80,13 +83,17 @@ OF_CUDA = {  # the words of g++, clang++ or NVRTC -> what to do
     r"preprocessing directive": "In C++ a line that begins with # is for the preprocessor. A comment begins with //.",
     r"discards qualifiers|of read-only|cannot assign to|no viable overloaded .=|must be a modifiable": "What is const, "
     "or an input of a fused kernel, can only be read. Results go to an output, in CUDA a parameter such as float* y; "
-    "four numbers at once are written by ((float4*)y)[k] = v.",
+    "four numbers at once are written by ((float4*)y)[k] = v. A comparison is written ==.",
     r"float4.* to .float. in assignment|from incompatible type .*float4|float4.* to \"float\"": "A float4 is four "
     "floats, and is stored as such: ((float4*)y)[k] = v.",
     r"no return statement|control reaches end|does not return a value": "A function that gives back a value needs a "
     "return on every way through it, also behind its last if.",
     r"return-statement with a value|should not return a value|return value type": "A kernel returns nothing: the "
     "result is assigned, as in y = ...",
+    r"\blen\b.{0,5}(was not declared|is undefined)|undeclared identifier .len\b": "An array of C++ does not know its "
+    "length: pass it as an argument, an int.",
+    r"\b(True|False)\b.{0,5}(was not declared|is undefined)|undeclared identifier .(True|False)\b": "In C++ they are "
+    "written true and false.",
     r"(not declared|undeclared|is undefined)": "A name has to be declared: in a fused kernel as one of its arguments, "
     "in CUDA by a line that gives it a type, as in const int t = threadIdx.x; it is known up to the brace } that "
     "closes around that line.",

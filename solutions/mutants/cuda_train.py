@@ -157,6 +157,15 @@ def channel_in_one_piece(x, gamma, beta, eps=1e-5):
     return launch(code, x, gamma, beta, eps)
 
 
+@mutant(
+    TASK,
+    says="The number that you subtract belongs to another channel: x[c * m] would begin channel c if a channel were in "
+    "one piece. Its first number is x[c * positions], in the first image.",
+)
+def shift_of_another_channel(x, gamma, beta, eps=1e-5):
+    return launch(edited(("shift = x[c * positions]", "shift = x[c * m]")), x, gamma, beta, eps)
+
+
 @mutant(TASK, says="You divided by m - 1, with m = N * H * W. Training normalizes with the biased variance, 1 / m.")
 def unbiased_variance(x, gamma, beta, eps=1e-5):
     code = edited(("var = fmaxf(b - a * a, 0.f)", "var = fmaxf(b - a * a, 0.f) * m / (m - 1)"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 GUARD = 64 << 10  # bytes of nothing on either side of every array in a checked launch
+C_NAMES = {"float16": "__half", "float32": "float", "float64": "double"}
 SAME = {  # dtypes whose arrays may stand for another type of the same size
     "float16": ("float16", "uint16"),
     "bfloat16": ("bfloat16", "uint16"),
@@ -99,9 +100,16 @@ def _scalar_problem(value, parameter):
     want = np.dtype("uint16" if parameter.dtype == "bfloat16" else parameter.dtype)
     if isinstance(value, (bool, int)) and not isinstance(value, np.generic):
         if want.kind == "f":
-            return f"got a Python int, whose bytes would be read as a float; write xp.{want.name}({value})"
+            cure = f"write xp.{want.name}({value}), or declare it int in the kernel"
+            return f"got a Python int, whose bytes would be read as a float; {cure}"
         low, high = (0, 1) if want.kind == "b" else (np.iinfo(want).min, np.iinfo(want).max)
         return "" if low <= value <= high else f"{value} does not fit"
+    if isinstance(value, (float, np.floating)) and want.kind in "iu":
+        name = type(value).__name__ if isinstance(value, np.floating) else "float32"
+        given = name if isinstance(value, np.floating) else "a Python float"
+        return f"got {given}; declare it in the kernel as {C_NAMES.get(name, name)}, and pass xp.{name}(...)"
+    if isinstance(value, np.integer) and want.kind == "f":
+        return f"got {value.dtype.name}; declare it as int in the kernel, or pass xp.{want.name}(...)"
     if isinstance(value, float) and not isinstance(value, np.generic):
         if want == np.float64:
             return ""

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 GRADED = "simulated GPU: correctness and memory traffic are graded, speed is not"
+OTHER = (
+    "For the simulated GPU, which names the lines of races and wild addresses, restart the kernel and begin with "
+    "%env BNLAB_GPU=simulator"
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ def chosen():
     found = _real(cupy) if cupy else _simulated(why)
     if not os.environ.get("BN_GRADING"):
         print(found.device.line)
+        for line in filter(None, [found.lacking() if found.device.simulated else OTHER]):
+            print(line)
     return found
 
 
@@ -129,4 +135,5 @@ def _simulated(why):
         "ReductionKernel": reduction.ReductionKernel,
     }
     vars(arrays.xp).update(classes)
-    return SimpleNamespace(xp=arrays.xp, device=device, CompileException=compiler.CompileException, **classes)
+    classes |= {"CompileException": compiler.CompileException, "lacking": compiler.lacking}
+    return SimpleNamespace(xp=arrays.xp, device=device, **classes)

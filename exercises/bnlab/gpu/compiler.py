@@ -29,6 +29,7 @@ from pathlib import Path
 
 CUDA = Path(__file__).parent / "cuda"
 CURE = "the GPU simulator needs a C++ compiler: apt-get install g++, or pip install ziglang pyelftools"
+LINUX = "the GPU simulator needs Linux: take Colab, or on Windows WSL"
 COMMON = (
     "-std=c++17 -fPIC -w -g -fno-strict-aliasing -fno-stack-protector -fno-threadsafe-statics -U_FORTIFY_SOURCE "
     "-D_FORTIFY_SOURCE=0 -ffp-contract=off -fno-math-errno"
@@ -132,8 +133,19 @@ def find(wanted=None):
 
 
 def current():
-    """The compiler that BNLAB_CXX names, or the first found."""
+    """The compiler that BNLAB_CXX names, or the first found. Raises RuntimeError with the cure."""
+    if sys.platform != "linux":
+        raise RuntimeError(LINUX)
     return find(os.environ.get("BNLAB_CXX") or None)
+
+
+def lacking():
+    """Why kernels cannot be compiled here, with the cure; "" where they can."""
+    try:
+        current()
+    except RuntimeError as error:
+        return f"kernels cannot be compiled yet: {error}"
+    return ""
 
 
 def cache():

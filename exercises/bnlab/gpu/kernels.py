@@ -279,6 +279,10 @@ class _Function:
             "memory: work it out from the others."
             for line, text, meant in self.module.source.commas
         ]
+        notes += [
+            f"Line {line}: {text} stores a value. A comparison is written with two signs, ==."
+            for line, text in self.module.source.assignments
+        ]
         if launch.frame:
             notes.append(
                 f"{self.name} or a function beside it keeps {launch.frame:,} bytes for each thread. A GPU has "

@@ -58,6 +58,8 @@ class Source:
         Names of its extern __shared__ arrays, each once.
     commas : list of (int, str, str)
         Line, text and what it means of each index with a comma, which NumPy takes and C++ does not.
+    assignments : list of (int, str)
+        Line and text of each condition that stores a value, where a comparison was meant.
     """
 
     def __init__(self, code):
@@ -66,6 +68,7 @@ class Source:
         self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
         self.dynamic = list(dict.fromkeys(match[3] for match in dynamic_arrays(self.bare)))
         self.commas = list(commas(self.bare))
+        self.assignments = list(assignments(self.bare))
         self.headers = []
 
     def line(self, number):
@@ -328,6 +331,16 @@ def commas(bare):
         if len(parts) > 1:
             line = bare.count("\n", 0, match.start()) + 1
             yield line, f"{match[1]}[{', '.join(parts)}]", f"{match[1]}[{parts[-1]}]"
+
+
+def assignments(bare):
+    """(line, text) of each condition that stores: if (t = 0) is never true, and makes t 0."""
+    for match in re.finditer(r"\b(?:if|while)\s*\(", bare):
+        inside, _ = balanced(bare, match.end() - 1)
+        declares = re.match(r"\s*(?:const\b|auto\b|[A-Za-z_]\w*[\s*&]+[A-Za-z_]\w*\s*=)", inside)
+        stores = re.search(r"(?<![=!<>+\-*/%&|^])=(?!=)", inside)
+        if stores and not declares and not re.search(r"[=!<>]=|<|>", inside):
+            yield bare.count("\n", 0, match.start()) + 1, f"({' '.join(inside.split())})"
 
 
 def statement_end(bare, start):

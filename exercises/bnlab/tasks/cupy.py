@@ -138,7 +138,7 @@ BANDWIDTH = Task(
     hints=(
         "First compute bytes a second; then ask how many bytes a data sheet calls a gigabyte.",
         "On a data sheet a gigabyte is 10**9 bytes; 2**30 bytes are a gibibyte, which is 7 percent more.",
-        "Chapter 15, section `A few operations for each number`: the bandwidth B of the roofline equation.",
+        "Chapter 15, section `A few operations for each number`: the bandwidth R of the roofline equation.",
     ),
     page="15_gpu.html#a-few-operations-for-each-number",
 )
