@@ -246,6 +246,10 @@ def edited(key, value):
         edited("score", "12"),
         edited("slips", None),
         edited("message", 3),
+        edited("verdict", "foo"),
+        lambda found: {**found, "seconds": "x"},
+        lambda found: {**found, "on_gpu": None},
+        lambda found: {**found, "flags": 5},
         None,
     ],
 )
@@ -258,6 +262,14 @@ def test_a_damaged_result_counts_as_none(folder, capsys, edit):
     assert main(["report", NAME]) == 0
     assert found["student"] in one_line(capsys)
     assert main(["export", NAME]) == 0, "points are in the gradebook"
+
+
+def test_a_result_without_some_of_its_verdicts_is_computed_again(graded, capsys):
+    for path in (graded / "results").glob("*.json"):
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps(found | {"verdicts": found["verdicts"][:2]}))
+        assert main(["grade", REAL]) == 0, capsys.readouterr().err
+        assert json.loads(path.read_text())["verdicts"][2:] == found["verdicts"][2:]
 
 
 CLOSED = ["grade", "feedback", "export", "roster", "forget"]

@@ -515,3 +515,61 @@ def test_no_compiler_is_a_line_with_the_cure(monkeypatch):
     monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RuntimeError, match="apt-get install g..,? or pip install ziglang"):
         compiler.find.__wrapped__()
+
+
+HEAD = 'extern "C" __global__ void k(const float* x, float* y) { const int t = threadIdx.x; '
+REVERSE = "s[t] = x[t]; __syncthreads(); y[t] = s[31 - t]; }"
+RACE = "s[t] = x[t]; y[t] = s[31 - t]; }"
+
+
+def run_text(text, shared_mem=0, options=()):
+    x, y = np.arange(32, dtype=np.float32), np.zeros(32, np.float32)
+    kernels.RawKernel(text, "k", options=options)((1,), (32,), (x, y), shared_mem=shared_mem)
+    return y
+
+
+@pytest.mark.parametrize("macro", [
+    "#define SH __shared__", "#define SH static __shared__", "#define A __shared__\n#define SH A",
+    "#define SH \\\n  __shared__", "  #  define SH __shared__  // where the block shares",
+])  # fmt: skip
+def test_a_macro_may_say_what_is_shared(macro):
+    assert run_text(f"{macro}\n{HEAD}SH float s[32]; {REVERSE}")[0] == 31
+    with pytest.raises(KernelError, match="no thread of this block has written|race"):
+        run_text(f"{macro}\n{HEAD}SH float s[32]; {RACE}")
+    with pytest.raises(KernelError, match=r"s\[32\], outside of the shared variable s of 32 elements"):
+        run_text(f"{macro}\n{HEAD}SH float s[32]; s[t + 1] = x[t]; }}")
+
+
+def test_a_macro_may_say_what_is_dynamic_or_of_the_device():
+    text = f"#define SH extern __shared__\n{HEAD}SH float s[]; {REVERSE}"
+    assert run_text(text, 128)[0] == 31
+    text = "#define DI __device__ __forceinline__\nDI float twice(float v) { return v + v; }\n"
+    assert run_text(f"{text}{HEAD}y[t] = twice(x[t]); }}")[3] == 6
+    with pytest.raises(KernelError, match="race"):
+        run_text(f"#define DV __device__\nDV float c[4];\n{HEAD}c[t % 4] = x[t]; y[t] = c[t % 4]; }}")
+
+
+@pytest.mark.parametrize("text, options, message", [
+    ("#define SHARED(name, n) __shared__ float name[n]\n" + HEAD + "SHARED(s, 32); " + REVERSE, (), "SHARED declares"),
+    (HEAD + "SH float s[32]; " + REVERSE, ("-DSH=__shared__",), "-DSH=__shared__"),
+    (HEAD + "if (t > 40) exit(3); y[t] = 1.f; }", (), "a GPU has no exit"),
+    (HEAD + "y[t] = system(0); }", (), "a GPU has no system"),
+    (HEAD + "/* \ud800 */ y[t] = 1.f; }", (), "half a character"),
+    ("struct S { float v; __device__ S() : v(0) {} };\n" + HEAD + "__shared__ S s[32]; y[t] = s[t].v; }", (),
+     "without a constructor"),
+], ids=["macro with arguments", "option", "exit", "system", "surrogate", "constructor"])  # fmt: skip
+def test_what_the_simulator_cannot_see_is_refused(text, options, message):
+    with pytest.raises(compiler.CompileException, match=message):
+        run_text(text, options=options)
+
+
+def test_constants_have_names_and_ends():
+    table = "__constant__ float c[4] = {1, 2, 3, 4};\n"
+    assert run_text(f"{table}__device__ __constant__ int d = 3;\n{HEAD}y[t] = c[t % 4] + d; }}")[1] == 5
+    with pytest.raises(KernelError, match=r"reads c\[4\], outside of the __device__ variable c of 4 elements"):
+        run_text(f"{table}{HEAD}y[t] = c[t]; }}")
+
+
+def test_registers_may_be_bounded():
+    text = 'extern "C" __global__ void __maxnreg__(32) k(const float* x, float* y) { y[threadIdx.x] = 2.f; }'
+    assert run_text(text)[5] == 2

@@ -260,6 +260,22 @@ def test_results_alone_travel_back(copied, tmp_path):
     assert copy.rows() == FILLED_IN | {"slow": [7, False]}
 
 
+@pytest.mark.parametrize("gone", [("results",), ("results", "committed")], ids=" and ".join)
+def test_points_of_a_gpu_outlive_a_lost_results_folder(copied, gone):
+    """The results are gone, and this machine can only say that answers wait: what the gradebook has is worth more."""
+    copy = copied("filled in")
+    for name in gone:
+        shutil.rmtree(copy.folder / name)
+    said, wrong = copy.type("grade", NAME)
+    assert wrong and "what a GPU measured for these answers (5 points)" in said and "copy `results` here" in said
+    assert copy.rows() == FILLED_IN
+    copy.hand_in_again("quick")
+    said, _ = copy.type("grade", NAME)
+    assert copy.rows() == FILLED_IN | {"quick": WAITING["quick"]}, "other answers wait for a race of their own"
+    said, wrong = copy.type("grade", NAME, "--only", "needs-gpu", gpu=True)
+    assert not wrong and copy.rows() == FILLED_IN, said
+
+
 def test_an_old_copy_does_not_write_over_a_newer_submission(copied):
     """Two machines and one gradebook: a later submission was graded into it since the copy was made."""
     copy = copied("waiting")

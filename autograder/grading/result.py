@@ -9,6 +9,13 @@ from pathlib import Path
 
 from autograder import writing
 
+VERDICTS = ("passed", "failed", "partial", "timeout", "crashed", "missing", "needs-gpu", "needs-person", "undecided")
+PARTS = {
+    **dict.fromkeys(("student", "assignment", "version", "submission", "run", "problem", "isolation"), str),
+    **dict.fromkeys(("repairs", "flags", "verdicts"), list),
+    **dict.fromkeys(("printed", "on_gpu"), dict),
+    "seconds": (int, float),
+}
 MAX_FLAGS = 30  # lines on what one submission tried
 
 
@@ -16,7 +23,7 @@ MAX_FLAGS = 30  # lines on what one submission tried
 class Verdict:
     """The result of one graded cell.
 
-    verdict : passed | failed | partial | timeout | crashed | missing | needs-gpu | needs-person | undecided
+    verdict : one of VERDICTS
     message : said to the student
     seconds : wall time of the test cell
     slips : names of the recognized slips
@@ -61,24 +68,30 @@ def without_grading(script, student, problem, isolation="none"):
     }
 
 
-def load_result(results, key):
-    """A stored result, or None; a damaged file counts as none."""
+def load_result(results, key, cells=None):
+    """A stored result, or None; a damaged file counts as none, and one without a verdict on each of these cells."""
     if results is None:
         return None
     try:
         found = json.loads((Path(results) / f"{key}.json").read_text())
-        return found if found["key"] == key and _is_result(found) else None
+        whole = found["key"] == key and _is_result(found)
+        return found if whole and (cells is None or cells == [one["cell"] for one in found["verdicts"]]) else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def _is_result(found):
     """Whether what a file holds has the form of a result; an error where it has not even its parts."""
-    kinds = {name: type(value) for name, value in asdict(Verdict("", "", 0.0)).items()}
-    kinds |= dict.fromkeys(("score", "max_score", "seconds"), (int, float))
-    whole = found["verdicts"] and found["isolation"] and isinstance(found["printed"], dict)
-    return bool(whole) and all(
-        isinstance(verdict[name], kind) for verdict in found["verdicts"] for name, kind in kinds.items()
+    of_verdict = {name: type(value) for name, value in asdict(Verdict("", "", 0.0)).items()}
+    of_verdict |= dict.fromkeys(("score", "max_score", "seconds"), (int, float))
+    whole = found["verdicts"] and found["isolation"]
+    return (
+        bool(whole)
+        and all(isinstance({"on_gpu": {}, **found}[name], kind) for name, kind in PARTS.items())
+        and all(
+            one["verdict"] in VERDICTS and all(isinstance(one[name], kind) for name, kind in of_verdict.items())
+            for one in found["verdicts"]
+        )
     )
 
 

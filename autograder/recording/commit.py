@@ -54,6 +54,7 @@ class IntoGradebook:
         self.name, self.same_files, self.refused = name, same_files, {}
         self.before, self.committed = {}, {}  # the ledger: as it was, and as it becomes
         self.known, self.by_hand = {}, {}  # student -> time, (student, cell) -> score: what the gradebook has
+        self.by_gpu = {}  # (student, cell) -> score that a race gave
         self.nbgrader, self.keep, self.seconds = None, None, 0.0
         self.closing = contextlib.ExitStack()
 
@@ -94,7 +95,7 @@ class IntoGradebook:
             self.known = {one.student_id: one.timestamp for one in book.assignment_submissions(self.name)}
         for line in lost(self.committed, set(self.known)):
             logs.warn(line)
-        self.by_hand = hand_scores(self.name)
+        self.by_hand, self.by_gpu = hand_scores(self.name), gpu_scores(self.name)
         self.closing.enter_context(kept_open())
         self.keep = self.closing.enter_context(ledger.written_now_and_then(self.name, self.committed))
         self.nbgrader = nbgrader
@@ -122,11 +123,24 @@ class IntoGradebook:
                 "UTC; copy `submitted` and `results` here again from where the gradebook is written"
             )
         same_answers = changes.same_answers(self.name, result, self.committed)  # asked while the old grade is there
+        if changes.graded(self.name, student).get("version") == result["version"] and same_answers:
+            self._keep_what_a_gpu_gave(student, result)
         self.nbgrader.call("autograde", self.name, student, force=True)
         if same_answers:
             settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
         self.committed[student] = entry
         self.keep()
+
+    def _keep_what_a_gpu_gave(self, student, result):
+        """Refuse to open points again that a race gave to the same answers, where the result of it is not here."""
+        open_again = [one["cell"] for one in result["verdicts"] if one["verdict"] == "needs-gpu"]
+        points = [self.by_gpu[student, cell] for cell in open_again if (student, cell) in self.by_gpu]
+        if points:
+            raise course.CourseError(
+                f"the gradebook has what a GPU measured for these answers ({sum(points):g} points), and `results` does "
+                "not, so the grade stays as it is; copy `results` here from the machine that has it, or run `python -m "
+                f"autograder grade {self.name} --only needs-gpu` on one with a GPU"
+            )
 
     def what_changed(self, results):
         """Lines on what another version of the grader has changed in these results (student -> result)."""
@@ -200,9 +214,24 @@ def hand_scores(name):
     """Points given by hand: (student, cell) -> score, for cells that a person has graded."""
     from nbgrader import api
 
+    return _scores(name, api.Grade.score, api.Grade.manual_score.is_not(None), api.Grade.needs_manual_grade.is_(False))
+
+
+def gpu_scores(name):
+    """Points that races on a GPU gave: (student, cell) -> score; cells that wait for one are not among them."""
+    from nbgrader import api
+
+    cells = [cell.id for cell in Script.of(name).cells if cell.is_timed_on_gpu]
+    measured = api.Grade.auto_score.is_not(None), api.GradeCell.name.in_(cells)
+    return _scores(name, api.Grade.auto_score, *measured) if cells else {}
+
+
+def _scores(name, column, *conditions):
+    """(student, cell) -> score in the gradebook, where these conditions hold."""
+    from nbgrader import api
+
     from autograder.gradebook import Course, grades
 
-    columns = api.SubmittedAssignment.student_id, api.GradeCell.name, api.Grade.score
+    columns = api.SubmittedAssignment.student_id, api.GradeCell.name, column
     with Course().gradebook() as book:
-        by_hand = api.Grade.manual_score.is_not(None), api.Grade.needs_manual_grade.is_(False)
-        return {(student, cell): score for student, cell, score in grades(book, name, *columns).filter(*by_hand)}
+        return {(student, cell): score for student, cell, score in grades(book, name, *columns).filter(*conditions)}

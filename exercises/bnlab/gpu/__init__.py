@@ -65,6 +65,10 @@ Limits
 - A lane that has returned is not waited for, as on a GPU: a mask that names it is no mistake, and noted where values
   are handed over. What a shuffle gives from there is NaN.
 - __launch_bounds__ are compared with the block where they are written as numbers and macros.
+- An index that leaves an array of the thread's own (float held[8];), and a static variable inside of a function, are
+  not watched. Functions and variables without __device__ are taken for the device's, as CuPy has NVRTC take them;
+  nvcc does not, and variables without the word are not watched.
+- What is __shared__ has to be written so, or by a macro without arguments; it has no constructor.
 - With g++, __shared__ variables inside of template functions have no guard, so that an index just outside of them may
   not show; where blocks run together they are refused.
 - Math functions are those of the C library; a product and a sum are not fused unless the kernel says fmaf.

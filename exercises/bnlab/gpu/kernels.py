@@ -12,7 +12,7 @@ from bnlab.gpu import arguments, compiler, report, settings
 from bnlab.gpu.compiled import Compiled, one_at_a_time
 from bnlab.gpu.device_array import count_transfer
 from bnlab.gpu.report import KernelError
-from bnlab.gpu.source import Source, without_comments
+from bnlab.gpu.source import SPACES, Source, without_comments
 
 MOST_BLOCKS = 2**31 - 1  # of a grid's first number, on a GPU
 MOST_THREADS = 1 << 26  # of a launch here: minutes
@@ -49,6 +49,16 @@ class RawModule:
                 code = file.read()
         if not isinstance(options, (tuple, list)):
             raise TypeError(f"options is {type(options).__name__}; expected a tuple of strings")
+        try:
+            code.encode()
+        except UnicodeEncodeError as error:
+            line = code.count("\n", 0, error.start) + 1
+            raise compiler.CompileException(
+                f"kernel.cu:{line}: error: half a character, {code[error.start]!r}"
+            ) from None
+        hidden = [option for option in options if option.startswith("-D") and SPACES.search(option)]
+        if hidden:
+            raise compiler.CompileException(f"the simulator does not look into {hidden[0]}: write it out in the source")
         self.code, self.options, self.backend = code, tuple(options), backend
         self.enable_cooperative_groups = bool(enable_cooperative_groups)
         self.source = Source(code)

@@ -30,18 +30,21 @@ FOREIGN = {  # what would be no PTX but this machine's, what would hide an acces
     **dict.fromkeys(ASM, f'_Pragma("GCC error \\"{PTX}\\"") the_simulator_has_no_inline_PTX'),
     **dict.fromkeys((*HIDING, "disable_sanitizer_instrumentation"), "the_simulator_looks_at_every_access"),
 }
+HOST = ("abort", "exit", "fork", "getenv", "popen", "quick_exit", "system")  # C's functions that end or leave Python
 # asm that is empty speaks to a compiler alone
 EMPTY = re.compile(rf'\b(?:{"|".join(ASM)})\b\s*(?:volatile|__volatile__)?\s*\(\s*""[^;]*;')
-AROUND = re.compile(rf"#\s*undef\s+(?:{'|'.join(FOREIGN)})\b|#\s*include\s+\w+|\b__builtin_ia32\w*")
+AROUND = re.compile(rf"#\s*undef\s+(?:{'|'.join(FOREIGN)})\b|#\s*include\s+\w+|\b__builtin_(?:ia32\w*|trap\b)")
 KERNEL = re.compile(
     r"(?:__global__\s+(?:\w+\s*\([^()]*\)\s*)?(?:inline\s+|static\s+)*void|void\s+__global__)\s+"
-    r"(?:__launch_bounds__\s*\(([^()]*)\)\s*)?(\w+)\s*\("
+    r"(?:__maxnreg__\s*\([^()]*\)\s*)?(?:__launch_bounds__\s*\(([^()]*)\)\s*)?(\w+)\s*\("
 )
 ALIGNED = r"(?:__align__|alignas)\s*\((?:[^()]|\([^()]*\))*\)"
 DYNAMIC = re.compile(  # the words before the type, in any order; the type; the name; what stands in brackets
     rf"\b((?:(?:extern|__shared__|volatile|{ALIGNED})\s+)*__shared__(?:\s+(?:extern|volatile|{ALIGNED}))*)\s+"
     rf"([\w:<>\s]+?)\s*(?:{ALIGNED}\s*)?\b(\w+)\s*\[[^][;]*\]\s*((?:\[[^][;]*\]\s*)*);"
 )
+MACRO = re.compile(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)(\()?((?:[^\n\\]|\\\n|\\.)*)")
+SPACES = re.compile(r"\b(?:__shared__|__device__|__constant__)\b")
 BOUNDS = re.compile(r"__launch_bounds__\s*\(([^()]*)\)")
 
 
@@ -64,7 +67,8 @@ class Source:
 
     def __init__(self, code):
         self.code = code.replace("\r\n", "\n")
-        self.bare = without_directives(without_comments(self.code))
+        self.spelled_out = spelled_out(self.code)
+        self.bare = without_directives(without_comments(self.spelled_out))
         self.kernels = list(dict.fromkeys(match[2] for match in KERNEL.finditer(self.bare)))
         self.dynamic = list(dict.fromkeys(match[3] for match in dynamic_arrays(self.bare)))
         self.commas = list(commas(self.bare))
@@ -177,7 +181,8 @@ class Source:
             For what the simulator does not have.
         """
         self._look_around(self.code)
-        code = EMPTY.sub(lambda found: ";" + "\n" * found[0].count("\n"), self.code)
+        refuse_hidden_spaces(self.spelled_out)
+        code = EMPTY.sub(lambda found: ";" + "\n" * found[0].count("\n"), self.spelled_out)
         code = self._includes(code)
         code = self._dynamic(code)
         code = self._shared(code)
@@ -185,7 +190,9 @@ class Source:
         head = '#include "simt.h"\n' + "".join(f'#include "{name}"\n' for name in dict.fromkeys(self.headers) if name)
         tail = "".join(f"SIMT_EXPORT({number}, {name})\n" for number, name in enumerate(exports))
         foreign = "".join(f"#define {name} {words}\n" for name, words in FOREIGN.items())
-        ours = "".join(f"#undef {name}\n" for name in FOREIGN)
+        told = '_Pragma("GCC error \\"a GPU has no {0}\\"") a_GPU_has_no_{0}'
+        foreign += "".join(f"#define {name}(...) {told.format(name)}\n" for name in HOST)
+        ours = "".join(f"#undef {name}\n" for name in (*FOREIGN, *HOST))
         # in a namespace without a name, so that __shared__ variables of inline functions and templates are the module's
         code = f'namespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n#line 1 "exports"\n'
         return f'{head}#include "launching.h"\n{foreign}{code}{ours}{tail}'
@@ -257,17 +264,47 @@ class Source:
 
     @staticmethod
     def _globals(code):
-        """__device__ T a[n], b = 0;  gets an entry in the table for each variable, on the same line."""
+        """__device__ or __constant__ T a[n], b = 0;  gets an entry in the table for each variable, on the same line."""
         bare = without_directives(without_comments(code))
-        for match in reversed(list(re.finditer(r"\b__device__\b", bare))):
+        for match in reversed(list(re.finditer(r"\b(?:(?:__device__|__constant__)\b\s*)+", bare))):
             end = statement_end(bare, match.end())
             text = re.sub(r"\b(?:__align__|alignas)\s*\([^()]*\)", "", bare[match.end() : end] if end else "(")
             function_or_type = re.match(r"[^=;\[]*[({]", text)
-            if function_or_type or "__constant__" in text or depth_at(bare, 0, match.start()) > 0:
+            if function_or_type or depth_at(bare, 0, match.start()) > 0:
                 continue
             names = filter(None, map(declared_name, split_list(text)))
             code = code[: end + 1] + "".join(f" SIMT_GLOBAL({name})" for name in names) + code[end + 1 :]
         return code
+
+
+def spelled_out(code):
+    """The code with what a macro stands for in its place, where that says in which memory a variable lies.
+
+    Only macros without arguments, defined once: `#define SH __shared__`.
+    """
+    for _ in range(20):
+        bare = without_comments(code)
+        found = [match for match in MACRO.finditer(bare) if not match[2] and SPACES.search(match[3])]
+        once = [match for match in found if len(re.findall(rf"#[ \t]*define[ \t]+{match[1]}\b", bare)) == 1]
+        if not once:
+            break
+        name, body = once[0][1], " ".join(once[0][3].replace("\\\n", " ").split())
+        blank = re.sub(r"[^\n]", " ", once[0][0])
+        code = code[: once[0].start()] + blank + code[once[0].end() :]
+        bare = without_comments(code)
+        for match in reversed(list(re.finditer(rf"\b{name}\b", bare))):
+            code = code[: match.start()] + body + code[match.end() :]
+    return code
+
+
+def refuse_hidden_spaces(code):
+    """A CompileException where __shared__ stands in a macro: variables could not be told from those of a thread."""
+    bare = without_comments(code)
+    for match in MACRO.finditer(bare):
+        if "__shared__" in match[3]:
+            line = bare.count("\n", 0, match.start()) + 1
+            text = f"the simulator does not see what {match[1]} declares: write __shared__ out at each declaration"
+            raise CompileException(f"kernel.cu:{line}: error: {text}")
 
 
 def without_comments(code):

@@ -413,7 +413,7 @@ def on_gpu(seconds, say=print, answers=None):
             found[name] = {"failed": str(error)}
         except NotImplementedError as error:
             found[name] = {"failed": f"not answered: {error}"}
-        except Exception as error:  # a variant that does not run costs no other one
+        except (Exception, SystemExit) as error:  # a variant that does not run costs no other one
             found[name] = {"failed": f"{type(error).__name__}: {error}"[:300]}
         say(f"  {name}: {found[name]}")
     return {"data": words, "target": TARGET, "batch": BATCH, "rate": RATE, "variants": found}

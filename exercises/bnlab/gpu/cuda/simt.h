@@ -20,6 +20,7 @@
 #undef __noinline__
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
+#define __maxnreg__(...)
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 
@@ -30,6 +31,8 @@
   sizeof(v), sizeof(simt::Part<decltype(v)>), sizeof(simt::Part<simt::Part<decltype(v)>>),                        \
       sizeof(typename std::remove_all_extents<decltype(v)>::type)
 #define SIMT_NAMED(v)                                                                                             \
+  static_assert(simt::bare<decltype(v)>,                                                                          \
+                "a __shared__ variable is not constructed: write the struct without a constructor, and assign");  \
   __attribute__((section("simt_shared"), used, aligned(16))) static char simt_guard_##v[SIMT_GUARD];              \
   __attribute__((section("simt_table"), used)) static const SimtShared simt_entry_##v = {                         \
       #v, (void*)&v, SIMT_SIZES(v), simt_guard_##v};
@@ -51,6 +54,8 @@
     simt_shared_inside(&simt_entry_##v);                                                                   \
   }
 namespace simt {
+template <class T> constexpr bool bare =
+    std::is_trivially_default_constructible<typename std::remove_all_extents<T>::type>::value;
 template <class T> using Part = typename std::remove_extent<T>::type;  // what a[0] is of an array a, and else a itself
 template <class T> struct Dynamic {  // extern __shared__ T name[] outside of functions
   operator T*() const { return (T*)simt_dynamic_shared(); }
