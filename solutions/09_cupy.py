@@ -43,9 +43,9 @@ print(f"bnlab {bnlab.__version__}, NumPy {np.__version__}")
 # ## 1. Arrays on the device
 #
 # Write the transform of training with the array operations of `xp`, which go by NumPy's names.
-# Nothing may go to the host on the way. `float(a)`, `a.item()`, `a.get()`, `xp.asnumpy(a)`, and an `if` or a
-# comparison in Python on an array: each of these stops the program until the device has finished, and copies the
-# value to the host.
+# Nothing may go to the host on the way. `float(a)`, `a.item()`, `a.get()`, `xp.asnumpy(a)`, and what asks an array
+# for a truth, such as `if` or Python's own `max(a, b)`: each of these stops the program until the device has finished,
+# and copies the value to the host.
 # On the device even the mean of all numbers is still an array, of shape ().
 #
 # $$\hat{x}_{nchw} = \frac{x_{nchw} - \mu_c}{\sqrt{\sigma_c^2 + \epsilon}}, \qquad
