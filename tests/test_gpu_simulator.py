@@ -113,10 +113,14 @@ WRONG_ARGUMENTS = {
     "double": (lambda x: (x, x, x, 3, np.float64(1)), r"scale \(float32\): got float64"),
     "int for float": (lambda x: (x, x, x, 3, 1), r"scale \(float32\): got a Python int"),
     "float for int": (
-        lambda x: (x, x, x, np.float32(3), np.float32(1)),
+        lambda x: (x, x, x, np.float32(3.5), np.float32(1)),
         r"n \(int32\): got float32.*declare it.*as float",
     ),
     "Python float for int": (lambda x: (x, x, x, 0.5, np.float32(1)), r"n \(int32\).*declare it.*float, .*xp.float32"),
+    "a quotient for int": (
+        lambda x: (x, x, x, 6 / 2, np.float32(1)),
+        r"n \(int32\): .*xp.int32\(3\).*// a whole number",
+    ),
     "integer for float": (lambda x: (x, x, x, 3, np.int32(1)), r"scale \(float32\): got int32; declare it as int"),
     "short for int": (lambda x: (x, x, x, np.int16(3), np.float32(1)), r"n \(int32\): got int16"),
     "too large": (lambda x: (x, x, x, 1 << 40, np.float32(1)), r"n \(int32\): 1099511627776 does not fit"),
@@ -540,6 +544,18 @@ def test_a_macro_may_say_what_is_shared(macro):
         run_text(f"{macro}\n{HEAD}SH float s[32]; s[t + 1] = x[t]; }}")
 
 
+def test_directives_ask_for_macros_as_before():
+    asked = "#define DI __device__\n#if defined(DI)\nDI float same(float v) { return v; }\n#endif\n"
+    asked += "#ifndef DI\n#define DI __device__\n#endif\n#define PASTE(a) a##DI\n"
+    assert run_text(f"{asked}{HEAD}y[t] = same(x[t]); }}")[7] == 7
+    dead = "#if 0\n#define SH __shared__\n#endif\n#ifdef SH\n#error taken\n#endif\n"
+    assert run_text(f"{dead}{HEAD}y[t] = x[t]; }}")[7] == 7
+    earlier = "__device__ float same(float S) { return S; }\n#define S __shared__\n"
+    assert run_text(f"{earlier}{HEAD}S float s[32]; {REVERSE}")[0] == 31
+    many = "".join(f"#define D{k} __device__\nD{k} float f{k}(float v) {{ return v; }}\n" for k in range(25))
+    assert run_text(f"{many}#define SH __shared__  /* for\nall */\n{HEAD}SH float s[32]; {REVERSE}")[0] == 31
+
+
 def test_a_macro_may_say_what_is_dynamic_or_of_the_device():
     text = f"#define SH extern __shared__\n{HEAD}SH float s[]; {REVERSE}"
     assert run_text(text, 128)[0] == 31
@@ -552,20 +568,42 @@ def test_a_macro_may_say_what_is_dynamic_or_of_the_device():
 @pytest.mark.parametrize("text, options, message", [
     ("#define SHARED(name, n) __shared__ float name[n]\n" + HEAD + "SHARED(s, 32); " + REVERSE, (), "SHARED declares"),
     (HEAD + "SH float s[32]; " + REVERSE, ("-DSH=__shared__",), "-DSH=__shared__"),
+    ("#ifdef A\n#define SH __shared__\n#else\n#define SH\n#endif\n" + HEAD + "SH float s[32]; " + REVERSE, (),
+     "SH declares"),
+    ("#define SH __shared__\n" + HEAD + "SH float s[32]; " + REVERSE + "\n#undef SH", (), "SH declares"),
     (HEAD + "if (t > 40) exit(3); y[t] = 1.f; }", (), "a GPU has no exit"),
     (HEAD + "y[t] = system(0); }", (), "a GPU has no system"),
     (HEAD + "/* \ud800 */ y[t] = 1.f; }", (), "half a character"),
     ("struct S { float v; __device__ S() : v(0) {} };\n" + HEAD + "__shared__ S s[32]; y[t] = s[t].v; }", (),
-     "without a constructor"),
-], ids=["macro with arguments", "option", "exit", "system", "surrogate", "constructor"])  # fmt: skip
+     "no constructor"),
+], ids=["arguments", "option", "two meanings", "undone", "exit", "system", "surrogate", "constructor"])  # fmt: skip
 def test_what_the_simulator_cannot_see_is_refused(text, options, message):
     with pytest.raises(compiler.CompileException, match=message):
         run_text(text, options=options)
 
 
+def test_functions_of_one_s_own_may_have_any_name():
+    own = (
+        "__device__ float system(float v) { return v; }\nnamespace m { __device__ float exit(float v) { return v; } }\n"
+    )
+    assert run_text(f"{own}{HEAD}y[t] = system(x[t]) + m::exit(x[t]); }}")[3] == 6
+    struct = (
+        "struct S { float v; S() = default; __device__ S(float a) : v(a) {} };\n#define SMEM(n) __shared__ S u[n]\n"
+    )
+    assert (
+        run_text(f"{struct}{HEAD}__shared__ S s[32]; s[t] = S(x[t]); __syncthreads(); y[t] = s[31 - t].v; }}")[0] == 31
+    )
+    assert (
+        run_text(
+            "DI float same(float v) { return v; }\n" + HEAD + "y[t] = same(x[t]); }", options=("-DDI=__device__",)
+        )[2]
+        == 2
+    )
+
+
 def test_constants_have_names_and_ends():
     table = "__constant__ float c[4] = {1, 2, 3, 4};\n"
-    assert run_text(f"{table}__device__ __constant__ int d = 3;\n{HEAD}y[t] = c[t % 4] + d; }}")[1] == 5
+    assert run_text(f"{table}__device__ static __constant__ int d = 3;\n{HEAD}y[t] = c[t % 4] + d; }}")[1] == 5
     with pytest.raises(KernelError, match=r"reads c\[4\], outside of the __device__ variable c of 4 elements"):
         run_text(f"{table}{HEAD}y[t] = c[t]; }}")
 

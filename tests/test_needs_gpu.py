@@ -268,6 +268,10 @@ def test_points_of_a_gpu_outlive_a_lost_results_folder(copied):
     assert copy.rows() == FILLED_IN | {"slow": WAITING["slow"]}, "other answers wait for a race of their own"
     said, wrong = copy.type("grade", NAME, "--only", "needs-gpu", gpu=True)
     assert not wrong and copy.rows() == FILLED_IN, said
+    for name in ("results", "committed", "autograded"):
+        shutil.rmtree(copy.folder / name)
+    said, wrong = copy.type("grade", NAME, "--student", "quick")
+    assert wrong and "(5 points)" in said and copy.rows() == FILLED_IN, "a gradebook alone, on another machine"
 
 
 def test_an_old_copy_does_not_write_over_a_newer_submission(copied):

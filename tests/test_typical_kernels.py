@@ -360,6 +360,7 @@ def test_a_compiler_s_error_comes_with_its_line_and_a_cure(words):
 @pytest.mark.parametrize("text, told", [
     ("if (a = 0.f) b += d * d;", "(a = 0.f) stores"), ("while (a = 1.f) { b += d; break; }", "(a = 1.f) stores"),
     ("if (t == 0 || t <= 3) b += d;", ""), ("if (float e = d) b += e;", ""), ("while ((a += 1.f) < 3) b += d;", ""),
+    ("if (unsigned int k = t & 3) b += k;", ""), ("if ((a = d)) b += d;", ""),
 ])  # fmt: skip
 def test_a_condition_that_stores_is_told(text, told):
     report = report_at_home("channel-sums", launched(edited((SQUARE, text))))

@@ -171,11 +171,11 @@ def stored(name, student, data, results):
     """
     rebuilt, problem = read_submission(name, data)
     key = result_key(name, student, rebuilt)
-    found = None if problem else _stored(name, results, key)
+    found = None if problem else whole_result(name, results, key)
     return found and {**found, "repairs": rebuilt.repairs, "problem": ""}, key
 
 
-def _stored(name, results, key):
+def whole_result(name, results, key):
     """The stored result of these cells of a notebook, or None."""
     return load_result(results, key, [cell.id for cell in Script.of(name).of_kind("test", "answer")])
 
@@ -211,7 +211,7 @@ def execute(name, student, data, results=None, again=False, secret=None, only=""
     """
     rebuilt, problem = read_submission(name, data)
     key = result_key(name, student, rebuilt)
-    known = _stored(name, results, key)
+    known = whole_result(name, results, key)
     if only and not problem:
         return fill_in(name, student, rebuilt, known, only, results)
     if known is None or again or is_broken(known):
@@ -222,7 +222,7 @@ def execute(name, student, data, results=None, again=False, secret=None, only=""
 def execute_rebuilt(name, student, rebuilt, problem="", results=None):
     """The finished result of a submission that is on the cells of the release already, graded now if there is none."""
     key = result_key(name, student, rebuilt)
-    known = _stored(name, results, key)
+    known = whole_result(name, results, key)
     if known is None:
         return _graded(name, student, rebuilt, problem, key, None, results)
     return {**known, "repairs": rebuilt.repairs, "problem": problem}

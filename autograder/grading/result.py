@@ -10,7 +10,7 @@ from pathlib import Path
 from autograder import writing
 
 VERDICTS = ("passed", "failed", "partial", "timeout", "crashed", "missing", "needs-gpu", "needs-person", "undecided")
-PARTS = {
+PARTS = {  # older versions wrote fewer of them
     **dict.fromkeys(("student", "assignment", "version", "submission", "run", "problem", "isolation"), str),
     **dict.fromkeys(("repairs", "flags", "verdicts"), list),
     **dict.fromkeys(("printed", "on_gpu"), dict),
@@ -84,15 +84,12 @@ def _is_result(found):
     """Whether what a file holds has the form of a result; an error where it has not even its parts."""
     of_verdict = {name: type(value) for name, value in asdict(Verdict("", "", 0.0)).items()}
     of_verdict |= dict.fromkeys(("score", "max_score", "seconds"), (int, float))
-    whole = found["verdicts"] and found["isolation"]
-    return (
-        bool(whole)
-        and all(isinstance({"on_gpu": {}, **found}[name], kind) for name, kind in PARTS.items())
-        and all(
-            one["verdict"] in VERDICTS and all(isinstance(one[name], kind) for name, kind in of_verdict.items())
-            for one in found["verdicts"]
-        )
+    parts = all(isinstance(found[name], kind) for name, kind in PARTS.items() if name in found)
+    judged = all(
+        one["verdict"] in VERDICTS and all(isinstance(one[name], kind) for name, kind in of_verdict.items())
+        for one in found["verdicts"]
     )
+    return bool(found["verdicts"] and found["isolation"]) and "printed" in found and parts and judged
 
 
 def store_result(results, result):

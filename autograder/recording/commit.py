@@ -123,7 +123,8 @@ class IntoGradebook:
                 "UTC; copy `submitted` and `results` here again from where the gradebook is written"
             )
         same_answers = changes.same_answers(self.name, result, self.committed)  # asked while the old grade is there
-        if changes.graded(self.name, student).get("version") == result["version"] and same_answers:
+        seen = changes.graded(self.name, student)
+        if seen.get("version") == result["version"] and same_answers or not seen and self.known.get(student) == when:
             self._keep_what_a_gpu_gave(student, result)
         self.nbgrader.call("autograde", self.name, student, force=True)
         if same_answers:
@@ -218,11 +219,11 @@ def hand_scores(name):
 
 
 def gpu_scores(name):
-    """Points that races on a GPU gave: (student, cell) -> score; cells that wait for one are not among them."""
+    """Points that races on a GPU gave: (student, cell) -> score; without one no machine gives any."""
     from nbgrader import api
 
     cells = [cell.id for cell in Script.of(name).cells if cell.is_timed_on_gpu]
-    measured = api.Grade.auto_score.is_not(None), api.GradeCell.name.in_(cells)
+    measured = api.Grade.auto_score > 0, api.GradeCell.name.in_(cells)
     return _scores(name, api.Grade.auto_score, *measured) if cells else {}
 
 

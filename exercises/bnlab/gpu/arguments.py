@@ -107,6 +107,8 @@ def _scalar_problem(value, parameter):
     if isinstance(value, (float, np.floating)) and want.kind in "iu":
         name = type(value).__name__ if isinstance(value, np.floating) else "float32"
         given = name if isinstance(value, np.floating) else "a Python float"
+        if float(value).is_integer():
+            return f"got {given}; write xp.{want.name}({value:.0f}): in Python / gives a float, and // a whole number"
         return f"got {given}; declare it in the kernel as {C_NAMES.get(name, name)}, and pass xp.{name}(...)"
     if isinstance(value, np.integer) and want.kind == "f":
         return f"got {value.dtype.name}; declare it as int in the kernel, or pass xp.{want.name}(...)"

@@ -12,7 +12,7 @@ from bnlab.gpu import arguments, compiler, report, settings
 from bnlab.gpu.compiled import Compiled, one_at_a_time
 from bnlab.gpu.device_array import count_transfer
 from bnlab.gpu.report import KernelError
-from bnlab.gpu.source import SPACES, Source, without_comments
+from bnlab.gpu.source import Source, without_comments
 
 MOST_BLOCKS = 2**31 - 1  # of a grid's first number, on a GPU
 MOST_THREADS = 1 << 26  # of a launch here: minutes
@@ -56,7 +56,7 @@ class RawModule:
             raise compiler.CompileException(
                 f"kernel.cu:{line}: error: half a character, {code[error.start]!r}"
             ) from None
-        hidden = [option for option in options if option.startswith("-D") and SPACES.search(option)]
+        hidden = [option for option in options if option.startswith("-D") and "__shared__" in option]
         if hidden:
             raise compiler.CompileException(f"the simulator does not look into {hidden[0]}: write it out in the source")
         self.code, self.options, self.backend = code, tuple(options), backend

@@ -45,6 +45,7 @@ DYNAMIC = re.compile(  # the words before the type, in any order; the type; the 
 )
 MACRO = re.compile(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)(\()?((?:[^\n\\]|\\\n|\\.)*)")
 SPACES = re.compile(r"\b(?:__shared__|__device__|__constant__)\b")
+DIRECTIVE = re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\\n|\\)*")
 BOUNDS = re.compile(r"__launch_bounds__\s*\(([^()]*)\)")
 
 
@@ -191,11 +192,17 @@ class Source:
         tail = "".join(f"SIMT_EXPORT({number}, {name})\n" for number, name in enumerate(exports))
         foreign = "".join(f"#define {name} {words}\n" for name, words in FOREIGN.items())
         told = '_Pragma("GCC error \\"a GPU has no {0}\\"") a_GPU_has_no_{0}'
-        foreign += "".join(f"#define {name}(...) {told.format(name)}\n" for name in HOST)
+        foreign += "".join(f"#define {name}(...) {told.format(name)}\n" for name in HOST if not self._has_own(name))
         ours = "".join(f"#undef {name}\n" for name in (*FOREIGN, *HOST))
         # in a namespace without a name, so that __shared__ variables of inline functions and templates are the module's
         code = f'namespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n#line 1 "exports"\n'
         return f'{head}#include "launching.h"\n{foreign}{code}{ours}{tail}'
+
+    def _has_own(self, name):
+        """Whether the source declares a function of this name, or asks a class or a namespace for it."""
+        return bool(
+            re.search(rf"\b(?!(?:return|else|do)\b)\w+[\s*&]+{name}\s*\(|(?:\.|->|::)\s*{name}\s*\(", self.bare)
+        )
 
     @staticmethod
     def _look_around(code):
@@ -265,9 +272,12 @@ class Source:
     @staticmethod
     def _globals(code):
         """__device__ or __constant__ T a[n], b = 0;  gets an entry in the table for each variable, on the same line."""
-        bare = without_directives(without_comments(code))
-        for match in reversed(list(re.finditer(r"\b(?:(?:__device__|__constant__)\b\s*)+", bare))):
+        bare, done = without_directives(without_comments(code)), set()
+        for match in reversed(list(re.finditer(r"\b(?:__device__|__constant__)\b", bare))):
             end = statement_end(bare, match.end())
+            if end in done:  # both words
+                continue
+            done.add(end)
             text = re.sub(r"\b(?:__align__|alignas)\s*\([^()]*\)", "", bare[match.end() : end] if end else "(")
             function_or_type = re.match(r"[^=;\[]*[({]", text)
             if function_or_type or depth_at(bare, 0, match.start()) > 0:
@@ -280,28 +290,41 @@ class Source:
 def spelled_out(code):
     """The code with what a macro stands for in its place, where that says in which memory a variable lies.
 
-    Only macros without arguments, defined once: `#define SH __shared__`.
+    Only macros without arguments that mean one thing: `#define SH __shared__`. They stay defined, as nothing.
     """
-    for _ in range(20):
-        bare = without_comments(code)
-        found = [match for match in MACRO.finditer(bare) if not match[2] and SPACES.search(match[3])]
-        once = [match for match in found if len(re.findall(rf"#[ \t]*define[ \t]+{match[1]}\b", bare)) == 1]
-        if not once:
-            break
-        name, body = once[0][1], " ".join(once[0][3].replace("\\\n", " ").split())
-        blank = re.sub(r"[^\n]", " ", once[0][0])
-        code = code[: once[0].start()] + blank + code[once[0].end() :]
-        bare = without_comments(code)
-        for match in reversed(list(re.finditer(rf"\b{name}\b", bare))):
-            code = code[: match.start()] + body + code[match.end() :]
+    while found := next(_words_of_memory(without_comments(code)), None):
+        bare, (name, body, meanings) = without_comments(code), found
+        first = meanings[0].start()
+        inside = [range(match.start(3), match.end(3)) for match in MACRO.finditer(bare)]  # what macros stand for
+        lines = [range(*match.span()) for match in DIRECTIVE.finditer(bare)]
+        for match in reversed(list(re.finditer(rf"\b(?<!##){name}\b(?!\s*##)", bare))):
+            place = match.start()
+            if place > first and (any(place in one for one in inside) or not any(place in one for one in lines)):
+                code = code[:place] + body + code[match.end() :]
+            elif any(place == one.start(1) for one in meanings):
+                meaning = next(one for one in meanings if place == one.start(1))
+                kept = (" " if bare[k] not in " \n" else code[k] for k in range(meaning.start(3), meaning.end(3)))
+                code = code[: meaning.start(3)] + "".join(kept) + code[meaning.end(3) :]
     return code
 
 
+def _words_of_memory(bare):
+    """(name, what it stands for, matches of its definitions) of macros that say in which memory a variable lies."""
+    meanings = {}
+    for match in MACRO.finditer(bare):
+        meanings.setdefault(match[1], []).append(match)
+    for name, matches in meanings.items():
+        bodies = {" ".join(match[3].replace("\\\n", " ").split()) for match in matches}
+        undone = re.search(rf"#[ \t]*undef[ \t]+{name}\b", bare)
+        if len(bodies) == 1 and not any(match[2] for match in matches) and not undone and SPACES.search(*bodies):
+            yield name, bodies.pop(), matches
+
+
 def refuse_hidden_spaces(code):
-    """A CompileException where __shared__ stands in a macro: variables could not be told from those of a thread."""
+    """A CompileException where a macro that is used says __shared__: its variables would pass for a thread's."""
     bare = without_comments(code)
     for match in MACRO.finditer(bare):
-        if "__shared__" in match[3]:
+        if "__shared__" in match[3] and re.search(rf"\b{match[1]}\b", without_directives(bare)):
             line = bare.count("\n", 0, match.start()) + 1
             text = f"the simulator does not see what {match[1]} declares: write __shared__ out at each declaration"
             raise CompileException(f"kernel.cu:{line}: error: {text}")
@@ -322,8 +345,7 @@ def without_comments(code):
 
 def without_directives(bare):
     """The same without lines of the preprocessor: what stands in a macro is declared where the macro is used."""
-    pattern = re.compile(r"^[ \t]*#(?:[^\n\\]|\\\n|\\)*", re.M)
-    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), bare)
+    return DIRECTIVE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), bare)
 
 
 def depth_at(bare, start, end):
@@ -374,9 +396,9 @@ def assignments(bare):
     """(line, text) of each condition that stores: if (t = 0) is never true, and makes t 0."""
     for match in re.finditer(r"\b(?:if|while)\s*\(", bare):
         inside, _ = balanced(bare, match.end() - 1)
-        declares = re.match(r"\s*(?:const\b|auto\b|[A-Za-z_]\w*[\s*&]+[A-Za-z_]\w*\s*=)", inside)
-        stores = re.search(r"(?<![=!<>+\-*/%&|^])=(?!=)", inside)
-        if stores and not declares and not re.search(r"[=!<>]=|<|>", inside):
+        meant = re.match(r"\s*(?:\(|(?:[\w:]+[\s*&]+)+\w+\s*=)", inside)  # a declaration, or a second bracket
+        stores = re.search(r"(?<![=!<>+\-*/%&|^\[])=(?!=)", inside)
+        if stores and not meant and not re.search(r"[=!<>]=|<|>", inside):
             yield bare.count("\n", 0, match.start()) + 1, f"({' '.join(inside.split())})"
 
 

@@ -56,19 +56,23 @@ class Bench:
 
         self.to, self.deadline, self.begun = Path(to), time.monotonic() + 60 * minutes, time.monotonic()
         self.gpu, self.dry, self.watch = gpu, gpu.device.simulated, Stopwatch()
-        self.rng, self.about = np.random.default_rng(), {}
+        self.rng, self.about, self.keeps = np.random.default_rng(), {}, False
         self.found = {"dry": self.dry, "machine": machine(gpu), "sources": figures.sources()}
 
     def part(self, name, work, least=20):
         """Do one part and write the file; a part that fails says so, and the others go on."""
         started = time.monotonic()
         if self.deadline - started < least:
+            if self.keeps:
+                raise ValueError(f"no time for {name}: give it --minutes")
             self.found[name] = {"left out": "no time left"}
         else:
             say(f"{name} ...")
             try:
                 self.found[name] = work() | self.about
             except Exception as error:  # a broken part costs no other one
+                if self.keeps:
+                    raise ValueError(f"{name} failed, and what was measured is kept: {error}") from error
                 self.found[name] = {"failed": f"{type(error).__name__}: {error}"[:500]}
         say(f"{name}: {time.monotonic() - started:.0f} s{' FAILED' if 'failed' in self.found[name] else ''}")
         self.found["seconds"] = round(time.monotonic() - self.begun, 1)
@@ -86,7 +90,7 @@ class Bench:
             self.part(name, getattr(self, name), {"table": 60, "goals": 0, "tests": 30, "training": 30}.get(name, 20))
         return self.found
 
-    def again(self, parts):
+    def again(self):
         """Keep what the file says of the other parts, where nothing else has changed.
 
         Raises
@@ -96,17 +100,21 @@ class Bench:
         """
         try:
             before = json.loads(self.to.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            whole = {"machine", "sources", "seconds", *PARTS} <= before.keys()
+        except (OSError, ValueError, AttributeError) as error:
             raise ValueError(f"{self.to} cannot be read: measure all parts first ({error})") from None
+        if not whole:
+            raise ValueError(f"{self.to} does not hold all parts: measure all of them first")
         now = {**self.found["machine"], **self.found["sources"]}
         then = {**before.get("machine", {}), **before.get("sources", {})}
         other = [name for name in {**then, **now} if name != "date" and then.get(name) != now.get(name)]
         if other:
             raise ValueError(f"{', '.join(other)}: not as in {self.to}; measure all parts again")
+        before.pop("changed since", None)
         self.begun -= before["seconds"]
         if before["machine"]["date"] != self.found["machine"]["date"]:
             self.about = {"date": self.found["machine"]["date"]}
-        self.found = {name: part for name, part in before.items() if name not in parts}
+        self.found, self.keeps = before, True
 
     def goals(self):
         return figures.goals(self.found["table"])
@@ -349,12 +357,12 @@ def main():
     parts = PARTS
     if given.only:
         parts = ("table", "goals") if given.only == "table" else (given.only,)
-        try:
-            bench.again(parts)
-        except ValueError as error:
-            print(error, file=sys.stderr)
-            return 1
-    found = bench.run(parts)
+    try:
+        bench.again() if given.only else None
+        found = bench.run(parts)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     for name, goal in found["goals"].items():
         if isinstance(goal, dict):
             reached = "reached" if goal["reached"] else "NOT REACHED"

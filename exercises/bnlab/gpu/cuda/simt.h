@@ -32,7 +32,7 @@
       sizeof(typename std::remove_all_extents<decltype(v)>::type)
 #define SIMT_NAMED(v)                                                                                             \
   static_assert(simt::bare<decltype(v)>,                                                                          \
-                "a __shared__ variable is not constructed: write the struct without a constructor, and assign");  \
+                "a __shared__ variable is not constructed: give the struct no constructor, or S() = default;");  \
   __attribute__((section("simt_shared"), used, aligned(16))) static char simt_guard_##v[SIMT_GUARD];              \
   __attribute__((section("simt_table"), used)) static const SimtShared simt_entry_##v = {                         \
       #v, (void*)&v, SIMT_SIZES(v), simt_guard_##v};
