@@ -571,12 +571,13 @@ def test_a_macro_may_say_what_is_dynamic_or_of_the_device():
     ("#ifdef A\n#define SH __shared__\n#else\n#define SH\n#endif\n" + HEAD + "SH float s[32]; " + REVERSE, (),
      "SH declares"),
     ("#define SH __shared__\n" + HEAD + "SH float s[32]; " + REVERSE + "\n#undef SH", (), "SH declares"),
+    ("#define SH SH __shared__ SH\n" + HEAD + "SH float s[32]; " + REVERSE, (), "SH declares"),
     (HEAD + "if (t > 40) exit(3); y[t] = 1.f; }", (), "a GPU has no exit"),
     (HEAD + "y[t] = system(0); }", (), "a GPU has no system"),
     (HEAD + "/* \ud800 */ y[t] = 1.f; }", (), "half a character"),
     ("struct S { float v; __device__ S() : v(0) {} };\n" + HEAD + "__shared__ S s[32]; y[t] = s[t].v; }", (),
      "no constructor"),
-], ids=["arguments", "option", "two meanings", "undone", "exit", "system", "surrogate", "constructor"])  # fmt: skip
+], ids=["arguments", "option", "two meanings", "undone", "itself", "exit", "system", "surrogate", "constructor"])  # fmt: skip
 def test_what_the_simulator_cannot_see_is_refused(text, options, message):
     with pytest.raises(compiler.CompileException, match=message):
         run_text(text, options=options)

@@ -83,8 +83,8 @@ def chosen():
     found = _real(cupy) if cupy else _simulated(why)
     if not os.environ.get("BN_GRADING"):
         print(found.device.line)
-        for line in filter(None, [found.lacking() if found.device.simulated else OTHER]):
-            print(line)
+        if more := found.lacking() if found.device.simulated else OTHER:
+            print(more)
     return found
 
 

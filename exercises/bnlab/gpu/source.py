@@ -43,6 +43,7 @@ DYNAMIC = re.compile(  # the words before the type, in any order; the type; the 
     rf"\b((?:(?:extern|__shared__|volatile|{ALIGNED})\s+)*__shared__(?:\s+(?:extern|volatile|{ALIGNED}))*)\s+"
     rf"([\w:<>\s]+?)\s*(?:{ALIGNED}\s*)?\b(\w+)\s*\[[^][;]*\]\s*((?:\[[^][;]*\]\s*)*);"
 )
+LONG = 1 << 20  # characters; macros may double a text each time
 MACRO = re.compile(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)(\()?((?:[^\n\\]|\\\n|\\.)*)")
 SPACES = re.compile(r"\b(?:__shared__|__device__|__constant__)\b")
 DIRECTIVE = re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\\n|\\)*")
@@ -292,7 +293,7 @@ def spelled_out(code):
 
     Only macros without arguments that mean one thing: `#define SH __shared__`. They stay defined, as nothing.
     """
-    while found := next(_words_of_memory(without_comments(code)), None):
+    while len(code) < LONG and (found := next(_words_of_memory(without_comments(code)), None)):
         bare, (name, body, meanings) = without_comments(code), found
         first = meanings[0].start()
         inside = [range(match.start(3), match.end(3)) for match in MACRO.finditer(bare)]  # what macros stand for
@@ -316,8 +317,11 @@ def _words_of_memory(bare):
     for name, matches in meanings.items():
         bodies = {" ".join(match[3].replace("\\\n", " ").split()) for match in matches}
         undone = re.search(rf"#[ \t]*undef[ \t]+{name}\b", bare)
-        if len(bodies) == 1 and not any(match[2] for match in matches) and not undone and SPACES.search(*bodies):
-            yield name, bodies.pop(), matches
+        if len(bodies) > 1 or undone or any(match[2] for match in matches):
+            continue
+        body = bodies.pop()
+        if SPACES.search(body) and name not in re.findall(r"\w+", body):
+            yield name, body, matches
 
 
 def refuse_hidden_spaces(code):
