@@ -577,7 +577,7 @@ def test_a_macro_may_say_what_is_dynamic_or_of_the_device():
     (HEAD + "/* \ud800 */ y[t] = 1.f; }", (), "half a character"),
     ("struct S { float v; __device__ S() : v(0) {} };\n" + HEAD + "__shared__ S s[32]; y[t] = s[t].v; }", (),
      "no constructor"),
-], ids=["arguments", "option", "two meanings", "undone", "itself", "exit", "system", "surrogate", "constructor"])  # fmt: skip
+], ids="arguments option meanings undone itself exit system surrogate constructor".split())  # fmt: skip
 def test_what_the_simulator_cannot_see_is_refused(text, options, message):
     with pytest.raises(compiler.CompileException, match=message):
         run_text(text, options=options)
