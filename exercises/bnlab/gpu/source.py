@@ -33,7 +33,7 @@ FOREIGN = {  # what would be no PTX but this machine's, what would hide an acces
 HOST = ("abort", "exit", "fork", "getenv", "popen", "quick_exit", "system")  # C's functions that end or leave Python
 # asm that is empty speaks to a compiler alone
 EMPTY = re.compile(rf'\b(?:{"|".join(ASM)})\b\s*(?:volatile|__volatile__)?\s*\(\s*""[^;]*;')
-AROUND = re.compile(rf"#\s*undef\s+(?:{'|'.join(FOREIGN)})\b|#\s*include\s+\w+|\b__builtin_(?:ia32\w*|trap\b)")
+AROUND = re.compile(rf"#\s*undef\s+(?:{'|'.join(FOREIGN)})\b|#\s*include\s+\w+|\b__builtin_ia32\w*")
 KERNEL = re.compile(
     r"(?:__global__\s+(?:\w+\s*\([^()]*\)\s*)?(?:inline\s+|static\s+)*void|void\s+__global__)\s+"
     r"(?:__maxnreg__\s*\([^()]*\)\s*)?(?:__launch_bounds__\s*\(([^()]*)\)\s*)?(\w+)\s*\("
