@@ -2,6 +2,7 @@
 
     python -m solutions.kernels.bench                 on a machine with a GPU: writes book/measured/gpu.json
     python -m solutions.kernels.bench --dry-run       the same on the simulated GPU with small shapes: no speed
+    python -m solutions.kernels.bench --only training one part again, on the same kind of machine
     python -m solutions.kernels.bench --tell          after a change of the kernels: what the figures are no longer of
 
 It needs NumPy, CuPy, PyTorch and pytest. In order: compute-sanitizer where it is there, repeats of the persistent
@@ -355,10 +356,10 @@ def main():
     say(f"on {gpu.device.name}{': a dry run, which says nothing about speed' if given.dry_run else ''}")
     bench = Bench(given.to or (DRY if given.dry_run else RESULT), given.minutes)
     parts = PARTS
-    if given.only:
-        parts = ("table", "goals") if given.only == "table" else (given.only,)
     try:
-        bench.again() if given.only else None
+        if given.only:
+            bench.again()
+            parts = ("table", "goals") if given.only == "table" else (given.only,)
         found = bench.run(parts)
     except ValueError as error:
         print(error, file=sys.stderr)
