@@ -37,7 +37,7 @@ def configuration(root=None):
 @functools.cache
 def newest_schema():
     """The newest version of nbgrader's schema, as its migrations tell it; a new gradebook is given it."""
-    from alembic.script import ScriptDirectory  # takes longer to load than most commands to run
+    from alembic.script import ScriptDirectory  # here: most commands find a gradebook
 
     return ScriptDirectory(str(Path(api.__file__).with_name("alembic"))).get_current_head()
 

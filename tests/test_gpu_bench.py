@@ -50,6 +50,27 @@ def test_one_part_can_be_measured_again_where_nothing_else_has_changed(dry, run,
     assert done.returncode == 1 and "rows.cu: not as in" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_part_that_fails_the_second_time_costs_no_figure(dry, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "machine", lambda gpu: dry[0]["machine"])
+    target = tmp_path / "gpu.json"
+    target.write_text("[]")
+    with pytest.raises(ValueError, match="measure all parts first"):
+        bench.Bench(target, 5).again()
+    target.write_text(json.dumps({"machine": {}}))
+    with pytest.raises(ValueError, match="does not hold all parts"):
+        bench.Bench(target, 5).again()
+    target.write_text(json.dumps(dry[0]))
+    once_more = bench.Bench(target, 5)
+    once_more.again()
+    with pytest.raises(ValueError, match="table failed, and what was measured is kept: no memory"):
+        once_more.part("table", lambda: _raise(RuntimeError("no memory")))
+    assert json.loads(target.read_text()) == dry[0]
+
+
+def _raise(error):
+    raise error
+
+
 def test_every_contender_is_right_and_timed_in_both_directions(dry):
     rows = dry[0]["table"]["rows"]
     for direction in ("forward", "backward"):

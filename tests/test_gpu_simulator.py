@@ -584,22 +584,17 @@ def test_what_the_simulator_cannot_see_is_refused(text, options, message):
 
 
 def test_functions_of_one_s_own_may_have_any_name():
-    own = (
-        "__device__ float system(float v) { return v; }\nnamespace m { __device__ float exit(float v) { return v; } }\n"
-    )
+    own = "__device__ float system(float v) { return v; }\n"
+    own += "namespace m { __device__ float exit(float v) { return v; } }\n"
     assert run_text(f"{own}{HEAD}y[t] = system(x[t]) + m::exit(x[t]); }}")[3] == 6
-    struct = (
-        "struct S { float v; S() = default; __device__ S(float a) : v(a) {} };\n#define SMEM(n) __shared__ S u[n]\n"
-    )
-    assert (
-        run_text(f"{struct}{HEAD}__shared__ S s[32]; s[t] = S(x[t]); __syncthreads(); y[t] = s[31 - t].v; }}")[0] == 31
-    )
-    assert (
-        run_text(
-            "DI float same(float v) { return v; }\n" + HEAD + "y[t] = same(x[t]); }", options=("-DDI=__device__",)
-        )[2]
-        == 2
-    )
+
+
+def test_what_is_not_used_or_does_nothing_is_no_obstacle():
+    text = "#define SMEM(n) __shared__ S u[n]\nstruct S { float v; S() = default; __device__ S(float a) : v(a) {} };\n"
+    text += f"{HEAD}__shared__ S s[32]; s[t] = S(x[t]); __syncthreads(); y[t] = s[31 - t].v; }}"
+    assert run_text(text)[0] == 31
+    text = f"DI float same(float v) {{ return v; }}\n{HEAD}y[t] = same(x[t]); }}"
+    assert run_text(text, options=("-DDI=__device__",))[2] == 2
 
 
 def test_constants_have_names_and_ends():

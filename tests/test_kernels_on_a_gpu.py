@@ -104,7 +104,7 @@ def test_a_recorded_training_step_does_what_the_step_does(device, name):
         net.prepare(x[0], y[0])
         for images, labels in zip(x, y):
             net.step(images, labels, training.RATE)
-            assert net.right(images, labels) >= 0  # calls beside the recorded ones leave their arrays alone
+            net.right(images, labels)  # calls beside the recorded ones leave their arrays alone
     begun = training.TorchNet(norms[name], "cuda").net.state_dict()
     for key, value in plain.net.state_dict().items():
         moved, apart = (value - begun[key]).norm(), (value - recorded.net.state_dict()[key]).norm()

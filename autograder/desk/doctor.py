@@ -14,8 +14,14 @@ from sqlalchemy.engine import make_url
 
 from autograder import course, cures, logs, writing
 
-NEEDED = {"numpy": "2.0", "nbgrader": "0.9.5", "jupytext": "1.16", "rich": "13", "latex2mathml": "3.77"}
-NEEDED |= {"accessible-pygments": "0.0.5"}
+NEEDED = {
+    "numpy": "2.0",
+    "nbgrader": "0.9.5",
+    "jupytext": "1.16",
+    "rich": "13",
+    "latex2mathml": "3.77",
+    "accessible-pygments": "0.0.5",
+}
 OPTIONAL = {
     "torch": ("2.4", "notebook 08 cannot be graded without it"),
     "pyseccomp": ("0.1.2", "no seccomp: tier S1 at most"),

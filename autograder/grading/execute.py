@@ -176,7 +176,7 @@ def stored(name, student, data, results):
 
 
 def whole_result(name, results, key):
-    """The stored result of these cells of a notebook, or None."""
+    """The stored result of this key, or None; one that lacks a verdict on a graded cell of the notebook is damaged."""
     return load_result(results, key, [cell.id for cell in Script.of(name).of_kind("test", "answer")])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from autograder import writing
 
 VERDICTS = ("passed", "failed", "partial", "timeout", "crashed", "missing", "needs-gpu", "needs-person", "undecided")
-PARTS = {  # older versions wrote fewer of them
+PARTS = {  # of a stored result, and their types; older versions wrote fewer
     **dict.fromkeys(("student", "assignment", "version", "submission", "run", "problem", "isolation"), str),
     **dict.fromkeys(("repairs", "flags", "verdicts"), list),
     **dict.fromkeys(("printed", "on_gpu"), dict),

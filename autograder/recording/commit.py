@@ -123,20 +123,23 @@ class IntoGradebook:
                 "UTC; copy `submitted` and `results` here again from where the gradebook is written"
             )
         same_answers = changes.same_answers(self.name, result, self.committed)  # asked while the old grade is there
-        seen = changes.graded(self.name, student)
-        if seen.get("version") == result["version"] and same_answers or not seen and self.known.get(student) == when:
-            self._keep_what_a_gpu_gave(student, result)
+        self._keep_what_a_gpu_gave(student, result, same_answers, when)
         self.nbgrader.call("autograde", self.name, student, force=True)
         if same_answers:
             settle(self.nbgrader, self.name, student, [cell for who, cell in self.by_hand if who == student])
         self.committed[student] = entry
         self.keep()
 
-    def _keep_what_a_gpu_gave(self, student, result):
-        """Refuse to open points again that a race gave to the same answers, where the result of it is not here."""
-        open_again = [one["cell"] for one in result["verdicts"] if one["verdict"] == "needs-gpu"]
-        points = [self.by_gpu[student, cell] for cell in open_again if (student, cell) in self.by_gpu]
-        if points:
+    def _keep_what_a_gpu_gave(self, student, result, same_answers, when):
+        """Refuse to open points again that a race gave to the same answers, where the result of it is not here.
+
+        Where the graded notebook is not here either, answers of the same time count as the same.
+        """
+        seen = changes.graded(self.name, student)
+        same = same_answers and seen["version"] == result["version"] if seen else self.known.get(student) == when
+        waiting = [one["cell"] for one in result["verdicts"] if one["verdict"] == "needs-gpu"]
+        points = [self.by_gpu[student, cell] for cell in waiting if (student, cell) in self.by_gpu]
+        if same and points:
             raise course.CourseError(
                 f"the gradebook has what a GPU measured for these answers ({sum(points):g} points), and `results` does "
                 "not, so the grade stays as it is; copy `results` here from the machine that has it, or run `python -m "

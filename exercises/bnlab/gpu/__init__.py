@@ -3,8 +3,9 @@
     from bnlab.gpu import xp, RawKernel, RawModule, ElementwiseKernel, ReductionKernel, device
 
 `xp` is CuPy where a kernel really runs, and else NumPy with CuPy's few extra names; the kernel classes are CuPy's, or
-the simulator's with the same call. The first use says in one line which it is and what is graded. CuPy is imported
-then, never by `import bnlab.gpu`. BNLAB_GPU=simulator in the environment asks for the simulator.
+the simulator's with the same call. The first use says in one line which it is and what is graded; a second one tells
+how to get the simulator beside a real GPU, or that a compiler is missing. CuPy is imported then, never by `import
+bnlab.gpu`. BNLAB_GPU=simulator in the environment asks for the simulator.
 
 The simulator
 -------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 GRADED = "simulated GPU: correctness and memory traffic are graded, speed is not"
-OTHER = (
+SIMULATED_TOO = (
     "For the simulated GPU, which names the lines of races and wild addresses, restart the kernel and begin with "
     "%env BNLAB_GPU=simulator"
 )
@@ -83,7 +83,7 @@ def chosen():
     found = _real(cupy) if cupy else _simulated(why)
     if not os.environ.get("BN_GRADING"):
         print(found.device.line)
-        if more := found.lacking() if found.device.simulated else OTHER:
+        if more := found.lacking() if found.device.simulated else SIMULATED_TOO:
             print(more)
     return found
 

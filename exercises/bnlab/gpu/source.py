@@ -44,7 +44,9 @@ DYNAMIC = re.compile(  # the words before the type, in any order; the type; the 
     rf"([\w:<>\s]+?)\s*(?:{ALIGNED}\s*)?\b(\w+)\s*\[[^][;]*\]\s*((?:\[[^][;]*\]\s*)*);"
 )
 LONG = 1 << 20  # characters; macros may double a text each time
+# a definition: name, the bracket of its parameters if it has any, what it stands for
 MACRO = re.compile(r"(?m)^[ \t]*#[ \t]*define[ \t]+(\w+)(\()?((?:[^\n\\]|\\\n|\\.)*)")
+# the words that say in which memory a variable lies
 SPACES = re.compile(r"\b(?:__shared__|__device__|__constant__)\b")
 DIRECTIVE = re.compile(r"(?m)^[ \t]*#(?:[^\n\\]|\\\n|\\)*")
 BOUNDS = re.compile(r"__launch_bounds__\s*\(([^()]*)\)")

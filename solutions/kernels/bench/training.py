@@ -221,7 +221,10 @@ class Recording:
 
 
 def kernel_norm(forward, backward, xp, recording=None):
-    """A class of layers over kernels on arrays: forward(x, gamma, beta) -> (y, cache), backward(dy, cache)."""
+    """A class of layers over kernels on arrays: forward(x, gamma, beta) -> (y, cache), backward(dy, cache).
+
+    With a Recording, a RecordedNet can hold them.
+    """
     import torch
 
     recording = recording or Recording(xp)
@@ -290,6 +293,11 @@ class RecordedNet(TorchNet):
     ----------
     recording : Recording, optional
         That of `kernel_norm`, where its layers are inside.
+
+    Raises
+    ------
+    ValueError
+        By `step`, at another rate than the recorded one.
     """
 
     def __init__(self, norm, device, sizes=CHANNELS, rate=RATE, recording=None):
