@@ -235,7 +235,7 @@ class Source:
     @staticmethod
     def _dynamic(code):
         """extern __shared__ T name[];  ->  a pointer to the block's dynamic shared memory."""
-        bare = without_comments(code)
+        bare = without_directives(without_comments(code))
         for match in reversed(dynamic_arrays(bare)):
             kind, name, steps = match[2].strip(), match[3], match[4].strip()
             kind = f"volatile {kind}" if "volatile" in match[1] else kind
@@ -251,7 +251,7 @@ class Source:
     @staticmethod
     def _shared(code):
         """__shared__ T a[n], b;  gets a guard and an entry in the table for each variable, on the same line."""
-        bare = without_comments(code)
+        bare = without_directives(without_comments(code))
         for match in reversed(list(re.finditer(r"(?:\b(?:static|volatile)\s+)*\b__shared__\b", bare))):
             end = statement_end(bare, match.end())
             if end is None:
